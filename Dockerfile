@@ -1,0 +1,94 @@
+# The image holds the built program and nothing else: "npm ci && npm run build" come first, and the build itself needs
+# no network. HEALTHCHECK is kept by Docker's image format only (podman: --format docker).
+ARG NODE_IMAGE=node:24-slim
+FROM ${NODE_IMAGE}
+
+LABEL org.opencontainers.image.title="config-sidecar" \
+      org.opencontainers.image.description="Follows an application's configuration in etcd, Consul, an HTTP API or a file, publishes it atomically, and tells the application to reload." \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+COPY package.json /opt/config-sidecar/
+COPY dist /opt/config-sidecar/dist
+
+# Any user will do (nothing in the image is written to): give it that of the application, which it has to signal.
+USER 65532:65532
+
+EXPOSE 9533
+
+# Healthy while a configuration of ours is on the volume. It finds LISTEN and SETTINGS_FILE in the environment, not in
+# the flags of the main command; with LISTEN=off it always fails, so switch it off as well.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
+  CMD ["node", "/opt/config-sidecar/dist/main.js", "status"]
+
+# The two flags save 2 MB of memory and three threads, with Node 20 as with 24.
+ENTRYPOINT ["node", "--max-semi-space-size=1", "--v8-pool-size=1", "/opt/config-sidecar/dist/main.js"]
+CMD ["run"]
+
+# Every setting, as an environment variable, with its default. README.md says what they mean. They are comments and not
+# ENV lines because those would beat the settings file.
+#
+# Source
+#   SOURCE (or SOURCE_FILE)
+#   CONFIG_FILE
+#   UPDATE_FREQUENCY=60s
+#   FETCH_TIMEOUT=10s
+#   STALE_AFTER=10m
+#   MAX_SIZE=16MiB
+#   ALLOW_EMPTY=false
+#   REQUIRED_KEYS
+#   KEYS_AS=string
+# Credentials and TLS of the source
+#   HTTP_TOKEN (or HTTP_TOKEN_FILE)
+#   HTTP_USERNAME
+#   HTTP_PASSWORD (or HTTP_PASSWORD_FILE)
+#   HTTP_HEADERS (or HTTP_HEADERS_FILE)
+#   HTTP_CACERT
+#   HTTP_CERT
+#   HTTP_KEY
+#   ETCDCTL_USER (or ETCDCTL_USER_FILE)
+#   ETCDCTL_PASSWORD (or ETCDCTL_PASSWORD_FILE)
+#   ETCDCTL_CACERT
+#   ETCDCTL_CERT
+#   ETCDCTL_KEY
+#   CONSUL_HTTP_TOKEN (or CONSUL_HTTP_TOKEN_FILE)
+#   CONSUL_CACERT
+#   CONSUL_CLIENT_CERT
+#   CONSUL_CLIENT_KEY
+#   CONSUL_NAMESPACE
+# Output
+#   OUTPUT (required)
+#   TEMPLATE
+#   TEMPLATE_ENV
+#   FORMAT (from the extension of OUTPUT)
+#   OUTPUT_MODE=0644
+#   OUTPUT_OWNER
+#   STATE_DIR (file output: .config-sidecar beside it; directory output: ..config-sidecar in it)
+# Timing
+#   DEBOUNCE=50ms
+#   DEBOUNCE_MAX=1s
+#   RELOAD_MIN_INTERVAL=1s
+#   SPLAY=0
+# Checks before publishing
+#   SCHEMA
+#   VALIDATE_COMMAND
+#   VALIDATE_TIMEOUT=30s
+# Who is told, and how
+#   APP_PROCESS
+#   APP_PID_FILE
+#   RELOAD_SIGNAL (SIGHUP when a process is named and no other hook is)
+#   RELOAD_URL (or RELOAD_URL_FILE)
+#   RELOAD_METHOD=POST
+#   RELOAD_HEADERS (or RELOAD_HEADERS_FILE)
+#   RELOAD_BODY
+#   RELOAD_STATUS=2xx
+#   RELOAD_COMMAND
+#   RELOAD_TIMEOUT=30s
+#   RELOAD_WAIT=60s
+#   RELOAD_GATE=handler
+# Serving
+#   LISTEN=:9533
+#   LOG_LEVEL=info
+#   LOG_FORMAT (json (pretty on a terminal))
+#   ONCE_TIMEOUT=60s
+#   SETTINGS_FILE

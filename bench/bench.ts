@@ -1,0 +1,238 @@
+// `npm run bench`: how soon a change reaches the application, how many reloads a burst costs, and what the sidecar
+// weighs, each beside the floor in the same run. Prints tables; judges nothing but the one bound it is given.
+import { type ChildProcess, spawn } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { startConsul } from '../test/servers/consul.ts';
+import { startEtcd } from '../test/servers/etcd.ts';
+import install from '../test/servers/install.ts';
+
+/** Changes measured for each way, after the ones that warm it up. */
+const CHANGES = 300;
+const WARM_UP = 30;
+const BURST = 50;
+const STORM = 2_000;
+/** The p50 of the sidecar must stay below this multiple of the floor's. */
+const BOUND = 1.5;
+const MAIN = join(process.cwd(), 'dist/main.js');
+const here = (name: string): string => join(process.cwd(), 'bench', name);
+
+const root = fs.mkdtempSync(join(tmpdir(), 'config-sidecar-bench-'));
+const children: ChildProcess[] = [];
+let names = 0;
+
+interface Application {
+  readonly file: string;
+  readonly title: string;
+  readonly pid: number;
+  /** Values it has read, newest last, with the moment in nanoseconds. */
+  readonly seen: { readonly at: bigint; readonly value: string }[];
+}
+
+interface Store {
+  readonly name: string;
+  readonly address: string;
+  readonly source: (key: string) => string;
+  readonly put: (key: string, value: string) => Promise<void>;
+}
+
+async function startApplication(): Promise<Application> {
+  names += 1;
+  const title = `bench-app-${names}`;
+  const folder = fs.mkdtempSync(join(root, 'app-'));
+  const file = join(folder, 'value.txt');
+  const child = spawn(process.execPath, [here('application.mjs'), file, title], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  const seen: { at: bigint; value: string }[] = [];
+  await new Promise<void>((resolve) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const [at = '', value = ''] = line.split(' ');
+      if (at === 'ready') resolve();
+      else seen.push({ at: BigInt(at), value });
+    });
+  });
+  return { file, title, pid: child.pid ?? 0, seen };
+}
+
+function startSidecar(env: Readonly<Record<string, string>>): ChildProcess {
+  const child = spawn(process.execPath, [MAIN], {
+    env: { PATH: process.env['PATH'], LISTEN: 'off', LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error', ...env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  children.push(child);
+  return child;
+}
+
+async function until(what: string, condition: () => boolean, ms = 20_000): Promise<void> {
+  const deadline = Date.now() + ms;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`Waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** One change: milliseconds from the put being sent to the value being read after the signal. */
+async function measureChange(store: Store, key: string, app: Application, value: string): Promise<number> {
+  const sentAt = process.hrtime.bigint();
+  await store.put(key, value);
+  await until(`"${value}" from ${store.name}`, () => app.seen.at(-1)?.value === value);
+  return Number((app.seen.at(-1)?.at ?? 0n) - sentAt) / 1e6;
+}
+
+const NOW = { DEBOUNCE: '0s', RELOAD_MIN_INTERVAL: '0s' };
+
+async function measureLatency(store: Store): Promise<readonly [number[], number[]]> {
+  const [ours, bare] = [await startApplication(), await startApplication()];
+  const [ourKey, bareKey] = [`bench/ours-${ours.pid}`, `bench/bare-${bare.pid}`];
+  await store.put(ourKey, 'start');
+  await store.put(bareKey, 'start');
+  startSidecar({ SOURCE: store.source(ourKey), OUTPUT: ours.file, APP_PROCESS: `/${ours.title}/`, ...NOW });
+  const kind = store.name;
+  const floor = spawn(process.execPath, [here('floor.mjs'), kind, store.address, bareKey, bare.file, String(bare.pid)], {
+    stdio: 'inherit',
+  });
+  children.push(floor);
+  await until('the first reload', () => ours.seen.length > 0);
+  await new Promise((resolve) => setTimeout(resolve, 6_000));
+  const times: readonly [number[], number[]] = [[], []];
+  for (let i = 0; i < WARM_UP + CHANGES; i += 1) {
+    const pair = [await measureChange(store, ourKey, ours, `v${i}`), await measureChange(store, bareKey, bare, `v${i}`)];
+    if (i >= WARM_UP) pair.forEach((ms, which) => times[which as 0 | 1].push(ms));
+  }
+  return times;
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+async function measureBurst(store: Store): Promise<number> {
+  const app = await startApplication();
+  const key = `bench/burst-${app.pid}`;
+  await store.put(key, 'start');
+  startSidecar({ SOURCE: store.source(key), OUTPUT: app.file, APP_PROCESS: `/${app.title}/` });
+  await until('the first reload', () => app.seen.length > 0);
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  const before = app.seen.length;
+  for (let i = 1; i <= BURST; i += 1) await store.put(key, `burst-${i}`);
+  await until('the last of the burst', () => app.seen.at(-1)?.value === `burst-${BURST}`);
+  return app.seen.length - before;
+}
+
+async function measureStart(store: Store): Promise<number> {
+  const folder = fs.mkdtempSync(join(root, 'start-'));
+  const file = join(folder, 'value.txt');
+  const key = `bench/start-${names}`;
+  await store.put(key, 'start');
+  const startedAt = performance.now();
+  const child = startSidecar({ SOURCE: store.source(key), OUTPUT: file });
+  await until('the first file', () => fs.existsSync(file));
+  const ms = performance.now() - startedAt;
+  child.kill();
+  return ms;
+}
+
+interface Memory {
+  readonly rss: number;
+  readonly pss: number;
+  readonly anonymous: number;
+}
+
+function memoryOf(pid: number): Memory {
+  const text = fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const mib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1]) / 1024;
+  return { rss: mib('Rss'), pss: mib('Pss'), anonymous: mib('Anonymous') };
+}
+
+async function measureMemory(store: Store): Promise<{ readonly rest: Memory; readonly storm: Memory }> {
+  const app = await startApplication();
+  const key = `bench/memory-${app.pid}`;
+  await store.put(key, 'start');
+  const settings = { SOURCE: store.source(key), OUTPUT: app.file, APP_PROCESS: `/${app.title}/`, LISTEN: '127.0.0.1:0' };
+  const child = startSidecar({ ...settings, ...NOW });
+  await until('the first reload', () => app.seen.length > 0);
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  const rest = memoryOf(child.pid ?? 0);
+  for (let i = 1; i <= STORM; i += 1) await store.put(key, `storm-${i}`);
+  await until('the last of the storm', () => app.seen.at(-1)?.value === `storm-${STORM}`);
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  return { rest, storm: memoryOf(child.pid ?? 0) };
+}
+
+async function bareNode(): Promise<Memory> {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1 << 30)'], { stdio: 'ignore' });
+  children.push(child);
+  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  return memoryOf(child.pid ?? 0);
+}
+
+function row(...cells: readonly (string | number)[]): void {
+  console.log(cells.map((cell) => (typeof cell === 'number' ? cell.toFixed(2) : cell).padStart(14)).join(''));
+}
+
+async function stores(): Promise<{ readonly all: readonly Store[]; readonly end: () => Promise<void> }> {
+  const [etcd, consul] = [await startEtcd(), await startConsul()];
+  const etcdStore: Store = {
+    name: 'etcd',
+    address: `http://127.0.0.1:${etcd.port}`,
+    source: (key) => `etcd://127.0.0.1:${etcd.port}?key=${key}`,
+    put: (key, value) => etcd.put(key, value),
+  };
+  const consulStore: Store = {
+    name: 'consul',
+    address: `http://127.0.0.1:${consul.port}`,
+    source: (key) => `consul://127.0.0.1:${consul.port}/${key}`,
+    put: (key, value) => consul.put(key, value),
+  };
+  return {
+    all: [etcdStore, consulStore],
+    end: async () => {
+      await etcd.end();
+      await consul.end();
+    },
+  };
+}
+
+async function main(): Promise<boolean> {
+  await install();
+  const { all, end } = await stores();
+  let isWithin = true;
+  try {
+    console.log(`Node ${process.version}, ${CHANGES} changes each, interleaved\n`);
+    row('put to read', 'p50 ms', 'p95 ms', 'p99 ms', 'floor p50', 'floor p95', 'floor p99', 'p50 ratio');
+    for (const store of all) {
+      const [ours, floor] = await measureLatency(store);
+      const ratio = quantile(ours, 0.5) / quantile(floor, 0.5);
+      isWithin &&= ratio <= BOUND;
+      const shares = [0.5, 0.95, 0.99];
+      row(store.name, ...shares.map((s) => quantile(ours, s)), ...shares.map((s) => quantile(floor, s)), ratio);
+    }
+    console.log('');
+    row('', 'reloads of 50', 'start ms');
+    for (const store of all) {
+      const starts: number[] = [];
+      for (let i = 0; i < 5; i += 1) starts.push(await measureStart(store));
+      row(store.name, String(await measureBurst(store)), quantile(starts, 0.5));
+    }
+    console.log('');
+    row('memory MiB', 'RSS', 'PSS', 'anonymous');
+    const bare = await bareNode();
+    row('bare Node', bare.rss, bare.pss, bare.anonymous);
+    for (const store of all) {
+      const { rest, storm } = await measureMemory(store);
+      row(`${store.name} at rest`, rest.rss, rest.pss, rest.anonymous);
+      row(`after ${STORM}`, storm.rss, storm.pss, storm.anonymous);
+    }
+    console.log(`\np50 within ${BOUND} x floor: ${isWithin ? 'yes' : 'no'}`);
+  } finally {
+    for (const child of children) child.kill('SIGKILL');
+    await end();
+    fs.rmSync(root, { recursive: true, force: true });
+  }
+  return isWithin;
+}
+
+process.exit((await main()) ? 0 : 1);

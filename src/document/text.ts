@@ -1,0 +1,14 @@
+// Bytes and text: UTF-8, strictly.
+import { Buffer, isUtf8 } from 'node:buffer';
+
+/** The text of UTF-8 bytes, without a byte order mark; null when they are not UTF-8. */
+export function decodeText(bytes: Uint8Array): string | null {
+  if (!isUtf8(bytes)) return null;
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const text = buffer.toString('utf8');
+  return text.startsWith('\ufeff') ? text.slice(1) : text;
+}
+
+export function encodeText(text: string): Uint8Array {
+  return Buffer.from(text, 'utf8');
+}

@@ -1,0 +1,131 @@
+// The one shape that every format is read into and written from.
+import { Fault, showPath } from './fault.ts';
+
+/**
+ * A parsed value. Maps have no prototype, so a key named `__proto__` or `constructor` is a key like any other.
+ * Integers beyond 2^53 are bigint and never rounded; a Date comes from TOML only. All text is well-formed Unicode.
+ */
+export type Value = null | boolean | number | bigint | string | Date | readonly Value[] | ValueMap;
+
+export interface ValueMap {
+  readonly [key: string]: Value;
+}
+
+/** Deepest nesting that is read or written. Reading and writing recurse, and no configuration is deeper. */
+export const MAX_DEPTH = 100;
+
+/** Aliases of YAML can stand for far more values than there is text; more than these and one per byte are refused. */
+const MAX_VALUES = 1_000_000;
+
+/** A map to be filled: safe for any key. */
+export function createMap(): Record<string, Value> {
+  return Object.create(null) as Record<string, Value>;
+}
+
+export function isMap(value: Value | undefined): value is ValueMap {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+export function isList(value: Value | undefined): value is readonly Value[] {
+  return Array.isArray(value);
+}
+
+/** True when a text has half of a surrogate pair: no encoding can carry that. */
+export function isBroken(text: string): boolean {
+  // Under the flag `u` a whole pair is one code point and does not match.
+  return /[\ud800-\udfff]/u.test(text);
+}
+
+/**
+ * Copies what a library parsed into our shape.
+ * @param textLength length of the text it was parsed from, which bounds how many values are believed.
+ * @throws Fault on lone surrogates, on too many values, too deep nesting, and on what is no value.
+ */
+export function adopt(parsed: unknown, textLength: number): Value {
+  const budget = { left: MAX_VALUES + textLength };
+  return adoptAt(parsed, [], budget);
+}
+
+function adoptAt(parsed: unknown, path: readonly string[], budget: { left: number }): Value {
+  budget.left -= 1;
+  if (budget.left < 0) throw new Fault('its aliases expand to too many values');
+  if (path.length > MAX_DEPTH) throw new Fault(`it is nested deeper than ${MAX_DEPTH} levels`);
+  if (typeof parsed === 'string') return checked(parsed, path);
+  if (parsed === null || typeof parsed === 'boolean' || typeof parsed === 'number') return parsed;
+  if (typeof parsed === 'bigint' || parsed instanceof Date) return parsed;
+  if (Array.isArray(parsed)) return parsed.map((item, index) => adoptAt(item, [...path, `${index}`], budget));
+  if (typeof parsed !== 'object') throw new Fault(`what stands at "${showPath(path)}" is no value`);
+  const map = createMap();
+  for (const [key, item] of Object.entries(parsed)) {
+    map[checked(key, path)] = adoptAt(item, [...path, key], budget);
+  }
+  return map;
+}
+
+function checked(text: string, path: readonly string[]): string {
+  if (isBroken(text)) throw new Fault(`a text at "${showPath(path)}" has half of a surrogate pair`);
+  return text;
+}
+
+/** The same value with dates as text, for readers that know none. */
+export function datesAsText(value: Value): Value {
+  if (value instanceof Date) return value.toISOString();
+  if (isList(value)) return value.map(datesAsText);
+  if (!isMap(value)) return value;
+  const map = createMap();
+  for (const [key, item] of Object.entries(value)) map[key] = datesAsText(item);
+  return map;
+}
+
+/** One value and where it is. */
+export interface Leaf {
+  readonly path: readonly string[];
+  readonly value: Value;
+}
+
+/**
+ * Every value that has no parts, in the order of the value. What is empty has no leaves, as a folder without keys.
+ * With `lists: false` a list is a leaf.
+ */
+export function leavesOf(value: Value, options: { readonly lists: boolean }): Leaf[] {
+  const leaves: Leaf[] = [];
+  const collect = (item: Value, path: readonly string[]): void => {
+    if (isMap(item) || (options.lists && isList(item))) {
+      for (const [key, part] of Object.entries(item)) collect(part, [...path, key]);
+    } else leaves.push({ path, value: item });
+  };
+  collect(value, []);
+  return leaves;
+}
+
+/**
+ * A single value as text, as JSON would print it but for the quotes of a string.
+ * @throws Fault on null, lists, maps, and numbers that JSON has not.
+ */
+export function scalarText(value: Value, path: readonly string[]): string {
+  if (value === null) throw new Fault('it is null, which this format cannot say', { path });
+  if (value instanceof Date) return value.toISOString();
+  if (isList(value)) throw new Fault('it is a list, which this format cannot hold', { path });
+  if (isMap(value)) throw new Fault('it is a map, which this format cannot hold here', { path });
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new Fault('it is not a finite number, which this format cannot say', { path });
+  }
+  return String(value);
+}
+
+/**
+ * Refuses control characters other than those allowed, and what some readers take for the end of a line (U+0085,
+ * U+2028, U+2029): a value must never become a second line.
+ * @throws Fault naming the character.
+ */
+export function refuseControls(text: string, allowed: string, path: readonly string[]): void {
+  for (const [found] of text.matchAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g)) {
+    if (allowed.includes(found)) continue;
+    const name = found === '\n' ? 'a line break' : `the control character ${codeName(found)}`;
+    throw new Fault(`it holds ${name}, which this format cannot carry safely`, { path });
+  }
+}
+
+function codeName(char: string): string {
+  return `U+${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`;
+}

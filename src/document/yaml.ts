@@ -1,0 +1,116 @@
+// YAML through js-yaml: read as 1.2, written so that readers of 1.1 understand the same. Loads the library: import it only when needed.
+import {
+  CORE_SCHEMA,
+  DEFAULT_SCALAR_STYLE_RULES,
+  DUMP_SCHEMA,
+  type DumpOptions,
+  defineMappingTag,
+  defineScalarTag,
+  defineSequenceTag,
+  dump,
+  intCoreTag,
+  intYaml11Tag,
+  loadAll,
+  mapTag,
+  mergeTag,
+  NOT_RESOLVED,
+  SCALAR_STYLE,
+  type ScalarStyleRule,
+  seqTag,
+  strTag,
+  YAMLException,
+} from 'js-yaml';
+import { Fault } from './fault.ts';
+import { adopt, datesAsText, MAX_DEPTH, type Value } from './value.ts';
+
+/** Integers beyond 2^53 stay exact. */
+const bigIntTag = {
+  ...intCoreTag,
+  resolve(source: string, isExplicit: boolean, tagName: string) {
+    const rounded = intCoreTag.resolve(source, isExplicit, tagName);
+    if (rounded === NOT_RESOLVED || Number.isSafeInteger(rounded)) return rounded;
+    return source.startsWith('-') ? -BigInt(source.slice(1)) : BigInt(source.replace('+', ''));
+  },
+};
+
+const READ = CORE_SCHEMA.withTags(mergeTag, bigIntTag as typeof intCoreTag);
+
+/** Tags of an application's own (`!include`, `!Ref`): nothing to us, but no mistake in a rendered file. */
+const CHECK = READ.withTags(
+  ['!', 'tag:'].flatMap((prefix) => [
+    defineScalarTag(prefix, { matchByTagPrefix: true, resolve: strTag.resolve, identify: () => false }),
+    defineSequenceTag(prefix, { ...seqTag, matchByTagPrefix: true, identify: () => false }),
+    defineMappingTag(prefix, { ...mapTag, matchByTagPrefix: true, identify: () => false }),
+  ]),
+);
+
+const WRITE = DUMP_SCHEMA.withTags({
+  ...(DUMP_SCHEMA.lookupScalarTag(intYaml11Tag.tagName) ?? intYaml11Tag),
+  identify: (data: unknown) => typeof data === 'bigint' || intYaml11Tag.identify(data),
+});
+
+/**
+ * Reads one YAML document; an empty one is null.
+ * @throws Fault with line and column where known; several documents, duplicate keys and unknown tags too.
+ */
+export function parseYaml(text: string): Value {
+  const documents = load(text, READ);
+  if (documents.length > 1) throw new Fault('it holds several YAML documents; only one can be used');
+  return adopt(documents[0] ?? null, text.length);
+}
+
+/**
+ * Makes sure that a YAML reader can read the text: several documents and an application's own tags are fine.
+ * @throws Fault with line and column where known.
+ */
+export function checkYaml(text: string): void {
+  load(text, CHECK);
+}
+
+function load(text: string, schema: typeof READ): unknown[] {
+  try {
+    return loadAll(text, { schema, maxDepth: MAX_DEPTH });
+  } catch (thrown) {
+    if (!(thrown instanceof YAMLException)) throw new Fault('it cannot be read');
+    // The library's own reasons quote names from the text, which may be secrets: cut before the first of them.
+    const reason = thrown.reason.replace(/\s*(?:["<!`]|name cannot contain such characters:).*$/s, '');
+    const { mark } = thrown;
+    throw new Fault(reason, mark ? { position: { line: mark.line + 1, column: mark.column + 1 } } : {});
+  }
+}
+
+const STYLE: DumpOptions = { schema: WRITE, lineWidth: -1, noRefs: true };
+
+/** Writes a YAML document, line break included. */
+export function serialiseYaml(value: Value): string {
+  return dump(datesAsText(value), STYLE);
+}
+
+/** No scalar over several lines: what is put into other text must not depend on where that text stands. */
+const ONE_LINE_SCALARS: readonly ScalarStyleRule[] = [
+  (layout) => {
+    if (layout.node.value.includes('\n')) layout.style = SCALAR_STYLE.DOUBLE_QUOTED;
+  },
+  ...Object.values(DEFAULT_SCALAR_STYLE_RULES),
+];
+
+const INLINE: DumpOptions = { ...STYLE, scalarStyleRules: ONE_LINE_SCALARS };
+
+/**
+ * Writes a value on one line, for use inside other YAML. All text is quoted: what may stand bare between braces is
+ * something on which readers do not agree.
+ */
+export function inlineYaml(value: Value): string {
+  return dump(datesAsText(value), {
+    ...INLINE,
+    flowLevel: 0,
+    forceQuotes: true,
+    quoteFlowKeys: true,
+  }).trimEnd();
+}
+
+/** Writes a value over several lines, all but the first indented by so many blanks, for use inside other YAML. */
+export function blockYaml(value: Value, indent: number): string {
+  const text = dump(datesAsText(value), INLINE).trimEnd();
+  return text.replaceAll('\n', `\n${' '.repeat(indent)}`);
+}

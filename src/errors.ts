@@ -1,0 +1,57 @@
+// The one error class: a stable code for programs, a sentence for people, and nothing that could hold a secret.
+
+/** Where in the pipeline something went wrong. */
+export type Stage =
+  | 'settings'
+  | 'source'
+  | 'render'
+  | 'validate'
+  | 'publish'
+  | 'reload'
+  | 'ledger'
+  | 'control'
+  | 'internal';
+
+export interface SidecarErrorDetails {
+  /** Stable, dotted, lower case: `source.timeout`. Part of the public contract once released. */
+  readonly code: string;
+  readonly stage: Stage;
+  readonly cause?: unknown;
+  /** What the other side asked us to wait before trying again (Retry-After). */
+  readonly retryAfterMs?: number;
+  /** What a command or hook printed, cut to size. Told only where the contract says so, never logged at a distance. */
+  readonly output?: string;
+}
+
+/**
+ * Every failure that reaches a user. The message reads `Cannot <verb> <thing> "<value>": <reason>` and ends with
+ * the legal values or the next step where there is one. Secrets must be masked by whoever builds the message.
+ */
+export class SidecarError extends Error {
+  readonly code: string;
+  readonly stage: Stage;
+  readonly retryAfterMs: number | undefined;
+  readonly output: string | undefined;
+
+  constructor(message: string, details: SidecarErrorDetails) {
+    super(message, { cause: details.cause });
+    this.name = 'SidecarError';
+    this.code = details.code;
+    this.stage = details.stage;
+    this.retryAfterMs = details.retryAfterMs;
+    this.output = details.output;
+  }
+}
+
+/** Turns whatever was thrown into a SidecarError; what is not one of ours keeps its text under code `internal`. */
+export function toSidecarError(thrown: unknown, stage: Stage = 'internal'): SidecarError {
+  if (thrown instanceof SidecarError) return thrown;
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new SidecarError(`Cannot go on: ${reason}`, { code: 'internal', stage, cause: thrown });
+}
+
+/** The `code` of a Node.js system error (`ENOENT`), or undefined for anything else. */
+export function errnoOf(thrown: unknown): string | undefined {
+  if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined;
+  return typeof thrown.code === 'string' ? thrown.code : undefined;
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/env node
+// The composition root: argv, environment, the list of providers, signals, exit code.
+import * as fs from 'node:fs';
+import { hostname } from 'node:os';
+import { isatty } from 'node:tty';
+import packageJson from '../package.json' with { type: 'json' };
+import { runCli } from './cli.ts';
+import type { OpenProvider } from './provider.ts';
+import type { SourceScheme } from './settings/source.ts';
+
+/** Every provider; the one a source needs is loaded, with its client library. */
+const PROVIDERS: Readonly<Record<SourceScheme, () => Promise<OpenProvider>>> = {
+  file: async () => (await import('../providers/file.ts')).openFile,
+  http: async () => (await import('../providers/http.ts')).openHttp,
+  https: async () => (await import('../providers/http.ts')).openHttp,
+  etcd: async () => (await import('../providers/etcd.ts')).openEtcd,
+  etcds: async () => (await import('../providers/etcd.ts')).openEtcd,
+  consul: async () => (await import('../providers/consul.ts')).openConsul,
+  consuls: async () => (await import('../providers/consul.ts')).openConsul,
+};
+
+/** SIGTERM ends the process within a second, whatever a hook or a disk is doing; what is undone is owed. */
+const END_WITHIN_MS = 900;
+
+const ending = new AbortController();
+const syncListeners: (() => void)[] = [];
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    ending.abort();
+    setTimeout(() => process.exit(0), END_WITHIN_MS).unref();
+  });
+}
+process.on('SIGHUP', () => {
+  for (const listener of syncListeners) listener();
+});
+// Somebody will send these to "node"; unhandled, the first opens a debugger port and the second kills.
+for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {});
+
+process.exitCode = await runCli({
+  argv: process.argv.slice(2),
+  env: process.env,
+  cwd: process.cwd(),
+  version: packageJson.version,
+  instance: process.env['HOSTNAME'] || hostname(),
+  isTerminal: isatty(1),
+  print: (text) => write(1, text),
+  printError: (text) => write(2, text),
+  provider: (scheme) => PROVIDERS[scheme](),
+  ending: ending.signal,
+  onSync: (listener) => syncListeners.push(listener),
+});
+process.exit();
+
+/** A reader that has gone is no reason to fail. */
+function write(fd: number, text: string): void {
+  try {
+    fs.writeFileSync(fd, text);
+  } catch {}
+}

@@ -1,0 +1,50 @@
+// One pass: from the source to the application, then an exit code.
+import { EXIT, EXIT_BY_OUTCOME } from './exit-codes.ts';
+import { type Keeping, type KeepOptions, keep } from './keep.ts';
+import { errorFields } from './log.ts';
+import type { Waiting } from './target.ts';
+import { LOCKED } from './state-directory.ts';
+import { sleep } from './wait.ts';
+
+/**
+ * Asks the source until ONCE_TIMEOUT, applies what it says, and resolves to the exit code. An application or a hook
+ * that is not there yet is no failure; a refusal ends at once.
+ */
+export async function once(options: KeepOptions, signal: AbortSignal): Promise<number> {
+  let settle: (code: number) => void = () => {};
+  const settled = new Promise<number>((resolve) => {
+    settle = resolve;
+  });
+  let keeping: Keeping | null = null;
+  const onWait = (waiting: Waiting): void => {
+    const code = keeping === null ? undefined : verdict(keeping, waiting);
+    if (code !== undefined) settle(code);
+  };
+  keeping = keep({ ...options, onWait });
+  const timeUp = new AbortController();
+  signal.addEventListener('abort', () => settle(EXIT.done), { once: true });
+  void sleep(options.loaded.settings.ONCE_TIMEOUT, timeUp.signal).then(() => keeping && settle(outOfTime(keeping, options)));
+  const code = await settled;
+  timeUp.abort();
+  await keeping.stop();
+  return code;
+}
+
+/** What the pass has come to, or undefined while it is under way. */
+function verdict({ target }: Keeping, { owed, obstacle, settling, lastReload }: Waiting): number | undefined {
+  const { current } = target.attempts;
+  const isUnderWay = owed && obstacle === null && lastReload === null;
+  if (current === null || current.code === LOCKED || settling || isUnderWay) return undefined;
+  if (current.outcome !== 'failed') return EXIT_BY_OUTCOME[current.outcome];
+  if (current.stage !== 'reload') return EXIT.publishing;
+  // What is not there yet reads the file when it starts, and the sidecar that runs beside it tells the rest.
+  return lastReload === 'unavailable' ? EXIT.done : EXIT.reload;
+}
+
+function outOfTime({ source, target }: Keeping, { log }: KeepOptions): number {
+  const { error, url } = source.state();
+  const { current } = target.attempts;
+  if (current?.outcome === 'failed') return EXIT.publishing;
+  log.error('out of time', { source: url, ...(error === null ? {} : errorFields(error)) });
+  return error === null ? EXIT.reload : EXIT.source;
+}

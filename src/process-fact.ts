@@ -1,0 +1,69 @@
+// From what is seen of the application's process to what `decide` needs to know of it.
+import type { Obstacle, ProcessFact } from './decide.ts';
+import { bootStamp, type BootStamp, startedAfter } from './process/boot-clock.ts';
+import type { Lookup, ProcessFact as Sight } from './process/lookup.ts';
+import { staleMount } from './process/mounts.ts';
+import type { ProcessId } from './process/proc.ts';
+
+/** The fact, and the process it is about (null while there is none to tell). */
+export interface SeenProcess {
+  readonly fact: ProcessFact;
+  readonly id: ProcessId | null;
+}
+
+export interface ProcessQuestion {
+  readonly lookup: Lookup;
+  /** When what the volume shows became visible; null when that is not known. */
+  readonly moment: BootStamp | null;
+  readonly outputPath: string;
+  readonly nowMs: number;
+}
+
+export function seeProcess({ lookup, moment, outputPath, nowMs }: ProcessQuestion): SeenProcess {
+  const sight = lookup.look(nowMs);
+  if (sight.kind !== 'found') return { fact: { kind: 'obstacle', obstacle: missing(sight) }, id: null };
+  const { id, gate } = sight;
+  if (moment !== null && startedAfter(id, moment, bootStamp())) return { fact: { kind: 'started-after' }, id };
+  if (gate.kind === 'settling') return { fact: { kind: 'settling', until: nowMs + gate.waitMs }, id };
+  if (gate.kind !== 'ready') return { fact: { kind: 'obstacle', obstacle: closed(sight.name, gate) }, id };
+  const stale = staleMount(id.pid, outputPath);
+  if (stale !== null) return { fact: { kind: 'obstacle', obstacle: blind(sight.name, stale) }, id };
+  return { fact: { kind: 'ready' }, id };
+}
+
+function missing(sight: Exclude<Sight, { kind: 'found' }>): Obstacle {
+  return sight.kind === 'none'
+    ? {
+        outcome: 'no-target',
+        code: 'reload.no-target',
+        message: `Cannot tell the application: ${sight.reason}. It is told when it is there.`,
+      }
+    : {
+        outcome: 'ambiguous',
+        code: 'reload.ambiguous',
+        message: `Cannot tell the application: ${sight.reason}. None was told; make APP_PROCESS match one, or use APP_PID_FILE.`,
+      };
+}
+
+const CLOSED = {
+  'no-handler': ['held-back', 'reload.held-back', 'It is told when it has one; RELOAD_GATE=off tells it regardless.'],
+  ignored: ['ignored', 'reload.ignored', 'It is told when it listens; check RELOAD_SIGNAL, and how it was started.'],
+  'not-permitted': [
+    'not-permitted',
+    'reload.not-permitted',
+    'Give both containers the same runAsUser, or use RELOAD_URL.',
+  ],
+} as const;
+
+function closed(name: string, gate: { readonly kind: keyof typeof CLOSED; readonly reason: string }): Obstacle {
+  const [outcome, code, advice] = CLOSED[gate.kind];
+  return { outcome, code, message: `Cannot tell the application: process ${name} ${gate.reason}. ${advice}` };
+}
+
+function blind(name: string, reason: string): Obstacle {
+  return {
+    outcome: 'stale-mount',
+    code: 'reload.stale-mount',
+    message: `Cannot tell the application: process ${name} would read the old file: ${reason}. Mount the directory, not the file (no subPath), and restart it.`,
+  };
+}

@@ -1,0 +1,95 @@
+// Decides whether a process can be sent a signal without harm. Pure: masks, users and times are given.
+import { constants } from 'node:os';
+
+/** The signals that can be sent. */
+export type ReloadSignal = 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGWINCH' | 'SIGTERM';
+
+/** The user and the rights somebody acts with, as `/proc/PID/status` shows them. */
+export interface Credentials {
+  readonly realUid: number;
+  readonly effectiveUid: number;
+  readonly savedUid: number;
+  readonly effectiveCapabilities: bigint;
+}
+
+export interface GateQuestion {
+  /** null: nothing will be sent; a process that is there is enough. */
+  readonly signal: ReloadSignal | null;
+  readonly pid: number;
+  /** `RELOAD_GATE=off`: a process without a handler is signalled as well. */
+  readonly gateOff: boolean;
+  /** Signal n is bit n-1. */
+  readonly masks: { readonly caught: bigint; readonly ignored: bigint; readonly blocked: bigint };
+  /** Time since the process started. */
+  readonly ageMs: number;
+  /** How long name and masks have been seen unchanged. */
+  readonly stableForMs: number;
+  readonly sender: Credentials;
+  readonly receiver: Credentials;
+}
+
+export type GateAnswer =
+  | { readonly kind: 'ready' }
+  /** Too young to be judged; ask again after `waitMs`. */
+  | { readonly kind: 'settling'; readonly waitMs: number }
+  /** `reason` is a clause about the process: `has no handler for SIGHUP, which would kill it`. */
+  | { readonly kind: 'no-handler' | 'ignored' | 'not-permitted'; readonly reason: string };
+
+/** A process this old has done the first part of its start. */
+const SETTLED_AGE_MS = 1000;
+/** Up to this age, masks must have been seen unchanged for `STABLE_MS`. */
+const YOUNG_AGE_MS = 5000;
+const STABLE_MS = 250;
+/** Bit of CAP_KILL. */
+const KILL = 1n << 5n;
+
+/**
+ * Whether the signal can be sent now. A handler that shows is not enough: the runtimes of Go, Java and Ruby catch
+ * SIGHUP at their own start in order to die of it, and what is ignored at first may be caught a moment later. So
+ * nothing is concluded before the process has settled.
+ */
+export function gate(question: GateQuestion): GateAnswer {
+  const { signal } = question;
+  if (signal === null) return { kind: 'ready' };
+  const waitMs = unsettledMs(question);
+  if (waitMs > 0) return { kind: 'settling', waitMs };
+  return judgePermission(question) ?? judgeMasks(question, signal);
+}
+
+function unsettledMs({ ageMs, stableForMs }: GateQuestion): number {
+  const unstableMs = ageMs < YOUNG_AGE_MS ? STABLE_MS - stableForMs : 0;
+  return Math.max(0, SETTLED_AGE_MS - ageMs, unstableMs);
+}
+
+/** kill(2): our real or effective user is its real or saved one, or we have CAP_KILL. */
+function judgePermission({ sender, receiver }: GateQuestion): GateAnswer | null {
+  const targets = [receiver.realUid, receiver.savedUid];
+  const isSameUser = targets.includes(sender.realUid) || targets.includes(sender.effectiveUid);
+  if (isSameUser || (sender.effectiveCapabilities & KILL) !== 0n) return null;
+  const reason = `belongs to user ${receiver.realUid}, and this sidecar runs as user ${sender.effectiveUid} without CAP_KILL`;
+  return { kind: 'not-permitted', reason };
+}
+
+function judgeMasks({ pid, gateOff, masks }: GateQuestion, signal: ReloadSignal): GateAnswer {
+  if (isReceived(masks, signal)) return { kind: 'ready' };
+  if ((masks.ignored & bitOf(signal)) !== 0n) return { kind: 'ignored', reason: `ignores ${signal}` };
+  if (gateOff || (signal === 'SIGTERM' && pid !== 1)) return { kind: 'ready' };
+  return { kind: 'no-handler', reason: `has no handler for ${signal}, ${defaultEffect(signal, pid)}` };
+}
+
+/** Caught; or blocked, which is how `sigwait` and `signalfd` take a signal, and a server while it replaces itself. */
+export function isReceived(
+  masks: { readonly caught: bigint; readonly blocked: bigint },
+  signal: ReloadSignal,
+): boolean {
+  return ((masks.caught | masks.blocked) & bitOf(signal)) !== 0n;
+}
+
+function defaultEffect(signal: ReloadSignal, pid: number): string {
+  // The kernel protects the first process of a namespace from signals it does not handle.
+  return signal === 'SIGWINCH' || pid === 1 ? 'which would pass unnoticed' : 'which would kill it';
+}
+
+function bitOf(signal: ReloadSignal): bigint {
+  return 1n << BigInt(constants.signals[signal] - 1);
+}

@@ -1,0 +1,103 @@
+// Sees whether the application looks at the configuration through a mount that a replaced file cannot reach.
+import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+/** One line of `/proc/PID/mountinfo`. */
+export interface Mount {
+  /** Device of the file system, `major:minor`. */
+  readonly device: string;
+  /** What of that file system is mounted: a path inside it. */
+  readonly root: string;
+  /** Where: a path as the process sees it. */
+  readonly point: string;
+}
+
+/** Parses `mountinfo` (proc_pid_mountinfo(5)); blanks and the like come as octal escapes. */
+export function parseMountInfo(text: string): readonly Mount[] {
+  return text.split('\n').flatMap((line) => {
+    const [, , device, root, point] = line.split(' ');
+    if (device === undefined || root === undefined || point === undefined) return [];
+    return [{ device, root: unescapeOctal(root), point: unescapeOctal(point) }];
+  });
+}
+
+function unescapeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}
+
+/**
+ * Why this process cannot see what is published at `outputPath`, as a sentence with the remedy, or null when nothing
+ * speaks against it. A mount of a single file stays with the file that was there when it was mounted; the kernel shows
+ * that as a source ending in `//deleted`. A key of a directory output mounted by itself stays with its generation.
+ * Asks only what every user may read, so it works for processes of others.
+ */
+export function staleMount(pid: number, outputPath: string): string | null {
+  try {
+    const seen = parseMountInfo(readFileSync(`/proc/${pid}/mountinfo`, 'utf8'));
+    return findStaleMount(seen, locateOutput(outputPath));
+  } catch {
+    // Gone, hidden, or there is no output yet: nothing can be said.
+    return null;
+  }
+}
+
+/** Where the output lies, in terms every mount namespace shares. */
+export interface OutputPlace {
+  readonly device: string;
+  /** Path inside its file system. */
+  readonly path: string;
+  /** For a directory output: path of the generation that is live, inside the file system; else null. */
+  readonly liveGeneration: string | null;
+}
+
+/** The rule of `staleMount`, on what was read. */
+export function findStaleMount(seen: readonly Mount[], place: OutputPlace): string | null {
+  const stale = seen.find((mount) => mount.device === place.device && isStale(mount.root, place));
+  if (stale === undefined) return null;
+  return `its mount at "${stale.point}" still shows what was there before; mount the directory, not the file, and restart it`;
+}
+
+const DELETED = '//deleted';
+
+function isStale(root: string, { path, liveGeneration }: OutputPlace): boolean {
+  const source = root.endsWith(DELETED) ? root.slice(0, -DELETED.length) : root;
+  if (
+    source !== root &&
+    (source === path || source.startsWith(`${path}/`) || path.startsWith(`${source}/`))
+  ) {
+    return true;
+  }
+  if (liveGeneration === null || !source.startsWith(`${path}/..`)) return false;
+  return source !== liveGeneration && !source.startsWith(`${liveGeneration}/`);
+}
+
+function locateOutput(outputPath: string): OutputPlace {
+  const mounts = parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+  const real = join(realpathSync(dirname(outputPath)), basename(outputPath));
+  const { device, path } = locate(mounts, real);
+  return { device, path, liveGeneration: isDirectory(real) ? locateLive(mounts, real) : null };
+}
+
+function locateLive(mounts: readonly Mount[], directory: string): string | null {
+  try {
+    return locate(mounts, realpathSync(join(directory, '..data'))).path;
+  } catch {
+    return null;
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** Translates a real path of ours: the longest mount point counts, and of equal ones the last, which covers the others. */
+function locate(mounts: readonly Mount[], real: string): { readonly device: string; readonly path: string } {
+  let best: Mount | null = null;
+  for (const mount of mounts) {
+    const isAbove = mount.point === '/' || real === mount.point || real.startsWith(`${mount.point}/`);
+    if (isAbove && mount.point.length >= (best?.point.length ?? 0)) best = mount;
+  }
+  if (best === null) throw new Error(`no mount holds ${real}`);
+  const inside = best.point === '/' ? real : real.slice(best.point.length);
+  return { device: best.device, path: join(best.root, inside) };
+}

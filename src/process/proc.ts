@@ -1,0 +1,207 @@
+// Reads the kernel's process table. Synchronous on purpose: it lies between a change and its signal, and a trip
+// through the thread pool costs more than the read.
+import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs';
+import { basename } from 'node:path';
+import { errnoOf } from '../errors.ts';
+
+/** What tells a process from every other one, also from a later one with the same number. */
+export interface ProcessId {
+  readonly pid: number;
+  /** Start time in 1/100 s since boot (field 22 of `/proc/PID/stat`). */
+  readonly startTicks: number;
+}
+
+/** What `/proc/PID/stat` says. */
+export interface ProcessRow extends ProcessId {
+  readonly ppid: number;
+  /** The kernel's name: at most 15 bytes. */
+  readonly comm: string;
+  /** `Z` and `X` are dead. */
+  readonly state: string;
+}
+
+/** What `/proc/PID/status` says about signals and permission. Signal n is bit n-1. */
+export interface ProcessStatus {
+  readonly realUid: number;
+  readonly effectiveUid: number;
+  readonly savedUid: number;
+  readonly effectiveCapabilities: bigint;
+  readonly caught: bigint;
+  readonly ignored: bigint;
+  readonly blocked: bigint;
+}
+
+/** Every process that can be seen, in the order of their numbers as the kernel gives them. */
+export interface ProcessTable {
+  readonly rows: readonly ProcessRow[];
+  /** Processes that are there but may not be looked at (`/proc` mounted with `hidepid`). */
+  readonly hidden: number;
+}
+
+/** The process table, or null where there is no `/proc`. */
+export function listProcesses(): ProcessTable | null {
+  const rows: ProcessRow[] = [];
+  let hidden = 0;
+  for (const name of listNumbers()) {
+    const stat = readProc(`/proc/${name}/stat`);
+    if (stat === DENIED) hidden += 1;
+    const row = typeof stat === 'string' ? parseStat(stat) : null;
+    if (row !== null) rows.push(row);
+  }
+  return rows.length === 0 && hidden === 0 ? null : { rows, hidden };
+}
+
+function listNumbers(): readonly string[] {
+  try {
+    return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  } catch {
+    return [];
+  }
+}
+
+/** The row of one process, or null when there is none (or none that may be looked at). `folder`: see `processFolder`. */
+export function readRow(folder: string): ProcessRow | null {
+  const stat = readProc(`${folder}/stat`);
+  return typeof stat === 'string' ? parseStat(stat) : null;
+}
+
+/** True while this very process lives; a zombie, or another one with its number, is not it. */
+export function isAlive(id: ProcessId): boolean {
+  const row = readRow(processFolder(id.pid));
+  return row !== null && row.startTicks === id.startTicks && !isDead(row);
+}
+
+/** A zombie accepts signals without an error, and does nothing. */
+export function isDead(row: ProcessRow): boolean {
+  return row.state === 'Z' || row.state === 'X' || row.state === 'x';
+}
+
+/** Where the kernel tells about a process. */
+export function processFolder(pid: number): string {
+  return `/proc/${pid}`;
+}
+
+/** Parses `/proc/PID/stat`. The name may hold anything, `) S 1 (` as well, so what counts is the last `)`. */
+export function parseStat(stat: string): ProcessRow | null {
+  const open = stat.indexOf('(');
+  const close = stat.lastIndexOf(')');
+  if (open < 1 || close < open) return null;
+  const fields = stat.slice(close + 2).split(' ');
+  const pid = Number(stat.slice(0, open));
+  const [state, ppid] = fields;
+  const startTicks = Number(fields[19]);
+  if (!Number.isInteger(pid) || state === undefined || !Number.isSafeInteger(startTicks)) return null;
+  const comm = Buffer.from(stat.slice(open + 1, close), 'latin1').toString();
+  return { pid, startTicks, ppid: Number(ppid), comm, state };
+}
+
+/** The words of a process's command line; empty for kernel threads and for what is gone or hidden. */
+export function readArguments(folder: string): readonly string[] {
+  const text = readProc(`${folder}/cmdline`);
+  if (typeof text !== 'string') return [];
+  const words = Buffer.from(text, 'latin1').toString().split('\0');
+  // Ends with NUL, except where the process rewrote it: those titles are padded with many.
+  while (words.length > 0 && words.at(-1) === '') words.pop();
+  return words;
+}
+
+/** Signal masks, users and capabilities of a process, or null when it is gone or may not be looked at. */
+export function readStatus(folder: string): ProcessStatus | null {
+  const text = readProc(`${folder}/status`);
+  return typeof text === 'string' ? parseStatus(text) : null;
+}
+
+/** Parses `/proc/PID/status`. Masks are 64 bits wide, which a JavaScript number is not. */
+export function parseStatus(text: string): ProcessStatus | null {
+  const uids = /^Uid:\s+(\d+)\s+(\d+)\s+(\d+)/m.exec(text);
+  const mask = (name: string): bigint => {
+    const hex = new RegExp(`^${name}:\\s+([0-9a-f]+)`, 'm').exec(text)?.[1];
+    return BigInt(`0x${hex ?? '0'}`);
+  };
+  if (uids === null) return null;
+  return {
+    realUid: Number(uids[1]),
+    effectiveUid: Number(uids[2]),
+    savedUid: Number(uids[3]),
+    effectiveCapabilities: mask('CapEff'),
+    caught: mask('SigCgt'),
+    ignored: mask('SigIgn'),
+    blocked: mask('SigBlk'),
+  };
+}
+
+/**
+ * The signals that any thread blocks. A server that waits with `sigwait` blocks them in its other threads: the
+ * kernel shows the waiting thread as if it did not.
+ */
+export function readBlockedInThreads(folder: string): bigint {
+  let blocked = 0n;
+  for (const thread of listThreads(folder)) {
+    blocked |= readStatus(`${folder}/task/${thread}`)?.blocked ?? 0n;
+  }
+  return blocked;
+}
+
+function listThreads(folder: string): readonly string[] {
+  try {
+    return readdirSync(`${folder}/task`);
+  } catch {
+    return [];
+  }
+}
+
+/** What to call a process when speaking of it. */
+export function describeProcess({ pid, comm }: ProcessRow): string {
+  return `${pid} (${comm})`;
+}
+
+/** Name of the program in the first word of a command line; of a rewritten one (`nginx: master process`) `nginx`. */
+export function programName(word: string): string {
+  return basename(/^([^\s:]+): /.exec(word)?.[1] ?? word);
+}
+
+/** Number of the mount a process has as its root: the same for all processes of a container, and for no others. */
+export function readRootMount(folder: string): string | null {
+  const text = readProc(`${folder}/mountinfo`);
+  return typeof text === 'string' ? (/^\d+/.exec(text)?.[0] ?? null) : null;
+}
+
+/** Runs `use` with a folder that stays bound to the process of this moment: after its end, reads from it fail. */
+export function withProcessFolder<T>(pid: number, use: (folder: string) => T): T | null {
+  let handle: number;
+  try {
+    handle = openSync(processFolder(pid), constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch {
+    return null;
+  }
+  try {
+    return use(`/proc/self/fd/${handle}`);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** The file is there, but not for us: `/proc` is mounted with `hidepid`. */
+const DENIED = Symbol('denied');
+
+// One for all reads: none of them is interrupted by another.
+let buffer = Buffer.alloc(4096);
+
+/** The text as latin1, so that no character is cut by the edge of a read; null when the process is gone. */
+function readProc(path: string): string | typeof DENIED | null {
+  let handle: number | null = null;
+  try {
+    handle = openSync(path, 'r');
+    let size = readSync(handle, buffer, 0, buffer.length, null);
+    while (size === buffer.length) {
+      buffer = Buffer.concat([buffer], buffer.length * 2);
+      size += readSync(handle, buffer, size, buffer.length - size, null);
+    }
+    return buffer.toString('latin1', 0, size);
+  } catch (thrown) {
+    const code = errnoOf(thrown);
+    return code === 'EPERM' || code === 'EACCES' ? DENIED : null;
+  } finally {
+    if (handle !== null) closeSync(handle);
+  }
+}

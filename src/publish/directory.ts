@@ -1,0 +1,248 @@
+// The directory output, laid out as a mounted ConfigMap: complete generations, `..data` swapped by one rename, and
+// visible names that link through it.
+import { randomBytes } from 'node:crypto';
+import * as fs from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { changeOwner, diskError, openNewFile, removeIfPossible } from './atomic-file.ts';
+import { errnoOf, SidecarError } from '../errors.ts';
+import { type DescribedFile, digestOfFiles, type Generation, type Owner } from '../generation.ts';
+import type { Publisher, Volume } from '../publish.ts';
+import { listed, ownerOf } from './file.ts';
+
+const DATA = '..data';
+const GENERATION = '..gen-';
+const STAGE = '..stage-';
+const LINK = '..link-';
+const DIRECTORY_MODE = 0o755;
+
+/** How long a generation stays readable after it was replaced: a reader may have resolved `..data` just before. */
+export const GRACE_MS = 60_000;
+
+/** Flushes run beside each other so that the file system can put many into one commit of its journal. */
+const FLUSHES_AT_ONCE = 16;
+const flush = promisify(fs.fsync);
+
+export function directoryPublisher(root: string, owner: Owner | null): Publisher {
+  const retiredAt = new Map<string, number>();
+  return {
+    look: () => lookAtDirectory(root, owner),
+    read: () => {
+      const generation = linkAt(root, DATA);
+      return generation === undefined ? [] : readGeneration(join(root, generation), owner);
+    },
+    isThere: () => fs.existsSync(join(root, DATA)),
+    publish: async (generation) => {
+      const bytes = generation.files.reduce((sum, file) => sum + file.bytes.length, 0);
+      try {
+        await publishDirectory(root, generation);
+      } catch (error) {
+        throw diskError(error, `${root}/`, bytes);
+      }
+    },
+    recover: () => recover(root),
+    prune: (now) => prune(root, retiredAt, now),
+  };
+}
+
+async function publishDirectory(root: string, generation: Generation): Promise<void> {
+  requireDirectory(root);
+  const names = visibleNames(generation.files.map((file) => file.name));
+  refuseForeign(root, names);
+  const id = randomBytes(6).toString('hex');
+  const stage = join(root, STAGE + id);
+  try {
+    await writeStage(stage, generation);
+    fs.renameSync(stage, join(root, GENERATION + id));
+    putLink(root, GENERATION + id, DATA);
+    flushDirectory(root);
+  } catch (error) {
+    fs.rmSync(stage, { recursive: true, force: true });
+    if (linkAt(root, DATA) !== GENERATION + id) fs.rmSync(join(root, GENERATION + id), { recursive: true, force: true });
+    throw error;
+  }
+  mendNames(root, names);
+  flushDirectory(root);
+}
+
+async function writeStage(stage: string, generation: Generation): Promise<void> {
+  const directories = new Set<string>([stage]);
+  makeDirectory(stage, generation.owner);
+  const open: number[] = [];
+  try {
+    for (const { name, bytes } of generation.files) {
+      const path = join(stage, name);
+      makeParents(stage, dirname(path), generation.owner, directories);
+      open.push(openNewFile(path, bytes, generation));
+      if (open.length >= FLUSHES_AT_ONCE) await flushAndClose(open);
+    }
+    await flushAndClose(open);
+  } finally {
+    for (const fd of open) fs.closeSync(fd);
+  }
+  for (const directory of directories) flushDirectory(directory);
+}
+
+async function flushAndClose(open: number[]): Promise<void> {
+  await Promise.all(open.map((fd) => flush(fd)));
+  for (const fd of open.splice(0)) fs.closeSync(fd);
+}
+
+function makeParents(stage: string, directory: string, owner: Owner | null, made: Set<string>): void {
+  if (directory === stage || made.has(directory)) return;
+  makeParents(stage, dirname(directory), owner, made);
+  makeDirectory(directory, owner);
+  made.add(directory);
+}
+
+function makeDirectory(path: string, owner: Owner | null): void {
+  fs.mkdirSync(path, 0o700);
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW);
+  try {
+    if (owner !== null) changeOwner(fd, owner);
+    fs.fchmodSync(fd, DIRECTORY_MODE);
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** A link made beside its name and renamed over it: there is no moment without one. */
+function putLink(root: string, target: string, name: string): void {
+  const link = join(root, LINK + randomBytes(6).toString('hex'));
+  fs.symlinkSync(target, link);
+  try {
+    fs.renameSync(link, join(root, name));
+  } catch (error) {
+    fs.rmSync(link, { force: true });
+    throw error;
+  }
+}
+
+/** The names a reader sees: the first part of every path. */
+function visibleNames(names: readonly string[]): ReadonlySet<string> {
+  return new Set(names.map((name) => name.split('/', 1)[0] ?? name));
+}
+
+/** Adds, then removes, so that no name which stays is ever missing. Only links into `..data` are ours. */
+function mendNames(root: string, wanted: ReadonlySet<string>): void {
+  for (const name of wanted) {
+    if (linkAt(root, name) !== `${DATA}/${name}`) putLink(root, `${DATA}/${name}`, name);
+  }
+  for (const name of ourNames(root)) if (!wanted.has(name)) fs.rmSync(join(root, name), { force: true });
+}
+
+function ourNames(root: string): readonly string[] {
+  return listed(root).filter((name) => !name.startsWith('..') && linkAt(root, name)?.startsWith(`${DATA}/`));
+}
+
+function requireDirectory(root: string): void {
+  const stat = fs.lstatSync(root, { throwIfNoEntry: false });
+  if (stat?.isDirectory()) return;
+  const [code, reason] = stat?.isSymbolicLink()
+    ? ['publish.symbolic-link', 'it is a symbolic link, which is not followed. Name the directory it points to.']
+    : stat === undefined
+      ? ['publish.no-directory', 'it does not exist. Create it, or mount the volume there.']
+      : ['publish.not-a-directory', 'it is not a directory. Leave out the trailing slash for a file output.'];
+  throw new SidecarError(`Cannot publish "${root}/": ${reason}`, { code, stage: 'publish' });
+}
+
+function refuseForeign(root: string, names: ReadonlySet<string>): void {
+  const foreign = [...names].filter((name) => {
+    const stat = fs.lstatSync(join(root, name), { throwIfNoEntry: false });
+    return stat !== undefined && !linkAt(root, name)?.startsWith(`${DATA}/`);
+  });
+  const data = fs.lstatSync(join(root, DATA), { throwIfNoEntry: false });
+  if (data !== undefined && !linkAt(root, DATA)?.startsWith(GENERATION)) foreign.unshift(DATA);
+  if (foreign.length === 0) return;
+  throw new SidecarError(
+    `Cannot publish "${root}/": ${foreign.map((name) => `"${name}"`).join(', ')} in it was not made by config-sidecar. ` +
+      'Move it away, or choose an OUTPUT directory of its own.',
+    { code: 'publish.foreign', stage: 'publish' },
+  );
+}
+
+function linkAt(root: string, name: string): string | undefined {
+  try {
+    return fs.readlinkSync(join(root, name));
+  } catch {
+    return undefined;
+  }
+}
+
+function lookAtDirectory(root: string, owner: Owner | null): Volume {
+  try {
+    requireDirectory(root);
+    refuseForeign(root, new Set());
+    const generation = linkAt(root, DATA);
+    if (generation === undefined) return { rendering: null, changedAt: null, problem: null };
+    const files = readGeneration(join(root, generation), owner);
+    const complete = namesAreRight(root, visibleNames(files.map((file) => file.name)));
+    const changedAt = fs.lstatSync(join(root, DATA)).ctimeMs;
+    return { rendering: complete ? digestOfFiles(files) : 'incomplete', changedAt, problem: null };
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return { rendering: 'incomplete', changedAt: null, problem: null };
+    return { rendering: null, changedAt: null, problem: diskError(error, `${root}/`) };
+  }
+}
+
+function namesAreRight(root: string, wanted: ReadonlySet<string>): boolean {
+  const there = ourNames(root);
+  return there.length === wanted.size && there.every((n) => wanted.has(n) && linkAt(root, n) === `${DATA}/${n}`);
+}
+
+function readGeneration(directory: string, owner: Owner | null): readonly DescribedFile[] {
+  const files: DescribedFile[] = [];
+  const walk = (prefix: string): void => {
+    for (const entry of fs.readdirSync(join(directory, prefix), { withFileTypes: true })) {
+      const name = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
+      if (entry.isDirectory()) walk(name);
+      else files.push(readDescribed(directory, name, owner));
+    }
+  };
+  walk('');
+  return files.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function readDescribed(directory: string, name: string, owner: Owner | null): DescribedFile {
+  const path = join(directory, name);
+  const stat = fs.lstatSync(path);
+  const bytes = stat.isFile() ? fs.readFileSync(path) : Buffer.from('not a regular file');
+  return { name, bytes, mode: stat.mode & 0o7777, owner: ownerOf(stat, owner) };
+}
+
+function recover(root: string): void {
+  if (fs.lstatSync(root, { throwIfNoEntry: false })?.isDirectory() !== true) return;
+  for (const name of listed(root)) {
+    if (name.startsWith(STAGE) || name.startsWith(LINK)) removeIfPossible(join(root, name));
+  }
+  const generation = linkAt(root, DATA);
+  if (!generation?.startsWith(GENERATION) || !fs.existsSync(join(root, generation))) return;
+  const names = visibleNames(listed(join(root, generation)));
+  try {
+    refuseForeign(root, names);
+    mendNames(root, names);
+  } catch {
+    // The next look or publication says so; nothing of somebody else's is touched.
+  }
+}
+
+function prune(root: string, retiredAt: Map<string, number>, now: number): void {
+  const current = linkAt(root, DATA);
+  const retired = listed(root).filter((name) => name.startsWith(GENERATION) && name !== current);
+  for (const name of retired) {
+    const since = retiredAt.get(name) ?? now;
+    retiredAt.set(name, since);
+    if (now - since < GRACE_MS) continue;
+    removeIfPossible(join(root, name));
+    retiredAt.delete(name);
+  }
+}
+
+function flushDirectory(path: string): void {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+}

@@ -1,0 +1,182 @@
+// What must be true of several settings together. Each check gives the sentences for what is wrong.
+import { statSync } from 'node:fs';
+import { sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { errnoOf } from '../errors.ts';
+import { describe, type Given } from './given.ts';
+import { schemeOf } from './source.ts';
+import { flagOf, type Name, type Values } from './table.ts';
+import { printDuration } from './units.ts';
+
+/** What is checked: the values that could be read, and what was given. A value that is missing here was refused alone. */
+export interface Facts {
+  readonly values: Partial<Values>;
+  readonly given: ReadonlyMap<Name, Given>;
+}
+
+type Check = (facts: Facts) => readonly string[];
+
+/** Everything that is wrong with settings that are all right one by one. */
+export function crossCheck(facts: Facts): readonly string[] {
+  const checks: readonly Check[] = [
+    timesFit,
+    oneHook,
+    processNamed,
+    credentialsFit,
+    templateFits,
+    nothingFeedsItself,
+  ];
+  return checks.flatMap((check) => check(facts));
+}
+
+/** What a command that follows a source cannot do without. */
+export function missing({ given }: Facts): readonly string[] {
+  const problems: string[] = [];
+  if (!given.has('OUTPUT')) {
+    problems.push(
+      `Cannot start without OUTPUT: ${waysToGive('OUTPUT')} to a file, or to a directory with a trailing slash`,
+    );
+  }
+  if (!given.has('SOURCE') && !given.has('CONFIG_FILE')) {
+    problems.push(
+      `Cannot start without SOURCE: ${waysToGive('SOURCE')} to a URL such as etcd://host:2379/app/, or CONFIG_FILE to a file`,
+    );
+  }
+  return problems;
+}
+
+function waysToGive(name: Name): string {
+  return `set ${name} (or ${flagOf(name)}, or ${name.toLowerCase()} in the settings file)`;
+}
+
+/** `RELOAD_URL "https://…"` where it was given; its name and default where not. */
+function said({ given }: Facts, name: Name): string {
+  const found = given.get(name);
+  return found === undefined ? name : describe(found);
+}
+
+function timesFit(facts: Facts): readonly string[] {
+  const { UPDATE_FREQUENCY, STALE_AFTER, DEBOUNCE, DEBOUNCE_MAX } = facts.values;
+  const problems: string[] = [];
+  if (UPDATE_FREQUENCY !== undefined && STALE_AFTER !== undefined && STALE_AFTER <= UPDATE_FREQUENCY) {
+    problems.push(
+      `Cannot use STALE_AFTER "${printDuration(STALE_AFTER)}" with UPDATE_FREQUENCY "${printDuration(UPDATE_FREQUENCY)}": STALE_AFTER must be longer, or every source would count as stale`,
+    );
+  }
+  if (DEBOUNCE !== undefined && DEBOUNCE_MAX !== undefined && DEBOUNCE_MAX < DEBOUNCE) {
+    problems.push(
+      `Cannot use DEBOUNCE_MAX "${printDuration(DEBOUNCE_MAX)}" with DEBOUNCE "${printDuration(DEBOUNCE)}": DEBOUNCE_MAX must be at least as long`,
+    );
+  }
+  return problems;
+}
+
+function oneHook(facts: Facts): readonly string[] {
+  const hooks = (['RELOAD_SIGNAL', 'RELOAD_URL', 'RELOAD_COMMAND'] as const).filter((name) => {
+    return facts.given.has(name) && !(name === 'RELOAD_SIGNAL' && facts.values.RELOAD_SIGNAL === 'none');
+  });
+  if (hooks.length < 2) return [];
+  const [first = '', ...others] = hooks.map((name) => said(facts, name));
+  return [
+    `Cannot use ${first} with ${others.join(' and ')}: the application is told in one way; keep one of them`,
+  ];
+}
+
+function processNamed(facts: Facts): readonly string[] {
+  const { given, values } = facts;
+  const signal = values.RELOAD_SIGNAL;
+  if (!given.has('RELOAD_SIGNAL') || signal === undefined || signal === 'none') return [];
+  if (given.has('APP_PROCESS') || given.has('APP_PID_FILE')) return [];
+  return [
+    `Cannot use ${said(facts, 'RELOAD_SIGNAL')}: nobody is named to get it; set APP_PROCESS or APP_PID_FILE`,
+  ];
+}
+
+/** Credentials of a kind of source that is not in use are left alone: they may be there for other tools. */
+function credentialsFit(facts: Facts): readonly string[] {
+  const { SOURCE, CONFIG_FILE } = facts.values;
+  if (SOURCE === undefined || CONFIG_FILE !== undefined) return [];
+  const scheme = schemeOf(SOURCE);
+  if (scheme.startsWith('http'))
+    return [...certificateWithKey(facts, 'HTTP_CERT', 'HTTP_KEY'), ...oneLogin(facts)];
+  if (scheme.startsWith('etcd')) return certificateWithKey(facts, 'ETCDCTL_CERT', 'ETCDCTL_KEY');
+  if (scheme.startsWith('consul'))
+    return certificateWithKey(facts, 'CONSUL_CLIENT_CERT', 'CONSUL_CLIENT_KEY');
+  return [];
+}
+
+function certificateWithKey(facts: Facts, certificate: Name, key: Name): readonly string[] {
+  const there = facts.given.has(certificate) ? certificate : key;
+  const absent = there === certificate ? key : certificate;
+  if (facts.given.has(certificate) === facts.given.has(key)) return [];
+  return [`Cannot use ${said(facts, there)} without ${absent}: a certificate and its key go together`];
+}
+
+function oneLogin(facts: Facts): readonly string[] {
+  const { given } = facts;
+  if (given.has('HTTP_TOKEN') && given.has('HTTP_USERNAME')) {
+    return [
+      `Cannot use ${said(facts, 'HTTP_TOKEN')} with ${said(facts, 'HTTP_USERNAME')}: a request carries one of them; keep one`,
+    ];
+  }
+  if (given.has('HTTP_PASSWORD') && !given.has('HTTP_USERNAME')) {
+    return [
+      `Cannot use ${said(facts, 'HTTP_PASSWORD')} without HTTP_USERNAME: a password needs its user name`,
+    ];
+  }
+  return [];
+}
+
+function templateFits(facts: Facts): readonly string[] {
+  const { TEMPLATE, OUTPUT } = facts.values;
+  if (TEMPLATE?.kind !== 'directory' || OUTPUT?.kind !== 'file') return [];
+  return [
+    `Cannot use ${said(facts, 'TEMPLATE')} with ${said(facts, 'OUTPUT')}: a directory of templates needs an OUTPUT that is a directory and ends with a slash`,
+  ];
+}
+
+/** An output that is read again as source or template would change itself for ever. */
+function nothingFeedsItself(facts: Facts): readonly string[] {
+  const { OUTPUT, STATE_DIR, TEMPLATE } = facts.values;
+  if (OUTPUT === undefined) return [];
+  const follows = facts.given.has('CONFIG_FILE') ? ('CONFIG_FILE' as const) : ('SOURCE' as const);
+  const problems: string[] = [];
+  for (const [name, path] of [
+    [follows, followedPath(facts.values)],
+    ['TEMPLATE', TEMPLATE?.path],
+  ] as const) {
+    if (path !== undefined && (path === OUTPUT.path || (isDirectory(path) && isInside(OUTPUT.path, path)))) {
+      problems.push(
+        `Cannot use ${said(facts, 'OUTPUT')} with ${said(facts, name)}: the output would be read again as input`,
+      );
+    }
+  }
+  if (STATE_DIR === OUTPUT.path) {
+    problems.push(
+      `Cannot use ${said(facts, 'STATE_DIR')} with ${said(facts, 'OUTPUT')}: the state needs a directory of its own`,
+    );
+  }
+  return problems;
+}
+
+/** The path that is followed, when the source is one. */
+function followedPath({ CONFIG_FILE, SOURCE }: Partial<Values>): string | undefined {
+  if (CONFIG_FILE !== undefined) return CONFIG_FILE;
+  if (SOURCE === undefined || schemeOf(SOURCE) !== 'file') return undefined;
+  const plain = SOURCE.replace(/#.*$/s, '');
+  const path = plain.startsWith('file:') ? fileURLToPath(plain) : plain;
+  return path.length > 1 ? path.replace(/\/+$/, '') : path;
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
+}
+
+function isInside(path: string, directory: string): boolean {
+  return path.startsWith(directory === sep ? sep : directory + sep);
+}

@@ -1,0 +1,112 @@
+// Settings given as flags: `--reload-signal SIGHUP`, `--reload-signal=SIGHUP`, `--allow-empty`.
+import { parseArgs } from 'node:util';
+import { nearest } from './nearest.ts';
+import { didYouMean, type Given, type Layer } from './given.ts';
+import { flagOf, rowOf, SPELLINGS } from './table.ts';
+
+const FLAGS = new Map([...SPELLINGS].map(([written, spelling]) => [flagOf(written).slice(2), spelling]));
+
+/** A command line taken apart. */
+export interface Arguments {
+  /** Words that belong to no flag: the command. */
+  readonly positionals: readonly string[];
+  /** Those of the command's own flags that were given. */
+  readonly own: readonly string[];
+  /** Every other flag, with its value: what `loadSettings` takes. */
+  readonly flags: readonly string[];
+}
+
+/** Takes a command line apart. `own` names flags without a value that are no settings, such as `json`. */
+export function separateArguments(argv: readonly string[], own: readonly string[]): Arguments {
+  const positionals: string[] = [];
+  const ownGiven: string[] = [];
+  const flags: string[] = [];
+  for (const piece of piecesOf(argv)) {
+    if (piece.kind === 'word') positionals.push(piece.word);
+    else if (own.includes(piece.flag) && piece.value === undefined) ownGiven.push(piece.flag);
+    else flags.push(...piece.words);
+  }
+  return { positionals, own: ownGiven, flags };
+}
+
+/** The settings among the flags. Unknown flags, flags without a value and flags given twice are mistakes. */
+export function readFlags(argv: readonly string[]): Layer {
+  const given: Given[] = [];
+  const problems: string[] = [];
+  for (const piece of piecesOf(argv)) {
+    if (piece.kind === 'word') {
+      problems.push(`Cannot use "${piece.word}": a setting is given as --name value; see --help`);
+      continue;
+    }
+    const read = readFlag(piece);
+    if (typeof read === 'string') problems.push(read);
+    else if (given.some(({ spelled }) => spelled === read.spelled)) {
+      problems.push(`Cannot use ${read.spelled}: it is given twice; give it once`);
+    } else given.push(read);
+  }
+  return { given, problems: [...new Set(problems)] };
+}
+
+function readFlag({ raw, flag, value, inline }: FlagPiece): Given | string {
+  const spelling = FLAGS.get(flag);
+  if (spelling === undefined || !raw.startsWith('--')) {
+    const meant = nearest(flag, [...FLAGS.keys()]);
+    return `Cannot use ${raw}: there is no such flag${didYouMean(meant && `--${meant}`)}`;
+  }
+  const bare = rowOf(spelling.name).kind.bareFlag === true;
+  if (value === undefined && !bare) return `Cannot use ${raw}: it needs a value: ${raw} VALUE`;
+  if (value === '') return `Cannot use ${raw} "": it needs a value: ${raw} VALUE`;
+  // The next flag would be swallowed as a value, and both mistakes would go unnoticed.
+  if (value?.startsWith('--') && !inline) {
+    return `Cannot use ${raw}: it needs a value; one that begins with -- is written ${raw}=VALUE`;
+  }
+  return { ...spelling, from: 'flag', spelled: raw, text: value ?? 'true' };
+}
+
+interface FlagPiece {
+  readonly kind: 'flag';
+  readonly flag: string;
+  readonly raw: string;
+  readonly value: string | undefined;
+  readonly inline: boolean;
+  /** The words of the command line it was made of. */
+  readonly words: readonly string[];
+}
+
+type Piece = FlagPiece | { readonly kind: 'word'; readonly word: string };
+
+function piecesOf(argv: readonly string[]): readonly Piece[] {
+  const options = Object.fromEntries(
+    [...FLAGS].map(([flag, { name }]) => {
+      return [flag, { type: rowOf(name).kind.bareFlag ? ('boolean' as const) : ('string' as const) }];
+    }),
+  );
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const pieces: Piece[] = [];
+  let afterBare = -1;
+  for (const token of tokens) {
+    const last = pieces.at(-1);
+    if (token.kind === 'option') {
+      const { name: flag, rawName: raw, value, inlineValue: inline = false } = token;
+      pieces.push({ kind: 'flag', flag, raw, value, inline, words: wordsOf(raw, value, inline) });
+      afterBare = FLAGS.has(flag) && value === undefined ? token.index + 1 : -1;
+    } else if (token.kind === 'positional') {
+      // A flag that may stand alone takes `true` or `false` behind it all the same.
+      if (token.index === afterBare && /^(?:true|false)$/.test(token.value) && last?.kind === 'flag') {
+        pieces[pieces.length - 1] = { ...last, value: token.value, words: [last.raw, token.value] };
+      } else pieces.push({ kind: 'word', word: token.value });
+    }
+  }
+  return pieces;
+}
+
+function wordsOf(raw: string, value: string | undefined, inline: boolean): readonly string[] {
+  if (value === undefined) return [raw];
+  return inline ? [`${raw}=${value}`] : [raw, value];
+}

@@ -1,0 +1,59 @@
+// What the user gave: one setting with its place of origin, and how a mistake in it is put into words.
+import { maskUrl } from '../mask.ts';
+import type { Refusal } from './kind.ts';
+import { type Name, rowOf, type Secret } from './table.ts';
+
+export type From = 'flag' | 'environment' | 'file' | 'default';
+
+export interface Given {
+  readonly name: Name;
+  readonly from: From;
+  /** As the user would look for it: `--reload-signal`, `CONFIG_SIDECAR_OUTPUT`, `output in "/etc/settings.yaml"`. */
+  readonly spelled: string;
+  /** The value, or for an `X_FILE` the path of the file that holds it. */
+  readonly text: string;
+  readonly secretFile: boolean;
+}
+
+/** Settings from one place, and the mistakes met on the way. */
+export interface Layer {
+  readonly given: readonly Given[];
+  readonly problems: readonly string[];
+}
+
+const MASK = '***';
+const LONGEST_SHOWN = 200;
+
+/** A value as it may be shown: without its secrets, on one line, cut to a length that fits a message. */
+export function shown(name: Name, value: string): string {
+  return oneLine(masked(rowOf(name).secret, value));
+}
+
+function masked(secret: Secret | undefined, value: string): string {
+  if (secret === 'whole') return MASK;
+  if (secret === 'url') return value.trim().split(/\s+/).map(maskUrl).join(' ');
+  if (secret === 'user') return value.includes(':') ? `${value.slice(0, value.indexOf(':'))}:${MASK}` : value;
+  return value;
+}
+
+function oneLine(value: string): string {
+  const cut = value.length > LONGEST_SHOWN ? `${value.slice(0, LONGEST_SHOWN)}…` : value;
+  return cut.replace(/[\x00-\x1f\x7f]/g, (character) => JSON.stringify(character).slice(1, -1));
+}
+
+/** `OUTPUT "/srv/app.json"`: where a setting was given, and its value as it may be shown. */
+export function describe({ name, spelled, text, secretFile }: Given): string {
+  return `${spelled} "${secretFile ? oneLine(text) : shown(name, text)}"`;
+}
+
+/** The sentence for a value that is not accepted. What a secret file holds leaves no trace in it. */
+export function complaint(given: Given, refusal: Refusal): string {
+  const { suggestion } = refusal;
+  const hidden = given.secretFile || rowOf(given.name).secret === 'whole';
+  return `Cannot use ${describe(given)}: ${refusal.message}${hidden ? '' : didYouMean(suggestion && `"${suggestion}"`)}`;
+}
+
+/** `; did you mean X?`, or nothing. */
+export function didYouMean(suggestion: string | undefined): string {
+  return suggestion === undefined || suggestion === '' ? '' : `; did you mean ${suggestion}?`;
+}

@@ -1,0 +1,126 @@
+// What a kind of setting is (how its text is read and shown), and the kinds that are plain text.
+import { nearest } from './nearest.ts';
+
+/** One kind of value. `parse` throws a Refusal; everything around it (name, value, masking) is added by the caller. */
+export interface Kind<T> {
+  /** One or two words for the reference: `duration`. */
+  readonly type: string;
+  readonly parse: (text: string, cwd: string) => T;
+  /** The value in the setting's own spelling; without it the text as given. */
+  readonly print?: (value: T) => string;
+  /** How a list in the settings file becomes this setting's text; without it a list is refused. */
+  readonly fromList?: (items: readonly string[]) => string;
+  /** How a map in the settings file becomes this setting's text; without it a map is refused. */
+  readonly fromMap?: (items: ReadonlyArray<readonly [string, string]>) => string;
+  /** The flag may stand alone and then means `true`. */
+  readonly bareFlag?: boolean;
+  /** White space at both ends is part of the value. */
+  readonly verbatim?: boolean;
+}
+
+/** Why a value is not accepted, and the legal spelling closest to it. */
+export class Refusal extends Error {
+  readonly suggestion: string | undefined;
+
+  constructor(reason: string, suggestion?: string) {
+    super(reason);
+    this.suggestion = suggestion;
+  }
+}
+
+/** `a, b or c` */
+export function alternatives(words: readonly string[]): string {
+  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+}
+
+/** One of a few words. `synonyms` are not accepted, but lead to the word that is. */
+export function choice<const T extends string>(
+  values: readonly T[],
+  synonyms: Readonly<Record<string, T>> = {},
+): Kind<T> {
+  return {
+    type: values.map((value) => `\`${value}\``).join(' '),
+    parse: (text) => {
+      const found = values.find((value) => value === text);
+      if (found !== undefined) return found;
+      const meant = synonyms[text.toLowerCase()] ?? nearest(text, values);
+      throw new Refusal(`it must be ${alternatives(values)}`, meant);
+    },
+  };
+}
+
+const TRUTHS: Readonly<Record<string, string>> = {
+  1: 'true',
+  yes: 'true',
+  on: 'true',
+  0: 'false',
+  no: 'false',
+  off: 'false',
+};
+
+/** `true` or `false`; the flag alone means `true`. */
+export const boolean: Kind<boolean> = {
+  type: '`true` `false`',
+  bareFlag: true,
+  parse: (text) =>
+    choice(['true', 'false'], TRUTHS as Record<string, 'true' | 'false'>).parse(text, '') === 'true',
+};
+
+/** Any text, white space at its ends included. */
+export const text: Kind<string> = { type: 'text', verbatim: true, parse: (given) => given };
+
+/** A word that travels in a header: visible ASCII, no blanks. */
+export const token: Kind<string> = {
+  type: 'text',
+  parse: (given) => {
+    if (!/^[\x21-\x7e]+$/.test(given)) {
+      throw new Refusal('it must be visible ASCII characters without blanks, since it is sent in a header');
+    }
+    return given;
+  },
+};
+
+/** A name without blanks or control characters. */
+export const word: Kind<string> = {
+  type: 'name',
+  parse: (given) => {
+    if (/[\s\x00-\x1f\x7f]/.test(given)) throw new Refusal('it must be one word without blanks');
+    return given;
+  },
+};
+
+/** Words separated by white space, each checked alone. */
+function list(type: string, check: (item: string) => void): Kind<readonly string[]> {
+  return {
+    type,
+    fromList: (items) => items.join(' '),
+    parse: (given) => {
+      const items = given.split(/\s+/).filter((item) => item !== '');
+      items.forEach(check);
+      return items;
+    },
+  };
+}
+
+/** Names of environment variables. */
+export const variableNames = list('list of names', (name) => {
+  if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
+    throw new Refusal(
+      `"${name}" is no name of an environment variable: letters, digits and _, not beginning with a digit`,
+    );
+  }
+});
+
+/** Paths into the data: `db/host`. */
+export const keyPaths = list('list of paths', (path) => {
+  if (path.split('/').includes('')) {
+    const tidy = path
+      .split('/')
+      .filter((part) => part !== '')
+      .join('/');
+    throw new Refusal(
+      `"${path}" is no path of a key: names joined by one /, such as db/host`,
+      tidy || undefined,
+    );
+  }
+});

@@ -1,0 +1,105 @@
+// Settings that are paths, and what must be true of them at the start.
+import { closeSync, constants, lstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { errnoOf } from '../errors.ts';
+import { type Kind, Refusal } from './kind.ts';
+
+/** A place in the file system; the path is absolute and has no trailing slash. */
+export interface Place {
+  readonly kind: 'file' | 'directory';
+  readonly path: string;
+}
+
+/** A path, relative to the working directory; absolute when parsed. Nothing needs to be there. */
+export const path: Kind<string> = { type: 'path', parse: absolute };
+
+function absolute(text: string, cwd: string): string {
+  if (text.includes('\0')) throw new Refusal('a path has no NUL character');
+  return resolve(cwd, text);
+}
+
+/** A file that must be there and readable at the start. */
+export const readableFile: Kind<string> = {
+  type: 'path',
+  parse: (text, cwd) => {
+    const file = absolute(text, cwd);
+    if (placeOf(file).kind === 'directory') throw new Refusal('it is a directory; a file is needed');
+    return file;
+  },
+};
+
+/** A file, or a directory of files, that must be there and readable at the start. */
+export const readablePlace: Kind<Place> = {
+  type: 'path',
+  parse: (text, cwd) => placeOf(absolute(text, cwd)),
+};
+
+/** A file; or, with a trailing slash, a directory. */
+export const output: Kind<Place> = {
+  type: 'path',
+  parse: (text, cwd) => {
+    const place = absolute(text, cwd);
+    if (place === '/') throw new Refusal('the root directory cannot be an output');
+    if (text.endsWith('/')) return { kind: 'directory', path: place };
+    if (['.', '..'].includes(basename(text)) || isDirectory(place)) {
+      throw new Refusal('it is a directory; an output that is a directory ends with a slash', `${text}/`);
+    }
+    return { kind: 'file', path: place };
+  },
+};
+
+function isDirectory(place: string): boolean {
+  return lstatSync(place, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function placeOf(place: string): Place {
+  try {
+    const found = statSync(place);
+    if (found.isDirectory()) {
+      readdirSync(place);
+      return { kind: 'directory', path: place };
+    }
+    if (!found.isFile()) throw new Refusal('it is neither a file nor a directory');
+    closeSync(openSync(place, 'r'));
+    return { kind: 'file', path: place };
+  } catch (error) {
+    throw error instanceof Refusal ? error : new Refusal(whyUnreadable(error));
+  }
+}
+
+function whyUnreadable(error: unknown): string {
+  const code = errnoOf(error);
+  if (code === 'ENOENT') return 'there is no such file';
+  if (code === 'EACCES' || code === 'EPERM') return 'it may not be read by this user';
+  if (code === 'ENOTDIR') return 'a part of the path is a file, not a directory';
+  return `it cannot be read (${code ?? 'unknown reason'})`;
+}
+
+/**
+ * The text of a small file that must not be read without bound (a device, a huge file by mistake).
+ * Throws a Refusal, which never shows what the file holds.
+ */
+export function readSmallText(file: string, maxBytes: number, shownSize: string): string {
+  const bytes = Buffer.alloc(maxBytes + 1);
+  let length = 0;
+  try {
+    if (statSync(file).isDirectory()) throw new Refusal('it is a directory; a file is needed');
+    // A named pipe that nobody writes to would hold us up for ever.
+    const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      for (let got = -1; got !== 0 && length < bytes.length; length += got) {
+        got = readSync(descriptor, bytes, length, bytes.length - length, null);
+      }
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    throw error instanceof Refusal ? error : new Refusal(whyUnreadable(error));
+  }
+  if (length > maxBytes) throw new Refusal(`it is larger than ${shownSize}`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
+  } catch {
+    throw new Refusal('it is not UTF-8 text');
+  }
+}

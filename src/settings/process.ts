@@ -1,0 +1,76 @@
+// Settings that say who is told and by which signal or command.
+import { choice, type Kind, Refusal } from './kind.ts';
+import { quoteWord, splitWords, WordsError } from './words.ts';
+
+/** How a process is recognised: by its name, or by a regular expression on its command line. */
+export type ProcessMatch =
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'pattern'; readonly pattern: RegExp; readonly text: string };
+
+/** `nginx`, or `/regex/`. */
+export const processMatch: Kind<ProcessMatch> = {
+  type: 'name or `/regex/`',
+  parse: (text) => {
+    if (text.length > 1 && text.startsWith('/') && text.endsWith('/')) return parsePattern(text);
+    if (text.includes('/')) {
+      const name = text.slice(text.lastIndexOf('/') + 1);
+      throw new Refusal(
+        'it must be the name of a process without a path, or a regular expression on its command line between slashes, such as /app\\.jar/',
+        /^[\w.-]+$/.test(name) && !/^[a-z]{0,3}$/.test(name) ? name : undefined,
+      );
+    }
+    return { kind: 'name', name: text };
+  },
+};
+
+function parsePattern(text: string): ProcessMatch {
+  const source = text.slice(1, -1);
+  let pattern: RegExp;
+  try {
+    pattern = new RegExp(source);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split(': ').at(-1) : String(error);
+    throw new Refusal(`the regular expression is broken: ${reason}`);
+  }
+  if (pattern.test('')) throw new Refusal('the regular expression matches every process');
+  return { kind: 'pattern', pattern, text: source };
+}
+
+export const RELOAD_SIGNALS = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGTERM', 'none'] as const;
+
+/** A signal that may be sent, or `none`: watched over, but not told. */
+export type ReloadSignal = (typeof RELOAD_SIGNALS)[number];
+
+/** Spellings that other tools take; they are not accepted here, but lead to the one that is. */
+const SIGNAL_SYNONYMS: Readonly<Record<string, ReloadSignal>> = {
+  hup: 'SIGHUP',
+  1: 'SIGHUP',
+  usr1: 'SIGUSR1',
+  10: 'SIGUSR1',
+  usr2: 'SIGUSR2',
+  12: 'SIGUSR2',
+  winch: 'SIGWINCH',
+  28: 'SIGWINCH',
+  term: 'SIGTERM',
+  15: 'SIGTERM',
+  off: 'none',
+  false: 'none',
+};
+
+export const reloadSignal: Kind<ReloadSignal> = choice(RELOAD_SIGNALS, SIGNAL_SYNONYMS);
+
+/** A command, split into words as a shell would; in the settings file also a list of words. */
+export const command: Kind<readonly string[]> = {
+  type: 'command',
+  fromList: (items) => items.map(quoteWord).join(' '),
+  parse: (text) => {
+    try {
+      const words = splitWords(text);
+      if (words[0] === undefined || words[0] === '') throw new WordsError('it names no program');
+      return words;
+    } catch (error) {
+      if (error instanceof WordsError) throw new Refusal(error.message);
+      throw error;
+    }
+  },
+};

@@ -1,0 +1,73 @@
+// The value a setting has now: a secret that is given as a file is read again at every use, so that rotation works.
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { SidecarError } from '../errors.ts';
+import type { Loaded, Settings } from '../settings.ts';
+import { describe, type Given } from './given.ts';
+import { Refusal } from './kind.ts';
+import { readSmallText } from './paths.ts';
+import { isName, type Name, rowOf } from './table.ts';
+
+const LARGEST_SECRET_BYTES = 2 ** 16;
+
+/**
+ * The text of a setting as it is now. Of a secret file one trailing newline is dropped; it holds at most 64 KiB.
+ * Throws a Refusal.
+ */
+export function currentText({ name, text, secretFile }: Given, cwd: string): string {
+  const { verbatim = false } = rowOf(name).kind;
+  if (!secretFile) return verbatim ? text : text.trim();
+  const secret = readSmallText(resolve(cwd, text.trim()), LARGEST_SECRET_BYTES, '64KiB').replace(
+    /\r?\n$/,
+    '',
+  );
+  if (secret === '') throw new Refusal('it is empty');
+  return verbatim ? secret : secret.trim();
+}
+
+/**
+ * The setting's text as it is now, or undefined when it is not set. Throws a SidecarError (`settings.secret`) when
+ * its file cannot be read any more, or holds what is not accepted.
+ */
+export function secretOf(loaded: Loaded<unknown>, name: Name): string | undefined {
+  return current(loaded, name)?.text;
+}
+
+/** The setting's value as it is now, or its default. Errors as `secretOf`. */
+export function currentOf<N extends keyof Settings>(loaded: Loaded, name: N): Settings[N] {
+  if (loaded.given.get(name)?.secretFile !== true) return loaded.settings[name];
+  return current(loaded, name)?.value as Settings[N];
+}
+
+function current({ given, cwd }: Loaded<unknown>, name: Name): { text: string; value: unknown } | undefined {
+  const one = given.get(name);
+  if (one === undefined) return undefined;
+  try {
+    const text = currentText(one, cwd);
+    return { text, value: rowOf(name).kind.parse(text, cwd) };
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw new SidecarError(`Cannot use ${describe(one)}: ${error.message}`, {
+      code: 'settings.secret',
+      stage: 'settings',
+      cause: error,
+    });
+  }
+}
+
+/** The URL or absolute path that is followed, credentials included: `CONFIG_FILE` where it is set, else `SOURCE`. */
+export function sourceOf(loaded: Loaded): string {
+  const { CONFIG_FILE, SOURCE } = loaded.settings;
+  // As a URL, so that a `#` in the path is part of the path.
+  if (CONFIG_FILE !== undefined) return pathToFileURL(CONFIG_FILE).href;
+  return currentOf(loaded, 'SOURCE') ?? SOURCE ?? '';
+}
+
+/** What a provider asks for its settings: texts, paths absolute, secrets read again at every question. */
+export function settingsForProvider(loaded: Loaded): (name: string) => string | undefined {
+  return (name) => {
+    if (!isName(name) || !loaded.given.has(name)) return undefined;
+    const found = current(loaded, name);
+    return found !== undefined && rowOf(name).kind.type === 'path' ? String(found.value) : found?.text;
+  };
+}

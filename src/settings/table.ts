@@ -1,0 +1,259 @@
+// The one table of settings. Environment, flags, keys of the settings file, help, reference and validation come from it.
+import { boolean, choice, type Kind, keyPaths, text, token, variableNames, word } from './kind.ts';
+import { output, path, readableFile, readablePlace } from './paths.ts';
+import { command, processMatch, reloadSignal } from './process.ts';
+import { httpUrl, source } from './source.ts';
+import { duration, mode, owner, size } from './units.ts';
+import { headers, listen, statuses } from './web.ts';
+
+export const SECTIONS = [
+  'Source',
+  'Credentials and TLS of the source',
+  'Output',
+  'Timing',
+  'Checks before publishing',
+  'Who is told, and how',
+  'Serving',
+] as const;
+
+export type Section = (typeof SECTIONS)[number];
+
+/**
+ * What of a value must never be shown: all of it, what stands before `@` in a URL, or what follows the colon in
+ * `user:password`. A setting with a secret can also be given as `X_FILE`.
+ */
+export type Secret = 'whole' | 'url' | 'user';
+
+export interface Row<T, Absent = never> {
+  readonly kind: Kind<T>;
+  readonly section: Section;
+  /** One line, Markdown. */
+  readonly meaning: string;
+  /** The default's text, parsed like any other; undefined when there is none. */
+  readonly fallback: string | undefined;
+  /** What the reference shows as default where no fixed text can say it. Markdown. */
+  readonly fallbackShown: string | undefined;
+  readonly secret: Secret | undefined;
+  /** Carries the type of an absent value; never set. */
+  readonly absent?: Absent;
+}
+
+interface Extras {
+  readonly secret?: Secret;
+  readonly fallbackShown?: string;
+}
+
+/** A setting that has no value unless it is given. */
+type Define = <T>(kind: Kind<T>, meaning: string, extras?: Extras) => Row<T, undefined>;
+
+/** Makes the two ways to define a setting of a section. */
+function inSection(section: Section) {
+  const optional: Define = (kind, meaning, { secret, fallbackShown } = {}) => {
+    return { kind, section, meaning, fallback: undefined, fallbackShown, secret };
+  };
+  const defaulted = <T>(kind: Kind<T>, fallback: string, meaning: string): Row<T> => {
+    return { kind, section, meaning, fallback, fallbackShown: undefined, secret: undefined };
+  };
+  return { optional, defaulted };
+}
+
+const from = inSection('Source');
+const credentials = inSection('Credentials and TLS of the source');
+const to = inSection('Output');
+const timing = inSection('Timing');
+const checks = inSection('Checks before publishing');
+const who = inSection('Who is told, and how');
+const serving = inSection('Serving');
+
+const positive = duration({ atLeastMs: 1 });
+const mayBeZero = duration({ atLeastMs: 0 });
+
+export const FORMATS = ['json', 'yaml', 'toml', 'ini', 'env', 'properties', 'raw'] as const;
+
+/** Every setting by its name. Names, units, defaults and meanings are a stable contract. */
+export const TABLE = {
+  SOURCE: from.optional(
+    source,
+    'where the configuration comes from: `file:///path` or a path, `http(s)://…`, `etcd(s)://host:2379/key`, `consul(s)://host:8500/key`; a trailing slash means every key below',
+    { secret: 'url' },
+  ),
+  CONFIG_FILE: from.optional(
+    path,
+    'local development: follow this file instead of `SOURCE`, with everything else unchanged',
+  ),
+  UPDATE_FREQUENCY: from.defaulted(
+    duration({ atLeastMs: 100 }),
+    '60s',
+    'a polled source is read this often; a watched one is read whole and compared this often (at most every 10 s)',
+  ),
+  FETCH_TIMEOUT: from.defaulted(positive, '10s', 'bound of one read'),
+  STALE_AFTER: from.defaulted(
+    positive,
+    '10m',
+    'no contact with the source for this long turns *fresh* off; must exceed `UPDATE_FREQUENCY`',
+  ),
+  MAX_SIZE: from.defaulted(size, '16MiB', 'bound of one snapshot, after decompression'),
+  ALLOW_EMPTY: from.defaulted(boolean, 'false', 'accept a source that answers that there is nothing'),
+  REQUIRED_KEYS: from.optional(
+    keyPaths,
+    'paths (`db/host`) that must be present, or the snapshot is refused; separated by white space',
+  ),
+  KEYS_AS: from.defaulted(
+    choice(['string', 'json']),
+    'string',
+    'leaf values of a key tree: as they are, or parsed where they are valid JSON',
+  ),
+
+  HTTP_TOKEN: credentials.optional(token, 'bearer token of an HTTP source', { secret: 'whole' }),
+  HTTP_USERNAME: credentials.optional(text, 'user name of an HTTP source'),
+  HTTP_PASSWORD: credentials.optional(text, 'password of an HTTP source', { secret: 'whole' }),
+  HTTP_HEADERS: credentials.optional(
+    headers,
+    "headers sent to an HTTP source's own origin, one per line, `Name: value`",
+    { secret: 'whole' },
+  ),
+  HTTP_CACERT: credentials.optional(path, 'certificate authorities an HTTPS source is checked against (PEM)'),
+  HTTP_CERT: credentials.optional(path, 'client certificate for an HTTPS source (PEM)'),
+  HTTP_KEY: credentials.optional(path, 'private key of `HTTP_CERT` (PEM)'),
+  ETCDCTL_USER: credentials.optional(text, 'user of etcd, or `user:password`', { secret: 'user' }),
+  ETCDCTL_PASSWORD: credentials.optional(text, 'password of etcd', { secret: 'whole' }),
+  ETCDCTL_CACERT: credentials.optional(path, 'certificate authorities etcd is checked against (PEM)'),
+  ETCDCTL_CERT: credentials.optional(path, 'client certificate for etcd (PEM)'),
+  ETCDCTL_KEY: credentials.optional(path, 'private key of `ETCDCTL_CERT` (PEM)'),
+  CONSUL_HTTP_TOKEN: credentials.optional(token, 'ACL token of Consul', { secret: 'whole' }),
+  CONSUL_CACERT: credentials.optional(path, 'certificate authorities Consul is checked against (PEM)'),
+  CONSUL_CLIENT_CERT: credentials.optional(path, 'client certificate for Consul (PEM)'),
+  CONSUL_CLIENT_KEY: credentials.optional(path, 'private key of `CONSUL_CLIENT_CERT` (PEM)'),
+  CONSUL_NAMESPACE: credentials.optional(word, 'namespace of Consul (Enterprise)'),
+
+  OUTPUT: to.optional(output, 'a file; or, with a trailing slash, a directory', {
+    fallbackShown: 'required',
+  }),
+  TEMPLATE: to.optional(
+    readablePlace,
+    'a template file; or a directory of them for a directory output (`nginx.conf.liquid` makes `nginx.conf`)',
+  ),
+  TEMPLATE_ENV: to.optional(
+    variableNames,
+    'names of environment variables a template may read; separated by white space',
+  ),
+  FORMAT: to.optional(
+    choice(FORMATS, { yml: 'yaml', dotenv: 'env' }),
+    'how data is written without a template',
+    {
+      fallbackShown: 'from the extension of `OUTPUT`',
+    },
+  ),
+  OUTPUT_MODE: to.defaulted(mode, '0644', 'permission bits of every file, exact: umask plays no part'),
+  OUTPUT_OWNER: to.optional(owner, 'owner of every file, numeric; not permitted is an error'),
+  STATE_DIR: to.optional(path, 'ledger, generations, lock; one sidecar at a time', {
+    fallbackShown: 'file output: `.config-sidecar` beside it; directory output: `..config-sidecar` in it',
+  }),
+
+  DEBOUNCE: timing.defaulted(mayBeZero, '50ms', 'quiet time before a change is applied'),
+  DEBOUNCE_MAX: timing.defaulted(mayBeZero, '1s', 'the longest a stream of changes can put that off'),
+  RELOAD_MIN_INTERVAL: timing.defaulted(
+    mayBeZero,
+    '1s',
+    'least time from the start of one publication to the next; the last change always arrives',
+  ),
+  SPLAY: timing.defaulted(
+    mayBeZero,
+    '0',
+    'a change is put off by a share of this that is fixed per instance, so that replicas do not reload together',
+  ),
+
+  SCHEMA: checks.optional(readableFile, 'JSON Schema file for the data, before rendering'),
+  VALIDATE_COMMAND: checks.optional(
+    command,
+    'run on the staged copy, `{path}` replaced; anything but exit code 0 refuses',
+  ),
+  VALIDATE_TIMEOUT: checks.defaulted(positive, '30s', 'then the whole process group is killed'),
+
+  APP_PROCESS: who.optional(processMatch, 'who: a process name (`nginx`), or `/regex/` on the command line'),
+  APP_PID_FILE: who.optional(path, 'who: the process whose number stands in this file'),
+  RELOAD_SIGNAL: who.optional(
+    reloadSignal,
+    'the signal sent; `SIGTERM` asks for a restart by the supervisor; `none`: the application watches its files itself',
+    { fallbackShown: '`SIGHUP` when a process is named and no other hook is' },
+  ),
+  RELOAD_URL: who.optional(httpUrl, 'HTTP hook', { secret: 'url' }),
+  RELOAD_METHOD: who.defaulted(
+    choice(['POST', 'PUT', 'PATCH', 'GET', 'DELETE']),
+    'POST',
+    "the HTTP hook's method",
+  ),
+  RELOAD_HEADERS: who.optional(headers, "the HTTP hook's headers, one per line, `Name: value`", {
+    secret: 'whole',
+  }),
+  RELOAD_BODY: who.optional(text, "the HTTP hook's body"),
+  RELOAD_STATUS: who.defaulted(statuses, '2xx', 'statuses that mean yes: `2xx`, `200`, `200-204`'),
+  RELOAD_COMMAND: who.optional(
+    command,
+    'command hook; sees `CONFIG_OUTPUT`, `CONFIG_REVISION`, `CONFIG_PREVIOUS_REVISION`',
+  ),
+  RELOAD_TIMEOUT: who.defaulted(positive, '30s', 'bound of one try'),
+  RELOAD_WAIT: who.defaulted(
+    mayBeZero,
+    '60s',
+    'how long to wait for a process that is not there, or has no handler yet, before saying so loudly',
+  ),
+  RELOAD_GATE: who.defaulted(
+    choice(['handler', 'off']),
+    'handler',
+    '`off` signals a process that shows no handler (one that waits with `sigwait`)',
+  ),
+
+  LISTEN: serving.defaulted(listen, ':9533', 'address of the endpoints; `off` for none'),
+  LOG_LEVEL: serving.defaulted(
+    choice(['debug', 'info', 'warn', 'error'], { warning: 'warn', trace: 'debug', fatal: 'error' }),
+    'info',
+    'what is worth a line',
+  ),
+  LOG_FORMAT: serving.optional(choice(['json', 'pretty']), 'one line per event', {
+    fallbackShown: '`json` (`pretty` on a terminal)',
+  }),
+  ONCE_TIMEOUT: serving.defaulted(positive, '60s', 'bound of `once`'),
+  SETTINGS_FILE: serving.optional(
+    path,
+    'YAML or JSON: these settings in lower case, at the top or under `defaults:`',
+  ),
+} as const;
+
+/** The name of a setting, which is also that of its environment variable. */
+export type Name = keyof typeof TABLE;
+
+export const NAMES = Object.keys(TABLE) as readonly Name[];
+
+type ValueOf<R> = R extends Row<infer T, infer Absent> ? T | Absent : never;
+
+/** Every value by the setting's name: durations in milliseconds, sizes in bytes, what is not set undefined. */
+export type Values = { readonly [N in Name]: ValueOf<(typeof TABLE)[N]> };
+
+/** The row of a setting, as one type for all of them. */
+export function rowOf(name: Name): Row<unknown, unknown> {
+  return TABLE[name] as Row<unknown, unknown>;
+}
+
+export function isName(name: string): name is Name {
+  return Object.hasOwn(TABLE, name);
+}
+
+/** `RELOAD_SIGNAL` as a flag: `--reload-signal`. */
+export function flagOf(name: string): string {
+  return `--${name.toLowerCase().replaceAll('_', '-')}`;
+}
+
+/** One way to give a setting: by its name, or as `X_FILE`, the path of a file that holds the secret X. */
+export interface Spelling {
+  readonly name: Name;
+  readonly secretFile: boolean;
+}
+
+/** Every way to give a setting, by what is written: `HTTP_TOKEN`, `HTTP_TOKEN_FILE`. */
+export const SPELLINGS: ReadonlyMap<string, Spelling> = new Map(
+  NAMES.flatMap((name): ReadonlyArray<readonly [string, Spelling]> => {
+    const plain = [name, { name, secretFile: false }] as const;
+    return rowOf(name).secret === undefined ? [plain] : [plain, [`${name}_FILE`, { name, secretFile: true }]];
+  }),
+);

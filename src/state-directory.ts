@@ -1,0 +1,68 @@
+// The directory that outlives the process: made where it is missing, locked, and read.
+import * as fs from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { diskError, removeIfPossible } from './publish/atomic-file.ts';
+import { errnoOf, SidecarError } from './errors.ts';
+import { type LedgerRead, readLedger } from './ledger.ts';
+import { type LockResult, tryLock } from './lock.ts';
+import type { Output } from './publish.ts';
+import { listed } from './publish/file.ts';
+
+/** A folder of its own for each output, so that outputs beside each other can share one STATE_DIR. */
+export function stateDirectoryOf(output: Output, stateDir: string): string {
+  return join(stateDir, basename(output.path) || 'root');
+}
+
+/** A state directory that is ours alone until it is released. */
+export interface StateDirectory extends LedgerRead {
+  readonly release: () => void;
+}
+
+/** Code of the error that says that another sidecar keeps this output. */
+export const LOCKED = 'state.locked';
+
+const MODE = 0o700;
+/** Copies for VALIDATE_COMMAND are made below names with this beginning; what a crash left of them goes at a start. */
+export const CHECK_PREFIX = 'check-';
+
+/**
+ * Makes, locks and reads the state directory. Only the last two parts are made: a missing volume stays an error.
+ * @throws SidecarError `state.locked` when another sidecar has it, or `publish.*` with what the disk said.
+ */
+export async function openStateDirectory(path: string, output: Output, holder: string): Promise<StateDirectory> {
+  makeDirectory(dirname(path));
+  makeDirectory(path);
+  const lock = await takeLock(path, holder);
+  if (lock.kind === 'held') throw lockedBy(lock.by, output);
+  removeLeftOvers(path);
+  return { ...readLedger(path), release: lock.release };
+}
+
+function makeDirectory(path: string): void {
+  try {
+    fs.mkdirSync(path, MODE);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw diskError(error, path);
+  }
+}
+
+async function takeLock(path: string, holder: string): Promise<LockResult> {
+  try {
+    return await tryLock(path, holder);
+  } catch (error) {
+    throw diskError(error, `${path}/`);
+  }
+}
+
+function lockedBy(by: string, output: Output): SidecarError {
+  return new SidecarError(
+    `Cannot take over "${output.path}": it is kept by ${by}. This sidecar waits until that one has ended.`,
+    { code: LOCKED, stage: 'publish' },
+  );
+}
+
+function removeLeftOvers(path: string): void {
+  for (const name of listed(path)) {
+    if (name.startsWith(CHECK_PREFIX) || name.startsWith('.config-sidecar.')) removeIfPossible(join(path, name));
+  }
+}

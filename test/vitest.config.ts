@@ -1,0 +1,15 @@
+// How the tests run: real processes with real signals, so every file gets a process of its own.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    root: new URL('..', import.meta.url).pathname,
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+    globalSetup: ['test/servers/install.ts'],
+    reporters: ['default', './test/count-reporter.ts'],
+  },
+});
