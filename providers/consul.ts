@@ -4,11 +4,11 @@ import {
   type ConsulConnection,
   type ConsulConnectionOptions,
   openConsulConnection,
-} from '../src/consul-connection.ts';
-import { ConsulFailure, explainConsul } from '../src/consul-failure.ts';
+} from '../src/consul/connection.ts';
+import { ConsulFailure, explainConsul } from '../src/consul/failure.ts';
 import { SidecarError } from '../src/errors.ts';
 import { maskUrl } from '../src/mask.ts';
-import { createPace } from '../src/pace.ts';
+import { createPace } from '../src/source/pace.ts';
 import { spread } from '../src/poll.ts';
 import type {
   Content,
@@ -18,8 +18,8 @@ import type {
   ProviderOptions,
   Snapshot,
 } from '../src/provider.ts';
-import { endpointName, parseStoreUrl, refuseSource, type StoreUrl } from '../src/store-url.ts';
-import { readTlsFiles, tlsSettingsProblem } from '../src/tls-files.ts';
+import { endpointName, parseStoreUrl, refuseSource, type StoreUrl } from '../src/source/store-url.ts';
+import { readTlsFiles, tlsSettingsProblem } from '../src/source/tls-files.ts';
 import { sleep } from '../src/wait.ts';
 
 const URL_RULES = { scheme: 'consul', defaultPort: 8500, severalHosts: false, parameters: ['dc'] };

@@ -4,14 +4,14 @@ import {
   type EtcdConnection,
   type EtcdConnectionOptions,
   openEtcdConnection,
-} from '../src/etcd-connection.ts';
-import { explainEtcd, type Reason } from '../src/etcd-failure.ts';
-import { type EtcdEvent, EtcdKeys, type EtcdListing, etcdRange } from '../src/etcd-keys.ts';
+} from '../src/etcd/connection.ts';
+import { explainEtcd, type Reason } from '../src/etcd/failure.ts';
+import { type EtcdEvent, EtcdKeys, type EtcdListing, etcdRange } from '../src/etcd/keys.ts';
 import { maskUrl } from '../src/mask.ts';
 import { spread } from '../src/poll.ts';
 import type { Observation, OpenProvider, ProviderOptions } from '../src/provider.ts';
-import { endpointName, parseStoreUrl, refuseSource, type StoreUrl } from '../src/store-url.ts';
-import { readTlsFiles, tlsSettingsProblem } from '../src/tls-files.ts';
+import { endpointName, parseStoreUrl, refuseSource, type StoreUrl } from '../src/source/store-url.ts';
+import { readTlsFiles, tlsSettingsProblem } from '../src/source/tls-files.ts';
 
 const URL_RULES = { scheme: 'etcd', defaultPort: 2379, severalHosts: true, parameters: ['key'] };
 const TLS_SETTINGS = { ca: 'ETCDCTL_CACERT', cert: 'ETCDCTL_CERT', key: 'ETCDCTL_KEY' };
@@ -72,7 +72,7 @@ class EtcdSource {
     for (const [tried] of endpoints.entries()) {
       if (signal.aborted) return null;
       const endpoint = endpoints[(this.#turn + tried) % endpoints.length] ?? '';
-      const connection = await openEtcdConnection(this.#connectionOptions(endpoint, signal));
+      const connection = openEtcdConnection(this.#connectionOptions(endpoint, signal));
       try {
         const listing = await connection.list(this.#options.fetchTimeoutMs / endpoints.length);
         // Checked here, so that a key or size that cannot be taken ends the search with its own reason.

@@ -2,9 +2,9 @@
 import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SidecarError } from '../src/errors.ts';
-import { followPath } from '../src/path-source.ts';
+import { followPath } from '../src/source/path-source.ts';
 import type { Content, Entry, OpenProvider } from '../src/provider.ts';
-import { type Subject, type Survey, survey, surveyFailure } from '../src/survey.ts';
+import { type Subject, type Survey, survey, surveyFailure } from '../src/source/survey.ts';
 
 /**
  * `file:///path`, `/path`, `./path` or `../path`, with `#/pointer` for a part of a document. A regular file is a

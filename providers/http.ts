@@ -1,13 +1,13 @@
 // An HTTP address as a source: conditional GET at every interval, credentials read anew for each.
 import { SidecarError } from '../src/errors.ts';
 import { type HttpClient, openClient } from '../src/http.ts';
-import { type Answer, answerFailure, type Cursor, conditions, understand } from '../src/http-answer.ts';
+import { type Answer, answerFailure, type Cursor, conditions, understand } from '../src/source/http-answer.ts';
 import {
   type Credentials,
   credentialHeaders,
   identityProblem,
   readIdentity,
-} from '../src/http-credentials.ts';
+} from '../src/source/http-credentials.ts';
 import { maskUrl } from '../src/mask.ts';
 import { poll } from '../src/poll.ts';
 import type { Observation, OpenProvider, ProviderOptions } from '../src/provider.ts';

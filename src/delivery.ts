@@ -22,7 +22,12 @@ export class Delivery {
   readonly #random: Random;
   #failures = 0;
   #refusals = 0;
-  #obstacle: { readonly code: string; readonly since: number; loud: boolean } | null = null;
+  #obstacle: {
+    readonly code: string;
+    readonly message: string;
+    readonly since: number;
+    readonly loud: boolean;
+  } | null = null;
 
   constructor(random: Random) {
     this.#random = random;
@@ -48,14 +53,21 @@ export class Delivery {
     return { outcome: 'failed', code, message, retryInMs: Math.max(growing, result.retryAfterMs ?? 0) };
   }
 
-  /** `new`: an obstacle not met before; `loud`: it has lasted for `loudAfterMs` and that was not said yet. */
+  /**
+   * What is to be said of an obstacle: `new` when it was not met before or its reason is another one, `loud` once when
+   * there has been one for `loudAfterMs`.
+   */
   meet(obstacle: Obstacle | null, nowMs: number, loudAfterMs: number): 'new' | 'loud' | null {
-    if (obstacle === null || this.#obstacle?.code !== obstacle.code) {
-      this.#obstacle = obstacle === null ? null : { code: obstacle.code, since: nowMs, loud: false };
-      return obstacle === null ? null : 'new';
+    const before = this.#obstacle;
+    if (obstacle === null) {
+      this.#obstacle = null;
+      return null;
     }
-    if (this.#obstacle.loud || nowMs - this.#obstacle.since < loudAfterMs) return null;
-    this.#obstacle.loud = true;
-    return 'loud';
+    const { code, message } = obstacle;
+    const since = before?.code === code ? before.since : nowMs;
+    const loud = before?.code === code && before.loud;
+    this.#obstacle = { code, message, since, loud: loud || nowMs - since >= loudAfterMs };
+    if (this.#obstacle.loud && !loud) return 'loud';
+    return before?.code === code && before.message === message ? null : 'new';
   }
 }

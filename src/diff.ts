@@ -12,7 +12,7 @@ import type { Environment } from './settings/environment.ts';
 import { sourceOf } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
 import { stateDirectoryOf } from './state-directory.ts';
-import { openTemplate } from './template-source.ts';
+import { openTemplate } from './source/template-source.ts';
 
 export interface DiffOptions {
   readonly loaded: Loaded;

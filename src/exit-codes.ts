@@ -26,9 +26,9 @@ const BY_STAGE: Readonly<Record<Stage, number>> = {
   internal: EXIT.unexpected,
 };
 
-/** A source that answered "nothing" was reached: that is a refusal, whatever stage says so. */
-export function exitCodeOf({ stage, code }: SidecarError): number {
-  return code === 'source.empty' ? EXIT.refused : BY_STAGE[stage];
+/** The exit code an error means, by where it happened. */
+export function exitCodeOf({ stage }: SidecarError): number {
+  return BY_STAGE[stage];
 }
 
 /** For an outcome after which `once` ends; undefined where there is more to come. */

@@ -2,8 +2,8 @@
 import * as http from 'node:http';
 import type { Readable } from 'node:stream';
 import { errnoOf, SidecarError, type Stage } from './errors.ts';
-import { BodyError, readBody } from './http-body.ts';
-import { explainFailure, httpFailure } from './http-failure.ts';
+import { BodyError, readBody } from './http/body.ts';
+import { explainFailure, httpFailure } from './http/failure.ts';
 import {
   axiosProxy,
   createAgent,
@@ -12,9 +12,9 @@ import {
   type Route,
   routeOf,
   toBuffer,
-} from './http-route.ts';
-import type { ProxyEnv } from './proxy.ts';
-import { ProxyError } from './tunnel.ts';
+} from './http/route.ts';
+import type { ProxyEnv } from './http/proxy.ts';
+import { ProxyError } from './http/tunnel.ts';
 
 /** PEM material of one TLS identity. */
 export interface TlsIdentity {

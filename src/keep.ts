@@ -7,7 +7,7 @@ import { settingsForProvider, sourceOf } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
 import type { Kept } from './status.ts';
 import { Target, type Waiting } from './target.ts';
-import { openTemplate } from './template-source.ts';
+import { openTemplate } from './source/template-source.ts';
 
 export interface KeepOptions {
   readonly name: string;

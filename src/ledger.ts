@@ -74,7 +74,8 @@ export function readLedger(directory: string): LedgerRead {
   const current = readOne(join(directory, NAME));
   if (typeof current === 'object') return { ledger: current, from: 'current' };
   const before = readOne(join(directory, BEFORE));
-  if (typeof before === 'object') return { ledger: before, from: 'before' };
+  // Missing: we died between the two renames of a write, and the one before is the newest there is.
+  if (typeof before === 'object') return { ledger: before, from: current === 'missing' ? 'current' : 'before' };
   const damaged = current === 'damaged' || before === 'damaged';
   return { ledger: EMPTY_LEDGER, from: damaged ? 'damaged' : 'fresh' };
 }
@@ -147,12 +148,17 @@ export function toldOf(ledger: Ledger, told: Omit<Told, 'version'>): Ledger {
 /**
  * At a start: whether the rename that was intended took place can be read off the volume. If not, a reload is owed
  * only if one was owed before.
+ * @param moment when what the volume shows was put there, as far as that can be told; by default it is not known.
  */
-export function resolveIntention(ledger: Ledger, rendering: string | null): Ledger {
+export function resolveIntention(
+  ledger: Ledger,
+  rendering: string | null,
+  moment: BootStamp = { bootId: null, ticks: null },
+): Ledger {
   if (ledger.intended === null) return ledger;
   const { version, owedBefore } = ledger.intended;
-  if (version.rendering === rendering) return carriedOut(ledger, version.moment ?? UNKNOWN_MOMENT);
-  const owed = owedBefore || rendering !== ledger.published?.rendering ? ledger.owed : null;
+  if (version.rendering === rendering) return carriedOut(ledger, moment);
+  const owed = owedBefore || rendering !== (ledger.published?.rendering ?? null) ? ledger.owed : null;
   return { ...ledger, intended: null, owed };
 }
 
@@ -161,5 +167,3 @@ export function adopt(ledger: Ledger, version: Published, tells: boolean): Ledge
   const owed = tells ? (ledger.owed ?? { since: version.at }) : null;
   return { ...ledger, published: version, intended: null, owed };
 }
-
-const UNKNOWN_MOMENT: BootStamp = { bootId: null, ticks: null };

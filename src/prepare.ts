@@ -20,14 +20,14 @@ export interface Prepare {
   readonly revision: string;
 }
 
-/** @throws SidecarError of stage `source` (empty), `render` or `validate`. */
+/** @throws SidecarError of stage `render` or `validate`. */
 export async function prepare(input: Input, { loaded, env, source, revision }: Prepare): Promise<Generation> {
   const { settings } = loaded;
   const snapshot = { ...input.snapshot, revision };
   const data = await readData(snapshot, { keysAs: settings.KEYS_AS, allowEmpty: settings.ALLOW_EMPTY, source });
   await guardData(data, { requiredKeys: settings.REQUIRED_KEYS ?? [], schema: readSchema(settings.SCHEMA) });
   const generation = await render(data, templateSet(input, settings), renderOptions(settings, env));
-  await guardFiles(generation, settings.FORMAT);
+  await guardFiles(generation, settings.OUTPUT.kind === 'file' ? settings.FORMAT : undefined);
   return generation;
 }
 

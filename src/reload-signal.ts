@@ -4,7 +4,7 @@ import { isReceived, type ReloadSignal } from './process/gate.ts';
 import {
   isDead,
   type ProcessId,
-  readBlockedInThreads,
+  readBlockedInAllThreads,
   readRow,
   readStatus,
   withProcessFolder,
@@ -45,8 +45,8 @@ function send({ signal, gateOff }: SignalHook, id: ProcessId, folder: string): R
 function showsHandler(folder: string, signal: ReloadSignal): boolean {
   const status = readStatus(folder);
   if (status === null) return false;
-  if (isReceived(status, signal)) return true;
-  return isReceived({ caught: 0n, blocked: readBlockedInThreads(folder) }, signal);
+  if (isReceived({ caught: status.caught, blocked: 0n }, signal)) return true;
+  return isReceived({ caught: 0n, blocked: readBlockedInAllThreads(folder) }, signal);
 }
 
 function noHandler({ pid }: ProcessId, signal: ReloadSignal): ReloadResult {

@@ -9,9 +9,9 @@ import { createMap, datesAsText, isMap } from './document/value.ts';
 import { SidecarError } from './errors.ts';
 import { findNameProblem } from './file-names.ts';
 import { createGeneration, type Generation, type GenerationFile, type Owner } from './generation.ts';
-import { planOutputs, type TemplateSet } from './template-set.ts';
+import { planOutputs, type TemplateSet } from './template/set.ts';
 
-export type { TemplateSet } from './template-set.ts';
+export type { TemplateSet } from './template/set.ts';
 
 export interface RenderOptions {
   /** `path` is absolute, without a trailing slash also for a directory. */

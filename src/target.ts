@@ -1,8 +1,7 @@
-// The loop of one target: look at the facts, ask `decide` for the next step, carry it out, look again. It alone writes
-// the ledger and reports outcomes; policy that grows here belongs into decide.ts.
-import * as fs from 'node:fs';
+// The loop of one target: look at the facts, ask `decide` for the next step, carry it out, look again. It alone changes
+// what is published and reports outcomes; policy that grows here belongs into decide.ts.
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type AttemptedVersion, Attempts, type Stage } from './attempts.ts';
+import type { AttemptedVersion, Attempts, Stage } from './attempts.ts';
 import { decide, type Facts, type Obstacle, type Outcome, type Step } from './decide.ts';
 import { Delivery } from './delivery.ts';
 import { SidecarError, toSidecarError } from './errors.ts';
@@ -10,21 +9,20 @@ import type { Followed } from './follow.ts';
 import type { Generation } from './generation.ts';
 import { hookKind, hookOf, lookupOf } from './hook.ts';
 import { type Input, inputOf } from './input.ts';
-import * as ledgers from './ledger.ts';
 import type { Ledger, Published } from './ledger.ts';
-import { errorFields, type Fields, type Log } from './log.ts';
+import { errorFields, type Log } from './log.ts';
 import { prepare, renderingExtras } from './prepare.ts';
-import { type BootStamp, bootStamp } from './process/boot-clock.ts';
 import type { Lookup } from './process/lookup.ts';
 import { type SeenProcess, seeProcess } from './process-fact.ts';
-import { openPublisher, type Publisher, type Volume } from './publish.ts';
+import { Publication } from './publication.ts';
+import { withStagedCopy } from './publish/staged-copy.ts';
 import { reload } from './reload.ts';
 import type { OwedClass, ReloadResult } from './reload-hook.ts';
-import { type Changes, type Random, RETRY, retryDelay, splayOf, spread } from './schedule.ts';
+import { Reporter } from './reporter.ts';
+import { Retries } from './retries.ts';
+import { type Changes, type Random, splayOf, spread } from './schedule.ts';
 import { type Environment, environmentForCommands } from './settings/environment.ts';
 import type { Loaded } from './settings.ts';
-import { withStagedCopy } from './publish/staged-copy.ts';
-import { openStateDirectory, type StateDirectory, stateDirectoryOf } from './state-directory.ts';
 import { runValidateCommand } from './validate-command.ts';
 import { sleep } from './wait.ts';
 
@@ -57,28 +55,10 @@ export interface Waiting {
 
 /** No wait is shorter, whatever the facts say: a mistake must not become a hot loop. */
 const SHORTEST_WAIT_MS = 2;
-
+/** A state directory that cannot be had is asked for again this often: a lock is given up without a word. */
+const OPEN_AGAIN_MS = 1_000;
 /** At most this many turns of the event loop are given to changes that came while the last one was applied. */
 const TURNS = 200;
-
-/** What is said of outcomes that need no reason. */
-const SENTENCES: Partial<Record<Outcome, string>> = {
-  applied: 'The newest configuration is on the volume, and the application was told.',
-  unchanged: 'The volume already shows the newest configuration.',
-  'picked-up': 'The application started after the publication and has read it.',
-};
-
-/** How loud an event is; what is not listed is `info`. */
-const LEVELS: Readonly<Record<string, keyof Log>> = {
-  unchanged: 'debug',
-  rejected: 'error',
-  refused: 'error',
-  failed: 'error',
-  ambiguous: 'error',
-  'not-permitted': 'error',
-  'stale-mount': 'error',
-  ignored: 'warn',
-};
 
 /** What an input came to: a generation, or null when it was rejected. */
 interface Rendered {
@@ -88,51 +68,58 @@ interface Rendered {
 }
 
 export class Target {
-  readonly attempts = new Attempts();
   readonly #parts: TargetParts;
-  readonly #publisher: Publisher;
-  readonly #lookup: Lookup | null;
-  readonly #delivery: Delivery;
+  readonly #hook: Facts['hook'];
+  readonly #extra: string;
   readonly #limits: Omit<Facts['limits'], 'lookEveryMs'>;
   readonly #startedAt: number;
-  readonly #stateDirectory: string;
-  #state: StateDirectory | null = null;
-  #ledger: Ledger = ledgers.EMPTY_LEDGER;
+  readonly #lookup: Lookup | null;
+  readonly #publication: Publication;
+  readonly #reporter: Reporter;
+  readonly #delivery: Delivery;
+  readonly #publishing: Retries;
+  readonly #checking: Retries;
   #input: Input | null = null;
   #changes: Changes = { first: 0, latest: 0 };
   #rendered: Rendered | null = null;
-  #checked: Facts['checked'] = null;
-  #checkFailures = 0;
-  /** The generation on the volume, while we have its bytes. */
-  #held: Generation | null = null;
-  #volume: (Volume & { readonly lookedAt: number; readonly lookEveryMs: number }) | null = null;
+  #checked: { readonly rendering: string; readonly passed: boolean } | null = null;
+  #looked = { at: 0, everyMs: 0 };
   #seen: SeenProcess | null = null;
   #publishedAt: number | null = null;
-  #publishFailures = 0;
-  #publishRetryAt = 0;
   #reloadRetryAt = 0;
   #lastReload: Waiting['lastReload'] = null;
+  #saveFails = false;
   #wake = new AbortController();
   #waitsUntil: number | null = null;
 
   constructor(parts: TargetParts) {
-    const { settings } = parts.loaded;
+    const { loaded, env, instance, random, clock, name, log } = parts;
+    const { OUTPUT: output, OUTPUT_OWNER, STATE_DIR: stateDir, ...settings } = loaded.settings;
     this.#parts = parts;
-    this.#publisher = openPublisher(settings.OUTPUT, settings.OUTPUT_OWNER ?? null);
-    this.#lookup = lookupOf(settings);
-    this.#delivery = new Delivery(parts.random);
-    this.#startedAt = parts.clock();
-    this.#stateDirectory = stateDirectoryOf(settings.OUTPUT, settings.STATE_DIR);
+    this.#hook = hookKind(loaded.settings);
+    this.#extra = renderingExtras(loaded, env);
+    this.#startedAt = clock();
+    this.#lookup = lookupOf(loaded.settings);
+    const owner = OUTPUT_OWNER ?? null;
+    this.#publication = new Publication({ output, owner, stateDir, tells: this.#hook !== 'none', holder: instance });
+    this.#reporter = new Reporter(name, log);
+    this.#delivery = new Delivery(random);
+    this.#publishing = new Retries(random);
+    this.#checking = new Retries(random);
     this.#limits = {
       debounceMs: settings.DEBOUNCE,
       debounceMaxMs: settings.DEBOUNCE_MAX,
       minIntervalMs: settings.RELOAD_MIN_INTERVAL,
-      splayMs: splayOf(`${parts.instance}/${settings.OUTPUT.path}`, settings.SPLAY),
+      splayMs: splayOf(`${instance}/${output.path}`, settings.SPLAY),
     };
   }
 
+  get attempts(): Attempts {
+    return this.#reporter.attempts;
+  }
+
   get ledger(): Ledger {
-    return this.#ledger;
+    return this.#publication.ledger;
   }
 
   /** The newest version that was asked for; `rendering` null until it is rendered, and when it cannot be. */
@@ -142,15 +129,13 @@ export class Target {
 
   /** Whether a configuration of ours is on the volume; false as soon as it has vanished. */
   get isReady(): boolean {
-    const { published } = this.#ledger;
-    const known = published !== null && this.#volume?.rendering === published.rendering;
-    return known && this.#state !== null && this.#publisher.isThere();
+    return this.#publication.isThere;
   }
 
   /** When the application was last told, or a publication nobody is told of was made; Unix milliseconds. */
   get appliedAt(): number | null {
-    const { told, published } = this.#ledger;
-    return hookKind(this.#parts.loaded.settings) === 'none' ? (published?.at ?? null) : (told?.at ?? null);
+    const { told, published } = this.ledger;
+    return this.#hook === 'none' ? (published?.at ?? null) : (told?.at ?? null);
   }
 
   /** Milliseconds until the loop does something by itself; null while it is at work. */
@@ -160,12 +145,12 @@ export class Target {
 
   /** A snapshot or a template arrived, or the source failed: the loop looks again. */
   notice(): void {
-    const { source, template, clock, loaded, env } = this.#parts;
+    const { source, template } = this.#parts;
     const input = inputOf(source.state().snapshot, template?.state().snapshot ?? null, {
       hasTemplates: template !== null,
-      extra: renderingExtras(loaded, env),
+      extra: this.#extra,
     });
-    if (input !== null) this.#takeInput(input, clock());
+    if (input !== null) this.#take(input);
     this.#wake.abort();
   }
 
@@ -175,81 +160,72 @@ export class Target {
     signal.addEventListener('abort', stop);
     while (!signal.aborted) {
       try {
-        if (this.#state === null) await this.#openState(signal);
-        else await this.#carryOut(decide(this.#facts()), signal);
+        if (this.#publication.isOpen) await this.#carryOut(decide(this.#facts()), signal);
+        else await this.#open(signal);
       } catch (thrown) {
-        this.#fail(toSidecarError(thrown));
-        await sleep(retryDelay(3, RETRY, this.#parts.random), signal);
+        this.#report('failed', toSidecarError(thrown));
+        await sleep(OPEN_AGAIN_MS, signal);
       }
     }
     signal.removeEventListener('abort', stop);
-    this.#state?.release();
+    this.#save();
+    this.#publication.release();
   }
 
-  #takeInput(input: Input, now: number): void {
-    const waits = this.#input !== null && this.#input.id !== this.#rendered?.input.id;
+  #take(input: Input): void {
+    const now = this.#parts.clock();
     const before = this.#input;
     this.#input = input;
-    if (before?.id === input.id) return this.#sameAgain(before, input);
-    this.#changes = { first: waits ? this.#changes.first : now, latest: now };
-  }
-
-  /** New revision, same data: nothing to do, unless something still is. */
-  #sameAgain(before: Input, input: Input): void {
-    const isNew = before.snapshot.revision !== input.snapshot.revision;
-    if (isNew && !this.attempts.isOpen && this.#rendered?.input.id === input.id) this.#report('unchanged');
-  }
-
-  async #openState(signal: AbortSignal): Promise<void> {
-    const { loaded, instance, random, log } = this.#parts;
-    try {
-      this.#state = await openStateDirectory(this.#stateDirectory, loaded.settings.OUTPUT, instance);
-    } catch (thrown) {
-      this.#publishFailures += 1;
-      this.#fail(toSidecarError(thrown, 'publish'));
-      if (signal.aborted) return;
-      await this.#sleep(retryDelay(Math.min(this.#publishFailures, 2), RETRY, random), { signal, obstacle: null });
+    if (before?.id !== input.id) {
+      const waits = before !== null && before.id !== this.#rendered?.input.id;
+      this.#changes = { first: waits ? this.#changes.first : now, latest: now };
       return;
     }
-    this.#publishFailures = 0;
-    if (this.#state.from === 'before' || this.#state.from === 'damaged') log.warn('ledger damaged', { from: this.#state.from });
-    this.#publisher.recover();
-    const volume = this.#look();
-    // A ledger in memory is newer than any on disk: the directory was replaced under us.
-    const known = this.#ledger === ledgers.EMPTY_LEDGER ? this.#state.ledger : this.#ledger;
-    this.#ledger = ledgers.resolveIntention(known, volume.rendering);
+    // A new revision of the same data is nothing to do, and hides nothing that is still open.
+    const isApplied = this.#rendered?.input.id === input.id && !this.attempts.isOpen;
+    if (isApplied && before.snapshot.revision !== input.snapshot.revision) this.#report('unchanged');
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
+    try {
+      const from = await this.#publication.open();
+      this.#noteLook();
+      if (from === 'before' || from === 'damaged') this.#reporter.say('ledger damaged', null, { from });
+    } catch (thrown) {
+      this.#report('failed', toSidecarError(thrown, 'publish'));
+      await this.#sleep(OPEN_AGAIN_MS, { signal, obstacle: null });
+    }
   }
 
   #facts(): Facts {
     const { clock, source, loaded } = this.#parts;
     const now = clock();
     const { snapshot, error } = source.state();
-    const published = this.#ledger.published;
-    const input = this.#input;
+    const { ledger, volume, held } = this.#publication;
+    const { published, owed } = ledger;
     const rendered = this.#rendered;
-    const volume = this.#volume;
     this.#seen = this.#seeProcess(now);
     return {
       now,
-      limits: { ...this.#limits, lookEveryMs: volume?.lookEveryMs ?? 0 },
+      limits: { ...this.#limits, lookEveryMs: this.#looked.everyMs },
       asked: snapshot !== null || error !== null || now >= this.#startedAt + loaded.settings.FETCH_TIMEOUT,
-      input: input && { id: input.id, changes: this.#changes },
+      input: this.#input && { id: this.#input.id, changes: this.#changes },
       rendered: rendered && { input: rendered.input.id, rendering: rendered.generation?.rendering ?? null },
-      checked: this.#checked,
+      checked: this.#checked && { ...this.#checked, retryAt: this.#checking.dueAt },
       validates: loaded.settings.VALIDATE_COMMAND !== undefined,
-      volume,
-      published: published && { rendering: published.rendering, held: this.#held?.rendering === published.rendering },
+      volume: volume && { rendering: volume.rendering, lookedAt: this.#looked.at },
+      published: published && { rendering: published.rendering, held: held !== null },
       publishedAt: this.#publishedAt,
-      publishRetryAt: this.#publishRetryAt,
-      owed: this.#ledger.owed && { retryAt: this.#reloadRetryAt },
-      hook: hookKind(loaded.settings),
+      publishRetryAt: this.#publishing.dueAt,
+      owed: owed && { retryAt: this.#reloadRetryAt },
+      hook: this.#hook,
       process: this.#seen?.fact ?? null,
     };
   }
 
   /** Looked up whenever a reload is owed for what is there, never remembered. */
   #seeProcess(nowMs: number): SeenProcess | null {
-    const { published, owed } = this.#ledger;
+    const { published, owed } = this.ledger;
     if (this.#lookup === null || owed === null || published === null) return null;
     const outputPath = this.#parts.loaded.settings.OUTPUT.path;
     return seeProcess({ lookup: this.#lookup, moment: published.moment, outputPath, nowMs });
@@ -258,7 +234,7 @@ export class Target {
   async #carryOut(step: Step, signal: AbortSignal): Promise<void> {
     switch (step.kind) {
       case 'look':
-        return this.#lookAgain();
+        return this.#look();
       case 'render':
         return await this.#timed('render', () => this.#render());
       case 'validate':
@@ -276,28 +252,19 @@ export class Target {
     }
   }
 
-  #look(): Volume {
-    const { loaded, random, clock } = this.#parts;
-    const lookEveryMs = spread(loaded.settings.UPDATE_FREQUENCY, random);
-    this.#volume = { ...this.#publisher.look(), lookedAt: clock(), lookEveryMs };
-    return this.#volume;
+  #look(): void {
+    if (!this.#publication.checkState()) return;
+    const before = this.#publication.volume?.rendering;
+    const { rendering } = this.#publication.look(this.#parts.clock());
+    this.#noteLook();
+    const { published } = this.ledger;
+    const isDrift = published !== null && before === published.rendering && rendering !== published.rendering;
+    if (isDrift) this.#reporter.say('drift', published, { found: rendering });
   }
 
-  #lookAgain(): void {
-    if (!fs.existsSync(this.#stateDirectory)) return this.#loseState();
-    const { rendering } = this.#look();
-    const { published } = this.#ledger;
-    if (this.#publishedAt !== null && rendering !== published?.rendering && this.#rendered?.generation === this.#held) {
-      this.#parts.log.warn('drift', { output: this.#parts.loaded.settings.OUTPUT.path, found: rendering });
-    }
-    this.#publisher.prune(this.#parts.clock());
-  }
-
-  /** The volume was taken away or put in place anew: the lock and the ledger went with it. */
-  #loseState(): void {
-    this.#state?.release();
-    this.#state = null;
-    this.#volume = null;
+  #noteLook(): void {
+    const { clock, random, loaded } = this.#parts;
+    this.#looked = { at: clock(), everyMs: spread(loaded.settings.UPDATE_FREQUENCY, random) };
   }
 
   async #render(): Promise<void> {
@@ -305,19 +272,18 @@ export class Target {
     await this.#takeArrived();
     const input = this.#input;
     if (input === null) return;
-    const { published } = this.#ledger;
+    const { published } = this.ledger;
     const revision = published?.input === input.id ? published.revision : input.snapshot.revision;
     const version = { revision, digest: input.digest, rendering: null, at: Date.now() };
     try {
       const generation = await prepare(input, { loaded, env, source: source.state().url, revision });
       this.#rendered = { input, generation, version: { ...version, rendering: generation.rendering } };
+      this.#publishing.clear();
+      if (generation.rendering === this.#publication.volume?.rendering) this.#alreadyThere(generation);
     } catch (thrown) {
       this.#rendered = { input, generation: null, version };
-      return this.#report('rejected', toSidecarError(thrown, 'render'));
+      this.#report('rejected', toSidecarError(thrown, 'render'));
     }
-    this.#publishFailures = 0;
-    this.#publishRetryAt = 0;
-    if (this.#rendered.generation?.rendering === this.#volume?.rendering) this.#alreadyThere(this.#rendered);
   }
 
   /** Changes that have arrived but were not handed over yet: a loop that is always busy would fall behind them. */
@@ -328,92 +294,74 @@ export class Target {
     }
   }
 
-  #alreadyThere({ generation }: Rendered): void {
-    const { published, owed } = this.#ledger;
-    this.#held = generation;
+  #alreadyThere(generation: Generation): void {
+    const { published, owed } = this.ledger;
+    this.#publication.hold(generation);
     this.#publishedAt ??= this.#parts.clock() - this.#limits.minIntervalMs;
-    if (owed === null && published?.rendering === generation?.rendering) this.#report('unchanged');
+    if (owed === null && published?.rendering === generation.rendering) this.#report('unchanged');
   }
 
   async #validate(signal: AbortSignal): Promise<void> {
-    const { loaded, env, clock, random } = this.#parts;
+    const { loaded, env, clock } = this.#parts;
     const { VALIDATE_COMMAND: argv, VALIDATE_TIMEOUT: timeoutMs, OUTPUT: output } = loaded.settings;
     const generation = this.#rendered?.generation;
     if (argv === undefined || !generation) return;
     const { rendering } = generation;
     const command = { argv, env: environmentForCommands(env), timeoutMs, signal };
+    const { stateDirectory } = this.#publication;
+    if (this.#checked?.rendering !== rendering) this.#checking.clear();
     try {
-      await withStagedCopy(this.#stateDirectory, { output, generation }, (path) => runValidateCommand({ ...command, path }));
-      this.#checked = { rendering, passed: true, retryAt: Number.POSITIVE_INFINITY };
-      this.#checkFailures = 0;
+      await withStagedCopy(stateDirectory, { output, generation }, (path) => runValidateCommand({ ...command, path }));
+      this.#checked = { rendering, passed: true };
+      this.#checking.clear();
     } catch (thrown) {
       if (signal.aborted) return;
-      this.#checkFailures = this.#checked?.rendering === rendering ? this.#checkFailures + 1 : 1;
-      this.#checked = { rendering, passed: false, retryAt: clock() + retryDelay(this.#checkFailures, RETRY, random) };
+      this.#checked = { rendering, passed: false };
+      this.#checking.fail(clock());
       const error = toSidecarError(thrown, 'validate');
       this.#report(error.stage === 'validate' ? 'rejected' : 'failed', error);
     }
   }
 
   async #publish(what: 'rendered' | 'published'): Promise<void> {
-    const { clock, random, loaded } = this.#parts;
+    const { clock } = this.#parts;
     const startedAt = clock();
-    const generation = what === 'rendered' ? this.#rendered?.generation : this.#held;
-    const version = what === 'rendered' ? this.#newVersion() : this.#ledger.published;
+    const { ledger, held } = this.#publication;
+    const generation = what === 'rendered' ? this.#rendered?.generation : held;
+    const version = what === 'rendered' ? this.#renderedVersion() : ledger.published;
     if (!generation || version === null) return;
-    const tells = hookKind(loaded.settings) !== 'none';
     try {
-      const intended = ledgers.intend(this.#ledger, { ...version, at: Date.now(), moment: null }, tells);
-      ledgers.writeLedger(this.#stateDirectory, intended);
-      this.#ledger = intended;
-      await this.#publisher.publish(generation);
-      this.#ledger = ledgers.carriedOut(intended, bootStamp());
+      await this.#publication.publish(generation, version);
     } catch (thrown) {
-      this.#publishFailures += 1;
-      this.#publishRetryAt = clock() + retryDelay(this.#publishFailures, RETRY, random);
-      this.#ledger = ledgers.resolveIntention(this.#ledger, this.#look().rendering);
-      return this.#fail(toSidecarError(thrown, 'publish'));
+      this.#publishing.fail(clock());
+      return this.#report('failed', toSidecarError(thrown, 'publish'));
     }
-    this.#volume = null;
-    this.#held = generation;
     this.#publishedAt = startedAt;
-    this.#publishFailures = 0;
+    this.#publishing.clear();
+    this.#delivery.reset();
     this.#reloadRetryAt = 0;
     this.#lastReload = null;
-    this.#delivery.reset();
-    this.#said('published', version);
-    if (tells) return;
-    this.#save();
-    this.#report('applied');
+    this.#reporter.say('published', version, { generation: this.ledger.generation });
+    if (this.#hook === 'none') this.#report('applied');
   }
 
-  #newVersion(): Published | null {
+  #renderedVersion(): Published | null {
     const { version, input } = this.#rendered ?? {};
     if (!version || !input || version.rendering === null) return null;
     return { ...version, rendering: version.rendering, input: input.id, moment: null };
   }
 
   #adopt(): void {
-    const version = this.#newVersion();
+    const version = this.#renderedVersion();
     if (version === null) return;
-    const tells = hookKind(this.#parts.loaded.settings) !== 'none';
-    this.#ledger = ledgers.adopt(this.#ledger, { ...version, moment: this.#momentOfVolume() }, tells);
-    this.#save();
-    if (!tells) this.#report('unchanged');
-  }
-
-  /** Without a ledger: the files' own time, put later by a second since the two clocks are not one. */
-  #momentOfVolume(): BootStamp {
-    const { bootId, ticks } = bootStamp();
-    const changedAt = this.#volume?.changedAt ?? null;
-    if (changedAt === null || ticks === null) return { bootId: null, ticks: null };
-    return { bootId, ticks: ticks - Math.floor((Date.now() - changedAt) / 10) + 100 };
+    this.#publication.adopt(version);
+    if (this.#hook === 'none') this.#report('unchanged');
   }
 
   async #reload(signal: AbortSignal): Promise<void> {
     const { loaded, env, clock } = this.#parts;
     const hook = hookOf(loaded, env);
-    const { published, told } = this.#ledger;
+    const { published, told } = this.ledger;
     if (hook === null || published === null) return;
     const context = {
       process: this.#seen?.id ?? null,
@@ -422,15 +370,10 @@ export class Target {
       previousRevision: told?.version.revision ?? null,
     };
     const result = await reload(hook, context, signal);
-    if (signal.aborted && result.kind !== 'told') return;
-    this.attempts.countReload(result.kind === 'owed' ? result.class : result.kind);
-    this.#lastReload = result.kind === 'owed' ? result.class : result.kind === 'told' ? null : result.kind;
-    if (result.kind === 'told') {
-      this.#ledger = ledgers.toldOf(this.#ledger, { at: Date.now(), process: result.process, evidence: result.evidence });
-      this.#save();
-      this.#delivery.reset();
-      return this.#report('applied');
-    }
+    if (result.kind === 'told') return this.#told('applied', result);
+    if (signal.aborted) return;
+    this.#lastReload = result.kind === 'owed' ? result.class : result.kind;
+    this.attempts.countReload(this.#lastReload);
     const { outcome, retryInMs } = this.#delivery.fail(result);
     this.#reloadRetryAt = clock() + retryInMs;
     const { code, message } = result;
@@ -438,33 +381,41 @@ export class Target {
     this.#report(outcome, new SidecarError(message, { code, stage: 'reload', ...output }));
   }
 
-  #settle(why: 'picked-up' | 'no-hook'): void {
-    const evidence = why === 'picked-up' ? 'started' : null;
-    const told = { at: Date.now(), process: this.#seen?.id ?? null, evidence } as const;
-    this.#ledger = why === 'picked-up' ? ledgers.toldOf(this.#ledger, told) : { ...this.#ledger, owed: null };
+  #told(outcome: 'applied' | 'picked-up', { process, evidence }: Omit<NonNullable<Ledger['told']>, 'version' | 'at'>): void {
+    this.#publication.told({ process, evidence });
     this.#save();
+    this.#lastReload = null;
     this.#delivery.reset();
-    this.#report(why === 'picked-up' ? 'picked-up' : 'applied');
+    this.attempts.countReload(outcome === 'applied' ? 'told' : outcome);
+    this.#report(outcome);
+  }
+
+  #settle(why: 'picked-up' | 'no-hook'): void {
+    if (why === 'picked-up') return this.#told('picked-up', { process: this.#seen?.id ?? null, evidence: 'started' });
+    this.#publication.forgive();
+    this.#report('applied');
   }
 
   async #wait({ until, obstacle }: Extract<Step, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
-    const { clock, loaded, log } = this.#parts;
+    const { clock, loaded } = this.#parts;
     const met = this.#delivery.meet(obstacle, clock(), loaded.settings.RELOAD_WAIT);
     if (obstacle !== null && met !== null) {
       const error = new SidecarError(obstacle.message, { code: obstacle.code, stage: 'reload' });
       this.#report(obstacle.outcome, error);
-      if (met === 'loud') log.error('reload overdue', { target: this.#parts.name, ...errorFields(error) });
+      if (met === 'loud') this.#reporter.say('reload overdue', this.ledger.published, errorFields(error));
     }
+    this.#save();
     await this.#sleep(until - clock(), { signal, obstacle });
   }
 
   async #sleep(ms: number, { signal, obstacle }: { signal: AbortSignal; obstacle: Obstacle | null }): Promise<void> {
+    const { clock, onWait } = this.#parts;
     this.#wake = new AbortController();
     if (signal.aborted) return;
     const settling = this.#seen?.fact.kind === 'settling';
-    this.#parts.onWait?.({ obstacle, owed: this.#ledger.owed !== null, settling, lastReload: this.#lastReload });
+    onWait?.({ obstacle, owed: this.ledger.owed !== null, settling, lastReload: this.#lastReload });
     const waitMs = Math.max(SHORTEST_WAIT_MS, ms);
-    this.#waitsUntil = this.#parts.clock() + waitMs;
+    this.#waitsUntil = clock() + waitMs;
     await sleep(waitMs, this.#wake.signal);
     this.#waitsUntil = null;
   }
@@ -475,29 +426,18 @@ export class Target {
     this.attempts.observe(stage, this.#parts.clock() - startedAt);
   }
 
+  /** A ledger that cannot be written now is written at the next occasion; what is owed is on the disk already. */
   #save(): void {
     try {
-      ledgers.writeLedger(this.#stateDirectory, this.#ledger);
+      this.#publication.save();
+      this.#saveFails = false;
     } catch (thrown) {
-      this.#parts.log.error('ledger not written', errorFields(toSidecarError(thrown, 'ledger')));
+      if (!this.#saveFails) this.#reporter.say('ledger not written', null, errorFields(toSidecarError(thrown, 'ledger')));
+      this.#saveFails = true;
     }
   }
 
-  #fail(error: SidecarError): void {
-    this.#report('failed', error);
-  }
-
   #report(outcome: Outcome, error: SidecarError | null = null): void {
-    const attempted = this.#rendered?.version ?? null;
-    const { code = null, stage = null, message = SENTENCES[outcome] ?? '' } = error ?? {};
-    const isNews = this.attempts.add({ outcome, code, stage, message, attempted, at: Date.now() });
-    if (isNews) this.#said(outcome, attempted, error === null ? {} : errorFields(error));
-  }
-
-  #said(event: string, version: AttemptedVersion | null, fields: Fields = {}): void {
-    const { log, name } = this.#parts;
-    const { revision, rendering } = version ?? {};
-    const level = LEVELS[event] ?? 'info';
-    log[level](event, { target: name, generation: this.#ledger.generation, revision, rendering, ...fields });
+    this.#reporter.report(outcome, this.#rendered?.version ?? null, error);
   }
 }

@@ -4,7 +4,7 @@ import { Context, type Emitter, type FS, Liquid, LiquidError, toValueSync } from
 import { Fault } from './document/fault.ts';
 import { isBroken } from './document/value.ts';
 import { SidecarError } from './errors.ts';
-import { createFilters, type FormatFilters, UNSTEADY_FILTERS } from './template-filters.ts';
+import { createFilters, type FormatFilters, UNSTEADY_FILTERS } from './template/filters.ts';
 
 /** Longest time one template may take. */
 const RENDER_LIMIT_MS = 5_000;

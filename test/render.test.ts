@@ -4,7 +4,7 @@ import { readData } from '../src/data.ts';
 import { SidecarError } from '../src/errors.ts';
 import type { Content } from '../src/provider.ts';
 import { type RenderOptions, render } from '../src/render.ts';
-import type { TemplateSet } from '../src/template-set.ts';
+import type { TemplateSet } from '../src/template/set.ts';
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text);
 

@@ -18,7 +18,7 @@ export interface GateQuestion {
   readonly pid: number;
   /** `RELOAD_GATE=off`: a process without a handler is signalled as well. */
   readonly gateOff: boolean;
-  /** Signal n is bit n-1. */
+  /** Signal n is bit n-1; `blocked`: by every thread. */
   readonly masks: { readonly caught: bigint; readonly ignored: bigint; readonly blocked: bigint };
   /** Time since the process started. */
   readonly ageMs: number;
@@ -77,7 +77,7 @@ function judgeMasks({ pid, gateOff, masks }: GateQuestion, signal: ReloadSignal)
   return { kind: 'no-handler', reason: `has no handler for ${signal}, ${defaultEffect(signal, pid)}` };
 }
 
-/** Caught; or blocked, which is how `sigwait` and `signalfd` take a signal, and a server while it replaces itself. */
+/** Caught; or blocked in every thread, as for `signalfd`, or in a server while it replaces itself. */
 export function isReceived(
   masks: { readonly caught: bigint; readonly blocked: bigint },
   signal: ReloadSignal,

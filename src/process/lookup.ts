@@ -1,6 +1,6 @@
 // What the loop of a target asks: is the application there, which process is it, and can it be told now?
 import { bootTicks } from './boot-clock.ts';
-import { type GateAnswer, gate, type ReloadSignal } from './gate.ts';
+import { type GateAnswer, gate, isReceived, type ReloadSignal } from './gate.ts';
 import { createOwnCommandTest } from './ours.ts';
 import { readPidFile } from './pid-file.ts';
 import {
@@ -12,7 +12,7 @@ import {
   type ProcessTable,
   processFolder,
   readArguments,
-  readBlockedInThreads,
+  readBlockedInAllThreads,
   readRootMount,
   readStatus,
 } from './proc.ts';
@@ -170,9 +170,10 @@ function askGate({ row, status, sample, nowMs, options }: GateCase): GateAnswer 
   });
 }
 
-/** Threads are asked only when it matters: a large server has thousands. */
-function blockedFor(row: ProcessRow, { blocked }: ProcessStatus, signal: ReloadSignal | null): bigint {
-  return signal === null ? 0n : blocked | readBlockedInThreads(processFolder(row.pid));
+/** Threads are asked only when it matters: there can be thousands, and this is on the way of every change. */
+function blockedFor(row: ProcessRow, { caught, blocked }: ProcessStatus, signal: ReloadSignal | null): bigint {
+  if (signal === null || isReceived({ caught, blocked: 0n }, signal)) return 0n;
+  return isReceived({ caught: 0n, blocked }, signal) ? readBlockedInAllThreads(processFolder(row.pid)) : 0n;
 }
 
 function idOf({ pid, startTicks }: ProcessRow): ProcessId {

@@ -131,14 +131,15 @@ export function parseStatus(text: string): ProcessStatus | null {
 }
 
 /**
- * The signals that any thread blocks. A server that waits with `sigwait` blocks them in its other threads: the
- * kernel shows the waiting thread as if it did not.
+ * The signals that every thread blocks: those wait for `sigwait` or `signalfd`, or for a server that replaces itself. One
+ * thread that does not block is enough for the kernel to deliver there, with the default action when nobody catches it.
+ * Helper threads that block everything are common (Node.js has one), so a single thread proves nothing.
  */
-export function readBlockedInThreads(folder: string): bigint {
-  let blocked = 0n;
-  for (const thread of listThreads(folder)) {
-    blocked |= readStatus(`${folder}/task/${thread}`)?.blocked ?? 0n;
-  }
+export function readBlockedInAllThreads(folder: string): bigint {
+  const threads = listThreads(folder);
+  if (threads.length === 0) return 0n;
+  let blocked = ~0n;
+  for (const thread of threads) blocked &= readStatus(`${folder}/task/${thread}`)?.blocked ?? 0n;
   return blocked;
 }
 

@@ -89,12 +89,17 @@ export interface FileJob {
 export function fileJob(place: Place, value: string | number = 'one'): FileJob {
   place.directory('out');
   const config = place.at('out/app.json');
-  const set = (next: string | number): void => replaceFile(place.at('source.json'), `${JSON.stringify({ value: next })}\n`);
+  const set = (next: string | number): void =>
+    replaceFile(place.at('source.json'), `${JSON.stringify({ value: next })}\n`);
   set(value);
-  return { variables: { SOURCE: place.at('source.json'), OUTPUT: config, RELOAD_MIN_INTERVAL: '100ms' }, config, set };
+  return {
+    variables: { SOURCE: place.at('source.json'), OUTPUT: config, RELOAD_MIN_INTERVAL: '100ms' },
+    config,
+    set,
+  };
 }
 
 /** The value in a text that `fileJob` published. */
-export function valueOf(text: unknown): unknown {
+export function publishedValue(text: unknown): unknown {
   return typeof text === 'string' ? JSON.parse(text).value : text;
 }

@@ -3,12 +3,17 @@ import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { respond, startHttpSource } from '../servers/http-source.ts';
 import { freePorts } from '../servers/ports.ts';
-import { fileJob, valueOf } from './backing.ts';
+import { fileJob, publishedValue } from './backing.ts';
 import { createPlace, isAlive, type Place, until } from './sidecar.ts';
 
 /** The lines a hook of a test has written. */
 function linesOf(place: Place, path: string): readonly string[] {
-  return existsSync(place.at(path)) ? place.read(path).split('\n').filter((line) => line !== '') : [];
+  return existsSync(place.at(path))
+    ? place
+        .read(path)
+        .split('\n')
+        .filter((line) => line !== '')
+    : [];
 }
 
 describe.concurrent('a command hook', () => {
@@ -30,14 +35,19 @@ describe.concurrent('a command hook', () => {
     });
     expect(failed.nextAttemptAt).not.toBeNull();
     expect(await sidecar.metric('config_sidecar_reload_owed')).toEqual({ '{target="default"}': 1 });
-    expect(await sidecar.outcome('applied')).toMatchObject({ reloadOwed: false, running: { evidence: 'answered' } });
+    expect(await sidecar.outcome('applied')).toMatchObject({
+      reloadOwed: false,
+      running: { evidence: 'answered' },
+    });
     expect(linesOf(place, 'runs')).toHaveLength(3);
     expect(linesOf(place, 'runs')[0]).toContain(` ${job.config}`);
     expect(await sidecar.metric('config_sidecar_reloads_total')).toEqual({
       '{target="default",result="refused"}': 2,
       '{target="default",result="told"}': 1,
     });
-    expect(sidecar.logs('failed')).toEqual([expect.objectContaining({ level: 'error', output: 'no room at the inn\n' })]);
+    expect(sidecar.logs('failed')).toEqual([
+      expect.objectContaining({ level: 'error', output: 'no room at the inn\n' }),
+    ]);
     job.set('two');
     await until('the next change works', () => linesOf(place, 'runs').length === 4);
   });
@@ -50,7 +60,11 @@ describe.concurrent('a command hook', () => {
       'hook.sh',
       `if grep -q one ${job.config}; then sleep 300 & echo $! >> hanging; wait; fi; echo told >> told\n`,
     );
-    const sidecar = await place.start({ ...job.variables, RELOAD_COMMAND: `sh ${hook}`, RELOAD_TIMEOUT: '700ms' });
+    const sidecar = await place.start({
+      ...job.variables,
+      RELOAD_COMMAND: `sh ${hook}`,
+      RELOAD_TIMEOUT: '700ms',
+    });
     const failed = await sidecar.outcome('failed');
     expect(failed).toMatchObject({
       code: 'reload.timeout',
@@ -76,7 +90,7 @@ describe.concurrent('a command hook', () => {
       job.set(i);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
-    await until('the last one is told', () => linesOf(place, 'told').map(valueOf).at(-1) === 12);
+    await until('the last one is told', () => linesOf(place, 'told').map(publishedValue).at(-1) === 12);
     await sidecar.outcome('applied');
     const runs = linesOf(place, 'runs');
     expect(runs.length).toBeGreaterThanOrEqual(4);
@@ -144,7 +158,9 @@ describe.concurrent('an HTTP hook', () => {
     const job = fileJob(place);
     const server = await startHttpSource();
     let isWilling = false;
-    server.answer((_request, response) => respond(response, isWilling ? 200 : 500, 'line 7: no such upstream'));
+    server.answer((_request, response) =>
+      respond(response, isWilling ? 200 : 500, 'line 7: no such upstream'),
+    );
     const sidecar = await place.start({ ...job.variables, RELOAD_URL: `${server.origin}/reload` });
     expect(await sidecar.outcome('refused')).toMatchObject({
       code: 'reload.status',
@@ -152,7 +168,9 @@ describe.concurrent('an HTTP hook', () => {
       message: `Cannot POST "${server.origin}/reload": it answered 500`,
     });
     expect(server.received).toHaveLength(3);
-    expect(sidecar.logs('refused')).toEqual([expect.objectContaining({ output: 'line 7: no such upstream' })]);
+    expect(sidecar.logs('refused')).toEqual([
+      expect.objectContaining({ output: 'line 7: no such upstream' }),
+    ]);
     isWilling = true;
     job.set('two');
     await sidecar.outcome('applied');

@@ -83,23 +83,40 @@ const HOOKS: Hooks = {
   'a signal by PID file': async (place, config) => {
     const pidFile = place.at('app.pid');
     const app = await place.app({ config, pidFile });
-    return { variables: { APP_PID_FILE: pidFile, RELOAD_SIGNAL: 'SIGUSR1' }, told: () => app.told('SIGUSR1').map(String) };
+    return {
+      variables: { APP_PID_FILE: pidFile, RELOAD_SIGNAL: 'SIGUSR1' },
+      told: () => app.told('SIGUSR1').map(String),
+    };
   },
   'an HTTP request': async (_place, config) => {
     const server = await startHttpSource();
     const told: string[] = [];
     server.answer((request, response) => {
-      told.push(`${request.method} ${request.headers['x-reason']}` === 'PUT config' ? readFileSync(config, 'utf8') : 'wrong');
+      told.push(
+        `${request.method} ${request.headers['x-reason']}` === 'PUT config'
+          ? readFileSync(config, 'utf8')
+          : 'wrong',
+      );
       respond(response, 204, '');
     });
-    const variables = { RELOAD_URL: `${server.origin}/-/reload`, RELOAD_METHOD: 'PUT', RELOAD_HEADERS: 'X-Reason: config' };
+    const variables = {
+      RELOAD_URL: `${server.origin}/-/reload`,
+      RELOAD_METHOD: 'PUT',
+      RELOAD_HEADERS: 'X-Reason: config',
+    };
     return { variables, told: () => told };
   },
   'a command': async (place, config) => {
-    const script = place.write('reload.sh', `base64 -w0 < "${config}" >> told; echo " $CONFIG_OUTPUT" >> told\n`);
+    const script = place.write(
+      'reload.sh',
+      `base64 -w0 < "${config}" >> told; echo " $CONFIG_OUTPUT" >> told\n`,
+    );
     const told = (): readonly string[] => {
       if (!existsSync(place.at('told'))) return [];
-      const lines = place.read('told').split('\n').filter((line) => line !== '');
+      const lines = place
+        .read('told')
+        .split('\n')
+        .filter((line) => line !== '');
       return lines.map((line) => Buffer.from(line.split(' ')[0] ?? '', 'base64').toString());
     };
     return { variables: { RELOAD_COMMAND: `sh "${script}"` }, told };

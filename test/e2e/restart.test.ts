@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { respond, startHttpSource } from '../servers/http-source.ts';
-import { fileJob, fileTree, valueOf } from './backing.ts';
+import { fileJob, fileTree, publishedValue } from './backing.ts';
 import { createPlace, isAlive, until } from './sidecar.ts';
 
 describe.concurrent('a start', () => {
@@ -27,8 +27,8 @@ describe.concurrent('a start', () => {
     const third = await place.start(variables);
     await until('it is told of the change', () => app.told().length > 1);
     job.set('three');
-    await until('it is told of the next change', () => app.told().map(valueOf).includes('three'));
-    expect(app.told().map(valueOf)).toEqual(['one', 'two', 'three']);
+    await until('it is told of the next change', () => app.told().map(publishedValue).includes('three'));
+    expect(app.told().map(publishedValue)).toEqual(['one', 'two', 'three']);
     await third.outcome('applied');
   });
 
@@ -41,13 +41,13 @@ describe.concurrent('a start', () => {
     const first = await place.start(variables);
     await first.outcome('held-back');
     await first.end('SIGKILL');
-    expect(valueOf(place.read('out/app.json'))).toBe('one');
+    expect(publishedValue(place.read('out/app.json'))).toBe('one');
     const second = await place.start(variables);
     await until('it is told', () => app.told().length > 0);
     await second.outcome('applied');
     job.set('two');
-    await until('it is told of the next change', () => app.told().map(valueOf).includes('two'));
-    expect(app.told().map(valueOf)).toEqual(['one', 'two']);
+    await until('it is told of the next change', () => app.told().map(publishedValue).includes('two'));
+    expect(app.told().map(publishedValue)).toEqual(['one', 'two']);
   });
 
   // A-R05 C-C04
@@ -62,7 +62,10 @@ describe.concurrent('a start', () => {
     await first.end('SIGKILL');
     hook.answer((_request, response) => respond(response, 204, ''));
     const second = await place.start(variables);
-    expect(await second.outcome('applied')).toMatchObject({ reloadOwed: false, running: { evidence: 'answered' } });
+    expect(await second.outcome('applied')).toMatchObject({
+      reloadOwed: false,
+      running: { evidence: 'answered' },
+    });
     expect(hook.received).toHaveLength(2);
     await second.end();
     const third = await place.start(variables);
@@ -88,7 +91,7 @@ describe.concurrent('a start', () => {
     hook.answer((_request, response) => respond(response, 204, ''));
     const second = await place.start(variables);
     expect(await second.outcome('applied')).toMatchObject({ reloadOwed: false });
-    expect(valueOf(place.read('out/app.json'))).toBe('one');
+    expect(publishedValue(place.read('out/app.json'))).toBe('one');
     expect(hook.received).toHaveLength(tries + 1);
     await hook.stop();
   });
@@ -102,10 +105,13 @@ describe.concurrent('a start', () => {
     await first.end('SIGKILL');
     const app = await place.app({ config: job.config });
     const second = await place.start(variables);
-    expect(await second.outcome('picked-up')).toMatchObject({ reloadOwed: false, running: { evidence: 'started' } });
+    expect(await second.outcome('picked-up')).toMatchObject({
+      reloadOwed: false,
+      running: { evidence: 'started' },
+    });
     job.set('two');
     await until('it is told', () => app.told().length > 0);
-    expect(app.told().map(valueOf)).toEqual(['two']);
+    expect(app.told().map(publishedValue)).toEqual(['two']);
   });
 
   // C-C05
@@ -132,24 +138,35 @@ describe.concurrent('a start', () => {
     const job = fileJob(place, 0);
     place.write('out/.somebody.tmp', 'not ours');
     const hook = place.write('hook.sh', `cat ${job.config} >> told\n`);
-    const variables = { ...job.variables, RELOAD_COMMAND: `sh ${hook}`, RELOAD_MIN_INTERVAL: '0s', DEBOUNCE: '0s' };
+    const variables = {
+      ...job.variables,
+      RELOAD_COMMAND: `sh ${hook}`,
+      RELOAD_MIN_INTERVAL: '0s',
+      DEBOUNCE: '0s',
+    };
     for (let round = 1; round <= 6; round += 1) {
       const sidecar = await place.start(variables);
       await until('it follows the source', () => sidecar.logs('source up').length > 0);
       for (let change = 0; change < 8; change += 1) {
         job.set(round * 100 + change);
         await sleep(Math.random() * 40);
-        if (existsSync(job.config)) expect(valueOf(place.read('out/app.json'))).toBeTypeOf('number');
+        if (existsSync(job.config)) expect(publishedValue(place.read('out/app.json'))).toBeTypeOf('number');
       }
       await sidecar.end('SIGKILL');
     }
     job.set('last');
     const sidecar = await place.start(variables);
-    await until('the last one is told', () => existsSync(place.at('told')) && place.read('told').endsWith('{"value":"last"}\n'));
+    await until(
+      'the last one is told',
+      () => existsSync(place.at('told')) && place.read('told').endsWith('{"value":"last"}\n'),
+    );
     await sidecar.outcome('applied');
     expect(readdirSync(place.at('out')).sort()).toEqual(['.config-sidecar', '.somebody.tmp', 'app.json']);
     await sidecar.end();
-    expect(readdirSync(place.at('out/.config-sidecar/app.json')).sort()).toEqual(['ledger.before.json', 'ledger.json']);
+    expect(readdirSync(place.at('out/.config-sidecar/app.json')).sort()).toEqual([
+      'ledger.before.json',
+      'ledger.json',
+    ]);
   });
 });
 
@@ -182,7 +199,10 @@ describe.concurrent('SIGTERM', () => {
     const check = place.write('check.sh', 'echo $$ >> checks; exec sleep 300\n');
     const variables = { ...job.variables, VALIDATE_COMMAND: `sh ${check} {path}` };
     const first = await place.start(variables);
-    const pid = await until('the check runs', () => existsSync(place.at('checks')) && Number(place.read('checks')));
+    const pid = await until(
+      'the check runs',
+      () => existsSync(place.at('checks')) && Number(place.read('checks')),
+    );
     const { code, ms } = await first.end();
     expect(code).toBe(0);
     expect(ms).toBeLessThan(2_000);
@@ -195,16 +215,19 @@ describe.concurrent('SIGTERM', () => {
   });
 
   // C-M03 C-M01
-  test.for(['SIGTERM', 'SIGINT'] as const)('and SIGINT end an idle sidecar with 0 (%s)', async (signal, context) => {
-    const place = createPlace(context);
-    const job = fileJob(place);
-    const sidecar = await place.start(job.variables);
-    await sidecar.outcome('applied');
-    const { code, ms } = await sidecar.end(signal);
-    expect(code).toBe(0);
-    expect(ms).toBeLessThan(2_000);
-    expect(sidecar.logs('stopping')).toHaveLength(1);
-  });
+  test.for(['SIGTERM', 'SIGINT'] as const)(
+    'and SIGINT end an idle sidecar with 0 (%s)',
+    async (signal, context) => {
+      const place = createPlace(context);
+      const job = fileJob(place);
+      const sidecar = await place.start(job.variables);
+      await sidecar.outcome('applied');
+      const { code, ms } = await sidecar.end(signal);
+      expect(code).toBe(0);
+      expect(ms).toBeLessThan(2_000);
+      expect(sidecar.logs('stopping')).toHaveLength(1);
+    },
+  );
 });
 
 describe.concurrent('a second sidecar', () => {
@@ -232,7 +255,7 @@ describe.concurrent('a second sidecar', () => {
     expect((await second.get('/readyz')).status).toBe(200);
     job.set('three');
     await until('the second one works', () => app.told().length === 3);
-    expect(app.told().map(valueOf)).toEqual(['one', 'two', 'three']);
+    expect(app.told().map(publishedValue)).toEqual(['one', 'two', 'three']);
     expect(second.logs('failed')).toHaveLength(1);
   });
 

@@ -63,7 +63,11 @@ export interface TargetSeen {
     readonly lastContactAt: string | null;
     readonly error: { readonly code: string; readonly message: string } | null;
   }[];
-  readonly history: readonly { readonly outcome: string; readonly code: string | null; readonly message: string }[];
+  readonly history: readonly {
+    readonly outcome: string;
+    readonly code: string | null;
+    readonly message: string;
+  }[];
 }
 
 export interface Answer {
@@ -147,18 +151,20 @@ export interface Place {
   readonly spawn: (program: string, words: readonly string[], argv0?: string) => ChildProcess;
 }
 
+type Nothing = false | null | undefined | 0 | '';
+
 /** Waits until the condition gives something; says what did not come to pass otherwise. */
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,
   patienceMs = PATIENCE_MS,
-): Promise<NonNullable<T>> {
+): Promise<Exclude<T, Nothing>> {
   const deadline = Date.now() + patienceMs;
   let reason = '';
   while (Date.now() < deadline) {
     try {
       const value = await condition();
-      if (value !== false && value !== null && value !== undefined) return value;
+      if (value) return value as Exclude<T, Nothing>;
     } catch (thrown) {
       reason = thrown instanceof Error ? `: ${thrown.message}` : '';
     }
@@ -170,7 +176,10 @@ export async function until<T>(
 let places = 0;
 
 /** Makes a place for a test. */
-export function createPlace({ onTestFinished, onTestFailed }: Pick<TestContext, 'onTestFinished' | 'onTestFailed'>): Place {
+export function createPlace({
+  onTestFinished,
+  onTestFailed,
+}: Pick<TestContext, 'onTestFinished' | 'onTestFailed'>): Place {
   const root = mkdtempSync(join(tmpdir(), 'config-sidecar-e2e-'));
   const name = `app${process.pid}x${places++}`;
   const sidecars: Sidecar[] = [];
@@ -203,7 +212,13 @@ export function createPlace({ onTestFinished, onTestFailed }: Pick<TestContext, 
       return sidecar;
     },
     run: (words, variables = {}, { node = process.execPath } = {}) =>
-      finish(spawn(node, [MAIN, ...words], { cwd: root, env: { ...base, ...variables }, stdio: ['ignore', 'pipe', 'pipe'] })),
+      finish(
+        spawn(node, [MAIN, ...words], {
+          cwd: root,
+          env: { ...base, ...variables },
+          stdio: ['ignore', 'pipe', 'pipe'],
+        }),
+      ),
     app: (options) => startApp(place, options),
     spawn: (program, words, argv0) =>
       spawn(program, words, { cwd: root, env: base, stdio: 'ignore', ...(argv0 !== undefined && { argv0 }) }),
@@ -344,7 +359,8 @@ async function startApp(place: Place, options: AppOptions): Promise<App> {
     pid: child.pid ?? 0,
     isRunning: () => child.exitCode === null && child.signalCode === null,
     records,
-    told: (signal = 'SIGHUP') => records().flatMap(({ event, content }) => (event === signal ? [content] : [])),
+    told: (signal = 'SIGHUP') =>
+      records().flatMap(({ event, content }) => (event === signal ? [content] : [])),
     kill: async () => {
       child.kill('SIGKILL');
       await gone;

@@ -1,7 +1,7 @@
 // Whom a signal may reach, and when: handlers that come late, processes that must not be touched, restarts.
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { fileJob, valueOf } from './backing.ts';
+import { fileJob, publishedValue } from './backing.ts';
 import { createPlace, isAlive, until } from './sidecar.ts';
 
 describe.concurrent('a signal', () => {
@@ -18,10 +18,13 @@ describe.concurrent('a signal', () => {
       message: `Cannot tell the application: process ${app.pid} (node) has no handler for SIGHUP, which would kill it. It is told when it has one; RELOAD_GATE=off tells it regardless.`,
     });
     job.set('two');
-    await until('the newer change is on the volume meanwhile', () => valueOf(place.read('out/app.json')) === 'two');
+    await until(
+      'the newer change is on the volume meanwhile',
+      () => publishedValue(place.read('out/app.json')) === 'two',
+    );
     expect(app.told()).toEqual([]);
     await until('it is told', () => app.told().length === 1);
-    expect(app.told().map(valueOf)).toEqual(['two']);
+    expect(app.told().map(publishedValue)).toEqual(['two']);
     await sidecar.outcome('applied');
     expect(app.isRunning()).toBe(true);
     expect(sidecar.logs('held-back').length).toBeLessThanOrEqual(2);
@@ -50,7 +53,11 @@ describe.concurrent('a signal', () => {
     await until('the zombie is there', () => isZombie(place.name));
     const sidecar = await place.start({ ...job.variables, APP_PROCESS: place.name });
     const { message } = await sidecar.outcome('no-target');
-    expect(message).toMatch(new RegExp(`: no process that may be told is named "${place.name}": \\d+ \\(${place.name}\\) is a zombie\\.`));
+    expect(message).toMatch(
+      new RegExp(
+        `: no process that may be told is named "${place.name}": \\d+ \\(${place.name}\\) is a zombie\\.`,
+      ),
+    );
   });
 
   // B-45
@@ -64,17 +71,23 @@ describe.concurrent('a signal', () => {
     job.set('two');
     expect(await sidecar.outcome('no-target')).toMatchObject({ reloadOwed: true, code: 'reload.no-target' });
     const second = await place.app({ config: job.config });
-    expect(await sidecar.outcome('picked-up')).toMatchObject({ reloadOwed: false, running: { evidence: 'started' } });
+    expect(await sidecar.outcome('picked-up')).toMatchObject({
+      reloadOwed: false,
+      running: { evidence: 'started' },
+    });
     job.set('three');
     await until('the second one is told', () => second.told().length > 0);
-    expect(second.told().map(valueOf)).toEqual(['three']);
+    expect(second.told().map(publishedValue)).toEqual(['three']);
     expect(second.records()[0]).toMatchObject({ event: 'started', content: '{"value":"two"}\n' });
   });
 
   test('is sent to nobody while two unrelated processes match, and sent when one is left', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
-    const [one, other] = await Promise.all([place.app({ config: job.config }), place.app({ config: job.config })]);
+    const [one, other] = await Promise.all([
+      place.app({ config: job.config }),
+      place.app({ config: job.config }),
+    ]);
     const sidecar = await place.start({ ...job.variables, APP_PROCESS: place.name });
     expect(await sidecar.outcome('ambiguous')).toMatchObject({ code: 'reload.ambiguous', reloadOwed: true });
     await other.kill();
@@ -87,13 +100,17 @@ describe.concurrent('a signal', () => {
     const place = createPlace(context);
     const job = fileJob(place);
     const first = await place.app({ config: job.config });
-    const sidecar = await place.start({ ...job.variables, APP_PROCESS: place.name, RELOAD_SIGNAL: 'SIGTERM' });
+    const sidecar = await place.start({
+      ...job.variables,
+      APP_PROCESS: place.name,
+      RELOAD_SIGNAL: 'SIGTERM',
+    });
     await until('it was asked to restart', () => first.told('SIGTERM').length === 1);
     await sidecar.outcome('applied');
     const second = await place.app({ config: job.config });
     job.set('two');
     await until('the new one was asked as well', () => second.told('SIGTERM').length === 1);
-    expect(second.told('SIGTERM').map(valueOf)).toEqual(['two']);
+    expect(second.told('SIGTERM').map(publishedValue)).toEqual(['two']);
   });
 
   // D-16
@@ -116,9 +133,14 @@ describe.concurrent('a signal', () => {
     job.set('two');
     await until('the application is told', () => app.told().length > 0);
     await sidecar.outcome('applied');
-    expect(app.told().map(valueOf)).toEqual(['two']);
-    const validated = place.read('validator-records').split('\n').filter((line) => line !== '');
-    expect(validated.map((line) => JSON.parse(line).event).filter((event) => event.startsWith('SIG'))).toEqual([]);
+    expect(app.told().map(publishedValue)).toEqual(['two']);
+    const validated = place
+      .read('validator-records')
+      .split('\n')
+      .filter((line) => line !== '');
+    expect(
+      validated.map((line) => JSON.parse(line).event).filter((event) => event.startsWith('SIG')),
+    ).toEqual([]);
     expect(validated.length).toBeGreaterThanOrEqual(2);
   });
 });
@@ -146,8 +168,14 @@ describe.concurrent('a PID file', () => {
       ['0', 'holds 0, which stands for many processes'],
       ['', 'is empty'],
       ['text', 'does not hold one number'],
-      [`${dead.pid}`, `holds ${dead.pid}, but no process has the number ${dead.pid} and is named "${place.name}"`],
-      [`${stranger.pid}`, `holds ${stranger.pid}, but no process has the number ${stranger.pid} and is named "${place.name}"`],
+      [
+        `${dead.pid}`,
+        `holds ${dead.pid}, but no process has the number ${dead.pid} and is named "${place.name}"`,
+      ],
+      [
+        `${stranger.pid}`,
+        `holds ${stranger.pid}, but no process has the number ${stranger.pid} and is named "${place.name}"`,
+      ],
     ];
     const results = await Promise.all(
       cases.map(async ([content], i) => {
@@ -179,7 +207,9 @@ describe.concurrent('a PID file', () => {
       `Cannot tell the application: the PID file "${pidFile}" is not there. It is told when it is there.`,
     );
     place.write('app.pid', `${sidecar.pid}\n`);
-    await until('the reason is the new one', async () => (await sidecar.target()).message.includes('this sidecar itself'));
+    await until('the reason is the new one', async () =>
+      (await sidecar.target()).message.includes('this sidecar itself'),
+    );
     const app = await place.app({ config: job.config, name: 'anything' });
     place.write('app.pid', `${app.pid}\n`);
     await sidecar.outcome('picked-up');

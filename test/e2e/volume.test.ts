@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { fileJob, fileTree, valueOf } from './backing.ts';
+import { fileJob, fileTree, publishedValue } from './backing.ts';
 import { createPlace, type Place, until, type Variables } from './sidecar.ts';
 
 function exists(path: string): boolean {
@@ -33,13 +33,17 @@ describe.concurrent('drift', () => {
     const place = createPlace(context);
     const job = fileJob(place);
     const app = await place.app({ config: job.config });
-    const sidecar = await place.start({ ...job.variables, APP_PROCESS: place.name, UPDATE_FREQUENCY: '300ms' });
+    const sidecar = await place.start({
+      ...job.variables,
+      APP_PROCESS: place.name,
+      UPDATE_FREQUENCY: '300ms',
+    });
     await until('it is told', () => app.told().length === 1);
     rmSync(job.config);
     await until('it is told that the file is back', () => app.told().length === 2);
     writeFileSync(job.config, '{"value":"evil"}\n');
     await until('it is told that the content is back', () => app.told().length === 3);
-    expect(app.told().map(valueOf)).toEqual(['one', 'one', 'one']);
+    expect(app.told().map(publishedValue)).toEqual(['one', 'one', 'one']);
     expect(sidecar.logs('drift')).toHaveLength(2);
     expect(sidecar.logs('drift')[0]).toMatchObject({ level: 'warn', output: job.config, found: null });
     await sidecar.outcome('applied');
@@ -117,7 +121,7 @@ describe.concurrent('a volume', () => {
     mkdirSync(place.at('out'));
     await until('it is written again', () => existsSync(job.config));
     job.set('two');
-    await until('changes arrive', () => valueOf(place.read('out/app.json')) === 'two');
+    await until('changes arrive', () => publishedValue(place.read('out/app.json')) === 'two');
     expect(existsSync(place.at('out/.config-sidecar/app.json/ledger.json'))).toBe(true);
   });
 
@@ -132,7 +136,11 @@ describe.concurrent('a volume', () => {
     const second = await place.run(['once'], { ...job.variables, OUTPUT: place.at('plain/app.json') });
     expect(second.code).toBe(5);
     expect(second.stdout).toContain('publish.not-a-directory');
-    const third = await place.run(['once'], { ...job.variables, OUTPUT: `${place.at('plain')}/`, TEMPLATE: place.directory('t') });
+    const third = await place.run(['once'], {
+      ...job.variables,
+      OUTPUT: `${place.at('plain')}/`,
+      TEMPLATE: place.directory('t'),
+    });
     expect(third.code).toBe(5);
   });
 
@@ -151,8 +159,13 @@ describe.concurrent('a volume', () => {
     expect((lstatSync(job.config).mode & 0o7777).toString(8)).toBe('640');
     expect(place.read('elsewhere')).toBe('must stay');
     job.set('two');
-    await until('the change is there', () => valueOf(place.read('out/app.json')) === 'two');
-    expect(readdirSync(place.at('out')).sort()).toEqual(['.config-sidecar', '.hidden', 'app.json', 'app.json.bak']);
+    await until('the change is there', () => publishedValue(place.read('out/app.json')) === 'two');
+    expect(readdirSync(place.at('out')).sort()).toEqual([
+      '.config-sidecar',
+      '.hidden',
+      'app.json',
+      'app.json.bak',
+    ]);
     expect([place.read('out/.hidden'), place.read('out/app.json.bak')]).toEqual(['foreign', 'foreign']);
   });
 
@@ -194,22 +207,30 @@ describe.concurrent('a check', () => {
     expect(rejected.reloadOwed).toBe(false);
     expect(rejected.message).toMatch(/^Cannot accept .*exited with 3/);
     const [line] = sidecar.logs('rejected');
-    expect(line).toMatchObject({ level: 'error', output: expect.stringMatching(/^no two today: .*\/app\.json\n$/) });
+    expect(line).toMatchObject({
+      level: 'error',
+      output: expect.stringMatching(/^no two today: .*\/app\.json\n$/),
+    });
     expect(statSync(job.config).ino).toBe(ino);
     expect(place.read('out/app.json')).toBe('{"value":"one"}\n');
     await until('no copy is left between two checks', () => {
-      return readdirSync(place.at('out/.config-sidecar/app.json')).every((name) => !name.startsWith('check-'));
+      return readdirSync(place.at('out/.config-sidecar/app.json')).every(
+        (name) => !name.startsWith('check-'),
+      );
     });
     place.write('allowed-two', '');
     await until('it is tried again and told', () => app.told().length === 2);
-    expect(app.told().map(valueOf)).toEqual(['one', 'two']);
+    expect(app.told().map(publishedValue)).toEqual(['one', 'two']);
     expect(place.read('out/app.json')).toBe('{"value":"two"}\n');
   });
 
   test('of the schema names every violation and keeps the old configuration', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
-    const schema = place.write('schema.json', '{"type":"object","properties":{"value":{"type":"string"}},"required":["value"]}');
+    const schema = place.write(
+      'schema.json',
+      '{"type":"object","properties":{"value":{"type":"string"}},"required":["value"]}',
+    );
     const sidecar = await place.start({ ...job.variables, SCHEMA: schema });
     await sidecar.outcome('applied');
     job.set(2);

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openEtcd } from '../../providers/etcd.ts';
-import { openEtcdConnection } from '../../src/etcd-connection.ts';
-import { explainEtcd } from '../../src/etcd-failure.ts';
-import { etcdRange } from '../../src/etcd-keys.ts';
+import { openEtcdConnection } from '../../src/etcd/connection.ts';
+import { explainEtcd } from '../../src/etcd/failure.ts';
+import { etcdRange } from '../../src/etcd/keys.ts';
 import type { Content, ProviderOptions } from '../../src/provider.ts';
 import {
   countResources,
@@ -273,7 +273,7 @@ describe('an etcd that works', () => {
   it('says that a watch whose revision was compacted away is over', async () => {
     for (let round = 0; round < 5; round++) await server.put('/compact', String(round));
     await server.compact();
-    const connection = await openEtcdConnection({
+    const connection = openEtcdConnection({
       endpoint: `127.0.0.1:${server.port}`,
       tls: null,
       login: () => null,

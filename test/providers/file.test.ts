@@ -20,7 +20,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openFile } from '../../providers/file.ts';
 import { SidecarError } from '../../src/errors.ts';
 import type { Content, Provider, ProviderOptions } from '../../src/provider.ts';
-import { openTemplate } from '../../src/template-source.ts';
+import { openTemplate } from '../../src/source/template-source.ts';
 import { sleep } from '../../src/wait.ts';
 import {
   describeProviderLaw,

@@ -16,7 +16,7 @@ export function compile(file: string): Program {
   const folder = mkdtempSync(join(tmpdir(), 'program-'));
   chmodSync(folder, 0o755);
   const path = join(folder, 'program.mjs');
-  const require = `import { createRequire as r } from 'node:module'; const require = r(import.meta.url);`;
+  const require = `import { createRequire as r } from 'node:module'; const require = r(import.meta.url); const __filename = import.meta.filename;`;
   buildSync({
     entryPoints: [join(import.meta.dirname, file)],
     outfile: path,

@@ -1,0 +1,85 @@
+// One watch stream of etcd, from its request to its first failure; never resumed.
+import type { IWatchResponse } from 'etcd3';
+import type { WatchStream } from './client.ts';
+import { EtcdFailure } from './failure.ts';
+import { type EtcdEvent, type EtcdRange, rangeRequest } from './keys.ts';
+
+export interface WatchListener {
+  /** Whole revisions only: etcd never splits the events of one. */
+  readonly onEvents: (events: readonly EtcdEvent[]) => void;
+  /** Called once; nothing comes after it. */
+  readonly onFailure: (thrown: unknown) => void;
+}
+
+export interface WatchRequest {
+  readonly range: EtcdRange;
+  /** The first revision whose events are wanted. */
+  readonly revision: bigint;
+  /** How long etcd may take to confirm the watch. */
+  readonly timeoutMs: number;
+}
+
+/** Asks for the events on a stream of its own. Returns what stops it; after that the listener hears nothing. */
+export function startWatch(
+  open: () => Promise<WatchStream>,
+  request: WatchRequest,
+  listener: WatchListener,
+): () => void {
+  let stream: WatchStream | null = null;
+  let over: boolean = false;
+  const stop = (): void => {
+    over = true;
+    clearTimeout(late);
+    if (stream !== null) abandon(stream);
+  };
+  const fail = (thrown: unknown): void => {
+    if (over) return;
+    stop();
+    listener.onFailure(thrown);
+  };
+  const late = setTimeout(() => fail(UNCONFIRMED()), request.timeoutMs);
+  const take = (answer: IWatchResponse): void => {
+    clearTimeout(late);
+    const refusal = refusalOf(answer, request.revision);
+    if (refusal !== null) fail(refusal);
+    else if (answer.events.length > 0) listener.onEvents(answer.events);
+  };
+  const start = async (): Promise<void> => {
+    const opened = await open();
+    if (over) return abandon(opened);
+    stream = opened
+      .on('data', take)
+      .on('error', fail)
+      .on('end', () => fail(ENDED()));
+    const { range, revision } = request;
+    opened.write({ create_request: { ...rangeRequest(range), start_revision: String(revision) } });
+  };
+  start().catch(fail);
+  return stop;
+}
+
+const UNCONFIRMED = () => new EtcdFailure('source.timeout', 'the watch was not confirmed in time');
+const ENDED = () => new EtcdFailure('source.disconnected', 'the watch was ended');
+
+function abandon(stream: WatchStream): void {
+  // A cancelled stream still reports that it was: somebody has to listen.
+  stream.removeAllListeners().on('error', () => undefined);
+  stream.cancel();
+}
+
+/** Why this answer ends the watch, or null. */
+function refusalOf(answer: IWatchResponse, from: bigint): EtcdFailure | null {
+  const { canceled, compact_revision: compacted, cancel_reason: reason, header } = answer;
+  if (canceled && BigInt(compacted) > 0n) {
+    const text = `revision ${from} is gone, the store was compacted to ${compacted}`;
+    return new EtcdFailure('source.compacted', text);
+  }
+  if (canceled) {
+    const code = /permission|auth|token/.test(reason) ? 'source.denied' : 'source.disconnected';
+    return new EtcdFailure(code, `the watch was refused${reason === '' ? '' : `: ${reason}`}`);
+  }
+  if (BigInt(header.revision) < from - 1n) {
+    return new EtcdFailure('source.went-back', `the store went back from revision ${from - 1n}`);
+  }
+  return null;
+}

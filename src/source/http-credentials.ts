@@ -1,0 +1,76 @@
+// What an HTTP source is asked with: headers and TLS identity, read from the settings anew for every request.
+import { SidecarError, type Stage } from '../errors.ts';
+import type { TlsIdentity } from '../http.ts';
+import type { ProviderOptions } from '../provider.ts';
+import { readTlsFiles, tlsSettingsProblem } from './tls-files.ts';
+
+type Setting = ProviderOptions['setting'];
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/**
+ * `HTTP_HEADERS`, and the `Authorization` that `HTTP_TOKEN`, `HTTP_USERNAME` with `HTTP_PASSWORD`, or what stands before
+ * `@` in the URL make. Throws a SidecarError of the given stage when a line is no header or two of them are given.
+ */
+export function credentialHeaders(
+  setting: Setting,
+  { userinfo, stage }: { readonly userinfo: Credentials | null; readonly stage: Stage },
+): readonly (readonly [name: string, value: string])[] {
+  const headers = parseHeaders(setting('HTTP_HEADERS') ?? '', stage);
+  const token = setting('HTTP_TOKEN')?.trim() ?? '';
+  const basic = basicCredentials(setting, userinfo);
+  const ways = [
+    ...(token === '' ? [] : ['HTTP_TOKEN']),
+    ...(basic === null ? [] : [setting('HTTP_USERNAME') === undefined ? 'user in the URL' : 'HTTP_USERNAME']),
+    ...(headers.some(([name]) => name.toLowerCase() === 'authorization')
+      ? ['Authorization in HTTP_HEADERS']
+      : []),
+  ];
+  if (ways.length > 1) throw unusable(stage, 'credentials', ways.join(', '), 'only one of them can be sent');
+  if (token !== '') return [...headers, ['Authorization', `Bearer ${token}`]];
+  return basic === null ? headers : [...headers, ['Authorization', basicHeader(basic)]];
+}
+
+const TLS_SETTINGS = { ca: 'HTTP_CACERT', cert: 'HTTP_CERT', key: 'HTTP_KEY' };
+
+/** The files that `HTTP_CACERT`, `HTTP_CERT` and `HTTP_KEY` name, as they are now. Throws `source.tls`. */
+export function readIdentity(setting: Setting): TlsIdentity {
+  const { ca, cert, key } = readTlsFiles(TLS_SETTINGS, setting);
+  return { ...(ca !== null && { ca }), ...(cert !== null && { cert }), ...(key !== null && { key }) };
+}
+
+/** Why the TLS settings cannot work with a URL of this protocol, or null. */
+export function identityProblem(setting: Setting, protocol: string): string | null {
+  return tlsSettingsProblem(TLS_SETTINGS, protocol === 'https:', setting);
+}
+
+/** A setting beats its part of the URL. */
+function basicCredentials(setting: Setting, userinfo: Credentials | null): Credentials | null {
+  const username = setting('HTTP_USERNAME') ?? userinfo?.username;
+  const password = setting('HTTP_PASSWORD') ?? userinfo?.password;
+  return username === undefined ? null : { username, password: password ?? '' };
+}
+
+function basicHeader({ username, password }: Credentials): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}
+
+const HEADER_LINE = /^([!#$%&'*+.^_`|~\dA-Za-z-]+):[ \t]*([^\0-\x08\x0a-\x1f\x7f]*)$/;
+
+function parseHeaders(text: string, stage: Stage): readonly (readonly [name: string, value: string])[] {
+  const lines = text.split(/\r?\n/).map((line) => line.trim());
+  return lines.flatMap((line, index) => {
+    if (line === '') return [];
+    const [, name, value] = HEADER_LINE.exec(line) ?? [];
+    if (name !== undefined && value !== undefined) return [[name, value] as const];
+    throw unusable(stage, 'HTTP_HEADERS line', String(index + 1), 'it must read Name: value');
+  });
+}
+
+function unusable(stage: Stage, thing: string, value: string, reason: string): SidecarError {
+  const code = stage === 'settings' ? 'settings.source' : 'source.denied';
+  return new SidecarError(`Cannot use ${thing} "${value}": ${reason}`, { code, stage });
+}

@@ -1,0 +1,199 @@
+// Follows files: wakes by directory watch and by interval, waits until a change has settled, reads it whole.
+import { createHash } from 'node:crypto';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { SidecarError } from '../errors.ts';
+import { spread } from '../poll.ts';
+import type { Content, Entry, Observation, ProviderOptions, Snapshot } from '../provider.ts';
+import { explainErrno, type Subject, type Survey, surveyFailure } from './survey.ts';
+import { sleep } from '../wait.ts';
+import { type PathWatch, watchPath } from './watch-path.ts';
+
+export interface PathSource {
+  readonly subject: Subject;
+  readonly survey: () => Survey;
+  /** What the files that were read are, as content. */
+  readonly toContent: (survey: Survey, entries: readonly Entry[]) => Content;
+}
+
+type Limits = Pick<ProviderOptions, 'updateFrequencyMs' | 'fetchTimeoutMs' | 'maxBytes'>;
+
+/** Without a change for this long, a file is taken for finished. */
+const SETTLE_MS = 20;
+/** An emptied or vanished file is taken for a rewriting in progress for this long. */
+const SETTLE_LOSS_MS = 200;
+
+/**
+ * A `watch` over files. One that is not there is an error at once; each later watch waits up to `fetchTimeoutMs` for it
+ * to appear before it says so again, so that its first content is seen when it comes.
+ */
+export function followPath(
+  source: PathSource,
+  limits: Limits,
+): (signal: AbortSignal) => AsyncGenerator<Observation, void, void> {
+  let wasMissing = false;
+  return async function* watch(signal) {
+    if (signal.aborted) return;
+    const paths = watchPath(source.subject.path, { signal });
+    try {
+      let known: Reading | null = null;
+      while (!signal.aborted) {
+        const patienceMs = known !== null ? SETTLE_LOSS_MS : wasMissing ? limits.fetchTimeoutMs : 0;
+        const reading: Reading | null = await read({ source, limits, paths, signal, known, patienceMs });
+        if (reading === null) return;
+        wasMissing = false;
+        yield observe(known, reading);
+        known = reading;
+        await untilChanged(source, {
+          paths,
+          signal,
+          known,
+          intervalMs: spread(limits.updateFrequencyMs, Math.random),
+        });
+      }
+    } catch (thrown) {
+      wasMissing = thrown instanceof SidecarError && thrown.code === 'source.not-found';
+      throw thrown;
+    } finally {
+      paths.close();
+    }
+  };
+}
+
+interface Reading {
+  readonly snapshot: Snapshot;
+  readonly survey: Survey;
+}
+
+function observe(known: Reading | null, { snapshot }: Reading): Observation {
+  return known?.snapshot.revision === snapshot.revision ? { kind: 'same' } : { kind: 'snapshot', snapshot };
+}
+
+interface Waiting {
+  readonly paths: PathWatch;
+  readonly signal: AbortSignal;
+  readonly known: Reading;
+  readonly intervalMs: number;
+}
+
+/** At the end of the interval everything is read, whatever its times say: they can be set back, and mean little on a network. */
+async function untilChanged(source: PathSource, { paths, known, intervalMs }: Waiting): Promise<void> {
+  const endMs = performance.now() + intervalMs;
+  for (;;) {
+    const wake = await paths.wait(Math.max(0, endMs - performance.now()));
+    if (wake !== 'changed' || performance.now() >= endMs) return;
+    if (signatureNow(source) !== known.survey.signature) return;
+  }
+}
+
+function signatureNow(source: PathSource): string | null {
+  try {
+    return source.survey().signature;
+  } catch {
+    return null;
+  }
+}
+
+interface ReadContext {
+  readonly source: PathSource;
+  readonly limits: Limits;
+  readonly paths: PathWatch;
+  readonly signal: AbortSignal;
+  readonly known: Reading | null;
+  /** How long something missing is waited for. */
+  readonly patienceMs: number;
+}
+
+/** Looks until what is there has settled, and reads it. null at the abort. */
+async function read(context: ReadContext): Promise<Reading | null> {
+  const { source, limits, paths, signal, known } = context;
+  const endMs = performance.now() + limits.fetchTimeoutMs;
+  let seen = { signature: '', sinceMs: 0 };
+  while (!signal.aborted) {
+    const survey = await surveyPatiently(context);
+    if (survey === null) return null;
+    paths.cover(survey.directories);
+    if (seen.signature !== survey.signature)
+      seen = { signature: survey.signature, sinceMs: performance.now() };
+    const restlessMs = restlessFor(survey, { known, quietMs: performance.now() - seen.sinceMs });
+    if (restlessMs <= 0) {
+      const snapshot = readWhole(source, survey, limits);
+      if (snapshot !== null) return { snapshot, survey };
+    }
+    if (performance.now() > endMs) {
+      const reason = `it kept changing for ${limits.fetchTimeoutMs} ms; replace it by renaming a finished file over it`;
+      throw surveyFailure(source.subject, 'source.unstable', reason);
+    }
+    await sleep(Math.max(1, restlessMs), signal);
+  }
+  return null;
+}
+
+/** null at the abort. */
+async function surveyPatiently({ source, paths, signal, patienceMs }: ReadContext): Promise<Survey | null> {
+  const endMs = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return source.survey();
+    } catch (thrown) {
+      const isMissing = thrown instanceof SidecarError && thrown.code === 'source.not-found';
+      const leftMs = endMs - performance.now();
+      if (!isMissing || leftMs <= 0) throw thrown;
+      if ((await paths.wait(leftMs)) === 'aborted' || signal.aborted) return null;
+    }
+  }
+}
+
+/** How much longer to wait, in milliseconds, before what was seen may be taken for finished; 0 or less: now. */
+function restlessFor(
+  survey: Survey,
+  { known, quietMs }: { readonly known: Reading | null; readonly quietMs: number },
+): number {
+  if (survey.isAtomic) return 0;
+  const keys = new Set(survey.files.map((file) => file.key));
+  const hasLost = known?.survey.files.some((file) => !keys.has(file.key)) === true;
+  const needMs = hasLost || survey.files.some((file) => file.isEmpty) ? SETTLE_LOSS_MS : SETTLE_MS;
+  return needMs - Math.max(quietMs, Date.now() - survey.modifiedMs);
+}
+
+/** null when it changed while it was read. */
+function readWhole(source: PathSource, survey: Survey, { maxBytes }: Limits): Snapshot | null {
+  const hash = createHash('sha256');
+  const entries: Entry[] = [];
+  let leftBytes = maxBytes;
+  for (const { key, path } of survey.files) {
+    const value = readFile(source.subject, path, leftBytes);
+    if (value === 'too-large') {
+      throw surveyFailure(
+        source.subject,
+        'source.too-large',
+        `it is larger than ${maxBytes} bytes (MAX_SIZE)`,
+      );
+    }
+    if (value === 'gone') return null;
+    leftBytes -= value.length;
+    entries.push({ key, value });
+    hash.update(JSON.stringify([key, value.length])).update(value);
+  }
+  if (signatureNow(source) !== survey.signature) return null;
+  return { revision: `sha256:${hash.digest('hex')}`, content: source.toContent(survey, entries) };
+}
+
+function readFile(subject: Subject, path: string, maxBytes: number): Buffer | 'too-large' | 'gone' {
+  try {
+    // Not to be caught waiting on a pipe that took the file's place since it was looked at.
+    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const stats = fstatSync(descriptor);
+      if (!stats.isFile()) return 'gone';
+      if (stats.size > maxBytes) return 'too-large';
+      const bytes = readFileSync(descriptor);
+      return bytes.length > maxBytes ? 'too-large' : bytes;
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (thrown) {
+    const failure = explainErrno(subject, thrown, path);
+    if (failure.code === 'source.not-found') return 'gone';
+    throw failure;
+  }
+}

@@ -1,0 +1,45 @@
+// Follows TEMPLATE the way a source is followed: a template file with its partials, or a directory of templates.
+import { statSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import { followPath } from './path-source.ts';
+import type { Content, Entry, Provider, ProviderOptions } from '../provider.ts';
+import { type Subject, type Survey, survey, surveyTree } from './survey.ts';
+
+/**
+ * A provider of templates, always as a tree whose keys are names relative to the template's directory. A file brings
+ * itself, under its own name, and every `*.liquid` file in or below its directory, since it may include them; a
+ * directory brings every regular file below it. Errors as those of a file source.
+ */
+export function openTemplate(
+  path: string,
+  options: Pick<ProviderOptions, 'updateFrequencyMs' | 'fetchTimeoutMs' | 'maxBytes'>,
+): Provider {
+  const subject: Subject = { thing: 'template', shown: path, path: resolve(path) };
+  const source = { subject, survey: () => surveyTemplate(subject), toContent };
+  return { source: path, watch: followPath(source, options) };
+}
+
+function surveyTemplate(subject: Subject): Survey {
+  if (isDirectory(subject.path)) return survey(subject);
+  const itself = survey(subject);
+  const name = basename(subject.path);
+  const around = { ...subject, path: dirname(subject.path) };
+  const tree = surveyTree(around, {
+    accepts: (key) => key === name || key.endsWith('.liquid'),
+    isLenient: true,
+  });
+  if (tree.files.some((file) => file.key === name)) return tree;
+  return {
+    ...tree,
+    files: [...itself.files, ...tree.files],
+    signature: `${itself.signature}\n${tree.signature}`,
+  };
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function toContent(_survey: Survey, entries: readonly Entry[]): Content {
+  return entries.length === 0 ? { kind: 'nothing' } : { kind: 'tree', entries };
+}

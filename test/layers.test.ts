@@ -1,0 +1,120 @@
+// Who may import whom, and who may touch the process: read off the sources themselves.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = join(import.meta.dirname, '..');
+
+interface Source {
+  readonly file: string;
+  readonly text: string;
+  /** What is imported, `import type` and `import()` too: files of ours relative to the root, or a package's name. */
+  readonly imports: readonly { readonly from: string; readonly isType: boolean; readonly isLazy: boolean }[];
+}
+
+const SOURCES: readonly Source[] = ['src', 'providers'].flatMap((folder) =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readSource(join(folder, name))),
+);
+
+function readSource(file: string): Source {
+  const text = readFileSync(join(ROOT, file), 'utf8');
+  const statements = text.matchAll(/(?:^import|^export)\s(type\s)?[^;'"]*?from\s+'([^']+)'|import\(\s*'([^']+)'\s*\)/gm);
+  const imports = [...statements].map(([, type, from, lazily]) => ({
+    from: resolve(file, from ?? lazily ?? ''),
+    isType: type !== undefined,
+    isLazy: lazily !== undefined,
+  }));
+  return { file, text: withoutComments(text), imports };
+}
+
+function resolve(file: string, from: string): string {
+  return from.startsWith('.') ? relative(ROOT, join(ROOT, dirname(file), from)) : from;
+}
+
+function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[\s\S]*?\*\/|(^|\s)\/\/.*$/gm, '');
+}
+
+/** `file -> import` for every import of these files that is not allowed. */
+function forbidden(files: (file: string) => boolean, isAllowed: (from: string, isType: boolean, file: string) => boolean): readonly string[] {
+  return SOURCES.filter(({ file }) => files(file)).flatMap(({ file, imports }) =>
+    imports.filter(({ from, isType }) => !isAllowed(from, isType, file)).map(({ from }) => `${file} -> ${from}`),
+  );
+}
+
+const isOurs = (from: string): boolean => from.startsWith('src/') || from.startsWith('providers/');
+const isProvider = (file: string): boolean => file.startsWith('providers/');
+
+/** Everything a file imports, at any remove; types are no dependency. `eagerly`: only what is loaded with it. */
+function reach(file: string, { eagerly = false, seen = new Set<string>() } = {}): ReadonlySet<string> {
+  for (const { from, isType, isLazy } of SOURCES.find((one) => one.file === file)?.imports ?? []) {
+    if (isType || seen.has(from) || (eagerly && isLazy)) continue;
+    seen.add(from);
+    reach(from, { eagerly, seen });
+  }
+  return seen;
+}
+
+const LOOP = ['target', 'decide', 'follow', 'keep', 'ledger', 'status', 'server', 'metrics', 'log', 'cli', 'once', 'main', 'delivery', 'attempts'].map((name) => `src/${name}.ts`);
+const STEPS = ['render', 'prepare', 'guard', 'validate-command', 'publish', 'publish/file', 'publish/directory', 'publish/staged-copy', 'publish/atomic-file', 'reload', 'reload-signal', 'reload-http', 'reload-command'].map((name) => `src/${name}.ts`);
+
+/** Which step a file belongs to: the parts of one may import each other. */
+const stepOf = (file: string): string | undefined =>
+  STEPS.includes(file) ? (/^src\/(publish|reload)/.exec(file)?.[1] ?? (file === 'src/validate-command.ts' ? 'validate' : 'prepare')) : undefined;
+
+describe('the layers', () => {
+  it('are read off sources that are there', () => {
+    for (const file of [...LOOP, ...STEPS]) expect(SOURCES.map((source) => source.file)).toContain(file);
+    expect(SOURCES.find(({ file }) => file === 'src/target.ts')?.imports).toContainEqual({ from: 'src/decide.ts', isType: false, isLazy: false });
+    expect(SOURCES.find(({ file }) => file === 'src/main.ts')?.imports).toContainEqual({ from: 'providers/etcd.ts', isType: false, isLazy: true });
+  });
+
+  it('only main.ts imports providers, which do not import each other', () => {
+    expect(forbidden((file) => file !== 'src/main.ts', (from) => !isProvider(from))).toEqual([]);
+  });
+
+  it('no provider reaches the loop, the settings or the log', () => {
+    const reached = SOURCES.filter(({ file }) => isProvider(file)).flatMap(({ file }) =>
+      [...reach(file)].filter((from) => [...LOOP, ...STEPS].includes(from) || /^src\/settings/.test(from)).map((from) => `${file} -> ${from}`),
+    );
+    expect(reached).toEqual([]);
+  });
+
+  it('a step imports no other step, no log, no status and no ledger', () => {
+    const isAllowed = (from: string, isType: boolean, file: string): boolean => {
+      if (isType || !isOurs(from)) return true;
+      return !LOOP.includes(from) && (stepOf(from) === undefined || stepOf(from) === stepOf(file));
+    };
+    expect(forbidden((file) => STEPS.includes(file), isAllowed)).toEqual([]);
+  });
+
+  it('decide.ts imports types and the schedule, which knows nothing but numbers and hashes', () => {
+    expect(forbidden((file) => file === 'src/decide.ts', (from, isType) => isType || from === 'src/schedule.ts')).toEqual([]);
+    expect(forbidden((file) => file === 'src/schedule.ts', (from, isType) => isType || from === 'node:crypto')).toEqual([]);
+  });
+
+  it('only the loop writes the ledger', () => {
+    const writers = SOURCES.filter(({ text, file }) => /\bwriteLedger\b/.test(text) && file !== 'src/ledger.ts');
+    expect(writers.map(({ file }) => file)).toEqual(['src/target.ts']);
+  });
+
+  it.each([
+    ['argv, environment and exit code', /process\.(argv|env\b|exit\b|exitCode|on\b|once\b)/],
+    ['process.stdout and process.stderr', /process\.(stdout|stderr)/],
+    ['locale-dependent text', /\bIntl\.|toLocale/],
+    ['the global fetch', /(^|[^.\w])fetch\(/m],
+  ])('only main.ts touches %s', (_what, pattern) => {
+    const touching = SOURCES.filter(({ file, text }) => file !== 'src/main.ts' && pattern.test(text));
+    expect(touching.map(({ file }) => file)).toEqual([]);
+  });
+
+  it('no heavy library is loaded with the program: each waits until it is needed', () => {
+    const heavy = /^(liquidjs|js-yaml|smol-toml|ajv|axios|consul|etcd3|prom-client)(\/|$)/;
+    const eager = reach('src/main.ts', { eagerly: true });
+    expect([...eager].filter((from) => heavy.test(from))).toEqual([]);
+    expect(eager).toContain('src/decide.ts');
+    expect([...reach('src/main.ts')].filter((from) => heavy.test(from))).toContain('liquidjs');
+  });
+});

@@ -1,0 +1,84 @@
+// Starts programs that are no descendants of the test's own process: those are never chosen.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { isAlive, type ProcessId, processFolder, readRow } from '../../src/process/proc.ts';
+
+/** A folder for one test, its processes, and a name that no other process on the machine has. */
+export interface Stage {
+  /** At most 13 characters. */
+  readonly name: string;
+  at(file: string): string;
+  read(file: string): string;
+  /** A link with that name to a program: the kernel then calls the process so. */
+  called(name: string, program: string): string;
+  /** Starts a program that outlives its starter. */
+  start(argv: readonly string[], env?: Readonly<Record<string, string>>): ProcessId;
+}
+
+interface Cleanup {
+  readonly onTestFinished: (end: () => void) => void;
+}
+
+let stages = 0;
+
+export function createStage(context: Cleanup): Stage {
+  const folder = mkdtempSync(join(tmpdir(), 'sidecar-process-'));
+  const started: ProcessId[] = [];
+  stages += 1;
+  context.onTestFinished(() => {
+    for (const id of started) if (isAlive(id)) process.kill(id.pid, 'SIGKILL');
+    rmSync(folder, { recursive: true });
+  });
+  const at = (file: string): string => join(folder, file);
+  return {
+    name: `a${process.pid.toString(36)}x${stages}`,
+    at,
+    read: (file) => readFileSync(at(file), 'utf8'),
+    called: (name, program) => {
+      symlinkSync(program, at(name));
+      return at(name);
+    },
+    start: (argv, env = {}) => {
+      const id = startApart(argv, { ...process.env, ...env });
+      started.push(id);
+      return id;
+    },
+  };
+}
+
+function startApart(argv: readonly string[], env: NodeJS.ProcessEnv): ProcessId {
+  const script = '"$@" </dev/null >/dev/null 2>&1 & echo $!';
+  const pid = Number(execFileSync('sh', ['-c', script, 'sh', ...argv], { env, encoding: 'utf8' }));
+  const row = readRow(processFolder(pid));
+  if (row === null) throw new Error(`${argv.join(' ')} ended at once`);
+  return { pid, startTicks: row.startTicks };
+}
+
+/** Path of a program below `test/fixtures/processes`. */
+export function fixture(name: string): string {
+  return fileURLToPath(new URL(`../fixtures/processes/${name}`, import.meta.url));
+}
+
+/** Waits until `get` gives something other than null, undefined or false; fails with `what` after 20 s. */
+export async function until<T>(what: string, get: () => T | null | undefined | false): Promise<T> {
+  const end = performance.now() + 20_000;
+  while (performance.now() < end) {
+    const found = attempt(get);
+    if (found !== null && found !== undefined && found !== false) return found;
+    await wait(10);
+  }
+  throw new Error(`did not happen in 20 s: ${what}`);
+}
+
+/** A file that is not there yet is one more way of "not yet". */
+function attempt<T>(get: () => T): T | null {
+  try {
+    return get();
+  } catch {
+    return null;
+  }
+}
