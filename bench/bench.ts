@@ -43,7 +43,9 @@ async function startApplication(): Promise<Application> {
   const title = `bench-app-${names}`;
   const folder = fs.mkdtempSync(join(root, 'app-'));
   const file = join(folder, 'value.txt');
-  const child = spawn(process.execPath, [here('application.mjs'), file, title], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [here('application.mjs'), file, title], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   children.push(child);
   const seen: { at: bigint; value: string }[] = [];
   await new Promise<void>((resolve) => {
@@ -90,16 +92,25 @@ async function measureLatency(store: Store): Promise<readonly [number[], number[
   await store.put(bareKey, 'start');
   startSidecar({ SOURCE: store.source(ourKey), OUTPUT: ours.file, APP_PROCESS: `/${ours.title}/`, ...NOW });
   const kind = store.name;
-  const floor = spawn(process.execPath, [here('floor.mjs'), kind, store.address, bareKey, bare.file, String(bare.pid)], {
-    stdio: 'inherit',
-  });
+  const floor = spawn(
+    process.execPath,
+    [here('floor.mjs'), kind, store.address, bareKey, bare.file, String(bare.pid)],
+    {
+      stdio: 'inherit',
+    },
+  );
   children.push(floor);
   await until('the first reload', () => ours.seen.length > 0);
   await new Promise((resolve) => setTimeout(resolve, 6_000));
   const times: readonly [number[], number[]] = [[], []];
   for (let i = 0; i < WARM_UP + CHANGES; i += 1) {
-    const pair = [await measureChange(store, ourKey, ours, `v${i}`), await measureChange(store, bareKey, bare, `v${i}`)];
-    if (i >= WARM_UP) pair.forEach((ms, which) => times[which as 0 | 1].push(ms));
+    const pair: readonly [number, number] = [
+      await measureChange(store, ourKey, ours, `v${i}`),
+      await measureChange(store, bareKey, bare, `v${i}`),
+    ];
+    if (i < WARM_UP) continue;
+    times[0].push(pair[0]);
+    times[1].push(pair[1]);
   }
   return times;
 }
@@ -151,7 +162,12 @@ async function measureMemory(store: Store): Promise<{ readonly rest: Memory; rea
   const app = await startApplication();
   const key = `bench/memory-${app.pid}`;
   await store.put(key, 'start');
-  const settings = { SOURCE: store.source(key), OUTPUT: app.file, APP_PROCESS: `/${app.title}/`, LISTEN: '127.0.0.1:0' };
+  const settings = {
+    SOURCE: store.source(key),
+    OUTPUT: app.file,
+    APP_PROCESS: `/${app.title}/`,
+    LISTEN: '127.0.0.1:0',
+  };
   const child = startSidecar({ ...settings, ...NOW });
   await until('the first reload', () => app.seen.length > 0);
   await new Promise((resolve) => setTimeout(resolve, 3_000));
@@ -208,7 +224,12 @@ async function main(): Promise<boolean> {
       const ratio = quantile(ours, 0.5) / quantile(floor, 0.5);
       isWithin &&= ratio <= BOUND;
       const shares = [0.5, 0.95, 0.99];
-      row(store.name, ...shares.map((s) => quantile(ours, s)), ...shares.map((s) => quantile(floor, s)), ratio);
+      row(
+        store.name,
+        ...shares.map((s) => quantile(ours, s)),
+        ...shares.map((s) => quantile(floor, s)),
+        ratio,
+      );
     }
     console.log('');
     row('', 'reloads of 50', 'start ms');

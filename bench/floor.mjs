@@ -34,7 +34,8 @@ function followConsul(index = 0) {
     response.on('end', () => {
       const next = Number(response.headers['x-consul-index']);
       followConsul(next);
-      if (index > 0 && next !== index) apply(Buffer.from(JSON.parse(Buffer.concat(chunks))[0].Value, 'base64'));
+      if (index > 0 && next !== index)
+        apply(Buffer.from(JSON.parse(Buffer.concat(chunks))[0].Value, 'base64'));
     });
   }).end();
 }

@@ -10,12 +10,20 @@ const MAX_BYTES = 4 * 1024 * 1024;
 /** The status, or a sentence that says why there is none. */
 export async function askStatus(listen: Listen): Promise<Status | string> {
   if (listen === 'off') return 'Cannot ask for the status: LISTEN is off.';
-  const host = listen.host === null || listen.host === '0.0.0.0' || listen.host === '::' ? 'localhost' : listen.host;
+  const host =
+    listen.host === null || listen.host === '0.0.0.0' || listen.host === '::' ? 'localhost' : listen.host;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${listen.port}/status`;
   try {
     const { signal } = new AbortController();
-    const { status, body } = await request({ method: 'GET', url, timeoutMs: ASK_MS, maxBytes: MAX_BYTES, signal });
-    if (status !== 200) return `Cannot ask for the status: "${url}" answered ${status}; is it a config-sidecar?`;
+    const { status, body } = await request({
+      method: 'GET',
+      url,
+      timeoutMs: ASK_MS,
+      maxBytes: MAX_BYTES,
+      signal,
+    });
+    if (status !== 200)
+      return `Cannot ask for the status: "${url}" answered ${status}; is it a config-sidecar?`;
     return JSON.parse(body.toString()) as Status;
   } catch (thrown) {
     return `Cannot ask for the status: no sidecar answers at "${url}" (${toSidecarError(thrown).message})`;
@@ -25,7 +33,12 @@ export async function askStatus(listen: Listen): Promise<Status | string> {
 /** The status for a person. */
 export function describeStatus({ version, instance, ready, fresh, targets }: Status): string {
   const head = `config-sidecar ${version} ${instance}: ${ready ? 'ready' : 'not ready'}, ${fresh ? 'fresh' : 'not fresh'}\n`;
-  return head + Object.entries(targets).map(([name, target]) => describeTarget(name, target)).join('');
+  return (
+    head +
+    Object.entries(targets)
+      .map(([name, target]) => describeTarget(name, target))
+      .join('')
+  );
 }
 
 function describeTarget(name: string, target: TargetStatus): string {
@@ -34,7 +47,9 @@ function describeTarget(name: string, target: TargetStatus): string {
     `${name}: ${outcome ?? 'starting'}${message === '' ? '' : `: ${message}`}`,
     `  desired  ${desired === null ? 'not known yet' : `revision ${desired.revision}, ${desired.rendering ?? 'not rendered'}`}`,
     `  running  ${running === null ? 'without evidence' : `revision ${running.revision}, ${running.rendering} (${running.evidence})`}`,
-    ...(reloadOwed ? [`  a reload is owed${nextAttemptAt === null ? '' : `, next try ${nextAttemptAt}`}`] : []),
+    ...(reloadOwed
+      ? [`  a reload is owed${nextAttemptAt === null ? '' : `, next try ${nextAttemptAt}`}`]
+      : []),
     ...sources.map(({ url, up, lastContactAt, error }) => {
       const contact = lastContactAt === null ? 'never reached' : `last contact ${lastContactAt}`;
       return `  source   ${url}: ${up ? 'up' : 'down'}, ${contact}${error === null ? '' : `: ${error.message}`}`;

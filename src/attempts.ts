@@ -24,7 +24,9 @@ export interface Report {
 export type Stage = 'render' | 'validate' | 'publish' | 'reload';
 
 /** Seconds below which a stage's duration is counted. */
-export const DURATION_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30] as const;
+export const DURATION_BUCKETS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30,
+] as const;
 
 export interface Durations {
   readonly buckets: number[];
@@ -82,7 +84,8 @@ export class Attempts {
 
   observe(stage: Stage, milliseconds: number): void {
     const seconds = milliseconds / 1000;
-    const durations = (this.durations[stage] ??= { buckets: DURATION_BUCKETS.map(() => 0), sum: 0, count: 0 });
+    const durations = this.durations[stage] ?? { buckets: DURATION_BUCKETS.map(() => 0), sum: 0, count: 0 };
+    this.durations[stage] = durations;
     DURATION_BUCKETS.forEach((bound, i) => {
       if (seconds <= bound) durations.buckets[i] = (durations.buckets[i] ?? 0) + 1;
     });

@@ -1,19 +1,18 @@
 // The commands, each a few lines over the same parts. What they print goes through `print`; they return an exit code.
-import type { Server } from 'node:http';
+
+import { askStatus, describeStatus } from './ask-status.ts';
 import { SidecarError } from './errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
-import { type Keeping, keep } from './keep.ts';
-import { createLog, errorFields, type Log } from './log.ts';
+import { createLog, type Log } from './log.ts';
 import { once } from './once.ts';
 import type { OpenProvider } from './provider.ts';
-import { startServer } from './server.ts';
+import { type Configured, run } from './run.ts';
 import { explain, helpText } from './settings/docs.ts';
-import { separateArguments } from './settings/flags.ts';
 import type { Environment } from './settings/environment.ts';
+import { separateArguments } from './settings/flags.ts';
 import { sourceOf } from './settings/secrets.ts';
+import { type SourceScheme, schemeOf } from './settings/source.ts';
 import { type Loaded, loadPartialSettings, loadSettings } from './settings.ts';
-import { schemeOf, type SourceScheme } from './settings/source.ts';
-import { askStatus, describeStatus } from './ask-status.ts';
 
 /** What the process is given and may do; `main.ts` fills it from the real one. */
 export interface Cli {
@@ -53,7 +52,13 @@ Exit codes: 0 done, 1 unexpected, 2 settings, 3 source not reachable, 4 refused,
 
 type Command = (cli: Cli, flags: readonly string[], own: readonly string[]) => Promise<number>;
 
-const COMMANDS: Readonly<Record<string, Command>> = { run, once: runOnce, diff: runDiff, status, settings };
+const COMMANDS: Readonly<Record<string, Command>> = {
+  run: (cli, flags) => run(cli, () => load(cli, flags)),
+  once: runOnce,
+  diff: runDiff,
+  status,
+  settings,
+};
 
 /** Runs the command line. Resolves to the exit code; what goes wrong is printed, never thrown. */
 export async function runCli(cli: Cli): Promise<number> {
@@ -63,7 +68,8 @@ export async function runCli(cli: Cli): Promise<number> {
     if (own.includes('help') || name === 'help') return printed(cli, HELP + helpText());
     if (own.includes('version') || name === 'version') return printed(cli, `${cli.version}\n`);
     const command = COMMANDS[name];
-    if (command === undefined || rest.length > 0) throw unknownCommand(command === undefined ? name : (rest[0] ?? ''));
+    if (command === undefined) throw unknownCommand(name);
+    if (rest.length > 0) await refuseWords(cli, flags, rest);
     return await command(cli, flags, own);
   } catch (thrown) {
     if (!(thrown instanceof SidecarError)) throw thrown;
@@ -77,6 +83,15 @@ function printed(cli: Cli, text: string): number {
   return EXIT.done;
 }
 
+/** A stray word is often the value of a flag that does not exist: then that flag is what to speak of. */
+async function refuseWords(cli: Cli, flags: readonly string[], words: readonly string[]): Promise<never> {
+  await loadPartialSettings({ flags, env: cli.env, cwd: cli.cwd });
+  throw new SidecarError(
+    `Cannot use "${words.join(' ')}": a command takes no further words; settings are given as --name value.`,
+    { code: 'settings', stage: 'settings' },
+  );
+}
+
 function unknownCommand(name: string): SidecarError {
   const known = Object.keys(COMMANDS).join(', ');
   return new SidecarError(`Cannot run "${name}": there is no such command. There are ${known}; see --help.`, {
@@ -85,71 +100,15 @@ function unknownCommand(name: string): SidecarError {
   });
 }
 
-async function load(cli: Cli, flags: readonly string[]): Promise<{ readonly loaded: Loaded; readonly log: Log }> {
+async function load(
+  cli: Cli,
+  flags: readonly string[],
+): Promise<Configured> {
   const loaded = await loadSettings({ flags, env: cli.env, cwd: cli.cwd });
   const { LOG_LEVEL, LOG_FORMAT } = loaded.settings;
   const log = createLog({ level: LOG_LEVEL, format: LOG_FORMAT ?? (cli.isTerminal ? 'pretty' : 'json') });
   for (const message of loaded.warnings) log.warn('setting suspicious', { message });
   return { loaded, log };
-}
-
-async function run(cli: Cli, flags: readonly string[]): Promise<number> {
-  const first = await load(cli, flags);
-  let keeping: Keeping | null = null;
-  let running = first;
-  const start = async (): Promise<Keeping> => {
-    const { loaded, log } = running;
-    const open = await cli.provider(schemeOf(sourceOf(loaded)));
-    return keep({ name: 'default', loaded, log, open, env: cli.env, instance: cli.instance });
-  };
-  let server = await serve(cli, first.loaded, () => (keeping === null ? [] : [keeping]));
-  first.log.info('started', { version: cli.version, instance: cli.instance });
-  keeping = await start();
-  /** Settings that are wrong change nothing; the same settings are a wish to read the source again. */
-  const sync = async (): Promise<void> => {
-    const next = await load(cli, flags).catch((thrown: unknown) => thrown);
-    if (next instanceof SidecarError) return running.log.error('settings refused', errorFields(next));
-    if (next instanceof Error || cli.ending.aborted) return;
-    const { loaded } = next as typeof first;
-    if (sameSettings(loaded, running.loaded)) return keeping?.sync();
-    running.log.info('settings changed');
-    await keeping?.stop();
-    keeping = null;
-    server?.close();
-    server?.closeAllConnections();
-    running = next as typeof first;
-    server = await serve(cli, loaded, () => (keeping === null ? [] : [keeping]));
-    keeping = await start();
-  };
-  let syncing = Promise.resolve();
-  cli.onSync(() => {
-    syncing = syncing.then(sync).catch((thrown: unknown) => {
-      running.log.error('sync failed', { message: thrown instanceof Error ? thrown.message : String(thrown) });
-    });
-  });
-  await ended(cli.ending);
-  running.log.info('stopping');
-  await keeping?.stop();
-  server?.close();
-  server?.closeAllConnections();
-  return EXIT.done;
-}
-
-async function serve(cli: Cli, { settings }: Loaded, kept: () => readonly Keeping[]): Promise<Server | null> {
-  const { version, instance } = cli;
-  return settings.LISTEN === 'off' ? null : await startServer(settings.LISTEN, kept, { version, instance });
-}
-
-function sameSettings(a: Loaded, b: Loaded): boolean {
-  const text = ({ given }: Loaded): string => JSON.stringify([...given].map(([name, { text, secretFile }]) => [name, text, secretFile]).sort());
-  return text(a) === text(b);
-}
-
-function ended(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
 
 async function runOnce(cli: Cli, flags: readonly string[]): Promise<number> {
@@ -182,6 +141,8 @@ async function settings(cli: Cli, flags: readonly string[]): Promise<number> {
   const rows = explain(await loadPartialSettings({ flags, env: cli.env, cwd: cli.cwd }));
   const width = Math.max(...rows.map(({ name }) => name.length));
   const valueWidth = Math.min(60, Math.max(...rows.map(({ value }) => value.length)));
-  const lines = rows.map(({ name, value, from }) => `${name.padEnd(width)}  ${value.padEnd(valueWidth)}  ${from}`);
+  const lines = rows.map(
+    ({ name, value, from }) => `${name.padEnd(width)}  ${value.padEnd(valueWidth)}  ${from}`,
+  );
   return printed(cli, `${lines.join('\n')}\n`);
 }

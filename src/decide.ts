@@ -162,7 +162,9 @@ function waitForProcess(facts: Facts, until: number, obstacle: Obstacle | null):
 }
 
 /** The rendering the volume should show: the newest that may be published, else the one that was. */
-function goalOf(facts: Facts): { readonly rendering: string; readonly what: 'rendered' | 'published' } | null {
+function goalOf(
+  facts: Facts,
+): { readonly rendering: string; readonly what: 'rendered' | 'published' } | null {
   const { rendered, published } = facts;
   if (rendered !== null && rendered.rendering !== null && isAcceptable(facts, rendered.rendering)) {
     return { rendering: rendered.rendering, what: 'rendered' };

@@ -49,7 +49,8 @@ export class Delivery {
     }
     this.#refusals = result.class === 'refused' ? this.#refusals + 1 : 0;
     if (this.#refusals >= REFUSALS) return { outcome: 'refused', code, message, retryInMs: SLOW_RETRY_MS };
-    if (result.class === 'misconfigured') return { outcome: 'failed', code, message, retryInMs: SLOW_RETRY_MS };
+    if (result.class === 'misconfigured')
+      return { outcome: 'failed', code, message, retryInMs: SLOW_RETRY_MS };
     return { outcome: 'failed', code, message, retryInMs: Math.max(growing, result.retryAfterMs ?? 0) };
   }
 

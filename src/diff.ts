@@ -11,8 +11,8 @@ import { openPublisher } from './publish.ts';
 import type { Environment } from './settings/environment.ts';
 import { sourceOf } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
-import { stateDirectoryOf } from './state-directory.ts';
 import { openTemplate } from './source/template-source.ts';
+import { stateDirectoryOf } from './state-directory.ts';
 
 export interface DiffOptions {
   readonly loaded: Loaded;
@@ -29,7 +29,8 @@ export async function diff({ loaded, env, open }: DiffOptions): Promise<string> 
   const options = providerOptions(loaded, env);
   const provider = open(sourceOf(loaded), options);
   const snapshot = await readOnce(provider, FETCH_TIMEOUT);
-  const templates = TEMPLATE === undefined ? null : await readOnce(openTemplate(TEMPLATE.path, options), FETCH_TIMEOUT);
+  const templates =
+    TEMPLATE === undefined ? null : await readOnce(openTemplate(TEMPLATE.path, options), FETCH_TIMEOUT);
   const extra = renderingExtras(loaded, env);
   const input = inputOf(snapshot, templates, { hasTemplates: TEMPLATE !== undefined, extra });
   if (input === null) return '';
@@ -54,10 +55,13 @@ async function readOnce(provider: Provider, timeoutMs: number): Promise<Snapshot
     clearTimeout(timer);
     stopping.abort();
   }
-  throw new SidecarError(`Cannot read "${provider.source}": no answer within ${timeoutMs / 1000} s (FETCH_TIMEOUT).`, {
-    code: 'source.timeout',
-    stage: 'source',
-  });
+  throw new SidecarError(
+    `Cannot read "${provider.source}": no answer within ${timeoutMs / 1000} s (FETCH_TIMEOUT).`,
+    {
+      code: 'source.timeout',
+      stage: 'source',
+    },
+  );
 }
 
 type Described = GenerationFile & { readonly mode: number };
@@ -66,9 +70,13 @@ function compare(before: readonly Described[], wanted: Generation): string {
   const old = new Map(before.map((file) => [file.name, file]));
   const now = new Map(wanted.files.map((file) => [file.name, { ...file, mode: wanted.mode }]));
   const names = [...new Set([...old.keys(), ...now.keys()])].sort();
-  const patches = names.map((name) => compareFile(name, old.get(name), now.get(name))).filter((patch) => patch !== '');
+  const patches = names
+    .map((name) => compareFile(name, old.get(name), now.get(name)))
+    .filter((patch) => patch !== '');
   // Same bytes and modes in all files: then links, owners or something nobody can read is what differs.
-  return patches.length > 0 ? patches.join('') : 'Files are the same; their links or owners would be restored.\n';
+  return patches.length > 0
+    ? patches.join('')
+    : 'Files are the same; their links or owners would be restored.\n';
 }
 
 function compareFile(name: string, before: Described | undefined, after: Described | undefined): string {

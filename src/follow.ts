@@ -123,7 +123,8 @@ class Follower {
     this.#failures += 1;
     // "Retry-After: 0" asks for nothing, and taken at its word it would be a hot loop.
     const asked = error.retryAfterMs || undefined;
-    const delayMs = asked === undefined ? retryDelay(this.#failures, SOURCE_RETRY, random) : asked * (1 + random() / 10);
+    const delayMs =
+      asked === undefined ? retryDelay(this.#failures, SOURCE_RETRY, random) : asked * (1 + random() / 10);
     const { up, errors, error: before } = this.#state;
     const news = up || before?.code !== error.code ? 'down' : 'still-down';
     const counted = { ...errors, [error.code]: (errors[error.code] ?? 0) + 1 };

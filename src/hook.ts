@@ -1,12 +1,17 @@
 // From the settings to the one hook of a target and to what is watched of its process.
-import { environmentForCommands, type Environment } from './settings/environment.ts';
-import { currentOf } from './settings/secrets.ts';
-import type { Loaded, Settings } from './settings.ts';
+
 import { createLookup, type Lookup } from './process/lookup.ts';
 import type { ReloadHook } from './reload-hook.ts';
+import { type Environment, environmentForCommands } from './settings/environment.ts';
+import { currentOf } from './settings/secrets.ts';
+import type { Loaded, Settings } from './settings.ts';
 
 /** Which hook the settings ask for; two are refused when settings are read. */
-export function hookKind({ RELOAD_URL, RELOAD_COMMAND, RELOAD_SIGNAL }: Settings): 'none' | ReloadHook['kind'] {
+export function hookKind({
+  RELOAD_URL,
+  RELOAD_COMMAND,
+  RELOAD_SIGNAL,
+}: Settings): 'none' | ReloadHook['kind'] {
   if (RELOAD_URL !== undefined) return 'http';
   if (RELOAD_COMMAND !== undefined) return 'command';
   return RELOAD_SIGNAL === undefined || RELOAD_SIGNAL === 'none' ? 'none' : 'signal';
@@ -14,8 +19,15 @@ export function hookKind({ RELOAD_URL, RELOAD_COMMAND, RELOAD_SIGNAL }: Settings
 
 /** The hook as it is to be used now: secrets given as files are read again. null: publish only. */
 export function hookOf(loaded: Loaded, env: Environment): ReloadHook | null {
-  const { RELOAD_SIGNAL, RELOAD_COMMAND, RELOAD_METHOD, RELOAD_BODY, RELOAD_STATUS, RELOAD_TIMEOUT, RELOAD_GATE } =
-    loaded.settings;
+  const {
+    RELOAD_SIGNAL,
+    RELOAD_COMMAND,
+    RELOAD_METHOD,
+    RELOAD_BODY,
+    RELOAD_STATUS,
+    RELOAD_TIMEOUT,
+    RELOAD_GATE,
+  } = loaded.settings;
   const timeoutMs = RELOAD_TIMEOUT;
   const url = currentOf(loaded, 'RELOAD_URL');
   if (url !== undefined) {
@@ -32,9 +44,16 @@ export function hookOf(loaded: Loaded, env: Environment): ReloadHook | null {
 }
 
 /** The look-up of the named process; null when none is named. */
-export function lookupOf({ APP_PROCESS, APP_PID_FILE, RELOAD_SIGNAL, RELOAD_GATE, ...settings }: Settings): Lookup | null {
+export function lookupOf({
+  APP_PROCESS,
+  APP_PID_FILE,
+  RELOAD_SIGNAL,
+  RELOAD_GATE,
+  ...settings
+}: Settings): Lookup | null {
   if (APP_PROCESS === undefined && APP_PID_FILE === undefined) return null;
-  const isSignal = hookKind({ APP_PROCESS, APP_PID_FILE, RELOAD_SIGNAL, RELOAD_GATE, ...settings }) === 'signal';
+  const isSignal =
+    hookKind({ APP_PROCESS, APP_PID_FILE, RELOAD_SIGNAL, RELOAD_GATE, ...settings }) === 'signal';
   return createLookup({
     ...(APP_PROCESS?.kind === 'name' && { name: APP_PROCESS.name }),
     ...(APP_PROCESS?.kind === 'pattern' && { pattern: APP_PROCESS.pattern }),

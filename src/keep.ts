@@ -1,13 +1,14 @@
 // One target kept in step: its source and templates followed, its loop running, its events logged.
-import { errorFields, type Log } from './log.ts';
+
 import { type Followed, follow, type News, type SourceState } from './follow.ts';
+import { errorFields, type Log } from './log.ts';
 import type { OpenProvider, ProviderOptions } from './provider.ts';
 import type { Environment } from './settings/environment.ts';
 import { settingsForProvider, sourceOf } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
+import { openTemplate } from './source/template-source.ts';
 import type { Kept } from './status.ts';
 import { Target, type Waiting } from './target.ts';
-import { openTemplate } from './source/template-source.ts';
 
 export interface KeepOptions {
   readonly name: string;
@@ -76,13 +77,20 @@ export function providerOptions(loaded: Loaded, env: Environment): ProviderOptio
     fetchTimeoutMs: FETCH_TIMEOUT,
     maxBytes: MAX_SIZE,
     setting: settingsForProvider(loaded),
-    proxyEnv: Object.fromEntries(Object.entries(env).filter(([name]) => /^(https?|all|no)_proxy$/i.test(name))),
+    proxyEnv: Object.fromEntries(
+      Object.entries(env).filter(([name]) => /^(https?|all|no)_proxy$/i.test(name)),
+    ),
   };
 }
 
 /** One line for each transition: an outage is told at its beginning, when its reason changes, and at its end. */
-function logNews(log: Log, fields: Readonly<Record<string, string>>, { state, news }: { state: SourceState; news: News }): void {
+function logNews(
+  log: Log,
+  fields: Readonly<Record<string, string>>,
+  { state, news }: { state: SourceState; news: News },
+): void {
   if (news === 'snapshot') log.debug('snapshot', { ...fields, revision: state.snapshot?.revision });
   else if (news === 'up') log.info('source up', fields);
-  else if (news === 'down' && state.error !== null) log.warn('source down', { ...fields, ...errorFields(state.error) });
+  else if (news === 'down' && state.error !== null)
+    log.warn('source down', { ...fields, ...errorFields(state.error) });
 }

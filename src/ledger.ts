@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { writeFileAtomic } from './publish/atomic-file.ts';
 import { errnoOf, SidecarError } from './errors.ts';
 import type { BootStamp } from './process/boot-clock.ts';
 import type { ProcessId } from './process/proc.ts';
+import { writeFileAtomic } from './publish/atomic-file.ts';
 
 /** One configuration, as status shows it. */
 export interface Version {
@@ -75,7 +75,8 @@ export function readLedger(directory: string): LedgerRead {
   if (typeof current === 'object') return { ledger: current, from: 'current' };
   const before = readOne(join(directory, BEFORE));
   // Missing: we died between the two renames of a write, and the one before is the newest there is.
-  if (typeof before === 'object') return { ledger: before, from: current === 'missing' ? 'current' : 'before' };
+  if (typeof before === 'object')
+    return { ledger: before, from: current === 'missing' ? 'current' : 'before' };
   const damaged = current === 'damaged' || before === 'damaged';
   return { ledger: EMPTY_LEDGER, from: damaged ? 'damaged' : 'fresh' };
 }

@@ -4,8 +4,8 @@ import * as fs from 'node:fs';
 import * as net from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { openDirectory } from './publish/atomic-file.ts';
 import { errnoOf } from './errors.ts';
+import { openDirectory } from './publish/atomic-file.ts';
 
 /** A flag is a socket below a name that is never used twice: one that refuses connections is dead for ever. */
 const FLAG = /^lock\.[0-9a-f]{12}$/;
@@ -109,7 +109,8 @@ function ask(path: string): Promise<{ readonly holds: boolean; readonly by: stri
     socket.on('error', (error) => {
       const errno = errnoOf(error);
       if (errno === 'ECONNREFUSED' || errno === 'ENOENT') done(null);
-      else if (errno === 'EACCES' || errno === 'EPERM') done({ holds: true, by: 'a sidecar of another user' });
+      else if (errno === 'EACCES' || errno === 'EPERM')
+        done({ holds: true, by: 'a sidecar of another user' });
       else answered('another sidecar');
     });
   });

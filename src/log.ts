@@ -1,7 +1,7 @@
 // One line per event on standard output: JSON, or readable on a terminal. A fixed message, variables in fields.
 import * as fs from 'node:fs';
 import pino from 'pino';
-import { errnoOf, SidecarError } from './errors.ts';
+import { errnoOf, type SidecarError } from './errors.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type LogFormat = 'json' | 'pretty';
@@ -47,7 +47,11 @@ const FULL_PIPE_TRIES = 50;
 
 /** A closed or full pipe must neither kill nor stop us: such a line is lost. */
 function writeToStandardOutput(line: string): void {
-  for (let attempt = 0, rest = Buffer.from(line); attempt < FULL_PIPE_TRIES && rest.length > 0; attempt += 1) {
+  for (
+    let attempt = 0, rest = Buffer.from(line);
+    attempt < FULL_PIPE_TRIES && rest.length > 0;
+    attempt += 1
+  ) {
     try {
       rest = rest.subarray(fs.writeSync(1, rest));
     } catch (error) {

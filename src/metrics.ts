@@ -1,7 +1,7 @@
 // The metrics in Prometheus text. Loaded, with prom-client, at the first scrape; until then the counts lie in the status.
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { DURATION_BUCKETS, type Durations } from './attempts.ts';
-import { isFresh, type Identity, type Kept } from './status.ts';
+import { type Identity, isFresh, type Kept } from './status.ts';
 
 interface Sample {
   readonly value: number;
@@ -22,7 +22,9 @@ const METRICS: readonly Metric[] = [
     name: 'config_sidecar_source_up',
     help: 'Whether the last contact with the source succeeded.',
     type: 'gauge',
-    samples: ({ name, source }) => [{ labels: { target: name, source: source.state().url }, value: Number(source.state().up) }],
+    samples: ({ name, source }) => [
+      { labels: { target: name, source: source.state().url }, value: Number(source.state().up) },
+    ],
   },
   {
     name: 'config_sidecar_source_last_contact_timestamp_seconds',
@@ -30,7 +32,9 @@ const METRICS: readonly Metric[] = [
     type: 'gauge',
     samples: ({ name, source }) => {
       const { url, lastContactAt } = source.state();
-      return lastContactAt === null ? [] : [{ labels: { target: name, source: url }, value: lastContactAt / 1000 }];
+      return lastContactAt === null
+        ? []
+        : [{ labels: { target: name, source: url }, value: lastContactAt / 1000 }];
     },
   },
   {
@@ -39,7 +43,10 @@ const METRICS: readonly Metric[] = [
     type: 'counter',
     samples: ({ name, source }) => {
       const { url, errors } = source.state();
-      return Object.entries(errors).map(([code, value]) => ({ labels: { target: name, source: url, code }, value }));
+      return Object.entries(errors).map(([code, value]) => ({
+        labels: { target: name, source: url, code },
+        value,
+      }));
     },
   },
   {
@@ -47,14 +54,20 @@ const METRICS: readonly Metric[] = [
     help: 'What attempts to apply a configuration ended in.',
     type: 'counter',
     samples: ({ name, target }) =>
-      Object.entries(target.attempts.outcomes).map(([outcome, value]) => ({ labels: { target: name, outcome }, value })),
+      Object.entries(target.attempts.outcomes).map(([outcome, value]) => ({
+        labels: { target: name, outcome },
+        value,
+      })),
   },
   {
     name: 'config_sidecar_reloads_total',
     help: 'Tries to tell the application, by result.',
     type: 'counter',
     samples: ({ name, target }) =>
-      Object.entries(target.attempts.reloads).map(([result, value]) => ({ labels: { target: name, result }, value })),
+      Object.entries(target.attempts.reloads).map(([result, value]) => ({
+        labels: { target: name, result },
+        value,
+      })),
   },
   {
     name: 'config_sidecar_reload_owed',
@@ -86,14 +99,20 @@ const METRICS: readonly Metric[] = [
     help: 'How long the stages of an attempt took.',
     type: 'histogram',
     samples: ({ name, target }) =>
-      Object.entries(target.attempts.durations).flatMap(([stage, durations]) => histogram({ target: name, stage }, durations)),
+      Object.entries(target.attempts.durations).flatMap(([stage, durations]) =>
+        histogram({ target: name, stage }, durations),
+      ),
   },
 ];
 
 function histogram(labels: Sample['labels'], { buckets, sum, count }: Durations): readonly Sample[] {
   const metricName = 'config_sidecar_stage_duration_seconds';
   return [
-    ...DURATION_BUCKETS.map((le, i) => ({ metricName: `${metricName}_bucket`, labels: { ...labels, le: String(le) }, value: buckets[i] ?? 0 })),
+    ...DURATION_BUCKETS.map((le, i) => ({
+      metricName: `${metricName}_bucket`,
+      labels: { ...labels, le: String(le) },
+      value: buckets[i] ?? 0,
+    })),
     { metricName: `${metricName}_bucket`, labels: { ...labels, le: '+Inf' }, value: count },
     { metricName: `${metricName}_sum`, labels, value: sum },
     { metricName: `${metricName}_count`, labels, value: count },
@@ -113,7 +132,9 @@ export function createRegistry(kept: () => readonly Kept[], { version }: Identit
   for (const { samples, ...metric } of METRICS) {
     const get = async () => ({ ...metric, aggregator: 'sum', values: kept().flatMap((one) => samples(one)) });
     // prom-client asks a metric for nothing but its name and `get`; counts kept elsewhere have no class of theirs.
-    registry.registerMetric({ name: metric.name, get } as unknown as Parameters<Registry['registerMetric']>[0]);
+    registry.registerMetric({ name: metric.name, get } as unknown as Parameters<
+      Registry['registerMetric']
+    >[0]);
   }
   return registry;
 }

@@ -2,8 +2,8 @@
 import { EXIT, EXIT_BY_OUTCOME } from './exit-codes.ts';
 import { type Keeping, type KeepOptions, keep } from './keep.ts';
 import { errorFields } from './log.ts';
-import type { Waiting } from './target.ts';
 import { LOCKED } from './state-directory.ts';
+import type { Waiting } from './target.ts';
 import { sleep } from './wait.ts';
 
 /**
@@ -23,7 +23,9 @@ export async function once(options: KeepOptions, signal: AbortSignal): Promise<n
   keeping = keep({ ...options, onWait });
   const timeUp = new AbortController();
   signal.addEventListener('abort', () => settle(EXIT.done), { once: true });
-  void sleep(options.loaded.settings.ONCE_TIMEOUT, timeUp.signal).then(() => keeping && settle(outOfTime(keeping, options)));
+  void sleep(options.loaded.settings.ONCE_TIMEOUT, timeUp.signal).then(
+    () => keeping && settle(outOfTime(keeping, options)),
+  );
   const code = await settled;
   timeUp.abort();
   await keeping.stop();

@@ -24,7 +24,11 @@ export interface Prepare {
 export async function prepare(input: Input, { loaded, env, source, revision }: Prepare): Promise<Generation> {
   const { settings } = loaded;
   const snapshot = { ...input.snapshot, revision };
-  const data = await readData(snapshot, { keysAs: settings.KEYS_AS, allowEmpty: settings.ALLOW_EMPTY, source });
+  const data = await readData(snapshot, {
+    keysAs: settings.KEYS_AS,
+    allowEmpty: settings.ALLOW_EMPTY,
+    source,
+  });
   await guardData(data, { requiredKeys: settings.REQUIRED_KEYS ?? [], schema: readSchema(settings.SCHEMA) });
   const generation = await render(data, templateSet(input, settings), renderOptions(settings, env));
   await guardFiles(generation, settings.OUTPUT.kind === 'file' ? settings.FORMAT : undefined);
@@ -38,7 +42,11 @@ function readSchema(path: string | undefined): SchemaFile | null {
     return { path, bytes: readFileSync(path) };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SidecarError(`Cannot read SCHEMA "${path}": ${reason}`, { code: 'guard.schema-file', stage: 'validate', cause });
+    throw new SidecarError(`Cannot read SCHEMA "${path}": ${reason}`, {
+      code: 'guard.schema-file',
+      stage: 'validate',
+      cause,
+    });
   }
 }
 
@@ -50,7 +58,9 @@ export function renderingExtras({ settings }: Loaded, env: Environment): string 
 
 function renderOptions(settings: Settings, env: Environment): RenderOptions {
   const { OUTPUT, FORMAT, OUTPUT_MODE, OUTPUT_OWNER, TEMPLATE_ENV, MAX_SIZE } = settings;
-  const listed = (TEMPLATE_ENV ?? []).flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
+  const listed = (TEMPLATE_ENV ?? []).flatMap((name) =>
+    env[name] === undefined ? [] : [[name, env[name]] as const],
+  );
   return {
     output: OUTPUT,
     format: FORMAT,

@@ -1,6 +1,6 @@
 // From what is seen of the application's process to what `decide` needs to know of it.
 import type { Obstacle, ProcessFact } from './decide.ts';
-import { bootStamp, type BootStamp, startedAfter } from './process/boot-clock.ts';
+import { type BootStamp, bootStamp, startedAfter } from './process/boot-clock.ts';
 import type { Lookup, ProcessFact as Sight } from './process/lookup.ts';
 import { staleMount } from './process/mounts.ts';
 import type { ProcessId } from './process/proc.ts';
@@ -23,7 +23,8 @@ export function seeProcess({ lookup, moment, outputPath, nowMs }: ProcessQuestio
   const sight = lookup.look(nowMs);
   if (sight.kind !== 'found') return { fact: { kind: 'obstacle', obstacle: missing(sight) }, id: null };
   const { id, gate } = sight;
-  if (moment !== null && startedAfter(id, moment, bootStamp())) return { fact: { kind: 'started-after' }, id };
+  if (moment !== null && startedAfter(id, moment, bootStamp()))
+    return { fact: { kind: 'started-after' }, id };
   if (gate.kind === 'settling') return { fact: { kind: 'settling', until: nowMs + gate.waitMs }, id };
   if (gate.kind !== 'ready') return { fact: { kind: 'obstacle', obstacle: closed(sight.name, gate) }, id };
   const stale = staleMount(id.pid, outputPath);
@@ -46,8 +47,16 @@ function missing(sight: Exclude<Sight, { kind: 'found' }>): Obstacle {
 }
 
 const CLOSED = {
-  'no-handler': ['held-back', 'reload.held-back', 'It is told when it has one; RELOAD_GATE=off tells it regardless.'],
-  ignored: ['ignored', 'reload.ignored', 'It is told when it listens; check RELOAD_SIGNAL, and how it was started.'],
+  'no-handler': [
+    'held-back',
+    'reload.held-back',
+    'It is told when it has one; RELOAD_GATE=off tells it regardless.',
+  ],
+  ignored: [
+    'ignored',
+    'reload.ignored',
+    'It is told when it listens; check RELOAD_SIGNAL, and how it was started.',
+  ],
   'not-permitted': [
     'not-permitted',
     'reload.not-permitted',
@@ -55,7 +64,10 @@ const CLOSED = {
   ],
 } as const;
 
-function closed(name: string, gate: { readonly kind: keyof typeof CLOSED; readonly reason: string }): Obstacle {
+function closed(
+  name: string,
+  gate: { readonly kind: keyof typeof CLOSED; readonly reason: string },
+): Obstacle {
   const [outcome, code, advice] = CLOSED[gate.kind];
   return { outcome, code, message: `Cannot tell the application: process ${name} ${gate.reason}. ${advice}` };
 }

@@ -1,11 +1,10 @@
 // What one target has published: its volume, its ledger and its lock, kept in agreement. It knows how, never when.
 import * as fs from 'node:fs';
-import type { Generation } from './generation.ts';
+import type { Generation, Owner } from './generation.ts';
 import type { Ledger, Published, Told } from './ledger.ts';
 import * as ledgers from './ledger.ts';
 import { type BootStamp, bootStamp } from './process/boot-clock.ts';
-import { openPublisher, type Output, type Publisher, type Volume } from './publish.ts';
-import type { Owner } from './generation.ts';
+import { type Output, openPublisher, type Publisher, type Volume } from './publish.ts';
 import { openStateDirectory, type StateDirectory, stateDirectoryOf } from './state-directory.ts';
 
 export interface PublicationOptions {
@@ -76,7 +75,11 @@ export class Publication {
     const isFirst = this.#ledger === ledgers.EMPTY_LEDGER;
     this.#saved = this.#state.ledger;
     const { rendering } = this.look();
-    this.#ledger = ledgers.resolveIntention(isFirst ? this.#saved : this.#ledger, rendering, this.#momentOfVolume());
+    this.#ledger = ledgers.resolveIntention(
+      isFirst ? this.#saved : this.#ledger,
+      rendering,
+      this.#momentOfVolume(),
+    );
     return this.#state.from;
   }
 
@@ -101,7 +104,11 @@ export class Publication {
    * @throws SidecarError `ledger.write` or `publish.*`; the volume is as before, and so is what is owed.
    */
   async publish(generation: Generation, version: Published): Promise<void> {
-    const intended = ledgers.intend(this.#ledger, { ...version, at: Date.now(), moment: null }, this.#options.tells);
+    const intended = ledgers.intend(
+      this.#ledger,
+      { ...version, at: Date.now(), moment: null },
+      this.#options.tells,
+    );
     ledgers.writeLedger(this.stateDirectory, intended);
     this.#ledger = intended;
     this.#saved = intended;
@@ -123,7 +130,11 @@ export class Publication {
 
   /** Takes what the volume shows for published: whether anybody was told of it is not known. */
   adopt(version: Published): void {
-    this.#ledger = ledgers.adopt(this.#ledger, { ...version, moment: this.#momentOfVolume() }, this.#options.tells);
+    this.#ledger = ledgers.adopt(
+      this.#ledger,
+      { ...version, moment: this.#momentOfVolume() },
+      this.#options.tells,
+    );
   }
 
   /** The application knows what is published. */

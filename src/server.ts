@@ -17,7 +17,7 @@ const TEXT = 'text/plain; charset=utf-8';
 
 /**
  * Listens. Closing it drops every connection.
- * @throws SidecarError `listen.failed` when the address cannot be had.
+ * @throws SidecarError `settings.listen` when the address cannot be had.
  */
 export async function startServer(
   listen: Exclude<Listen, 'off'>,
@@ -44,8 +44,18 @@ function createEndpoints(kept: () => readonly Kept[], identity: Identity): Reado
   return new Map<string, Endpoint>([
     ['/healthz', () => ({ status: 200, type: TEXT, body: 'ok\n' })],
     ['/readyz', () => ready(kept())],
-    ['/status', () => ({ status: 200, type: 'application/json', body: `${JSON.stringify(statusOf(kept(), identity), null, 2)}\n` })],
-    ['/metrics', async () => ({ status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await metrics() })],
+    [
+      '/status',
+      () => ({
+        status: 200,
+        type: 'application/json',
+        body: `${JSON.stringify(statusOf(kept(), identity), null, 2)}\n`,
+      }),
+    ],
+    [
+      '/metrics',
+      async () => ({ status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await metrics() }),
+    ],
   ]);
 }
 
@@ -58,13 +68,19 @@ function ready(kept: readonly Kept[]): Answer {
 async function answer(request: IncomingMessage, endpoints: ReadonlyMap<string, Endpoint>): Promise<Answer> {
   const [path = '/'] = (request.url ?? '/').split('?', 1);
   const endpoint = endpoints.get(path);
-  if (endpoint === undefined) return { status: 404, type: TEXT, body: `not found; there is ${[...endpoints.keys()].join(' ')}\n` };
-  if (request.method !== 'GET' && request.method !== 'HEAD') return { status: 405, type: TEXT, body: 'GET only\n' };
+  if (endpoint === undefined)
+    return { status: 404, type: TEXT, body: `not found; there is ${[...endpoints.keys()].join(' ')}\n` };
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return { status: 405, type: TEXT, body: 'GET only\n' };
   return await endpoint();
 }
 
 function send(response: ServerResponse, request: IncomingMessage, { status, type, body }: Answer): void {
-  const headers = { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body), 'Cache-Control': 'no-store' };
+  const headers = {
+    'Content-Type': type,
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+  };
   response.writeHead(status, status === 405 ? { ...headers, Allow: 'GET, HEAD' } : headers);
   response.end(request.method === 'HEAD' ? undefined : body);
 }
@@ -76,11 +92,14 @@ function bind(server: Server, { host, port }: Exclude<Listen, 'off'>): Promise<v
       const address = `${host ?? ''}:${port}`;
       const taken = errnoOf(cause) === 'EADDRINUSE' ? 'somebody else listens there' : cause.message;
       reject(
-        new SidecarError(`Cannot listen on "${address}": ${taken}. Set LISTEN to a free address, or to off.`, {
-          code: 'listen.failed',
-          stage: 'control',
-          cause,
-        }),
+        new SidecarError(
+          `Cannot listen on "${address}": ${taken}. Set LISTEN to a free address, or to off.`,
+          {
+            code: 'listen.failed',
+            stage: 'control',
+            cause,
+          },
+        ),
       );
     });
     server.listen(host === null ? { port } : { host, port }, resolve);

@@ -1,12 +1,12 @@
 // The directory that outlives the process: made where it is missing, locked, and read.
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { diskError, removeIfPossible } from './publish/atomic-file.ts';
 import { errnoOf, SidecarError } from './errors.ts';
 import { type LedgerRead, readLedger } from './ledger.ts';
 import { type LockResult, tryLock } from './lock.ts';
-import type { Output } from './publish.ts';
+import { diskError, removeIfPossible } from './publish/atomic-file.ts';
 import { listed } from './publish/file.ts';
+import type { Output } from './publish.ts';
 
 /** A folder of its own for each output, so that outputs beside each other can share one STATE_DIR. */
 export function stateDirectoryOf(output: Output, stateDir: string): string {
@@ -29,7 +29,11 @@ export const CHECK_PREFIX = 'check-';
  * Makes, locks and reads the state directory. Only the last two parts are made: a missing volume stays an error.
  * @throws SidecarError `state.locked` when another sidecar has it, or `publish.*` with what the disk said.
  */
-export async function openStateDirectory(path: string, output: Output, holder: string): Promise<StateDirectory> {
+export async function openStateDirectory(
+  path: string,
+  output: Output,
+  holder: string,
+): Promise<StateDirectory> {
   makeDirectory(dirname(path));
   makeDirectory(path);
   const lock = await takeLock(path, holder);
@@ -63,6 +67,7 @@ function lockedBy(by: string, output: Output): SidecarError {
 
 function removeLeftOvers(path: string): void {
   for (const name of listed(path)) {
-    if (name.startsWith(CHECK_PREFIX) || name.startsWith('.config-sidecar.')) removeIfPossible(join(path, name));
+    if (name.startsWith(CHECK_PREFIX) || name.startsWith('.config-sidecar.'))
+      removeIfPossible(join(path, name));
   }
 }

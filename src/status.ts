@@ -64,7 +64,10 @@ export function statusOf(kept: readonly Kept[], { version, instance }: Identity)
 }
 
 /** Whether the source was in contact within STALE_AFTER. */
-export function isFresh({ source, staleAfterMs }: Pick<Kept, 'source' | 'staleAfterMs'>, now = Date.now()): boolean {
+export function isFresh(
+  { source, staleAfterMs }: Pick<Kept, 'source' | 'staleAfterMs'>,
+  now = Date.now(),
+): boolean {
   const { lastContactAt } = source.state();
   return lastContactAt !== null && now - lastContactAt < staleAfterMs;
 }
@@ -97,7 +100,10 @@ function targetStatus({ target, source }: Kept): TargetStatus {
     pinned: false,
     nextAttemptAt: pending && waits !== null ? iso(Date.now() + waits) : null,
     sources: [sourceStatus(source.state())],
-    history: history.map(({ attempted: _attempted, stage: _stage, at, ...report }) => ({ ...report, at: iso(at) })),
+    history: history.map(({ attempted: _attempted, stage: _stage, at, ...report }) => ({
+      ...report,
+      at: iso(at),
+    })),
   };
 }
 

@@ -3,26 +3,22 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AttemptedVersion, Attempts, Stage } from './attempts.ts';
 import { decide, type Facts, type Obstacle, type Outcome, type Step } from './decide.ts';
-import { Delivery } from './delivery.ts';
 import { SidecarError, toSidecarError } from './errors.ts';
 import type { Followed } from './follow.ts';
 import type { Generation } from './generation.ts';
-import { hookKind, hookOf, lookupOf } from './hook.ts';
+import { hookKind } from './hook.ts';
 import { type Input, inputOf } from './input.ts';
-import type { Ledger, Published } from './ledger.ts';
+import type { Ledger, Published, Told } from './ledger.ts';
 import { errorFields, type Log } from './log.ts';
 import { prepare, renderingExtras } from './prepare.ts';
-import type { Lookup } from './process/lookup.ts';
-import { type SeenProcess, seeProcess } from './process-fact.ts';
 import { Publication } from './publication.ts';
 import { withStagedCopy } from './publish/staged-copy.ts';
-import { reload } from './reload.ts';
-import type { OwedClass, ReloadResult } from './reload-hook.ts';
 import { Reporter } from './reporter.ts';
 import { Retries } from './retries.ts';
 import { type Changes, type Random, splayOf, spread } from './schedule.ts';
 import { type Environment, environmentForCommands } from './settings/environment.ts';
 import type { Loaded } from './settings.ts';
+import { Telling, type Untold } from './telling.ts';
 import { runValidateCommand } from './validate-command.ts';
 import { sleep } from './wait.ts';
 
@@ -50,7 +46,7 @@ export interface Waiting {
   /** Whether the application's process is only too young to be told. */
   readonly settling: boolean;
   /** How the last try to tell the application ended, when it was not told; null before one and after success. */
-  readonly lastReload: Exclude<ReloadResult['kind'], 'owed' | 'told'> | OwedClass | null;
+  readonly lastReload: Untold | null;
 }
 
 /** No wait is shorter, whatever the facts say: a mistake must not become a hot loop. */
@@ -73,10 +69,9 @@ export class Target {
   readonly #extra: string;
   readonly #limits: Omit<Facts['limits'], 'lookEveryMs'>;
   readonly #startedAt: number;
-  readonly #lookup: Lookup | null;
   readonly #publication: Publication;
   readonly #reporter: Reporter;
-  readonly #delivery: Delivery;
+  readonly #telling: Telling;
   readonly #publishing: Retries;
   readonly #checking: Retries;
   #input: Input | null = null;
@@ -84,10 +79,9 @@ export class Target {
   #rendered: Rendered | null = null;
   #checked: { readonly rendering: string; readonly passed: boolean } | null = null;
   #looked = { at: 0, everyMs: 0 };
-  #seen: SeenProcess | null = null;
+  /** What the volume shows in place of what was published, told once. */
+  #drift: string | null = null;
   #publishedAt: number | null = null;
-  #reloadRetryAt = 0;
-  #lastReload: Waiting['lastReload'] = null;
   #saveFails = false;
   #wake = new AbortController();
   #waitsUntil: number | null = null;
@@ -99,11 +93,16 @@ export class Target {
     this.#hook = hookKind(loaded.settings);
     this.#extra = renderingExtras(loaded, env);
     this.#startedAt = clock();
-    this.#lookup = lookupOf(loaded.settings);
     const owner = OUTPUT_OWNER ?? null;
-    this.#publication = new Publication({ output, owner, stateDir, tells: this.#hook !== 'none', holder: instance });
+    this.#publication = new Publication({
+      output,
+      owner,
+      stateDir,
+      tells: this.#hook !== 'none',
+      holder: instance,
+    });
     this.#reporter = new Reporter(name, log);
-    this.#delivery = new Delivery(random);
+    this.#telling = new Telling({ loaded, env, random, clock });
     this.#publishing = new Retries(random);
     this.#checking = new Retries(random);
     this.#limits = {
@@ -204,7 +203,6 @@ export class Target {
     const { ledger, volume, held } = this.#publication;
     const { published, owed } = ledger;
     const rendered = this.#rendered;
-    this.#seen = this.#seeProcess(now);
     return {
       now,
       limits: { ...this.#limits, lookEveryMs: this.#looked.everyMs },
@@ -217,18 +215,10 @@ export class Target {
       published: published && { rendering: published.rendering, held: held !== null },
       publishedAt: this.#publishedAt,
       publishRetryAt: this.#publishing.dueAt,
-      owed: owed && { retryAt: this.#reloadRetryAt },
+      owed: owed && { retryAt: this.#telling.retryAt },
       hook: this.#hook,
-      process: this.#seen?.fact ?? null,
+      process: owed && this.#telling.see(published, now),
     };
-  }
-
-  /** Looked up whenever a reload is owed for what is there, never remembered. */
-  #seeProcess(nowMs: number): SeenProcess | null {
-    const { published, owed } = this.ledger;
-    if (this.#lookup === null || owed === null || published === null) return null;
-    const outputPath = this.#parts.loaded.settings.OUTPUT.path;
-    return seeProcess({ lookup: this.#lookup, moment: published.moment, outputPath, nowMs });
   }
 
   async #carryOut(step: Step, signal: AbortSignal): Promise<void> {
@@ -254,17 +244,18 @@ export class Target {
 
   #look(): void {
     if (!this.#publication.checkState()) return;
-    const before = this.#publication.volume?.rendering;
-    const { rendering } = this.#publication.look(this.#parts.clock());
+    this.#publication.look(this.#parts.clock());
     this.#noteLook();
-    const { published } = this.ledger;
-    const isDrift = published !== null && before === published.rendering && rendering !== published.rendering;
-    if (isDrift) this.#reporter.say('drift', published, { found: rendering });
   }
 
   #noteLook(): void {
     const { clock, random, loaded } = this.#parts;
     this.#looked = { at: clock(), everyMs: spread(loaded.settings.UPDATE_FREQUENCY, random) };
+    const { published } = this.ledger;
+    const found = this.#publication.volume?.rendering ?? 'nothing';
+    const drift = published === null || found === published.rendering ? null : found;
+    if (drift !== null && drift !== this.#drift) this.#reporter.say('drift', published, { found });
+    this.#drift = drift;
   }
 
   async #render(): Promise<void> {
@@ -311,7 +302,9 @@ export class Target {
     const { stateDirectory } = this.#publication;
     if (this.#checked?.rendering !== rendering) this.#checking.clear();
     try {
-      await withStagedCopy(stateDirectory, { output, generation }, (path) => runValidateCommand({ ...command, path }));
+      await withStagedCopy(stateDirectory, { output, generation }, (path) =>
+        runValidateCommand({ ...command, path }),
+      );
       this.#checked = { rendering, passed: true };
       this.#checking.clear();
     } catch (thrown) {
@@ -338,9 +331,7 @@ export class Target {
     }
     this.#publishedAt = startedAt;
     this.#publishing.clear();
-    this.#delivery.reset();
-    this.#reloadRetryAt = 0;
-    this.#lastReload = null;
+    this.#telling.reset();
     this.#reporter.say('published', version, { generation: this.ledger.generation });
     if (this.#hook === 'none') this.#report('applied');
   }
@@ -359,46 +350,35 @@ export class Target {
   }
 
   async #reload(signal: AbortSignal): Promise<void> {
-    const { loaded, env, clock } = this.#parts;
-    const hook = hookOf(loaded, env);
     const { published, told } = this.ledger;
-    if (hook === null || published === null) return;
-    const context = {
-      process: this.#seen?.id ?? null,
-      output: loaded.settings.OUTPUT.path,
-      revision: published.revision,
-      previousRevision: told?.version.revision ?? null,
-    };
-    const result = await reload(hook, context, signal);
-    if (result.kind === 'told') return this.#told('applied', result);
-    if (signal.aborted) return;
-    this.#lastReload = result.kind === 'owed' ? result.class : result.kind;
-    this.attempts.countReload(this.#lastReload);
-    const { outcome, retryInMs } = this.#delivery.fail(result);
-    this.#reloadRetryAt = clock() + retryInMs;
-    const { code, message } = result;
-    const output = result.kind === 'owed' && result.output !== undefined ? { output: result.output } : {};
-    this.#report(outcome, new SidecarError(message, { code, stage: 'reload', ...output }));
+    if (published === null) return;
+    const result = await this.#telling.tell(published, told?.version.revision ?? null, signal);
+    if (result === null) return;
+    this.attempts.countReload(result.kind === 'told' ? 'told' : result.result);
+    if (result.kind === 'told') return this.#told('applied', result.evidence);
+    this.#report(result.outcome, result.error);
   }
 
-  #told(outcome: 'applied' | 'picked-up', { process, evidence }: Omit<NonNullable<Ledger['told']>, 'version' | 'at'>): void {
-    this.#publication.told({ process, evidence });
+  #told(outcome: 'applied' | 'picked-up', evidence: Told['evidence']): void {
+    this.#publication.told({ process: this.#telling.process, evidence });
+    this.#telling.reset();
     this.#save();
-    this.#lastReload = null;
-    this.#delivery.reset();
-    this.attempts.countReload(outcome === 'applied' ? 'told' : outcome);
     this.#report(outcome);
   }
 
   #settle(why: 'picked-up' | 'no-hook'): void {
-    if (why === 'picked-up') return this.#told('picked-up', { process: this.#seen?.id ?? null, evidence: 'started' });
-    this.#publication.forgive();
-    this.#report('applied');
+    if (why === 'no-hook') {
+      this.#publication.forgive();
+      this.#report('applied');
+    } else {
+      this.attempts.countReload('picked-up');
+      this.#told('picked-up', 'started');
+    }
   }
 
   async #wait({ until, obstacle }: Extract<Step, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
-    const { clock, loaded } = this.#parts;
-    const met = this.#delivery.meet(obstacle, clock(), loaded.settings.RELOAD_WAIT);
+    const { clock } = this.#parts;
+    const met = this.#telling.meet(obstacle);
     if (obstacle !== null && met !== null) {
       const error = new SidecarError(obstacle.message, { code: obstacle.code, stage: 'reload' });
       this.#report(obstacle.outcome, error);
@@ -408,12 +388,15 @@ export class Target {
     await this.#sleep(until - clock(), { signal, obstacle });
   }
 
-  async #sleep(ms: number, { signal, obstacle }: { signal: AbortSignal; obstacle: Obstacle | null }): Promise<void> {
+  async #sleep(
+    ms: number,
+    { signal, obstacle }: { signal: AbortSignal; obstacle: Obstacle | null },
+  ): Promise<void> {
     const { clock, onWait } = this.#parts;
     this.#wake = new AbortController();
     if (signal.aborted) return;
-    const settling = this.#seen?.fact.kind === 'settling';
-    onWait?.({ obstacle, owed: this.ledger.owed !== null, settling, lastReload: this.#lastReload });
+    const { isSettling: settling, lastResult: lastReload } = this.#telling;
+    onWait?.({ obstacle, owed: this.ledger.owed !== null, settling, lastReload });
     const waitMs = Math.max(SHORTEST_WAIT_MS, ms);
     this.#waitsUntil = clock() + waitMs;
     await sleep(waitMs, this.#wake.signal);
@@ -432,7 +415,8 @@ export class Target {
       this.#publication.save();
       this.#saveFails = false;
     } catch (thrown) {
-      if (!this.#saveFails) this.#reporter.say('ledger not written', null, errorFields(toSidecarError(thrown, 'ledger')));
+      if (!this.#saveFails)
+        this.#reporter.say('ledger not written', null, errorFields(toSidecarError(thrown, 'ledger')));
       this.#saveFails = true;
     }
   }

@@ -8,6 +8,8 @@ export default class CountReporter implements Reporter {
       for (const test of module.children.allTests()) counts[test.result().state] += 1;
       if (module.state() === 'failed' && module.errors().length > 0) counts.failed += 1;
     }
-    console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped + counts.pending} skipped`);
+    console.log(
+      `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped + counts.pending} skipped`,
+    );
   }
 }

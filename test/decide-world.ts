@@ -1,8 +1,8 @@
 // A small world for `decide`: a source, a volume, a validator, an application and a clock, in which a loop like the one
 // of src/target.ts carries out what was decided, and can be killed at every point of it.
 import { decide, type Facts, type Obstacle, type ProcessFact, type Step } from '../src/decide.ts';
-import * as ledgers from '../src/ledger.ts';
 import type { Ledger, Published } from '../src/ledger.ts';
+import * as ledgers from '../src/ledger.ts';
 import { type BootStamp, startedAfter } from '../src/process/boot-clock.ts';
 
 /** Where in a step the sidecar can be killed, in the order in which a publication passes them. */
@@ -92,17 +92,18 @@ export class World {
   content = 1;
   volume: string | null = null;
   app: App | null = null;
-  isAmbiguous = false;
+  isAmbiguous: boolean = false;
   hookMode: HookMode = 'works';
-  validatorWorks = true;
-  isDiskFull = false;
+  validatorWorks: boolean = true;
+  isDiskFull: boolean = false;
   onDisk: Ledger = ledgers.EMPTY_LEDGER;
   ledger: Ledger = ledgers.EMPTY_LEDGER;
   /** When the publications of each run began, one list per run. */
   readonly runs: number[][] = [];
   readonly renders: number[] = [];
   /** One for each time the application was told: what it then read, and of which publication. */
-  readonly tellings: { readonly at: number; readonly read: string | null; readonly publication: number }[] = [];
+  readonly tellings: { readonly at: number; readonly read: string | null; readonly publication: number }[] =
+    [];
   /** Publications of which it cannot be known whether the application was told. */
   readonly uncertain = new Set<number>();
   readonly renames: number[] = [];
@@ -151,7 +152,7 @@ export class World {
 
   #start(): void {
     this.#memory = { ...NEWBORN };
-    this.ledger = ledgers.resolveIntention(this.onDisk, this.volume);
+    this.ledger = ledgers.resolveIntention(this.onDisk, this.volume, this.#momentOfVolume());
     this.runs.push([]);
     this.#look();
     this.#queue.push({ at: this.now + ANSWER_MS, trouble: { kind: 'answer' } });
@@ -175,11 +176,14 @@ export class World {
 
   #watchForHotLoop(step: Step): void {
     this.#stepsAtOnce += 1;
-    if (step.kind === 'wait' && !(step.until > this.now)) throw new Error(`waits for the past: ${JSON.stringify(step)}`);
-    if (this.#stepsAtOnce > MAX_STEPS_AT_ONCE) throw new Error(`hot loop at ${this.now}: ${JSON.stringify(step)}`);
+    if (step.kind === 'wait' && !(step.until > this.now))
+      throw new Error(`waits for the past: ${JSON.stringify(step)}`);
+    if (this.#stepsAtOnce > MAX_STEPS_AT_ONCE)
+      throw new Error(`hot loop at ${this.now}: ${JSON.stringify(step)}`);
   }
 
   #wait(until: number, end: number): void {
+    if (!this.isDiskFull && this.onDisk !== this.ledger) this.onDisk = this.ledger;
     this.#dieIfDue('waiting');
     const next = this.#queue.find(({ trouble }) => wakes(trouble))?.at ?? Number.POSITIVE_INFINITY;
     this.#pass(Math.max(1, Math.min(until, next, end) - this.now));
@@ -208,9 +212,11 @@ export class World {
   #befall(trouble: Trouble): void {
     switch (trouble.kind) {
       case 'change':
-        return this.#change(trouble.content);
+        this.#change(trouble.content);
+        return;
       case 'answer':
-        return this.#change(this.content);
+        this.#change(this.content);
+        return;
       case 'hook':
         this.hookMode = trouble.mode;
         return;
@@ -284,9 +290,11 @@ export class World {
     if (this.app === null) return obstacle('no-target');
     const { startedAt } = this.app;
     const id = { pid: 7, startTicks: ticksOf(startedAt) };
-    if (published.moment !== null && startedAfter(id, published.moment, this.#stamp())) return { kind: 'started-after' };
+    if (published.moment !== null && startedAfter(id, published.moment, this.#stamp()))
+      return { kind: 'started-after' };
     if (this.now < startedAt + HANDLER_AFTER_MS) return obstacle('held-back');
-    if (this.now < startedAt + SETTLED_AFTER_MS) return { kind: 'settling', until: startedAt + SETTLED_AFTER_MS };
+    if (this.now < startedAt + SETTLED_AFTER_MS)
+      return { kind: 'settling', until: startedAt + SETTLED_AFTER_MS };
     return { kind: 'ready' };
   }
 
@@ -297,19 +305,26 @@ export class World {
   #carryOut(step: Exclude<Step, { kind: 'wait' }>, facts: Facts): void {
     switch (step.kind) {
       case 'look':
-        return this.#look();
+        this.#look();
+        return;
       case 'render':
-        return this.#render();
+        this.#render();
+        return;
       case 'validate':
-        return this.#validate();
+        this.#validate();
+        return;
       case 'publish':
-        return this.#publish(step.what);
+        this.#publish(step.what);
+        return;
       case 'adopt':
-        return this.#adopt();
+        this.#adopt();
+        return;
       case 'reload':
-        return this.#reload(facts);
+        this.#reload(facts);
+        return;
       case 'settle':
-        return this.#settle(step.why);
+        this.#settle(step.why);
+        return;
     }
   }
 
@@ -322,7 +337,10 @@ export class World {
     const { content } = this;
     this.renders.push(this.now);
     this.#take();
-    memory.rendered = { input: `i${content}`, rendering: isRenderable(content) ? renderingOf(content) : null };
+    memory.rendered = {
+      input: `i${content}`,
+      rendering: isRenderable(content) ? renderingOf(content) : null,
+    };
     if (memory.rendered.rendering === null) return;
     memory.publishFailures = 0;
     memory.publishRetryAt = 0;
@@ -349,8 +367,12 @@ export class World {
     const bytes = what === 'rendered' ? version?.rendering : memory.held;
     if (!version || bytes !== version.rendering) throw new Error(`publishes what it does not have: ${what}`);
     const content = Number(version.rendering.slice(1));
-    if (!isRenderable(content) || (this.setting.validates && !isValid(content))) throw new Error('publishes what is refused');
-    if (this.isDiskFull) return this.#publishFailed();
+    if (!isRenderable(content) || (this.setting.validates && !isValid(content)))
+      throw new Error('publishes what is refused');
+    if (this.isDiskFull) {
+      this.#publishFailed();
+      return;
+    }
     const intended = ledgers.intend(this.ledger, { ...version, at: this.now, moment: null }, this.#tells);
     this.onDisk = intended;
     this.#dieIfDue('intended');
@@ -358,8 +380,9 @@ export class World {
     this.#take();
     // The disk filled up meanwhile: the files were not swapped.
     if (this.isDiskFull) {
-      this.ledger = ledgers.resolveIntention(this.ledger, this.volume);
-      return this.#publishFailed();
+      this.ledger = ledgers.resolveIntention(this.ledger, this.volume, this.#momentOfVolume());
+      this.#publishFailed();
+      return;
     }
     this.#rename(version.rendering);
     this.#dieIfDue('renamed');
@@ -396,24 +419,31 @@ export class World {
     return { revision: input, digest: input, rendering, input, at: this.now, moment: null };
   }
 
-  /** As without a ledger: the volume's own time and a second more. */
   #adopt(): void {
     const version = this.#newVersion();
     if (version === null) throw new Error('adopts nothing');
-    const ticks = this.#changedAt === null ? null : ticksOf(this.#changedAt) + 100;
     this.uncertain.add(this.#publications);
-    this.ledger = ledgers.adopt(this.ledger, { ...version, moment: { bootId: BOOT, ticks } }, this.#tells);
+    this.ledger = ledgers.adopt(this.ledger, { ...version, moment: this.#momentOfVolume() }, this.#tells);
     this.#save();
+  }
+
+  /** Read off the volume: its own time and a second more. */
+  #momentOfVolume(): BootStamp {
+    return this.#changedAt === null
+      ? { bootId: null, ticks: null }
+      : { bootId: BOOT, ticks: ticksOf(this.#changedAt) + 100 };
   }
 
   #reload(facts: Facts): void {
     const { published } = this.ledger;
-    const { mode } = { mode: this.hookMode };
-    if (published === null || facts.volume?.rendering !== published.rendering) throw new Error('tells of what is not there');
+    const mode = this.hookMode;
+    if (published === null || facts.volume?.rendering !== published.rendering)
+      throw new Error('tells of what is not there');
     if (this.volume !== published.rendering && this.#driftAt <= facts.volume.lookedAt) {
       throw new Error('tells of what it could have seen is gone');
     }
-    if (this.setting.isNamed && facts.process?.kind !== 'ready') throw new Error('tells a process that is not ready');
+    if (this.setting.isNamed && facts.process?.kind !== 'ready')
+      throw new Error('tells a process that is not ready');
     const tellee = this.app;
     if (mode === 'works' || mode === 'unknown') this.#deliver();
     this.#dieIfDue('delivered');
@@ -421,10 +451,15 @@ export class World {
     const isStillThere = !this.setting.isNamed || (tellee !== null && tellee === this.app);
     if (mode === 'works') {
       const process = tellee === null ? null : { pid: 7, startTicks: ticksOf(tellee.startedAt) };
-      this.ledger = ledgers.toldOf(this.ledger, { at: this.now, process, evidence: isStillThere ? 'answered' : null });
+      this.ledger = ledgers.toldOf(this.ledger, {
+        at: this.now,
+        process,
+        evidence: isStillThere ? 'answered' : null,
+      });
       this.#save();
       this.#memory.reloadFailures = 0;
-      return this.#dieIfDue('told');
+      this.#dieIfDue('told');
+      return;
     }
     if (mode === 'unknown') this.uncertain.add(this.#publications);
     this.#memory.reloadFailures += 1;

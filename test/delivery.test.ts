@@ -16,8 +16,15 @@ describe('a try that did not tell the application', () => {
   it('is made again after a growing delay while the hook is unavailable', () => {
     const delivery = new Delivery(HALF);
     const setbacks = Array.from({ length: 8 }, () => delivery.fail(owed('unavailable')));
-    expect(setbacks.map(({ retryInMs }) => retryInMs)).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-    expect(setbacks[7]).toEqual({ outcome: 'failed', code: 'reload.unavailable', message: 'It is unavailable.', retryInMs: 30_000 });
+    expect(setbacks.map(({ retryInMs }) => retryInMs)).toEqual([
+      500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000,
+    ]);
+    expect(setbacks[7]).toEqual({
+      outcome: 'failed',
+      code: 'reload.unavailable',
+      message: 'It is unavailable.',
+      retryInMs: 30_000,
+    });
   });
 
   it('begins with a short delay again after a new publication', () => {
@@ -35,16 +42,25 @@ describe('a try that did not tell the application', () => {
 
   // C-R04
   it('is made again slowly where the settings are probably wrong', () => {
-    expect(new Delivery(HALF).fail(owed('misconfigured'))).toMatchObject({ outcome: 'failed', retryInMs: SLOW });
+    expect(new Delivery(HALF).fail(owed('misconfigured'))).toMatchObject({
+      outcome: 'failed',
+      retryInMs: SLOW,
+    });
   });
 
   it('is a refusal when the application says no for the third time in a row', () => {
     const delivery = new Delivery(HALF);
-    const outcomes = (count: number) => Array.from({ length: count }, () => delivery.fail(owed('refused')).outcome);
+    const outcomes = (count: number) =>
+      Array.from({ length: count }, () => delivery.fail(owed('refused')).outcome);
     expect(outcomes(2)).toEqual(['failed', 'failed']);
     delivery.fail(owed('unknown'));
     expect(outcomes(4)).toEqual(['failed', 'failed', 'refused', 'refused']);
-    expect(delivery.fail(owed('refused'))).toEqual({ outcome: 'refused', code: 'reload.refused', message: 'It is refused.', retryInMs: SLOW });
+    expect(delivery.fail(owed('refused'))).toEqual({
+      outcome: 'refused',
+      code: 'reload.refused',
+      message: 'It is refused.',
+      retryInMs: SLOW,
+    });
     delivery.reset();
     expect(outcomes(1)).toEqual(['failed']);
   });
@@ -53,22 +69,41 @@ describe('a try that did not tell the application', () => {
     const delivery = new Delivery(HALF);
     const gone = { kind: 'gone', code: 'reload.gone', message: 'It is gone.' } as const;
     for (let i = 0; i < 5; i += 1) {
-      expect(delivery.fail(gone)).toEqual({ outcome: 'no-target', code: 'reload.gone', message: 'It is gone.', retryInMs: 100 });
+      expect(delivery.fail(gone)).toEqual({
+        outcome: 'no-target',
+        code: 'reload.gone',
+        message: 'It is gone.',
+        retryInMs: 100,
+      });
     }
   });
 
   it('is made again with growing delay when it is not permitted', () => {
     const delivery = new Delivery(HALF);
-    const denied = { kind: 'not-permitted', code: 'reload.not-permitted', message: 'It is not permitted.' } as const;
+    const denied = {
+      kind: 'not-permitted',
+      code: 'reload.not-permitted',
+      message: 'It is not permitted.',
+    } as const;
     expect(delivery.fail(denied)).toMatchObject({ outcome: 'not-permitted', retryInMs: 500 });
     expect(delivery.fail(denied)).toMatchObject({ outcome: 'not-permitted', retryInMs: 1_000 });
   });
 });
 
 describe('an obstacle', () => {
+  it('is said again when its sentence is another, without counting its time anew', () => {
+    const delivery = new Delivery(HALF);
+    const other = { ...obstacle('reload.no-target'), message: 'Another process is not there.' };
+    expect(delivery.meet(obstacle('reload.no-target'), 0, 60_000)).toBe('new');
+    expect(delivery.meet(other, 30_000, 60_000)).toBe('new');
+    expect(delivery.meet(other, 60_000, 60_000)).toBe('loud');
+  });
+
   it('is said once when it is met, and loudly once when it lasts', () => {
     const delivery = new Delivery(HALF);
-    const met = [0, 250, 59_999, 60_000, 60_250, 600_000].map((now) => delivery.meet(obstacle('reload.no-target'), now, 60_000));
+    const met = [0, 250, 59_999, 60_000, 60_250, 600_000].map((now) =>
+      delivery.meet(obstacle('reload.no-target'), now, 60_000),
+    );
     expect(met).toEqual(['new', null, null, 'loud', null, null]);
   });
 

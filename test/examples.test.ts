@@ -9,6 +9,7 @@ import { load as parseYaml } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { isName } from '../src/settings/table.ts';
 import { loadSettings } from '../src/settings.ts';
+import { DIST } from './e2e/sidecar.ts';
 import { type EtcdServer, startEtcd } from './servers/etcd.ts';
 import { fetchDebian } from './servers/fetch-debian.ts';
 import { freePorts, portOf } from './servers/ports.ts';
@@ -115,7 +116,7 @@ describe('examples/nginx-signal with a real nginx and a real etcd', () => {
     etcd = await startEtcd();
   });
 
-  afterAll(() => etcd?.end());
+  afterAll(() => etcd.end());
 
   test('a change is served after the reload, and only the master is signalled', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'nginx-signal-'));
@@ -135,7 +136,7 @@ describe('examples/nginx-signal with a real nginx and a real etcd', () => {
     const words = (container('nginx').command ?? []).map((word) =>
       word.replace('/run/nginx', run).replace('/live', live),
     );
-    const sidecar = [process.execPath, join(ROOT, 'dist/main.js')];
+    const sidecar = [process.execPath, join(DIST, 'main.js')];
     const log = (name: string) => readFileSync(join(folder, name), 'utf8');
 
     const init = startTogether(folder, env, { once: [...sidecar, 'once'] });

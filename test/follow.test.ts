@@ -7,6 +7,8 @@ import { sleep } from '../src/wait.ts';
 import { countResources, leftOver } from './provider-contract.ts';
 
 const SAME: Observation = { kind: 'same' };
+/** What a watch says before it fails. */
+const NOTHING: readonly Observation[] = [];
 
 const snapshot = (revision: string): Observation => ({
   kind: 'snapshot',
@@ -19,7 +21,9 @@ function failure(code = 'source.unreachable', retryAfterMs?: number): SidecarErr
 }
 
 /** A provider whose n-th watch (from 0) does what the script says. */
-function scripted(script: (watch: number, signal: AbortSignal) => AsyncGenerator<Observation, void, void>): Provider {
+function scripted(
+  script: (watch: number, signal: AbortSignal) => AsyncGenerator<Observation, void, void>,
+): Provider {
   let watches = 0;
   return {
     source: 'test://',
@@ -41,7 +45,10 @@ interface Watched {
   readonly stop: () => Promise<void>;
 }
 
-function start(provider: Provider, { random = () => 0, now = Date.now }: { random?: Random; now?: () => number } = {}): Watched {
+function start(
+  provider: Provider,
+  { random = () => 0, now = Date.now }: { random?: Random; now?: () => number } = {},
+): Watched {
   const controller = new AbortController();
   const news: News[] = [];
   const states: SourceState[] = [];
@@ -59,14 +66,22 @@ function start(provider: Provider, { random = () => 0, now = Date.now }: { rando
 }
 
 /** How long it says it will wait after each of so many failures in a row. */
-async function delaysOf(error: () => SidecarError, tries: number, random: Random): Promise<readonly number[]> {
+async function delaysOf(
+  error: () => SidecarError,
+  tries: number,
+  random: Random,
+): Promise<readonly number[]> {
   const { states } = start(
     scripted(async function* () {
+      yield* NOTHING;
       throw error();
     }),
     { random, now: () => 1_000_000 },
   );
-  await vi.waitFor(() => expect(states.length).toBeGreaterThanOrEqual(tries), { timeout: 20_000, interval: 5 });
+  await vi.waitFor(() => expect(states.length).toBeGreaterThanOrEqual(tries), {
+    timeout: 20_000,
+    interval: 5,
+  });
   return states.slice(0, tries).map(({ nextTryAt }) => (nextTryAt ?? 0) - 1_000_000);
 }
 
@@ -87,7 +102,14 @@ describe('a source that is followed', () => {
       { now: () => time },
     );
     await vi.waitFor(() => expect(followed.state().lastContactAt).toBe(4_000));
-    expect(followed.state()).toMatchObject({ url: 'test://', up: true, lastChangeAt: 3_000, error: null, nextTryAt: null, errors: {} });
+    expect(followed.state()).toMatchObject({
+      url: 'test://',
+      up: true,
+      lastChangeAt: 3_000,
+      error: null,
+      nextTryAt: null,
+      errors: {},
+    });
     expect(followed.state().snapshot?.revision).toBe('2');
     expect(news).toEqual(['up', 'snapshot', 'snapshot']);
   });
@@ -102,7 +124,9 @@ describe('a source that is followed', () => {
         await untilAborted(signal);
       }),
     );
-    await vi.waitFor(() => expect(followed.state().errors).toEqual({ 'source.unreachable': 7 }), { timeout: 10_000 });
+    await vi.waitFor(() => expect(followed.state().errors).toEqual({ 'source.unreachable': 7 }), {
+      timeout: 10_000,
+    });
     await vi.waitFor(() => expect(followed.state().up).toBe(true), { timeout: 10_000 });
     const still = Array.from({ length: 5 }, () => 'still-down');
     expect(news).toEqual(['up', 'snapshot', 'down', ...still, 'up', 'snapshot', 'down', 'up', 'snapshot']);
@@ -113,6 +137,7 @@ describe('a source that is followed', () => {
     const codes = ['source.timeout', 'source.timeout', 'source.denied', 'source.timeout'];
     const { followed, news } = start(
       scripted(async function* (watch, signal) {
+        yield* NOTHING;
         if (watch >= codes.length) await untilAborted(signal);
         else throw failure(codes[watch]);
       }),
@@ -138,7 +163,11 @@ describe('a source that is followed', () => {
   it('is waited for longer after every failure, by a share that chance says', async () => {
     const shares = [0.4, 0.2, 0.1, 0.05];
     let at = 0;
-    const delays = await delaysOf(() => failure(), 4, () => shares[at++] ?? 0);
+    const delays = await delaysOf(
+      () => failure(),
+      4,
+      () => shares[at++] ?? 0,
+    );
     expect(delays).toEqual([100, 80, 64, 51]);
   });
 
@@ -146,6 +175,7 @@ describe('a source that is followed', () => {
   it('is tried again at least every minute, however long it was away', async () => {
     const { followed, news } = start(
       scripted(async function* () {
+        yield* NOTHING;
         throw failure();
       }),
       { random: () => 0.000_01, now: () => 0 },
@@ -155,12 +185,20 @@ describe('a source that is followed', () => {
   });
 
   it('is waited for as long as it asks, and a tenth of that more at most', async () => {
-    const asked = await delaysOf(() => failure('source.busy', 90_000), 1, () => 0.5);
+    const asked = await delaysOf(
+      () => failure('source.busy', 90_000),
+      1,
+      () => 0.5,
+    );
     expect(asked).toEqual([94_500]);
   });
 
   it('that asks not to be waited for at all is waited for all the same', async () => {
-    const delays = await delaysOf(() => failure('source.busy', 0), 3, () => 0.2);
+    const delays = await delaysOf(
+      () => failure('source.busy', 0),
+      3,
+      () => 0.2,
+    );
     expect(delays).toEqual([50, 80, 128]);
   });
 
@@ -207,6 +245,7 @@ describe('a source that is followed', () => {
     );
     const delayed = start(
       scripted(async function* () {
+        yield* NOTHING;
         throw failure('source.busy', 3_600_000);
       }),
     );
@@ -235,7 +274,10 @@ describe('200 followers that lose their source at once', () => {
     await vi.advanceTimersByTimeAsync(outageMs);
     const early = returns.length;
     await vi.advanceTimersByTimeAsync(60_000);
-    const slots = Array.from({ length: 12 }, (_, slot) => returns.filter((ms) => Math.min(11, Math.floor(ms / 5_000)) === slot).length);
+    const slots = Array.from(
+      { length: 12 },
+      (_, slot) => returns.filter((ms) => Math.min(11, Math.floor(ms / 5_000)) === slot).length,
+    );
     console.log(`follow: back after an outage of 10 min, per 5 s: ${slots.join(' ')}`);
     expect(early).toBeLessThanOrEqual(2);
     expect(returns).toHaveLength(200);

@@ -1,4 +1,4 @@
-import { type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -70,7 +70,10 @@ describe('the lock', () => {
     const directory = scratch();
     const child = await holder(directory);
     child.kill('SIGSTOP');
-    expect(await tryLock(directory, 'the test')).toEqual({ kind: 'held', by: 'a sidecar that does not answer' });
+    expect(await tryLock(directory, 'the test')).toEqual({
+      kind: 'held',
+      by: 'a sidecar that does not answer',
+    });
     child.kill('SIGKILL');
     await ended(child);
   });
@@ -97,7 +100,9 @@ describe('the lock', () => {
     await expect(tryLock(join(scratch(), 'missing'), 'the test')).rejects.toThrow('ENOENT');
   });
 
-  it('is never with two of 20 processes that race for it and are killed at random', { timeout: 120_000 }, async () => {
+  it('is never with two of 20 processes that race for it and are killed at random', {
+    timeout: 120_000,
+  }, async () => {
     const directory = scratch();
     const lines = new Map<string, number>();
     const onLine = (line: string): void => void lines.set(line, (lines.get(line) ?? 0) + 1);

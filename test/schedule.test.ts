@@ -7,14 +7,17 @@ const NEARLY_ONE = 0.999_999_999;
 
 describe('the delay between tries', () => {
   it('is spread over a bound that is doubled from one second up to a minute', () => {
-    const bounds = [1, 2, 3, 4, 5, 6, 7, 8, 100, 10_000].map((failures) => retryDelay(failures, RETRY, always(NEARLY_ONE)));
+    const bounds = [1, 2, 3, 4, 5, 6, 7, 8, 100, 10_000].map((failures) =>
+      retryDelay(failures, RETRY, always(NEARLY_ONE)),
+    );
     expect(bounds).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000, 60_000]);
     expect(retryDelay(3, RETRY, always(0.25))).toBe(1_000);
   });
 
   it('is never a hot loop, whatever chance says', () => {
     for (const backoff of [RETRY, SOURCE_RETRY]) {
-      for (const failures of [0, 1, 5, 1e9]) expect(retryDelay(failures, backoff, always(0))).toBeGreaterThanOrEqual(20);
+      for (const failures of [0, 1, 5, 1e9])
+        expect(retryDelay(failures, backoff, always(0))).toBeGreaterThanOrEqual(20);
     }
   });
 
@@ -44,7 +47,11 @@ describe('the share of the splay', () => {
 describe('an interval', () => {
   // C-S15
   it('is spread by up to a tenth both ways', () => {
-    expect([spread(60_000, always(0)), spread(60_000, always(0.5)), spread(60_000, always(NEARLY_ONE))]).toEqual([54_000, 60_000, 66_000]);
+    expect([
+      spread(60_000, always(0)),
+      spread(60_000, always(0.5)),
+      spread(60_000, always(NEARLY_ONE)),
+    ]).toEqual([54_000, 60_000, 66_000]);
   });
 });
 

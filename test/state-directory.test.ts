@@ -1,10 +1,19 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { EMPTY_LEDGER, intend, writeLedger } from '../src/ledger.ts';
-import type { Output } from '../src/publish.ts';
 import { temporaryName } from '../src/publish/atomic-file.ts';
+import type { Output } from '../src/publish.ts';
 import { CHECK_PREFIX, openStateDirectory, stateDirectoryOf } from '../src/state-directory.ts';
 import { errorOf } from './publish/scratch.ts';
 
@@ -57,12 +66,15 @@ describe('the state directory', () => {
     writeFileSync(join(victim, 'file'), 'precious');
     symlinkSync(victim, join(one.path, `${CHECK_PREFIX}planted`));
     mkdirSync(join(one.path, `${CHECK_PREFIX}0123`, 'sub'), { recursive: true });
-    for (const name of [temporaryName('ledger.json'), 'lock.0123456789ab', 'foreign']) writeFileSync(join(one.path, name), '');
+    for (const name of [temporaryName('ledger.json'), 'lock.0123456789ab', 'foreign'])
+      writeFileSync(join(one.path, name), '');
     const whileInUse = readdirSync(one.path);
     await errorOf(() => open(one));
-    expect(readdirSync(one.path).filter((name) => !name.startsWith('lock.')).sort()).toEqual(
-      whileInUse.filter((name) => !name.startsWith('lock.')).sort(),
-    );
+    expect(
+      readdirSync(one.path)
+        .filter((name) => !name.startsWith('lock.'))
+        .sort(),
+    ).toEqual(whileInUse.filter((name) => !name.startsWith('lock.')).sort());
     first.release();
     const { from, ledger } = await open(one);
     expect({ from, owed: ledger.owed }).toEqual({ from: 'current', owed: { since: 7 } });

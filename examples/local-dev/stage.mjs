@@ -20,6 +20,7 @@ export function openStage() {
   const listeners = new Set();
   const children = new Map();
   let isEnding = false;
+  let from = 0;
   // Also when the demo itself is at fault.
   process.once('exit', () => {
     for (const { child } of children.values()) child.kill('SIGKILL');
@@ -62,6 +63,11 @@ export function openStage() {
     });
   };
 
+  /** What is expected from here on must be said from here on. */
+  const mark = () => {
+    from = heard.length;
+  };
+
   /** Resolves when somebody has said what `matches` accepts; rejects when that takes too long, or somebody ends. */
   const expect = (what, who, matches) =>
     new Promise((resolve, reject) => {
@@ -72,7 +78,7 @@ export function openStage() {
       };
       const look = () => {
         const end = heard.find(({ ended }) => ended !== undefined);
-        if (heard.some((one) => one.who === who && matches(one.line))) finish(resolve);
+        if (heard.slice(from).some((one) => one.who === who && matches(one.line))) finish(resolve);
         else if (end)
           finish(reject, new Error(`waiting for: ${what}; but ${end.who} ended with ${end.ended}`));
       };
@@ -93,7 +99,7 @@ export function openStage() {
     return Object.fromEntries(ends);
   };
 
-  return { folder, heard, say, start, expect, close };
+  return { folder, heard, say, start, mark, expect, close };
 }
 
 /** A port of the loopback interface that nobody listens on. */

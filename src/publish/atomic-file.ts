@@ -49,7 +49,11 @@ export function writeNewFile(path: string, bytes: Uint8Array, options: AtomicWri
 }
 
 /** As `writeNewFile`, without the flush: the caller flushes and closes the descriptor it gets. */
-export function openNewFile(path: string, bytes: Uint8Array, options: Pick<AtomicWrite, 'mode' | 'owner'>): number {
+export function openNewFile(
+  path: string,
+  bytes: Uint8Array,
+  options: Pick<AtomicWrite, 'mode' | 'owner'>,
+): number {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
   const fd = fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
@@ -122,20 +126,41 @@ function explain(errno: string, path: string, bytes: number): readonly [string, 
   const directory = path.endsWith('/') ? path.slice(0, -1) : dirname(path);
   switch (errno) {
     case 'ENOENT':
-      return ['publish.no-directory', `the directory "${directory}" does not exist. Create it, or mount the volume there.`];
+      return [
+        'publish.no-directory',
+        `the directory "${directory}" does not exist. Create it, or mount the volume there.`,
+      ];
     case 'ENOTDIR':
-      return ['publish.not-a-directory', `"${directory}" is not a directory. Mount the volume there, or change OUTPUT.`];
+      return [
+        'publish.not-a-directory',
+        `"${directory}" is not a directory. Mount the volume there, or change OUTPUT.`,
+      ];
     case 'EISDIR':
-      return ['publish.is-directory', 'a directory is in its place. Move it away, or end OUTPUT with a slash for a directory output.'];
+      return [
+        'publish.is-directory',
+        'a directory is in its place. Move it away, or end OUTPUT with a slash for a directory output.',
+      ];
     case 'EBUSY':
-      return ['publish.single-file-mount', 'it is a mount of its own, and a mounted single file cannot be replaced. Mount its directory instead of the file (no subPath).'];
+      return [
+        'publish.single-file-mount',
+        'it is a mount of its own, and a mounted single file cannot be replaced. Mount its directory instead of the file (no subPath).',
+      ];
     case 'EXDEV':
-      return ['publish.other-file-system', 'it lies on another mount than its directory. Mount the whole directory as one volume.'];
+      return [
+        'publish.other-file-system',
+        'it lies on another mount than its directory. Mount the whole directory as one volume.',
+      ];
     case 'EROFS':
-      return ['publish.read-only', 'the file system is read-only. Mount the volume writable in the sidecar; only the application\'s mount may be read-only.'];
+      return [
+        'publish.read-only',
+        "the file system is read-only. Mount the volume writable in the sidecar; only the application's mount may be read-only.",
+      ];
     case 'ENOSPC':
     case 'EDQUOT':
-      return ['publish.no-space', `no space is left: ${bytes} bytes are needed beside the old files, ${freeBytes(directory)} are free. Make the volume larger. The old configuration stays.`];
+      return [
+        'publish.no-space',
+        `no space is left: ${bytes} bytes are needed beside the old files, ${freeBytes(directory)} are free. Make the volume larger. The old configuration stays.`,
+      ];
     case 'EACCES':
     case 'EPERM':
       return ['publish.not-permitted', notPermitted(directory, path.endsWith('/') ? `${path}..data` : path)];
@@ -160,7 +185,9 @@ function notPermitted(parent: string, path: string): string {
   if (directory && existing && (directory.mode & 0o1000) !== 0 && existing.uid !== me) {
     return `the directory is sticky and the file in place belongs to uid ${existing.uid}, the sidecar is uid ${me}. Remove the file, run both as the same user, or drop the sticky bit.`;
   }
-  const owner = directory ? `it belongs to uid ${directory.uid}, gid ${directory.gid}, mode ${(directory.mode & 0o7777).toString(8)}` : 'it cannot be looked at';
+  const owner = directory
+    ? `it belongs to uid ${directory.uid}, gid ${directory.gid}, mode ${(directory.mode & 0o7777).toString(8)}`
+    : 'it cannot be looked at';
   return `uid ${me} may not write in "${parent}" (${owner}). Give both containers the same runAsUser or fsGroup.`;
 }
 

@@ -4,10 +4,10 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { changeOwner, diskError, openNewFile, removeIfPossible } from './atomic-file.ts';
 import { errnoOf, SidecarError } from '../errors.ts';
 import { type DescribedFile, digestOfFiles, type Generation, type Owner } from '../generation.ts';
 import type { Publisher, Volume } from '../publish.ts';
+import { changeOwner, diskError, openNewFile, removeIfPossible } from './atomic-file.ts';
 import { listed, ownerOf } from './file.ts';
 
 const DATA = '..data';
@@ -58,7 +58,8 @@ async function publishDirectory(root: string, generation: Generation): Promise<v
     flushDirectory(root);
   } catch (error) {
     fs.rmSync(stage, { recursive: true, force: true });
-    if (linkAt(root, DATA) !== GENERATION + id) fs.rmSync(join(root, GENERATION + id), { recursive: true, force: true });
+    if (linkAt(root, DATA) !== GENERATION + id)
+      fs.rmSync(join(root, GENERATION + id), { recursive: true, force: true });
     throw error;
   }
   mendNames(root, names);
@@ -139,7 +140,10 @@ function requireDirectory(root: string): void {
   const stat = fs.lstatSync(root, { throwIfNoEntry: false });
   if (stat?.isDirectory()) return;
   const [code, reason] = stat?.isSymbolicLink()
-    ? ['publish.symbolic-link', 'it is a symbolic link, which is not followed. Name the directory it points to.']
+    ? [
+        'publish.symbolic-link',
+        'it is a symbolic link, which is not followed. Name the directory it points to.',
+      ]
     : stat === undefined
       ? ['publish.no-directory', 'it does not exist. Create it, or mount the volume there.']
       : ['publish.not-a-directory', 'it is not a directory. Leave out the trailing slash for a file output.'];
@@ -187,7 +191,9 @@ function lookAtDirectory(root: string, owner: Owner | null): Volume {
 
 function namesAreRight(root: string, wanted: ReadonlySet<string>): boolean {
   const there = ourNames(root);
-  return there.length === wanted.size && there.every((n) => wanted.has(n) && linkAt(root, n) === `${DATA}/${n}`);
+  return (
+    there.length === wanted.size && there.every((n) => wanted.has(n) && linkAt(root, n) === `${DATA}/${n}`)
+  );
 }
 
 function readGeneration(directory: string, owner: Owner | null): readonly DescribedFile[] {

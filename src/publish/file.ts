@@ -1,10 +1,16 @@
 // The file output: one file, replaced by a rename beside it.
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { diskError, removeIfPossible, temporaryName, temporaryPrefix, writeFileAtomic } from './atomic-file.ts';
 import { errnoOf, SidecarError } from '../errors.ts';
 import { type DescribedFile, digestOfFiles, type Generation, type Owner } from '../generation.ts';
 import type { Publisher, Volume } from '../publish.ts';
+import {
+  diskError,
+  removeIfPossible,
+  temporaryName,
+  temporaryPrefix,
+  writeFileAtomic,
+} from './atomic-file.ts';
 
 export function filePublisher(path: string, owner: Owner | null): Publisher {
   const name = basename(path);
@@ -55,7 +61,10 @@ function lookAtFile(path: string, owner: Owner | null): Volume {
 }
 
 /** Not through a link: one that somebody put there is replaced by the next publication, never followed. */
-function readExisting(path: string, owner: Owner | null): (DescribedFile & { readonly changedAt: number }) | null {
+function readExisting(
+  path: string,
+  owner: Owner | null,
+): (DescribedFile & { readonly changedAt: number }) | null {
   const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
   if (fs.lstatSync(path, { throwIfNoEntry: false }) === undefined) return null;
   const fd = fs.openSync(path, flags);

@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { diskError, writeNewFile } from './atomic-file.ts';
 import type { Generation } from '../generation.ts';
 import type { Output } from '../publish.ts';
 import { CHECK_PREFIX } from '../state-directory.ts';
+import { diskError, writeNewFile } from './atomic-file.ts';
 
 /**
  * Writes the generation below `stateDirectory`, calls `use` with the copy's path, whose last part is the output's own

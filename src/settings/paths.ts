@@ -48,8 +48,13 @@ export const output: Kind<Place> = {
   },
 };
 
+/** What cannot be looked at is left to the publication, which says why and tries again. */
 function isDirectory(place: string): boolean {
-  return lstatSync(place, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  try {
+    return lstatSync(place).isDirectory();
+  } catch {
+    return false;
+  }
 }
 
 function placeOf(place: string): Place {

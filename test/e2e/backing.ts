@@ -4,7 +4,8 @@ import { dirname } from 'node:path';
 import type { ConsulServer } from '../servers/consul.ts';
 import type { EtcdServer } from '../servers/etcd.ts';
 import { type HttpSource, servesDocument } from '../servers/http-source.ts';
-import type { Place, Variables } from './sidecar.ts';
+import type { Place } from './place.ts';
+import type { Variables } from './sidecar.ts';
 
 /** A source with a configuration of flat names. */
 export interface Backing {

@@ -4,7 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { respond, startHttpSource } from '../servers/http-source.ts';
 import { freePorts } from '../servers/ports.ts';
 import { fileJob, publishedValue } from './backing.ts';
-import { createPlace, httpGet, until } from './sidecar.ts';
+import { createPlace } from './place.ts';
+import { httpGet } from './sidecar.ts';
+import { until } from './until.ts';
 
 describe.concurrent('once', () => {
   // C-M01 B-44

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { respond, startHttpSource } from '../servers/http-source.ts';
 import { freePorts } from '../servers/ports.ts';
 import { fileJob, publishedValue } from './backing.ts';
-import { createPlace, isAlive, type Place, until } from './sidecar.ts';
+import { createPlace, isAlive, type Place } from './place.ts';
+import { until } from './until.ts';
 
 /** The lines a hook of a test has written. */
 function linesOf(place: Place, path: string): readonly string[] {
@@ -157,10 +158,8 @@ describe.concurrent('an HTTP hook', () => {
     const place = createPlace(context);
     const job = fileJob(place);
     const server = await startHttpSource();
-    let isWilling = false;
-    server.answer((_request, response) =>
-      respond(response, isWilling ? 200 : 500, 'line 7: no such upstream'),
-    );
+    let status = 500;
+    server.answer((_request, response) => respond(response, status, 'line 7: no such upstream'));
     const sidecar = await place.start({ ...job.variables, RELOAD_URL: `${server.origin}/reload` });
     expect(await sidecar.outcome('refused')).toMatchObject({
       code: 'reload.status',
@@ -171,7 +170,7 @@ describe.concurrent('an HTTP hook', () => {
     expect(sidecar.logs('refused')).toEqual([
       expect.objectContaining({ output: 'line 7: no such upstream' }),
     ]);
-    isWilling = true;
+    status = 200;
     job.set('two');
     await sidecar.outcome('applied');
     expect(server.received).toHaveLength(4);

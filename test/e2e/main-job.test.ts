@@ -6,7 +6,9 @@ import { type ConsulServer, startConsul } from '../servers/consul.ts';
 import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
 import { respond, startHttpSource } from '../servers/http-source.ts';
 import { type Backing, consulTree, etcdTree, fileDocument, fileTree, httpDocument } from './backing.ts';
-import { createPlace, type Place, until, type Variables } from './sidecar.ts';
+import { createPlace, type Place } from './place.ts';
+import type { Variables } from './sidecar.ts';
+import { until } from './until.ts';
 
 let etcd: EtcdServer;
 let consul: ConsulServer;

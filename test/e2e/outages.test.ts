@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { startConsul } from '../servers/consul.ts';
 import { startEtcd } from '../servers/etcd.ts';
 import { respond, servesDocument, startHttpSource } from '../servers/http-source.ts';
-import { createPlace, type Place, until } from './sidecar.ts';
+import { createPlace, type Place } from './place.ts';
+import { until } from './until.ts';
 
 interface Outage {
   readonly url: string;
@@ -105,7 +106,7 @@ describe.concurrent.each(Object.entries(SOURCES))('%s', (_name, open) => {
     expect(Object.values(await sidecar.metric('config_sidecar_source_up'))).toEqual([0]);
     await until('some tries have failed', async () => {
       const errors = await sidecar.metric('config_sidecar_source_errors_total');
-      return Object.values(errors).reduce((sum, count) => sum + count, 0) >= 4;
+      return Object.values(errors).reduce((sum: number, count = 0) => sum + count, 0) >= 4;
     });
     expect((await sidecar.get('/readyz')).status).toBe(200);
     expect(sidecar.logs('source down').length).toBeLessThanOrEqual(3);

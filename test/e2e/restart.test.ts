@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { respond, startHttpSource } from '../servers/http-source.ts';
 import { fileJob, fileTree, publishedValue } from './backing.ts';
-import { createPlace, isAlive, until } from './sidecar.ts';
+import { createPlace, isAlive } from './place.ts';
+import { until } from './until.ts';
 
 describe.concurrent('a start', () => {
   // B-44 D-38

@@ -7,7 +7,9 @@ import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
 import { respond, startHttpSource } from '../servers/http-source.ts';
 import { freePorts } from '../servers/ports.ts';
 import { fileJob } from './backing.ts';
-import { createPlace, type Place, type Sidecar, until, type Variables } from './sidecar.ts';
+import { createPlace, type Place } from './place.ts';
+import type { Sidecar, Variables } from './sidecar.ts';
+import { until } from './until.ts';
 
 /** What no text may hold. Written out, and as base64 of a login. */
 const SECRET = 'hunter2-Zq9';

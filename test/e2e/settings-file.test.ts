@@ -6,7 +6,9 @@ import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
 import { startHttpSource } from '../servers/http-source.ts';
 import { freePorts } from '../servers/ports.ts';
 import { type Backing, consulTree, etcdTree, fileDocument, httpDocument, replaceFile } from './backing.ts';
-import { createPlace, httpGet, type Place, until } from './sidecar.ts';
+import { createPlace, type Place } from './place.ts';
+import { httpGet } from './sidecar.ts';
+import { until } from './until.ts';
 
 let etcd: EtcdServer;
 let consul: ConsulServer;
@@ -70,7 +72,7 @@ describe.concurrent.each(Object.entries(SOURCES))('with %s', (_name, open) => {
     replaceFile(file, yamlOf({ ...base, output: place.at('out/b.json') }));
     sidecar.signal('SIGHUP');
     await until('the new output is there', () => existsSync(place.at('out/b.json')));
-    expect(sidecar.logs('settings changed')).toHaveLength(1);
+    await until('it says so', () => sidecar.logs('settings changed').length === 1);
     const before = statSync(place.at('out/a.json')).ino;
     await source.set({ value: 'three' });
     await until('the new output follows', () => JSON.parse(place.read('out/b.json')).value === 'three');

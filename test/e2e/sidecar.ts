@@ -1,22 +1,16 @@
-// Runs the built program as its users do, beside an application that writes down what it is told, in a place of its own.
+// The built program as a process: started, watched through its log and its endpoints, ended.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
-import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { TestContext } from 'vitest';
+import { join, resolve } from 'node:path';
 import { freePorts } from '../servers/ports.ts';
+import { until } from './until.ts';
 
 const PROJECT = new URL('../..', import.meta.url).pathname;
 
 /** Where the program was built. */
 export const DIST = resolve(PROJECT, process.env['CONFIG_SIDECAR_DIST'] ?? 'dist');
-const MAIN = join(DIST, 'main.js');
-const RECORDER = join(PROJECT, 'test/fixtures/processes/recorder.mjs');
 
-/** Two noisy cores: what has not come by then will not come. */
-const PATIENCE_MS = 25_000;
+const MAIN = join(DIST, 'main.js');
 
 export type Variables = Readonly<Record<string, string>>;
 
@@ -38,7 +32,7 @@ export interface Finished {
 export interface StatusSeen {
   readonly ready: boolean;
   readonly fresh: boolean;
-  readonly targets: Readonly<Record<string, TargetSeen>>;
+  readonly targets: Readonly<Partial<Record<string, TargetSeen>>>;
 }
 
 interface VersionSeen {
@@ -70,6 +64,9 @@ export interface TargetSeen {
   }[];
 }
 
+/** Values by labels. */
+export type Values = Readonly<Partial<Record<string, number>>>;
+
 export interface Answer {
   readonly status: number;
   readonly body: string;
@@ -90,38 +87,10 @@ export interface Sidecar {
   /** Waits for an outcome; gives the target as it was then. */
   readonly outcome: (outcome: string) => Promise<TargetSeen>;
   /** The values of a metric by its labels as they are printed (`{target="default"}`; the empty text without any). */
-  readonly metric: (name: string) => Promise<Readonly<Record<string, number>>>;
+  readonly metric: (name: string) => Promise<Values>;
   readonly signal: (signal: NodeJS.Signals) => void;
   /** Sends the signal (SIGTERM) and gives the exit code and how long it took. */
   readonly end: (signal?: NodeJS.Signals) => Promise<{ readonly code: number | null; readonly ms: number }>;
-}
-
-export interface Recorded {
-  readonly event: string;
-  readonly pid: number;
-  readonly at: number;
-  readonly content: unknown;
-}
-
-export interface App {
-  readonly pid: number;
-  readonly isRunning: () => boolean;
-  readonly records: () => readonly Recorded[];
-  /** What it read at each signal. */
-  readonly told: (signal?: string) => readonly unknown[];
-  readonly kill: () => Promise<void>;
-}
-
-export interface AppOptions {
-  /** The configuration it reads. */
-  readonly config: string;
-  /** Name of the program; default: the place's own `name`. */
-  readonly name?: string;
-  /** It has no handlers before this. */
-  readonly lateMs?: number;
-  readonly pidFile?: string;
-  /** false: give it back before it listens. */
-  readonly waits?: boolean;
 }
 
 export interface Start {
@@ -132,127 +101,10 @@ export interface Start {
   readonly nodeWords?: readonly string[];
 }
 
-/** One test's directory, ports and processes; all of them are gone when it ends. */
-export interface Place {
-  readonly root: string;
-  /** A process name that nobody else has. */
-  readonly name: string;
-  /** Absolute path below the directory. */
-  readonly at: (path: string) => string;
-  /** Writes a file in one step and gives its path. */
-  readonly write: (path: string, text: string) => string;
-  readonly read: (path: string) => string;
-  readonly directory: (path: string) => string;
-  readonly start: (variables: Variables, start?: Start) => Promise<Sidecar>;
-  /** Runs a command of the program to its end. */
-  readonly run: (words: readonly string[], variables?: Variables, start?: Start) => Promise<Finished>;
-  readonly app: (options: AppOptions) => Promise<App>;
-  /** Starts any other program. */
-  readonly spawn: (program: string, words: readonly string[], argv0?: string) => ChildProcess;
-}
-
-type Nothing = false | null | undefined | 0 | '';
-
-/** Waits until the condition gives something; says what did not come to pass otherwise. */
-export async function until<T>(
-  what: string,
-  condition: () => T | Promise<T>,
-  patienceMs = PATIENCE_MS,
-): Promise<Exclude<T, Nothing>> {
-  const deadline = Date.now() + patienceMs;
-  let reason = '';
-  while (Date.now() < deadline) {
-    try {
-      const value = await condition();
-      if (value) return value as Exclude<T, Nothing>;
-    } catch (thrown) {
-      reason = thrown instanceof Error ? `: ${thrown.message}` : '';
-    }
-    await sleep(20);
-  }
-  throw new Error(`Waited ${patienceMs / 1000} s in vain until ${what}${reason}`);
-}
-
-let places = 0;
-
-/** Makes a place for a test. */
-export function createPlace({
-  onTestFinished,
-  onTestFailed,
-}: Pick<TestContext, 'onTestFinished' | 'onTestFailed'>): Place {
-  const root = mkdtempSync(join(tmpdir(), 'config-sidecar-e2e-'));
-  const name = `app${process.pid}x${places++}`;
-  const sidecars: Sidecar[] = [];
-  onTestFailed(() => {
-    for (const sidecar of sidecars) console.error(sidecar.output().slice(-6_000));
-  });
-  onTestFinished(() => {
-    for (const pid of processesOf(root)) killQuietly(pid);
-    rmSync(root, { recursive: true, force: true, maxRetries: 5 });
-  });
-  const at = (path: string): string => join(root, path);
-  const base = { PATH: process.env['PATH'] ?? '', TEST_PLACE: root };
-  const place: Place = {
-    root,
-    name,
-    at,
-    write: (path, text) => {
-      mkdirSync(dirname(at(path)), { recursive: true });
-      writeFileSync(at(path), text);
-      return at(path);
-    },
-    read: (path) => readFileSync(at(path), 'utf8'),
-    directory: (path) => {
-      mkdirSync(at(path), { recursive: true });
-      return at(path);
-    },
-    start: async (variables, start = {}) => {
-      const sidecar = await startSidecar({ ...base, HOSTNAME: `${name}-sidecar`, ...variables }, root, start);
-      sidecars.push(sidecar);
-      return sidecar;
-    },
-    run: (words, variables = {}, { node = process.execPath } = {}) =>
-      finish(
-        spawn(node, [MAIN, ...words], {
-          cwd: root,
-          env: { ...base, ...variables },
-          stdio: ['ignore', 'pipe', 'pipe'],
-        }),
-      ),
-    app: (options) => startApp(place, options),
-    spawn: (program, words, argv0) =>
-      spawn(program, words, { cwd: root, env: base, stdio: 'ignore', ...(argv0 !== undefined && { argv0 }) }),
-  };
-  return place;
-}
-
-/** Every process that has the place in its environment, what our processes started included. */
-function processesOf(root: string): readonly number[] {
-  const numbers = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry));
-  return numbers.map(Number).filter((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(`TEST_PLACE=${root}\0`);
-    } catch {
-      return false;
-    }
-  });
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended meanwhile.
-  }
-}
-
-/** Whether somebody has this number; a zombie counts as gone. */
-export function isAlive(pid: number): boolean {
-  try {
-    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
+/** Runs a command of the program to its end. */
+export function runToEnd(words: readonly string[], env: Variables, cwd: string): Promise<Finished> {
+  const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe'];
+  return finish(spawn(process.execPath, [MAIN, ...words], { cwd, env, stdio }));
 }
 
 function finish(child: ChildProcess): Promise<Finished> {
@@ -270,7 +122,8 @@ function finish(child: ChildProcess): Promise<Finished> {
   });
 }
 
-async function startSidecar(variables: Variables, cwd: string, start: Start): Promise<Sidecar> {
+/** Starts it with these variables and no others, on a port of its own. */
+export async function startSidecar(variables: Variables, cwd: string, start: Start): Promise<Sidecar> {
   const [port = 0] = await freePorts(1);
   const { node = process.execPath, nodeWords = [], words = [] } = start;
   const env = { LISTEN: `127.0.0.1:${port}`, ...variables };
@@ -281,7 +134,7 @@ async function startSidecar(variables: Variables, cwd: string, start: Start): Pr
   };
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
-  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
   const ask = (path: string): Promise<Answer> => httpGet(port, path);
   const status = async (): Promise<StatusSeen> => JSON.parse((await ask('/status')).body);
@@ -320,7 +173,7 @@ function linesOf(output: string): readonly LogLine[] {
   return lines.map((line) => JSON.parse(line));
 }
 
-export function parseMetric(text: string, name: string): Readonly<Record<string, number>> {
+function parseMetric(text: string, name: string): Values {
   const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
   return Object.fromEntries(
     lines.map((line) => {
@@ -342,37 +195,4 @@ export function httpGet(port: number, path: string, host = '127.0.0.1'): Promise
     request.on('timeout', () => request.destroy(new Error('no answer in time')));
     request.on('error', reject);
   });
-}
-
-async function startApp(place: Place, options: AppOptions): Promise<App> {
-  const { config, name = place.name, lateMs, pidFile, waits = true } = options;
-  const recordsPath = place.at(`records-${name}-${places++}`);
-  const words = [RECORDER, recordsPath, config];
-  if (lateMs !== undefined) words.push(`late=${lateMs}`);
-  if (pidFile !== undefined) words.push(`pid-file=${pidFile}`);
-  const child = place.spawn(process.execPath, words, name);
-  const gone = new Promise((resolve) => child.once('exit', resolve));
-  const records = (): readonly Recorded[] => readRecords(recordsPath);
-  const has = (event: string): boolean => records().some((record) => record.event === event);
-  await until('the application runs', () => has(waits ? 'listening' : 'started'));
-  return {
-    pid: child.pid ?? 0,
-    isRunning: () => child.exitCode === null && child.signalCode === null,
-    records,
-    told: (signal = 'SIGHUP') =>
-      records().flatMap(({ event, content }) => (event === signal ? [content] : [])),
-    kill: async () => {
-      child.kill('SIGKILL');
-      await gone;
-    },
-  };
-}
-
-function readRecords(path: string): readonly Recorded[] {
-  try {
-    const lines = readFileSync(path, 'utf8').split('\n');
-    return lines.filter((line) => line !== '').map((line) => JSON.parse(line));
-  } catch {
-    return [];
-  }
 }

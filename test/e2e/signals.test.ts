@@ -2,7 +2,8 @@
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { fileJob, publishedValue } from './backing.ts';
-import { createPlace, isAlive, until } from './sidecar.ts';
+import { createPlace, isAlive } from './place.ts';
+import { until } from './until.ts';
 
 describe.concurrent('a signal', () => {
   // A-R06 D-06
@@ -49,7 +50,7 @@ describe.concurrent('a signal', () => {
     const place = createPlace(context);
     const job = fileJob(place);
     copyFileSync('/bin/true', place.at(place.name));
-    place.spawn('bash', ['-c', `./${place.name} & exec sleep 60`]);
+    place.spawn('bash', ['-c', `(sleep 0.5; exec ./${place.name}) & exec sleep 60`]);
     await until('the zombie is there', () => isZombie(place.name));
     const sidecar = await place.start({ ...job.variables, APP_PROCESS: place.name });
     const { message } = await sidecar.outcome('no-target');

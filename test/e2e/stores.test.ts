@@ -7,7 +7,8 @@ import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
 import { type HttpSource, respond, servesDocument, startHttpSource } from '../servers/http-source.ts';
 import { freePorts } from '../servers/ports.ts';
 import { fileJob, publishedValue, replaceFile } from './backing.ts';
-import { createPlace, type Place, until } from './sidecar.ts';
+import { createPlace, type Place } from './place.ts';
+import { until } from './until.ts';
 
 let etcd: EtcdServer;
 let consul: ConsulServer;

@@ -9,7 +9,9 @@ import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
 import { CACHE } from '../servers/fetch-debian.ts';
 import { startHttpSource } from '../servers/http-source.ts';
 import { type Backing, consulTree, etcdTree, fileDocument, httpDocument } from './backing.ts';
-import { createPlace, DIST, type Place, until } from './sidecar.ts';
+import { createPlace, type Place } from './place.ts';
+import { DIST } from './sidecar.ts';
+import { until } from './until.ts';
 
 const LINES = ['24', '26'];
 

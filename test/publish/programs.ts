@@ -69,7 +69,11 @@ process.once('exit', () => {
 });
 
 /** A program under way; what it prints line by line goes to `onLine`. */
-export function startProgram(program: Program, argument: unknown, onLine: (line: string) => void = () => {}): ChildProcess {
+export function startProgram(
+  program: Program,
+  argument: unknown,
+  onLine: (line: string) => void = () => {},
+): ChildProcess {
   const child = spawn(process.execPath, [program.path, JSON.stringify(argument)], {
     cwd: '/',
     stdio: ['pipe', 'pipe', 'inherit'],

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { toSidecarError } from '../../src/errors.ts';
 import { createGeneration, type Owner } from '../../src/generation.ts';
-import { openPublisher, type Output } from '../../src/publish.ts';
+import { type Output, openPublisher } from '../../src/publish.ts';
 
 export interface Order {
   readonly output: Output;
@@ -53,16 +53,22 @@ async function publishOnce(): Promise<Outcome> {
 }
 
 async function publish(byte: number): Promise<void> {
-  const files = Object.entries(order.files).map(([name, size]) => ({ name, bytes: Buffer.alloc(size, byte) }));
+  const files = Object.entries(order.files).map(([name, size]) => ({
+    name,
+    bytes: Buffer.alloc(size, byte),
+  }));
   const { mode = 0o644, owner = null, output } = order;
-  if (order.by === 'write-file-atomic') await writeFileAtomic(output.path, files[0]?.bytes ?? Buffer.alloc(0));
+  if (order.by === 'write-file-atomic')
+    await writeFileAtomic(output.path, files[0]?.bytes ?? Buffer.alloc(0));
   else await publisher.publish(createGeneration(files, { mode, owner }));
 }
 
 function listing(): Outcome['there'] {
   const { kind, path } = order.output;
   const directory = kind === 'file' ? dirname(path) : path;
-  return Object.fromEntries(names(directory).map((name) => [basename(name), describe(join(directory, name))]));
+  return Object.fromEntries(
+    names(directory).map((name) => [basename(name), describe(join(directory, name))]),
+  );
 }
 
 function names(directory: string): readonly string[] {

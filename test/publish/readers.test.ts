@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { openPublisher, type Output, type Publisher } from '../../src/publish.ts';
 import { createGeneration, type Generation } from '../../src/generation.ts';
+import { type Output, openPublisher, type Publisher } from '../../src/publish.ts';
 import { compile, ended, type Program, startProgram } from './programs.ts';
 import type { Order } from './publishing-program.ts';
 import type { Readings } from './reading-program.ts';
@@ -26,7 +26,10 @@ afterAll(() => {
 /** Files of a size that hold one stamp of eight bytes over and over. */
 function stamped(names: readonly string[], size: number, stamp: number): Generation {
   const bytes = Buffer.alloc(size, String(stamp).padStart(8, '0'));
-  return createGeneration(names.map((name) => ({ name, bytes })), { mode: 0o644, owner: null });
+  return createGeneration(
+    names.map((name) => ({ name, bytes })),
+    { mode: 0o644, owner: null },
+  );
 }
 
 interface Loop {
@@ -39,7 +42,9 @@ interface Loop {
 async function readWhilePublishing({ output, names, size }: Loop, publisher: Publisher): Promise<Readings> {
   await publisher.publish(stamped(names, size, 0));
   const lines: string[] = [];
-  const reader = startProgram(reading, { path: output.path, files: names.length, size }, (line) => lines.push(line));
+  const reader = startProgram(reading, { path: output.path, files: names.length, size }, (line) =>
+    lines.push(line),
+  );
   await vi.waitFor(() => expect(lines).toEqual(['reading']), { timeout: 30_000 });
   for (let i = 1; i <= UPDATES; i += 1) {
     await publisher.publish(stamped(names, size, i));
@@ -53,15 +58,22 @@ async function readWhilePublishing({ output, names, size }: Loop, publisher: Pub
 
 describe('a reader in a tight loop', () => {
   // A-W03, B-30, C-P01
-  it('never sees a partial, mixed or missing file over 1,000 updates of 800 kB', { timeout: 300_000 }, async () => {
+  it('never sees a partial, mixed or missing file over 1,000 updates of 800 kB', {
+    timeout: 300_000,
+  }, async () => {
     const output: Output = { kind: 'file', path: join(scratch(), 'app.conf') };
-    const readings = await readWhilePublishing({ output, names: ['app.conf'], size: 800_000 }, openPublisher(output, null));
+    const readings = await readWhilePublishing(
+      { output, names: ['app.conf'], size: 800_000 },
+      openPublisher(output, null),
+    );
     expect(readings.wrong).toEqual([]);
     expect(readings.stamps).toBeGreaterThan(100);
   });
 
   // D-05
-  it('never sees two versions in a directory of ten files when it resolves ..data once', { timeout: 300_000 }, async () => {
+  it('never sees two versions in a directory of ten files when it resolves ..data once', {
+    timeout: 300_000,
+  }, async () => {
     const output: Output = { kind: 'directory', path: scratch() };
     const names = Array.from({ length: 10 }, (_, i) => `file-${i}`);
     const readings = await readWhilePublishing({ output, names, size: 8_000 }, openPublisher(output, null));
@@ -111,20 +123,36 @@ describe('a publisher killed at any moment', () => {
   });
 
   // D-37, B-34
-  it('leaves a whole directory, and left-overs that the next start removes', { timeout: 300_000 }, async () => {
+  it('leaves a whole directory, and left-overs that the next start removes', {
+    timeout: 300_000,
+  }, async () => {
     const root = scratch();
     const names = ['a', 'b', 'c'];
     const output: Output = { kind: 'directory', path: root };
-    const order: Order = { output, files: Object.fromEntries(names.map((name) => [name, 50_000])), forEver: true };
+    const order: Order = {
+      output,
+      files: Object.fromEntries(names.map((name) => [name, 50_000])),
+      forEver: true,
+    };
     const publisher = openPublisher(output, null);
     let leftOvers = 0;
     for (let i = 0; i < KILLS; i += 1) {
       await killAtRandom(order);
-      byteOf(names.map((name) => join(root, '..data', name)), 50_000);
+      byteOf(
+        names.map((name) => join(root, '..data', name)),
+        50_000,
+      );
       leftOvers += readdirSync(root).filter((name) => /^\.\.(stage|link)-/.test(name)).length;
       publisher.recover();
-      byteOf(names.map((name) => join(root, name)), 50_000);
-      expect(readdirSync(root).filter((name) => !name.startsWith('..gen-')).sort()).toEqual(['..data', ...names]);
+      byteOf(
+        names.map((name) => join(root, name)),
+        50_000,
+      );
+      expect(
+        readdirSync(root)
+          .filter((name) => !name.startsWith('..gen-'))
+          .sort(),
+      ).toEqual(['..data', ...names]);
       removeOldGenerations(root);
     }
     expect(leftOvers).toBeGreaterThan(0);

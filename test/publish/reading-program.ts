@@ -9,7 +9,11 @@ export interface Readings {
   readonly wrong: readonly string[];
 }
 
-const order = JSON.parse(process.argv[2] ?? '') as { readonly path: string; readonly files: number; readonly size: number };
+const order = JSON.parse(process.argv[2] ?? '') as {
+  readonly path: string;
+  readonly files: number;
+  readonly size: number;
+};
 const seen = new Set<string>();
 const wrong: string[] = [];
 let reads = 0;
@@ -23,12 +27,17 @@ while (!isOver) {
   for (let i = 0; i < 20; i += 1) readOnce();
   await new Promise((resolve) => setImmediate(resolve));
 }
-process.stdout.write(`${JSON.stringify({ reads, stamps: seen.size, wrong: wrong.slice(0, 20) } satisfies Readings)}\n`);
+process.stdout.write(
+  `${JSON.stringify({ reads, stamps: seen.size, wrong: wrong.slice(0, 20) } satisfies Readings)}\n`,
+);
 
 function readOnce(): void {
   reads += 1;
   try {
-    const stamps = order.files === 1 ? [stampOf(order.path)] : stampsOf(join(order.path, readlinkSync(join(order.path, '..data'))));
+    const stamps =
+      order.files === 1
+        ? [stampOf(order.path)]
+        : stampsOf(join(order.path, readlinkSync(join(order.path, '..data'))));
     for (const stamp of stamps) seen.add(stamp);
     if (new Set(stamps).size !== 1) wrong.push(`mixed: ${stamps.join(' ')}`);
   } catch (error) {

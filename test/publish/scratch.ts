@@ -18,13 +18,18 @@ export interface How {
   readonly owner?: Owner | null;
 }
 
-export function generation(files: Readonly<Record<string, string>>, { mode = 0o644, owner = null }: How = {}): Generation {
+export function generation(
+  files: Readonly<Record<string, string>>,
+  { mode = 0o644, owner = null }: How = {},
+): Generation {
   const named = Object.entries(files).map(([name, text]) => ({ name, bytes: Buffer.from(text) }));
   return createGeneration(named, { mode, owner });
 }
 
 /** The error that the work ends in. */
-export async function errorOf(work: () => unknown): Promise<{ readonly code: string; readonly message: string }> {
+export async function errorOf(
+  work: () => unknown,
+): Promise<{ readonly code: string; readonly message: string }> {
   try {
     await work();
   } catch (error) {

@@ -1,0 +1,111 @@
+// The `run` command: keeps its target in step and answers its endpoints until the process is asked to end.
+import type { Server } from 'node:http';
+import type { Cli } from './cli.ts';
+import { toSidecarError } from './errors.ts';
+import { EXIT } from './exit-codes.ts';
+import { type Keeping, type KeepOptions, keep, providerOptions } from './keep.ts';
+import { errorFields, type Log } from './log.ts';
+import { startServer } from './server.ts';
+import { sourceOf } from './settings/secrets.ts';
+import { schemeOf } from './settings/source.ts';
+import type { Loaded } from './settings.ts';
+
+/** Settings with the log they ask for. */
+export interface Configured {
+  readonly loaded: Loaded;
+  readonly log: Log;
+}
+
+/**
+ * Runs until `cli.ending` aborts; a SIGHUP reads the settings again with `load`, and the source when they are the same.
+ * @throws SidecarError when the first settings cannot be started with. Later ones that cannot change nothing.
+ */
+export async function run(cli: Cli, load: () => Promise<Configured>): Promise<number> {
+  const running = new Running(cli);
+  const first = await load();
+  await running.start(first);
+  first.log.info('started', { version: cli.version, instance: cli.instance });
+  let syncing = Promise.resolve();
+  cli.onSync(() => {
+    syncing = syncing.then(() => running.sync(load));
+  });
+  await ended(cli.ending);
+  await running.stop();
+  return EXIT.done;
+}
+
+class Running {
+  readonly #cli: Cli;
+  #configured: Configured | null = null;
+  #keeping: Keeping | null = null;
+  #server: Server | null = null;
+
+  constructor(cli: Cli) {
+    this.#cli = cli;
+  }
+
+  /** Whatever may fail comes first, so that a failure leaves everything as it was. */
+  async start(next: Configured): Promise<void> {
+    const options = await this.#keepOptions(next);
+    const listens = JSON.stringify(this.#configured?.loaded.settings.LISTEN);
+    if (JSON.stringify(next.loaded.settings.LISTEN) !== listens) {
+      const server = await this.#serve(next.loaded);
+      this.#closeServer();
+      this.#server = server;
+    }
+    await this.#keeping?.stop();
+    this.#configured = next;
+    this.#keeping = keep(options);
+  }
+
+  async sync(load: () => Promise<Configured>): Promise<void> {
+    if (this.#cli.ending.aborted) return;
+    try {
+      const next = await load();
+      if (this.#configured !== null && sameSettings(next.loaded, this.#configured.loaded))
+        return this.#keeping?.sync();
+      await this.start(next);
+      next.log.info('settings changed');
+    } catch (thrown) {
+      this.#configured?.log.error('settings refused', errorFields(toSidecarError(thrown, 'settings')));
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#configured?.log.info('stopping');
+    await this.#keeping?.stop();
+    this.#closeServer();
+  }
+
+  /** @throws SidecarError `settings.source` when the provider cannot work with the URL. */
+  async #keepOptions({ loaded, log }: Configured): Promise<KeepOptions> {
+    const { env, instance } = this.#cli;
+    const open = await this.#cli.provider(schemeOf(sourceOf(loaded)));
+    open(sourceOf(loaded), providerOptions(loaded, env));
+    return { name: 'default', loaded, log, open, env, instance };
+  }
+
+  async #serve({ settings }: Loaded): Promise<Server | null> {
+    const { version, instance } = this.#cli;
+    const kept = (): readonly Keeping[] => (this.#keeping === null ? [] : [this.#keeping]);
+    return settings.LISTEN === 'off' ? null : await startServer(settings.LISTEN, kept, { version, instance });
+  }
+
+  #closeServer(): void {
+    this.#server?.close();
+    this.#server?.closeAllConnections();
+  }
+}
+
+function sameSettings(a: Loaded, b: Loaded): boolean {
+  const text = ({ given }: Loaded): string =>
+    JSON.stringify([...given].map(([name, one]) => [name, one.text, one.secretFile]).sort());
+  return text(a) === text(b);
+}
+
+function ended(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

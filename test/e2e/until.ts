@@ -1,0 +1,27 @@
+// Waiting for what must come to pass.
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Two noisy cores: what has not come by then will not come. */
+const PATIENCE_MS = 25_000;
+
+type Nothing = false | null | undefined | 0 | '';
+
+/** Waits until the condition gives something; says what did not come to pass otherwise. */
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  patienceMs = PATIENCE_MS,
+): Promise<Exclude<T, Nothing>> {
+  const deadline = Date.now() + patienceMs;
+  let reason = '';
+  while (Date.now() < deadline) {
+    try {
+      const value = await condition();
+      if (value) return value as Exclude<T, Nothing>;
+    } catch (thrown) {
+      reason = thrown instanceof Error ? `: ${thrown.message}` : '';
+    }
+    await sleep(20);
+  }
+  throw new Error(`Waited ${patienceMs / 1000} s in vain until ${what}${reason}`);
+}
