@@ -3,7 +3,7 @@
 import { askStatus, describeStatus } from './ask-status.ts';
 import { SidecarError } from './errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
-import { createLog, type Log } from './log.ts';
+import { createLog } from './log.ts';
 import { once } from './once.ts';
 import type { OpenProvider } from './provider.ts';
 import { type Configured, run } from './run.ts';
@@ -12,7 +12,7 @@ import type { Environment } from './settings/environment.ts';
 import { separateArguments } from './settings/flags.ts';
 import { sourceOf } from './settings/secrets.ts';
 import { type SourceScheme, schemeOf } from './settings/source.ts';
-import { type Loaded, loadPartialSettings, loadSettings } from './settings.ts';
+import { loadPartialSettings, loadSettings } from './settings.ts';
 
 /** What the process is given and may do; `main.ts` fills it from the real one. */
 export interface Cli {
@@ -100,10 +100,7 @@ function unknownCommand(name: string): SidecarError {
   });
 }
 
-async function load(
-  cli: Cli,
-  flags: readonly string[],
-): Promise<Configured> {
+async function load(cli: Cli, flags: readonly string[]): Promise<Configured> {
   const loaded = await loadSettings({ flags, env: cli.env, cwd: cli.cwd });
   const { LOG_LEVEL, LOG_FORMAT } = loaded.settings;
   const log = createLog({ level: LOG_LEVEL, format: LOG_FORMAT ?? (cli.isTerminal ? 'pretty' : 'json') });

@@ -103,6 +103,7 @@ function explainStart(thrown: unknown): string {
   const code = errnoOf(thrown);
   if (code === 'ENOENT') return 'there is no such program';
   if (code === 'EACCES') return 'the program may not be executed';
+  if (code === 'ENOEXEC') return 'it is neither a program nor a script that begins with #!';
   if (code === 'E2BIG') return 'its arguments and environment are too long';
   return `the program could not be started (${code ?? 'unknown error'})`;
 }

@@ -44,8 +44,10 @@ export interface Facts {
     /** How often the volume is looked at. */
     readonly lookEveryMs: number;
   };
-  /** Whether the source has answered, failed or taken too long: until then it is not known what is wanted. */
+  /** Whether the source has answered or failed: until then it is not known what is wanted. */
   readonly asked: boolean;
+  /** When the source has had its time, and is taken to have been asked. */
+  readonly askUntil: number;
   /** The newest data with its templates, by digest, and since when it waits to be rendered (null: it does not). */
   readonly input: { readonly id: string; readonly changes: Changes } | null;
   /** What the newest rendered input came to; `rendering` null when it was rejected. */
@@ -114,7 +116,8 @@ function lookAtVolume({ volume, now, limits }: Facts): Step | null {
 
 /** At a start nothing is decided before the source had its chance: an owed reload may be overtaken by a change. */
 function waitForSource(facts: Facts): Step | null {
-  return facts.asked ? null : { kind: 'wait', until: nextDue(facts), obstacle: null };
+  if (facts.asked || facts.now >= facts.askUntil) return null;
+  return { kind: 'wait', until: Math.min(facts.askUntil, nextDue(facts)), obstacle: null };
 }
 
 /** Debounce, interval and splay put a change off, except the first publication after a start. */

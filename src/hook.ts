@@ -33,8 +33,7 @@ export function hookOf(loaded: Loaded, env: Environment): ReloadHook | null {
   if (url !== undefined) {
     const headers = currentOf(loaded, 'RELOAD_HEADERS') ?? [];
     const body = RELOAD_BODY === undefined ? {} : { body: RELOAD_BODY };
-    const status = RELOAD_STATUS.map(({ first, last }) => ({ from: first, to: last }));
-    return { kind: 'http', url, method: RELOAD_METHOD, headers, ...body, status, timeoutMs };
+    return { kind: 'http', url, method: RELOAD_METHOD, headers, ...body, status: RELOAD_STATUS, timeoutMs };
   }
   if (RELOAD_COMMAND !== undefined) {
     return { kind: 'command', argv: RELOAD_COMMAND, timeoutMs, env: environmentForCommands(env) };

@@ -1,6 +1,6 @@
 // From what is seen of the application's process to what `decide` needs to know of it.
 import type { Obstacle, ProcessFact } from './decide.ts';
-import { type BootStamp, bootStamp, startedAfter } from './process/boot-clock.ts';
+import { type BootStamp, startedAfter } from './process/boot-clock.ts';
 import type { Lookup, ProcessFact as Sight } from './process/lookup.ts';
 import { staleMount } from './process/mounts.ts';
 import type { ProcessId } from './process/proc.ts';
@@ -23,13 +23,15 @@ export function seeProcess({ lookup, moment, outputPath, nowMs }: ProcessQuestio
   const sight = lookup.look(nowMs);
   if (sight.kind !== 'found') return { fact: { kind: 'obstacle', obstacle: missing(sight) }, id: null };
   const { id, gate } = sight;
-  if (moment !== null && startedAfter(id, moment, bootStamp()))
-    return { fact: { kind: 'started-after' }, id };
-  if (gate.kind === 'settling') return { fact: { kind: 'settling', until: nowMs + gate.waitMs }, id };
-  if (gate.kind !== 'ready') return { fact: { kind: 'obstacle', obstacle: closed(sight.name, gate) }, id };
+  const isLater = moment !== null && startedAfter(id, moment, sight.seenAt);
+  if (!isLater) {
+    if (gate.kind === 'settling') return { fact: { kind: 'settling', until: nowMs + gate.waitMs }, id };
+    if (gate.kind !== 'ready') return { fact: { kind: 'obstacle', obstacle: closed(sight.name, gate) }, id };
+  }
+  // A container mounts once: a process started in it later reads the old file like the one before.
   const stale = staleMount(id.pid, outputPath);
   if (stale !== null) return { fact: { kind: 'obstacle', obstacle: blind(sight.name, stale) }, id };
-  return { fact: { kind: 'ready' }, id };
+  return { fact: { kind: isLater ? 'started-after' : 'ready' }, id };
 }
 
 function missing(sight: Exclude<Sight, { kind: 'found' }>): Obstacle {

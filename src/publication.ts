@@ -69,18 +69,20 @@ export class Publication {
    */
   async open(): Promise<StateDirectory['from']> {
     const { output, holder } = this.#options;
-    this.#state = await openStateDirectory(this.stateDirectory, output, holder);
-    this.#publisher.recover();
-    // A ledger in memory is newer than any on disk: the directory was replaced under us.
-    const isFirst = this.#ledger === ledgers.EMPTY_LEDGER;
-    this.#saved = this.#state.ledger;
-    const { rendering } = this.look();
-    this.#ledger = ledgers.resolveIntention(
-      isFirst ? this.#saved : this.#ledger,
-      rendering,
-      this.#momentOfVolume(),
-    );
-    return this.#state.from;
+    const state = await openStateDirectory(this.stateDirectory, output, holder);
+    try {
+      this.#publisher.recover();
+      const { rendering } = this.look();
+      // A ledger in memory is newer than any on disk: the directory was replaced under us.
+      const known = this.#ledger === ledgers.EMPTY_LEDGER ? state.ledger : this.#ledger;
+      this.#ledger = ledgers.resolveIntention(known, rendering, this.#momentOfVolume());
+      this.#saved = state.ledger;
+      this.#state = state;
+      return state.from;
+    } catch (thrown) {
+      state.release();
+      throw thrown;
+    }
   }
 
   /** Whether lock and ledger are where they were; otherwise the volume was taken away or put in place anew. */
@@ -123,7 +125,7 @@ export class Publication {
     this.#held = generation;
   }
 
-  /** The volume shows this already; `version` says what it is when the ledger does not know. */
+  /** The volume shows this already. */
   hold(generation: Generation): void {
     this.#held = generation;
   }

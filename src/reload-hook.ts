@@ -1,6 +1,7 @@
 // The words of the reload step: which hooks there are, what they are told, and how telling can end.
 import type { ReloadSignal } from './process/gate.ts';
 import type { ProcessId } from './process/proc.ts';
+import type { StatusRange } from './settings/web.ts';
 
 export interface SignalHook {
   readonly kind: 'signal';
@@ -17,7 +18,7 @@ export interface HttpHook {
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body?: string;
   /** The statuses that mean yes (`RELOAD_STATUS`), both ends included. */
-  readonly status: readonly { readonly from: number; readonly to: number }[];
+  readonly status: readonly StatusRange[];
   readonly timeoutMs: number;
 }
 

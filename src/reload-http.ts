@@ -3,6 +3,7 @@ import { toSidecarError } from './errors.ts';
 import { type HttpResponse, request, retryAfterMs } from './http.ts';
 import { maskUrl } from './mask.ts';
 import type { HttpHook, OwedClass, ReloadContext, ReloadResult } from './reload-hook.ts';
+import { includesStatus } from './settings/web.ts';
 
 /** What is kept of an answer's body. */
 const MAX_BODY_BYTES = 2048;
@@ -43,7 +44,7 @@ const BY_CODE: Readonly<Record<string, OwedClass>> = {
 
 function read(response: HttpResponse, hook: HttpHook, context: ReloadContext): ReloadResult {
   const { status, headers, body } = response;
-  if (hook.status.some(({ from, to }) => from <= status && status <= to)) {
+  if (includesStatus(hook.status, status)) {
     return { kind: 'told', evidence: 'answered', process: context.process };
   }
   const kind = classOf(status);

@@ -31,17 +31,22 @@ export class Reporter {
   readonly attempts = new Attempts();
   readonly #target: string;
   readonly #log: Log;
+  readonly #mask: (text: string) => string;
 
-  constructor(target: string, log: Log) {
+  /** `mask` takes our secrets out of what hooks and validators printed. */
+  constructor(target: string, log: Log, mask: (text: string) => string) {
     this.#target = target;
     this.#log = log;
+    this.#mask = mask;
   }
 
   /** An attempt ended; the log hears of it when it is not the same as before. */
   report(outcome: Outcome, attempted: AttemptedVersion | null, error: SidecarError | null = null): void {
     const { code = null, stage = null, message = SENTENCES[outcome] ?? '' } = error ?? {};
     const isNews = this.attempts.add({ outcome, code, stage, message, attempted, at: Date.now() });
-    if (isNews) this.say(outcome, attempted, error === null ? {} : errorFields(error));
+    if (!isNews) return;
+    const output = error?.output === undefined ? {} : { output: this.#mask(error.output) };
+    this.say(outcome, attempted, error === null ? {} : { ...errorFields(error), ...output });
   }
 
   /** Something happened on the way. */

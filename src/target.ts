@@ -17,6 +17,7 @@ import { Reporter } from './reporter.ts';
 import { Retries } from './retries.ts';
 import { type Changes, type Random, splayOf, spread } from './schedule.ts';
 import { type Environment, environmentForCommands } from './settings/environment.ts';
+import { withoutSecrets } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
 import { Telling, type Untold } from './telling.ts';
 import { runValidateCommand } from './validate-command.ts';
@@ -101,7 +102,7 @@ export class Target {
       tells: this.#hook !== 'none',
       holder: instance,
     });
-    this.#reporter = new Reporter(name, log);
+    this.#reporter = new Reporter(name, log, (text) => withoutSecrets(loaded, text));
     this.#telling = new Telling({ loaded, env, random, clock });
     this.#publishing = new Retries(random);
     this.#checking = new Retries(random);
@@ -206,7 +207,8 @@ export class Target {
     return {
       now,
       limits: { ...this.#limits, lookEveryMs: this.#looked.everyMs },
-      asked: snapshot !== null || error !== null || now >= this.#startedAt + loaded.settings.FETCH_TIMEOUT,
+      asked: snapshot !== null || error !== null,
+      askUntil: this.#startedAt + loaded.settings.FETCH_TIMEOUT,
       input: this.#input && { id: this.#input.id, changes: this.#changes },
       rendered: rendered && { input: rendered.input.id, rendering: rendered.generation?.rendering ?? null },
       checked: this.#checked && { ...this.#checked, retryAt: this.#checking.dueAt },

@@ -269,6 +269,7 @@ export class World {
       now: this.now,
       limits,
       asked,
+      askUntil: Number.POSITIVE_INFINITY,
       input,
       rendered,
       checked,

@@ -25,6 +25,7 @@ const DONE: Facts = {
   now: 100_000,
   limits: LIMITS,
   asked: true,
+  askUntil: Number.POSITIVE_INFINITY,
   input: { id: 'i1', changes: { first: 1_000, latest: 1_000 } },
   rendered: { input: 'i1', rendering: 'r1' },
   checked: null,
@@ -63,6 +64,16 @@ const EXAMPLES: readonly (readonly [rule: string, facts: Facts, step: Step])[] =
     'before the source had its chance nothing is done, even what is owed',
     { ...OWED, asked: false },
     wait(LOOK_AT),
+  ],
+  [
+    'a source that does not answer is waited for until its time is over',
+    { ...OWED, asked: false, askUntil: 100_500 },
+    wait(100_500),
+  ],
+  [
+    'a source that has had its time holds nothing up any more',
+    { ...OWED, asked: false, askUntil: 100_000 },
+    { kind: 'reload' },
   ],
   ['a change that has been quiet for long enough is rendered', CHANGED, { kind: 'render' }],
   [

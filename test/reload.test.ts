@@ -1,12 +1,12 @@
 // The three hooks against real processes, a real server and real commands: whom they told, and what is owed.
-import { spawn } from 'node:child_process';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSocketServer, type Server as SocketServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { isAlive, type ProcessId, processFolder, readRow, readStatus } from '../src/process/proc.ts';
 import { reload } from '../src/reload.ts';
 import type { CommandHook, HttpHook, ReloadContext, ReloadResult, SignalHook } from '../src/reload-hook.ts';
-import { createStage, fixture, until } from './process/apart.ts';
+import { signalReload } from '../src/reload-signal.ts';
+import { createStage, fixture, processOfAnother, until, withoutRights } from './process/apart.ts';
 
 const HUP: SignalHook = { kind: 'signal', signal: 'SIGHUP', gateOff: false };
 
@@ -90,37 +90,31 @@ describe('the signal', () => {
     const id = stage.start(['python3', fixture('blocks-in-one-thread.py'), stage.at('record')]);
     await until('it runs', () => stage.read('record') === 'listening\n');
     expect(readStatus(processFolder(id.pid))?.blocked).toBe(1n);
-    expect(await reload(HUP, contextOf(id), never())).toMatchObject({ kind: 'owed', code: 'reload.no-handler' });
+    expect(await reload(HUP, contextOf(id), never())).toMatchObject({
+      kind: 'owed',
+      code: 'reload.no-handler',
+    });
     expect(isAlive(id)).toBe(true);
   });
 
   test('SIGTERM needs no handler', async (context) => {
     const id = createStage(context).start(['sleep', '600']);
-    expect(await reload({ ...HUP, signal: 'SIGTERM' }, contextOf(id), never())).toMatchObject({ kind: 'told' });
+    expect(await reload({ ...HUP, signal: 'SIGTERM' }, contextOf(id), never())).toMatchObject({
+      kind: 'told',
+    });
     await until('it ended', () => !isAlive(id));
   });
 
   test('to a process of another user says who may', async (context) => {
-    const stage = createStage(context);
-    const id = stage.start([process.execPath, fixture('takes-hup.mjs'), stage.at('record')]);
-    await until('it listens', () => stage.read('record') === 'listening\n');
-    expect(await askAsNobody(id)).toEqual({
+    const id = await processOfAnother(createStage(context));
+    const hook: SignalHook = { kind: 'signal', signal: 'SIGWINCH', gateOff: true };
+    expect(withoutRights(() => signalReload(hook, contextOf(id)))).toEqual({
       kind: 'not-permitted',
       code: 'reload.not-permitted',
-      message: `Cannot send SIGHUP to process "${id.pid}": not permitted; run both as the same user`,
+      message: `Cannot send SIGWINCH to process "${id.pid}": not permitted; run both as the same user`,
     });
   });
 });
-
-/** Sends the signal from a process without rights; needs root to become one. */
-async function askAsNobody(id: ProcessId): Promise<unknown> {
-  const script = `
-    import { stripTypeScriptTypes } from 'node:module';
-    void stripTypeScriptTypes;`;
-  void script;
-  void spawn;
-  return id;
-}
 
 interface Asked {
   readonly method: string | undefined;
@@ -162,8 +156,16 @@ async function listen(server: Server | SocketServer): Promise<number> {
 }
 
 function post(url: string, how: Partial<HttpHook> = {}): Promise<ReloadResult> {
-  const status = [{ from: 200, to: 299 }];
-  const hook: HttpHook = { kind: 'http', url, method: 'POST', headers: [], status, timeoutMs: 20_000, ...how };
+  const status = [{ first: 200, last: 299 }];
+  const hook: HttpHook = {
+    kind: 'http',
+    url,
+    method: 'POST',
+    headers: [],
+    status,
+    timeoutMs: 20_000,
+    ...how,
+  };
   return reload(hook, contextOf(), never());
 }
 
@@ -206,9 +208,12 @@ describe('the request', () => {
 
   test('counts the statuses that were asked for as yes, and no others', async () => {
     const { url } = await serve((_, response) => void response.writeHead(404).end());
-    expect(await post(url, { status: [{ from: 404, to: 404 }] })).toMatchObject({ kind: 'told' });
+    expect(await post(url, { status: [{ first: 404, last: 404 }] })).toMatchObject({ kind: 'told' });
     const ok = await serve((_, response) => void response.writeHead(200).end());
-    expect(await post(ok.url, { status: [{ from: 204, to: 204 }] })).toMatchObject({ kind: 'owed', class: 'refused' });
+    expect(await post(ok.url, { status: [{ first: 204, last: 204 }] })).toMatchObject({
+      kind: 'owed',
+      class: 'refused',
+    });
   });
 
   test('keeps only the beginning of a long answer', async () => {
@@ -241,13 +246,20 @@ describe('the request', () => {
 
   test('to a server that does not speak HTTP is misconfigured', async () => {
     const port = await listen(createSocketServer((socket) => void socket.end('220 mail ready\r\n')));
-    expect(await post(`http://127.0.0.1:${port}/`)).toMatchObject({ class: 'misconfigured', code: 'http.protocol' });
+    expect(await post(`http://127.0.0.1:${port}/`)).toMatchObject({
+      class: 'misconfigured',
+      code: 'http.protocol',
+    });
   });
 
   // A-R02 B-38
   test('that is not answered in time may have arrived', async () => {
     const { url, asked } = await serve(() => {});
-    expect(await post(url, { timeoutMs: 300 })).toMatchObject({ kind: 'owed', class: 'unknown', code: 'http.timeout' });
+    expect(await post(url, { timeoutMs: 300 })).toMatchObject({
+      kind: 'owed',
+      class: 'unknown',
+      code: 'http.timeout',
+    });
     expect(asked.length).toBe(1);
   });
 

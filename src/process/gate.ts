@@ -77,12 +77,20 @@ function judgeMasks({ pid, gateOff, masks }: GateQuestion, signal: ReloadSignal)
   return { kind: 'no-handler', reason: `has no handler for ${signal}, ${defaultEffect(signal, pid)}` };
 }
 
-/** Caught; or blocked in every thread, as for `signalfd`, or in a server while it replaces itself. */
+/** Signals 1 to 31 without SIGKILL and SIGSTOP, which cannot be blocked. */
+const EVERY_SIGNAL = 0x7fff_ffffn & ~(1n << 8n) & ~(1n << 18n);
+
+/**
+ * Caught; or blocked in every thread, as for `signalfd`, or in a server while it replaces itself. One that blocks
+ * every signal there is proves nothing: C libraries do so for a moment whenever they start a thread or a child, and a
+ * signal that is sent then kills a moment later.
+ */
 export function isReceived(
   masks: { readonly caught: bigint; readonly blocked: bigint },
   signal: ReloadSignal,
 ): boolean {
-  return ((masks.caught | masks.blocked) & bitOf(signal)) !== 0n;
+  const blocked = (masks.blocked & EVERY_SIGNAL) === EVERY_SIGNAL ? 0n : masks.blocked;
+  return ((masks.caught | blocked) & bitOf(signal)) !== 0n;
 }
 
 function defaultEffect(signal: ReloadSignal, pid: number): string {

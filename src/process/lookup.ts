@@ -1,6 +1,6 @@
 // What the loop of a target asks: is the application there, which process is it, and can it be told now?
-import { bootTicks } from './boot-clock.ts';
-import { type GateAnswer, gate, isReceived, type ReloadSignal } from './gate.ts';
+import { type BootStamp, bootStamp } from './boot-clock.ts';
+import { type Credentials, type GateAnswer, gate, isReceived, type ReloadSignal } from './gate.ts';
 import { createOwnCommandTest } from './ours.ts';
 import { readPidFile } from './pid-file.ts';
 import {
@@ -9,14 +9,14 @@ import {
   type ProcessId,
   type ProcessRow,
   type ProcessStatus,
-  type ProcessTable,
   processFolder,
   readArguments,
   readBlockedInAllThreads,
+  readComm,
   readRootMount,
   readStatus,
 } from './proc.ts';
-import { type ProcessView, type Selector, select } from './select.ts';
+import { fits, type ProcessView, type Selector, select } from './select.ts';
 
 export interface LookupOptions {
   readonly name?: string;
@@ -39,9 +39,11 @@ export type ProcessFact =
       /** `4711 (nginx)`. */
       readonly name: string;
       readonly gate: GateAnswer;
+      /** When it was looked for, on the boot clock. */
+      readonly seenAt: BootStamp;
     };
 
-/** Finds one application, again and again; nothing is remembered but its last signal masks, to see them change. */
+/** Finds one application, again and again; nothing is remembered but its last name and signal masks, to see them change. */
 export interface Lookup {
   /** Looks now. `nowMs` is any clock that does not jump; it is compared with earlier looks only. Never throws. */
   look(nowMs: number): ProcessFact;
@@ -50,20 +52,23 @@ export interface Lookup {
 /** A look-up by what the settings say (`APP_PROCESS`, `APP_PID_FILE`). */
 export function createLookup(options: LookupOptions): Lookup {
   const view = createView();
-  let seen: Sample | null = null;
+  // Nobody can change this for a running process but itself.
+  const self = readStatus('/proc/self');
+  let before: Look | null = null;
   const look = (nowMs: number): ProcessFact => {
-    const found = find(options, view);
-    if (found.kind !== 'one') {
-      seen = null;
-      return found;
-    }
-    const row = found.process;
-    const status = readStatus(processFolder(row.pid));
-    if (status === null)
-      return { kind: 'none', reason: `process ${describeProcess(row)} cannot be looked at` };
-    seen = nextSample(seen, { row, status, nowMs });
-    const answer = askGate({ row, status, sample: seen, nowMs, options });
-    return { kind: 'found', id: idOf(row), name: describeProcess(row), gate: answer };
+    const seenAt = bootStamp();
+    const found = find(options, { view, seenAt });
+    const row = found.kind === 'one' ? found.process : null;
+    const status = row === null ? null : readStatus(processFolder(row.pid));
+    const sample = row && status && nextSample(before, { row, status, nowMs });
+    before = { nowMs, sample };
+    if (found.kind !== 'one') return found;
+    const name = describeProcess(found.process);
+    if (sample === null || status === null)
+      return { kind: 'none', reason: `process ${name} cannot be looked at` };
+    const sight = { row: found.process, status, nowMs };
+    const answer = askGate({ ...sight, sample, options, ticks: seenAt.ticks, sender: self ?? status });
+    return { kind: 'found', id: idOf(found.process), name, gate: answer, seenAt };
   };
   return { look };
 }
@@ -81,54 +86,73 @@ type Found =
   | { readonly kind: 'one'; readonly process: ProcessRow }
   | Extract<ProcessFact, { readonly kind: 'none' | 'ambiguous' }>;
 
-function find({ name, pattern, pidFile }: LookupOptions, view: ProcessView): Found {
-  const table = listProcesses();
-  if (table === null) return { kind: 'none', reason: 'there is no /proc on this system to find it in' };
+interface Surroundings {
+  readonly view: ProcessView;
+  readonly seenAt: BootStamp;
+}
+
+function find({ name, pattern, pidFile }: LookupOptions, { view, seenAt }: Surroundings): Found {
   const selector: Selector = {
     ...(name !== undefined && { name }),
     ...(pattern !== undefined && { pattern }),
   };
-  if (pidFile === undefined) return findIn(table, selector, view);
+  if (pidFile === undefined) return findBy(selector, view);
   const number = readPidFile(pidFile);
   if (number.kind === 'none') return number;
-  const found = findIn(table, { ...selector, pid: number.pid }, view);
+  const found = findBy({ ...selector, pid: number.pid }, view);
   if (found.kind === 'none') {
     return { kind: 'none', reason: `the PID file "${pidFile}" holds ${number.pid}, but ${found.reason}` };
   }
-  if (found.kind === 'ambiguous' || !isReused(found.process, number.writtenAtMs)) return found;
+  if (found.kind === 'ambiguous' || !isReused(found.process, number.writtenAtMs, seenAt)) return found;
   const reason = `the PID file "${pidFile}" is older than process ${describeProcess(found.process)}: its number was reused`;
   return { kind: 'none', reason };
 }
 
-function findIn(table: ProcessTable, selector: Selector, view: ProcessView): Found {
+function findBy(selector: Selector, view: ProcessView): Found {
+  // The second is needed besides: it tells whether this is a machine of its own.
+  const table = listProcesses((pid) => pid === 2 || mayBe(selector, pid));
+  if (table === null) return { kind: 'none', reason: 'there is no /proc on this system to find it in' };
   const selection = select(table.rows, selector, view);
   if (selection.kind === 'one') return selection;
   if (selection.kind === 'ambiguous') {
     return { kind: 'ambiguous', pids: selection.processes.map(({ pid }) => pid), reason: selection.reason };
   }
-  const hidden =
-    table.hidden === 0 ? '' : ` (${table.hidden} processes are hidden: /proc is mounted with hidepid)`;
-  return { kind: 'none', reason: selection.reason + hidden };
+  const hidden = table.countHidden();
+  const hint = hidden === 0 ? '' : ` (${hidden} processes are hidden: /proc is mounted with hidepid)`;
+  return { kind: 'none', reason: selection.reason + hint };
+}
+
+/** A first sieve, without the dear `stat`: what passes is looked at again, wholly, by the rules of choice. */
+function mayBe(selector: Selector, pid: number): boolean {
+  const folder = processFolder(pid);
+  return fits(selector, { pid, comm: () => readComm(folder), words: () => readArguments(folder) });
 }
 
 /** The file's time and ours are of different clocks, and small steps of the wall clock are usual. */
 const CLOCK_TOLERANCE_MS = 2000;
 
 /** Whether the process started after its number was written down: then the number was meant for another one. */
-function isReused(row: ProcessRow, writtenAtMs: number): boolean {
-  const ticks = bootTicks();
+function isReused(row: ProcessRow, writtenAtMs: number, { ticks }: BootStamp): boolean {
   if (ticks === null) return false;
   const startedAtMs = Date.now() - (ticks - row.startTicks) * 10;
   return startedAtMs > writtenAtMs + CLOCK_TOLERANCE_MS;
 }
 
+interface Look {
+  readonly nowMs: number;
+  readonly sample: Sample | null;
+}
+
 interface Sample {
   readonly pid: number;
   readonly startTicks: number;
+  readonly comm: string;
   /** What must stay the same for a while. */
-  readonly face: string;
+  readonly masks: string;
   readonly firstSeenMs: number;
   readonly sameSinceMs: number;
+  /** It became this program under our eyes, between the look before its first and that. */
+  readonly hasAppeared: boolean;
 }
 
 interface Sight {
@@ -137,33 +161,51 @@ interface Sight {
   readonly nowMs: number;
 }
 
-function nextSample(before: Sample | null, { row, status, nowMs }: Sight): Sample {
-  const face = `${row.comm} ${status.caught.toString(16)} ${status.ignored.toString(16)}`;
-  const isSame = before !== null && before.pid === row.pid && before.startTicks === row.startTicks;
+/** An earlier look tells when something appeared only if it was not long ago. */
+const RECENT_MS = 5000;
+
+function nextSample(before: Look | null, { row, status, nowMs }: Sight): Sample {
+  const { comm } = row;
+  const masks = `${status.caught.toString(16)} ${status.ignored.toString(16)}`;
+  const last = before?.sample ?? null;
+  const isSame =
+    last !== null && last.pid === row.pid && last.startTicks === row.startTicks && last.comm === comm;
+  const appears = before !== null && nowMs - before.nowMs < RECENT_MS;
   return {
     ...idOf(row),
-    face,
-    firstSeenMs: isSame ? before.firstSeenMs : nowMs,
-    sameSinceMs: isSame && before.face === face ? before.sameSinceMs : nowMs,
+    ...{ comm, masks },
+    firstSeenMs: isSame ? last.firstSeenMs : nowMs,
+    sameSinceMs: isSame && last.masks === masks ? last.sameSinceMs : nowMs,
+    hasAppeared: isSame ? last.hasAppeared : appears,
   };
+}
+
+/**
+ * A program that took the place of another in the same process (`exec` at the end of a long start script) is as young
+ * as that. Where start times mean nothing, what we saw ourselves must do.
+ */
+function ageMs({ row, sample, ticks, nowMs }: Omit<GateCase, 'status' | 'options' | 'sender'>): number {
+  const seenForMs = nowMs - sample.firstSeenMs;
+  if (ticks === null) return seenForMs;
+  const livedMs = (ticks - row.startTicks) * 10;
+  return sample.hasAppeared ? Math.min(livedMs, seenForMs) : livedMs;
 }
 
 interface GateCase extends Sight {
   readonly sample: Sample;
   readonly options: LookupOptions;
+  readonly ticks: number | null;
+  readonly sender: Credentials;
 }
 
-function askGate({ row, status, sample, nowMs, options }: GateCase): GateAnswer {
-  const ticks = bootTicks();
-  const sender = readStatus('/proc/self') ?? status;
+function askGate({ row, status, sample, nowMs, options, ticks, sender }: GateCase): GateAnswer {
   const { caught, ignored } = status;
   return gate({
     signal: options.signal,
     pid: row.pid,
     gateOff: options.gateOff,
     masks: { caught, ignored, blocked: blockedFor(row, status, options.signal) },
-    // Where start times mean nothing here, what we saw ourselves must do.
-    ageMs: ticks === null ? nowMs - sample.firstSeenMs : (ticks - row.startTicks) * 10,
+    ageMs: ageMs({ row, sample, ticks, nowMs }),
     stableForMs: nowMs - sample.sameSinceMs,
     sender,
     receiver: status,
@@ -171,7 +213,11 @@ function askGate({ row, status, sample, nowMs, options }: GateCase): GateAnswer 
 }
 
 /** Threads are asked only when it matters: there can be thousands, and this is on the way of every change. */
-function blockedFor(row: ProcessRow, { caught, blocked }: ProcessStatus, signal: ReloadSignal | null): bigint {
+function blockedFor(
+  row: ProcessRow,
+  { caught, blocked }: ProcessStatus,
+  signal: ReloadSignal | null,
+): bigint {
   if (signal === null || isReceived({ caught, blocked: 0n }, signal)) return 0n;
   return isReceived({ caught: 0n, blocked }, signal) ? readBlockedInAllThreads(processFolder(row.pid)) : 0n;
 }

@@ -2,6 +2,9 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
+/** How the kernel ends the source of a mount that is there no more. */
+const DELETED = '//deleted';
+
 /** One line of `/proc/PID/mountinfo`. */
 export interface Mount {
   /** Device of the file system, `major:minor`. */
@@ -33,8 +36,10 @@ function unescapeOctal(text: string): string {
  */
 export function staleMount(pid: number, outputPath: string): string | null {
   try {
-    const seen = parseMountInfo(readFileSync(`/proc/${pid}/mountinfo`, 'utf8'));
-    return findStaleMount(seen, locateOutput(outputPath));
+    const text = readFileSync(`/proc/${pid}/mountinfo`, 'utf8');
+    // Nearly always: nothing in it was deleted or lies in a hidden folder, whatever our output is.
+    if (!text.includes(DELETED) && !text.includes('/..')) return null;
+    return findStaleMount(parseMountInfo(text), locateOutput(outputPath));
   } catch {
     // Gone, hidden, or there is no output yet: nothing can be said.
     return null;
@@ -56,8 +61,6 @@ export function findStaleMount(seen: readonly Mount[], place: OutputPlace): stri
   if (stale === undefined) return null;
   return `its mount at "${stale.point}" still shows what was there before; mount the directory, not the file, and restart it`;
 }
-
-const DELETED = '//deleted';
 
 function isStale(root: string, { path, liveGeneration }: OutputPlace): boolean {
   const source = root.endsWith(DELETED) ? root.slice(0, -DELETED.length) : root;

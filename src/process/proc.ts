@@ -31,29 +31,45 @@ export interface ProcessStatus {
   readonly blocked: bigint;
 }
 
-/** Every process that can be seen, in the order of their numbers as the kernel gives them. */
+/** What can be seen of the process table. */
 export interface ProcessTable {
+  /** Those asked for, and all their ancestors. */
   readonly rows: readonly ProcessRow[];
-  /** Processes that are there but may not be looked at (`/proc` mounted with `hidepid`). */
-  readonly hidden: number;
+  /** Counts the processes that are there but may not be looked at (`/proc` mounted with `hidepid`). */
+  readonly countHidden: () => number;
 }
 
-/** The process table, or null where there is no `/proc`. */
-export function listProcesses(): ProcessTable | null {
-  const rows: ProcessRow[] = [];
-  let hidden = 0;
-  for (const name of listNumbers()) {
-    const stat = readProc(`/proc/${name}/stat`);
-    if (stat === DENIED) hidden += 1;
-    const row = typeof stat === 'string' ? parseStat(stat) : null;
-    if (row !== null) rows.push(row);
+/**
+ * The process table, or null where there is no `/proc`. To read `stat` is the dearest question, so it is asked only for
+ * processes that are wanted, and for their ancestors.
+ */
+export function listProcesses(isWanted: (pid: number) => boolean = () => true): ProcessTable | null {
+  const pids = listNumbers();
+  if (pids.length === 0) return null;
+  const rows = new Map<number, ProcessRow>();
+  for (const pid of pids) {
+    if (isWanted(pid)) addFamily(rows, pid);
   }
-  return rows.length === 0 && hidden === 0 ? null : { rows, hidden };
+  return { rows: [...rows.values()], countHidden: () => pids.filter(isHidden).length };
 }
 
-function listNumbers(): readonly string[] {
+function addFamily(rows: Map<number, ProcessRow>, pid: number): void {
+  let next = pid;
+  while (next > 0 && !rows.has(next)) {
+    const row = readRow(processFolder(next));
+    if (row === null) return;
+    rows.set(next, row);
+    next = row.ppid;
+  }
+}
+
+function isHidden(pid: number): boolean {
+  return readProc(`${processFolder(pid)}/comm`) === DENIED;
+}
+
+function listNumbers(): readonly number[] {
   try {
-    return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+    return readdirSync('/proc').map(Number).filter(Number.isInteger);
   } catch {
     return [];
   }
@@ -86,13 +102,19 @@ export function parseStat(stat: string): ProcessRow | null {
   const open = stat.indexOf('(');
   const close = stat.lastIndexOf(')');
   if (open < 1 || close < open) return null;
-  const fields = stat.slice(close + 2).split(' ');
+  const fields = stat.slice(close + 2).split(' ', 20);
   const pid = Number(stat.slice(0, open));
   const [state, ppid] = fields;
   const startTicks = Number(fields[19]);
   if (!Number.isInteger(pid) || state === undefined || !Number.isSafeInteger(startTicks)) return null;
   const comm = Buffer.from(stat.slice(open + 1, close), 'latin1').toString();
   return { pid, startTicks, ppid: Number(ppid), comm, state };
+}
+
+/** The kernel's name for a process, or null when it is gone or hidden: half the price of `readRow`. */
+export function readComm(folder: string): string | null {
+  const text = readProc(`${folder}/comm`);
+  return typeof text === 'string' ? Buffer.from(text.slice(0, -1), 'latin1').toString() : null;
 }
 
 /** The words of a process's command line; empty for kernel threads and for what is gone or hidden. */
@@ -114,19 +136,16 @@ export function readStatus(folder: string): ProcessStatus | null {
 /** Parses `/proc/PID/status`. Masks are 64 bits wide, which a JavaScript number is not. */
 export function parseStatus(text: string): ProcessStatus | null {
   const uids = /^Uid:\s+(\d+)\s+(\d+)\s+(\d+)/m.exec(text);
-  const mask = (name: string): bigint => {
-    const hex = new RegExp(`^${name}:\\s+([0-9a-f]+)`, 'm').exec(text)?.[1];
-    return BigInt(`0x${hex ?? '0'}`);
-  };
   if (uids === null) return null;
+  const mask = (line: RegExp): bigint => BigInt(`0x${line.exec(text)?.[1] ?? '0'}`);
   return {
     realUid: Number(uids[1]),
     effectiveUid: Number(uids[2]),
     savedUid: Number(uids[3]),
-    effectiveCapabilities: mask('CapEff'),
-    caught: mask('SigCgt'),
-    ignored: mask('SigIgn'),
-    blocked: mask('SigBlk'),
+    effectiveCapabilities: mask(/^CapEff:\s+([0-9a-f]+)/m),
+    caught: mask(/^SigCgt:\s+([0-9a-f]+)/m),
+    ignored: mask(/^SigIgn:\s+([0-9a-f]+)/m),
+    blocked: mask(/^SigBlk:\s+([0-9a-f]+)/m),
   };
 }
 
@@ -163,7 +182,8 @@ export function programName(word: string): string {
 
 /** Number of the mount a process has as its root: the same for all processes of a container, and for no others. */
 export function readRootMount(folder: string): string | null {
-  const text = readProc(`${folder}/mountinfo`);
+  // The table can be long, and the kernel writes only as much of it as is asked for.
+  const text = readProc(`${folder}/mountinfo`, 32);
   return typeof text === 'string' ? (/^\d+/.exec(text)?.[0] ?? null) : null;
 }
 
@@ -188,12 +208,15 @@ const DENIED = Symbol('denied');
 // One for all reads: none of them is interrupted by another.
 let buffer = Buffer.alloc(4096);
 
-/** The text as latin1, so that no character is cut by the edge of a read; null when the process is gone. */
-function readProc(path: string): string | typeof DENIED | null {
+/**
+ * The text, or its first `maxBytes`, as latin1, so that no character is cut by the edge of a read; null when the process
+ * is gone.
+ */
+function readProc(path: string, maxBytes?: number): string | typeof DENIED | null {
   let handle: number | null = null;
   try {
-    handle = openSync(path, 'r');
-    let size = readSync(handle, buffer, 0, buffer.length, null);
+    handle = openSync(path, constants.O_RDONLY);
+    let size = readSync(handle, buffer, 0, maxBytes ?? buffer.length, null);
     while (size === buffer.length) {
       buffer = Buffer.concat([buffer], buffer.length * 2);
       size += readSync(handle, buffer, size, buffer.length - size, null);

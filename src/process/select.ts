@@ -86,24 +86,38 @@ function isSharedNamespace(byPid: ReadonlyMap<number, ProcessRow>, view: Process
   return first !== null && own !== null && first !== own;
 }
 
-function isMatch(row: ProcessRow, { name, pattern, pid }: Selector, { view, byPid }: Scene): boolean {
-  if (pid !== undefined && row.pid !== pid) return false;
+function isMatch(row: ProcessRow, selector: Selector, { view, byPid }: Scene): boolean {
   // Kernel threads have no command line, and nothing to be told.
   if (row.ppid === 2 && byPid.get(2)?.comm === 'kthreadd') return false;
-  if (name !== undefined && !hasName(row, name, view)) return false;
-  return pattern === undefined || view.arguments(row.pid).join(' ').search(pattern) >= 0;
+  return fits(selector, { pid: row.pid, comm: () => row.comm, words: () => view.arguments(row.pid) });
+}
+
+/** What a process shows of itself; each is asked for only when the answer depends on it. */
+export interface ProcessFace {
+  readonly pid: number;
+  readonly comm: () => string | null;
+  readonly words: () => readonly string[];
+}
+
+/** Whether number, name and command line are those of the selector, whoever the process is besides. */
+export function fits({ name, pattern, pid }: Selector, face: ProcessFace): boolean {
+  if (pid !== undefined && face.pid !== pid) return false;
+  if (name !== undefined && !hasName(face, name)) return false;
+  return pattern === undefined || face.words().join(' ').search(pattern) >= 0;
 }
 
 /** The kernel cuts its name for a process to this many bytes. */
 const COMM_BYTES = 15;
 
-function hasName(row: ProcessRow, name: string, view: ProcessView): boolean {
+function hasName(face: ProcessFace, name: string): boolean {
+  const comm = face.comm();
   const bytes = Buffer.byteLength(name);
-  if (row.comm === name && bytes < COMM_BYTES) return true;
-  const [program = '', script = ''] = view.arguments(row.pid);
+  if (comm === name && bytes < COMM_BYTES) return true;
+  const [program = '', ...words] = face.words();
   const isCalled = programName(program) === name;
-  if (isCalled || row.comm !== Buffer.from(name).subarray(0, COMM_BYTES).toString()) return isCalled;
-  // The name may have been cut: the whole one is the first word, or the second where an interpreter runs a script.
+  if (isCalled || comm !== Buffer.from(name).subarray(0, COMM_BYTES).toString()) return isCalled;
+  // The name may have been cut: the whole one is the first word, or the script that an interpreter was given.
+  const script = words.find((word) => !word.startsWith('-')) ?? '';
   const whole = [programName(program), basename(script)];
   return whole.includes(name) || (bytes === COMM_BYTES && !whole.some((word) => word.startsWith(name)));
 }
@@ -112,9 +126,11 @@ function objectionTo(row: ProcessRow, selector: Selector, scene: Scene): string 
   const { view } = scene;
   if (row.pid === view.self) return 'this sidecar itself';
   if (isDead(row)) return 'a zombie';
-  if (ancestorsOf(row, scene).some(({ pid }) => pid === view.self))
-    return 'a command started by this sidecar';
+  const ancestors = ancestorsOf(row, scene);
+  if (ancestors.some(({ pid }) => pid === view.self)) return 'a command started by this sidecar';
   if (view.isOurs(row)) return 'another command of this program';
+  if (ancestors.some((ancestor) => view.isOurs(ancestor)))
+    return 'started by another command of this program';
   if (selector.pattern !== undefined && isBystander(row, selector.pattern, view)) {
     return 'a shell or launcher that only mentions it';
   }

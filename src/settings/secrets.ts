@@ -71,3 +71,41 @@ export function settingsForProvider(loaded: Loaded): (name: string) => string | 
     return found !== undefined && rowOf(name).kind.type === 'path' ? String(found.value) : found?.text;
   };
 }
+
+/** Shorter ones would mask half of any text. */
+const SHORTEST_MASKED = 4;
+
+/** A text of somebody else's, such as what a hook printed, with every secret in use now replaced by `***`. */
+export function withoutSecrets(loaded: Loaded<unknown>, text: string): string {
+  const secrets = [...loaded.given.values()].flatMap((one) => secretsIn(one, loaded.cwd));
+  const masked = secrets
+    .filter((secret) => secret.length >= SHORTEST_MASKED)
+    .sort((a, b) => b.length - a.length);
+  return masked.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
+}
+
+/** The parts of a setting that are secret, as they are written and as they may be repeated. */
+function secretsIn(one: Given, cwd: string): readonly string[] {
+  const { secret } = rowOf(one.name);
+  if (secret === undefined) return [];
+  try {
+    const text = currentText(one, cwd);
+    if (secret === 'user') return [text.split(':').slice(1).join(':')];
+    if (secret === 'url') return userInfoOf(text);
+    const lines = text.split('\n').map((line) => line.trim());
+    // Of headers the values, and of `Bearer abc` the last word too.
+    const values = one.name.endsWith('_HEADERS')
+      ? lines.map((line) => line.replace(/^[^:]*:\s*/, ''))
+      : lines;
+    return values.flatMap((value) => [value, value.split(' ').at(-1) ?? '']);
+  } catch {
+    return [];
+  }
+}
+
+function userInfoOf(url: string): readonly string[] {
+  const userInfo = /^[a-z+]+:\/\/([^/]*)@/i.exec(url)?.[1];
+  if (userInfo === undefined) return [];
+  const password = userInfo.split(':').slice(1).join(':');
+  return [password, Buffer.from(userInfo).toString('base64')];
+}

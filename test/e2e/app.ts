@@ -28,25 +28,23 @@ export interface AppOptions {
   readonly config: string;
   /** Name of the program; default: the place's own `name`. */
   readonly name?: string;
-  /** It has no handlers before this. */
-  readonly lateMs?: number;
+  /** It has no handlers before this file is there. */
+  readonly listensAfter?: string;
   readonly pidFile?: string;
-  /** false: give it back before it listens. */
-  readonly waits?: boolean;
 }
 
-/** Starts one and waits until it listens (or runs, with `waits` false). */
+/** Starts one and waits until it listens; until it runs, where it is to listen later. */
 export async function startApp(place: Place, options: AppOptions): Promise<App> {
-  const { config, name = place.name, lateMs, pidFile, waits = true } = options;
+  const { config, name = place.name, listensAfter, pidFile } = options;
   const recordsPath = place.at(`records-${name}-${apps++}`);
   const words = [RECORDER, recordsPath, config];
-  if (lateMs !== undefined) words.push(`late=${lateMs}`);
+  if (listensAfter !== undefined) words.push(`after=${listensAfter}`);
   if (pidFile !== undefined) words.push(`pid-file=${pidFile}`);
   const child = place.spawn(process.execPath, words, name);
   const gone = new Promise((resolve) => child.once('exit', resolve));
   const records = (): readonly Recorded[] => readRecords(recordsPath);
   const has = (event: string): boolean => records().some((record) => record.event === event);
-  await until('the application runs', () => has(waits ? 'listening' : 'started'));
+  await until('the application runs', () => has(listensAfter === undefined ? 'listening' : 'started'));
   return {
     pid: child.pid ?? 0,
     isRunning: () => child.exitCode === null && child.signalCode === null,

@@ -92,7 +92,7 @@ describe.concurrent('a command hook', () => {
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
     await until('the last one is told', () => linesOf(place, 'told').map(publishedValue).at(-1) === 12);
-    await sidecar.outcome('applied');
+    await until('nothing is owed', async () => !(await sidecar.target()).reloadOwed);
     const runs = linesOf(place, 'runs');
     expect(runs.length).toBeGreaterThanOrEqual(4);
     expect(runs).toEqual(runs.map((_, i) => (i % 2 === 0 ? 'start' : 'end')));

@@ -37,13 +37,15 @@ describe.concurrent('a start', () => {
   test('after a kill between the rename and the signal sends the signal, exactly once', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
-    const app = await place.app({ config: job.config, lateMs: 6_000, waits: false });
+    const app = await place.app({ config: job.config, listensAfter: place.at('go') });
     const variables = { ...job.variables, APP_PROCESS: place.name };
     const first = await place.start(variables);
     await first.outcome('held-back');
     await first.end('SIGKILL');
     expect(publishedValue(place.read('out/app.json'))).toBe('one');
     const second = await place.start(variables);
+    await second.outcome('held-back');
+    place.write('go', '');
     await until('it is told', () => app.told().length > 0);
     await second.outcome('applied');
     job.set('two');

@@ -10,7 +10,7 @@ describe.concurrent('a signal', () => {
   test('is held until the application has its handler, and kills nobody', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
-    const app = await place.app({ config: job.config, lateMs: 4_000, waits: false });
+    const app = await place.app({ config: job.config, listensAfter: place.at('go') });
     const sidecar = await place.start({ ...job.variables, APP_PROCESS: place.name });
     const held = await sidecar.outcome('held-back');
     expect(held).toMatchObject({
@@ -23,7 +23,9 @@ describe.concurrent('a signal', () => {
       'the newer change is on the volume meanwhile',
       () => publishedValue(place.read('out/app.json')) === 'two',
     );
+    await until('it was looked at again', async () => (await sidecar.target()).outcome === 'held-back');
     expect(app.told()).toEqual([]);
+    place.write('go', '');
     await until('it is told', () => app.told().length === 1);
     expect(app.told().map(publishedValue)).toEqual(['two']);
     await sidecar.outcome('applied');
@@ -129,9 +131,12 @@ describe.concurrent('a signal', () => {
       APP_PROCESS: place.name,
       VALIDATE_COMMAND: `bash "${validator}" {path}`,
     });
+    const validations = (): number => place.read('validator-records').split('"started"').length - 1;
     await sidecar.outcome('no-target');
-    const app = await place.app({ config: job.config, lateMs: 1_500, waits: false });
+    const app = await place.app({ config: job.config, listensAfter: place.at('go') });
     job.set('two');
+    await until('the second check runs', () => validations() > 1);
+    place.write('go', '');
     await until('the application is told', () => app.told().length > 0);
     await sidecar.outcome('applied');
     expect(app.told().map(publishedValue)).toEqual(['two']);

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Two noisy cores: what has not come by then will not come. */
-const PATIENCE_MS = 25_000;
+const PATIENCE_MS = 30_000;
 
 type Nothing = false | null | undefined | 0 | '';
 

@@ -53,7 +53,7 @@ describe.concurrent('drift', () => {
     await until('it is told that the content is back', () => app.told().length === 3);
     expect(app.told().map(publishedValue)).toEqual(['one', 'one', 'one']);
     expect(sidecar.logs('drift')).toHaveLength(2);
-    expect(sidecar.logs('drift')[0]).toMatchObject({ level: 'warn', found: null });
+    expect(sidecar.logs('drift')[0]).toMatchObject({ level: 'warn', found: 'nothing' });
     await sidecar.outcome('applied');
     expect(await sidecar.metric('config_sidecar_generation')).toEqual({ '{target="default"}': 3 });
   });

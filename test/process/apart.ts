@@ -1,11 +1,18 @@
 // Starts programs that are no descendants of the test's own process: those are never chosen.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { isAlive, type ProcessId, processFolder, readRow } from '../../src/process/proc.ts';
+import {
+  isAlive,
+  listProcesses,
+  type ProcessId,
+  processFolder,
+  readRow,
+  readStatus,
+} from '../../src/process/proc.ts';
 
 /** A folder for one test, its processes, and a name that no other process on the machine has. */
 export interface Stage {
@@ -27,6 +34,7 @@ let stages = 0;
 
 export function createStage(context: Cleanup): Stage {
   const folder = mkdtempSync(join(tmpdir(), 'sidecar-process-'));
+  chmodSync(folder, 0o755);
   const started: ProcessId[] = [];
   stages += 1;
   context.onTestFinished(() => {
@@ -80,5 +88,28 @@ function attempt<T>(get: () => T): T | null {
     return get();
   } catch {
     return null;
+  }
+}
+
+/** One that this test may not signal (of root's tests: not without rights). */
+export function processOfAnother(stage: Stage): ProcessId {
+  if (process.getuid?.() === 0)
+    return stage.start(['setpriv', '--reuid=65533', '--clear-groups', 'sleep', '600']);
+  const other = listProcesses()?.rows.find(({ pid }) => {
+    const status = readStatus(processFolder(pid));
+    return status !== null && ![status.realUid, status.savedUid].includes(process.getuid?.() ?? -1);
+  });
+  if (other === undefined) throw new Error('This test needs root, or a process of another user in sight');
+  return other;
+}
+
+/** As an effective user without capabilities; root can come back from that. */
+export function withoutRights<T>(act: () => T): T {
+  if (process.getuid?.() !== 0) return act();
+  process.seteuid?.(65_534);
+  try {
+    return act();
+  } finally {
+    process.seteuid?.(0);
   }
 }

@@ -13,7 +13,8 @@ describe('a process started after a publication', () => {
     expect(startedAfter(ID, { bootId: 'this', ticks: 1001 }, NOW)).toBe(false);
   });
 
-  test('but not at the same tick', () => expect(startedAfter(ID, { bootId: 'this', ticks: 1000 }, NOW)).toBe(false));
+  test('but not at the same tick', () =>
+    expect(startedAfter(ID, { bootId: 'this', ticks: 1000 }, NOW)).toBe(false));
 
   test('when the machine was started in between', () => {
     expect(startedAfter(ID, { bootId: 'before', ticks: 999_999 }, NOW)).toBe(true);

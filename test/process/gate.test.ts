@@ -61,7 +61,10 @@ describe('a settled process', () => {
 describe('a young process', () => {
   test('is waited for until it is a second old, whatever it shows', () => {
     expect(ask({ ageMs: 10, stableForMs: 10 })).toEqual({ kind: 'settling', waitMs: 990 });
-    expect(ask({ ageMs: 990, masks: { ...none, ignored: HUP }, stableForMs: 900 })).toEqual({ kind: 'settling', waitMs: 10 });
+    expect(ask({ ageMs: 990, masks: { ...none, ignored: HUP }, stableForMs: 900 })).toEqual({
+      kind: 'settling',
+      waitMs: 10,
+    });
     expect(ask({ ageMs: 10, gateOff: true }).kind).toBe('settling');
     expect(ask({ ageMs: 1000, stableForMs: 250 })).toEqual({ kind: 'ready' });
   });

@@ -16,7 +16,9 @@ test('a Go program that is looked at from its first milliseconds is told once it
   writeFileSync(stage.at('agent.json'), JSON.stringify({ ports }));
   const words = ['agent', '-dev', '-node=test', '-bind=127.0.0.1', `-config-file=${stage.at('agent.json')}`];
   const program = stage.called(stage.name, serverBinary('consul'));
-  const id = stage.start(['sh', '-c', 'exec "$@" >"$RECORD" 2>&1', 'sh', program, ...words], { RECORD: stage.at('record') });
+  const id = stage.start(['sh', '-c', 'exec "$@" >"$RECORD" 2>&1', 'sh', program, ...words], {
+    RECORD: stage.at('record'),
+  });
   const lookup = createLookup({ name: stage.name, signal: 'SIGHUP', gateOff: false });
   await until('it is ready', () => {
     const fact = lookup.look(performance.now());

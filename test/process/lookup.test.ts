@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLookup, type Lookup, type LookupOptions, type ProcessFact } from '../../src/process/lookup.ts';
 import { isAlive, type ProcessId, processFolder, readRow } from '../../src/process/proc.ts';
 import { signalReload } from '../../src/reload-signal.ts';
-import { createStage, fixture, type Stage, until } from './apart.ts';
+import { createStage, fixture, processOfAnother, type Stage, until, withoutRights } from './apart.ts';
 
 function lookupOf(options: Partial<LookupOptions>): Lookup {
   return createLookup({ signal: 'SIGHUP', gateOff: false, ...options });
@@ -93,6 +93,21 @@ describe('an application', () => {
     await until('it was told', () => stage.read('record') === 'listening\ntold\n');
   });
 
+  test('of another user is said not to be ours to signal', async (context) => {
+    const stage = createStage(context);
+    const { pid } = await processOfAnother(stage);
+    writeFileSync(stage.at('pid'), `${pid}`);
+    const lookup = lookupOf({ pidFile: stage.at('pid'), gateOff: true });
+    const gate = await until('the process settled', () => {
+      const fact = withoutRights(() => look(lookup));
+      return fact.kind === 'found' && fact.gate.kind !== 'settling' && fact.gate;
+    });
+    expect(gate).toMatchObject({ kind: 'not-permitted' });
+    expect('reason' in gate && gate.reason).toMatch(
+      /^belongs to user \d+, and this sidecar runs as user \d+ without CAP_KILL$/,
+    );
+  });
+
   test('of which nothing is asked by a signal is ready at once', async (context) => {
     const stage = createStage(context);
     startNode(stage, 'dies-on-hup.mjs');
@@ -114,7 +129,7 @@ describe('an application', () => {
       const seen = look(lookup);
       return seen.kind === 'ambiguous' && seen;
     });
-    expect([...fact.pids].sort()).toEqual(pids.sort());
+    expect(new Set(fact.pids)).toEqual(new Set(pids));
     expect(fact.reason).toContain('several unrelated processes match: ');
   });
 
@@ -185,7 +200,10 @@ describe('a PID file', () => {
   ])('that holds %j names nobody', (content, reason) => {
     const path = createStage({ onTestFinished }).at('pid');
     writeFileSync(path, content);
-    expect(look(lookupOf({ pidFile: path }))).toEqual({ kind: 'none', reason: `the PID file "${path}" ${reason}` });
+    expect(look(lookupOf({ pidFile: path }))).toEqual({
+      kind: 'none',
+      reason: `the PID file "${path}" ${reason}`,
+    });
   });
 
   test('that is not there, no file, or a pipe names nobody, and stops nobody', (context) => {

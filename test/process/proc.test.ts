@@ -60,7 +60,10 @@ describe('real processes', () => {
     const { pid, startTicks } = stage.start([stage.called(stage.name, '/bin/sleep'), '600']);
     expect(listProcesses()?.rows.find((row) => row.pid === process.pid)?.ppid).toBe(process.ppid);
     await until('the program was loaded', () => readRow(processFolder(pid))?.comm === stage.name);
-    expect(listProcesses()?.rows.find((row) => row.pid === pid)).toMatchObject({ comm: stage.name, startTicks });
+    expect(listProcesses()?.rows.find((row) => row.pid === pid)).toMatchObject({
+      comm: stage.name,
+      startTicks,
+    });
     expect(readArguments(processFolder(pid))).toEqual([stage.at(stage.name), '600']);
   });
 
@@ -98,7 +101,8 @@ describe('real processes', () => {
       const before = readRow(folder);
       process.kill(id.pid, 'SIGKILL');
       const end = performance.now() + 20_000;
-      while (isAlive(id) && performance.now() < end) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+      while (isAlive(id) && performance.now() < end)
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
       return { before, after: readRow(folder) };
     });
     expect(rows?.before).toMatchObject(id);

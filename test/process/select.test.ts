@@ -20,7 +20,13 @@ const SIDECAR: Made = { pid: SELF, comm: 'node', args: ['node', '/sidecar/main.j
 function choose(made: readonly Made[], selector: Selector, view: Partial<ProcessView> = {}): Selection {
   const all = made.some(({ pid }) => pid === SELF) ? made : [...made, SIDECAR];
   const rows = all.map(
-    ({ pid, ppid = 1, comm, start = pid, state = 'S' }): ProcessRow => ({ pid, ppid, comm, state, startTicks: start }),
+    ({ pid, ppid = 1, comm, start = pid, state = 'S' }): ProcessRow => ({
+      pid,
+      ppid,
+      comm,
+      state,
+      startTicks: start,
+    }),
   );
   const find = (pid: number): Made | undefined => all.find((one) => one.pid === pid);
   return select(rows, selector, {
@@ -42,13 +48,18 @@ const INIT: Made = { pid: 1, ppid: 0, comm: 'systemd' };
 describe('a name', () => {
   test('is that of the kernel, of the program started, or of a rewritten title', () => {
     expect(pidOf(choose([INIT, { pid: 9, comm: 'nginx' }], nginx))).toBe(9);
-    expect(pidOf(choose([INIT, { pid: 9, comm: 'main', args: ['/usr/sbin/nginx', '-g', 'x'] }], nginx))).toBe(9);
+    expect(pidOf(choose([INIT, { pid: 9, comm: 'main', args: ['/usr/sbin/nginx', '-g', 'x'] }], nginx))).toBe(
+      9,
+    );
     const title = ['nginx: master process /usr/sbin/nginx -g daemon off;'];
     expect(pidOf(choose([INIT, { pid: 9, comm: 'main', args: title }], nginx))).toBe(9);
   });
 
   test('is never part of one', () => {
-    const others = [{ pid: 9, comm: 'nginx-exporter' }, { pid: 10, comm: 'sh', args: ['sh', '-c', 'nginx'] }];
+    const others = [
+      { pid: 9, comm: 'nginx-exporter' },
+      { pid: 10, comm: 'sh', args: ['sh', '-c', 'nginx'] },
+    ];
     expect(choose([INIT, ...others], nginx)).toEqual({ kind: 'none', reason: 'no process is named "nginx"' });
   });
 
@@ -66,11 +77,19 @@ describe('a name', () => {
   });
 
   test('of exactly the length that the kernel keeps is found', () => {
-    expect(pidOf(choose([INIT, { pid: 9, comm: 'fifteen-letters', args: ['title'] }], { name: 'fifteen-letters' }))).toBe(9);
+    expect(
+      pidOf(
+        choose([INIT, { pid: 9, comm: 'fifteen-letters', args: ['title'] }], { name: 'fifteen-letters' }),
+      ),
+    ).toBe(9);
   });
 
   test('does not find a thread of the kernel', () => {
-    const machine = [INIT, { pid: 2, ppid: 0, comm: 'kthreadd', args: [] }, { pid: 9, ppid: 2, comm: 'nginx', args: [] }];
+    const machine = [
+      INIT,
+      { pid: 2, ppid: 0, comm: 'kthreadd', args: [] },
+      { pid: 9, ppid: 2, comm: 'nginx', args: [] },
+    ];
     expect(pidOf(choose(machine, nginx))).toBe('none');
   });
 });
@@ -88,7 +107,10 @@ describe('of several matches', () => {
 
   // C-R10
   test('that are unrelated none is chosen, and all are named, oldest first', () => {
-    const two = [{ pid: 9, comm: 'nginx', start: 90 }, { pid: 10, comm: 'nginx', start: 80 }];
+    const two = [
+      { pid: 9, comm: 'nginx', start: 90 },
+      { pid: 10, comm: 'nginx', start: 80 },
+    ];
     const selection = choose([INIT, ...two], nginx);
     expect(selection).toMatchObject({
       kind: 'ambiguous',
@@ -115,7 +137,10 @@ describe('of several matches', () => {
   });
 
   test('a table that closes a circle ends the search', () => {
-    const circle = [{ pid: 9, ppid: 10, comm: 'nginx' }, { pid: 10, ppid: 9, comm: 'else' }];
+    const circle = [
+      { pid: 9, ppid: 10, comm: 'nginx' },
+      { pid: 10, ppid: 9, comm: 'else' },
+    ];
     expect(pidOf(choose([INIT, ...circle], nginx))).toBe(9);
   });
 });
@@ -135,8 +160,13 @@ describe('never chosen is', () => {
 
   // D-16
   test('what this sidecar started, nor what that started', () => {
-    expect(choose([INIT, { pid: 9, ppid: SELF, comm: 'nginx' }], nginx)).toEqual(left('a command started by this sidecar'));
-    const grandchild = [{ pid: 8, ppid: SELF, comm: 'sh' }, { pid: 9, ppid: 8, comm: 'nginx' }];
+    expect(choose([INIT, { pid: 9, ppid: SELF, comm: 'nginx' }], nginx)).toEqual(
+      left('a command started by this sidecar'),
+    );
+    const grandchild = [
+      { pid: 8, ppid: SELF, comm: 'sh' },
+      { pid: 9, ppid: 8, comm: 'nginx' },
+    ];
     expect(choose([INIT, ...grandchild], nginx)).toEqual(left('a command started by this sidecar'));
   });
 
