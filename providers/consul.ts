@@ -8,7 +8,6 @@ import {
 import { ConsulFailure, explainConsul } from '../src/consul/failure.ts';
 import { SidecarError } from '../src/errors.ts';
 import { maskUrl } from '../src/mask.ts';
-import { createPace } from '../src/source/pace.ts';
 import { spread } from '../src/poll.ts';
 import type {
   Content,
@@ -18,6 +17,7 @@ import type {
   ProviderOptions,
   Snapshot,
 } from '../src/provider.ts';
+import { createPace } from '../src/source/pace.ts';
 import { endpointName, parseStoreUrl, refuseSource, type StoreUrl } from '../src/source/store-url.ts';
 import { readTlsFiles, tlsSettingsProblem } from '../src/source/tls-files.ts';
 import { sleep } from '../src/wait.ts';

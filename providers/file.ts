@@ -2,8 +2,8 @@
 import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SidecarError } from '../src/errors.ts';
-import { followPath } from '../src/source/path-source.ts';
 import type { Content, Entry, OpenProvider } from '../src/provider.ts';
+import { followPath } from '../src/source/path-source.ts';
 import { type Subject, type Survey, survey, surveyFailure } from '../src/source/survey.ts';
 
 /**

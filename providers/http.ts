@@ -1,16 +1,22 @@
 // An HTTP address as a source: conditional GET at every interval, credentials read anew for each.
 import { SidecarError } from '../src/errors.ts';
 import { type HttpClient, openClient } from '../src/http.ts';
-import { type Answer, answerFailure, type Cursor, conditions, understand } from '../src/source/http-answer.ts';
+import { maskUrl } from '../src/mask.ts';
+import { poll } from '../src/poll.ts';
+import type { Observation, OpenProvider, ProviderOptions } from '../src/provider.ts';
+import {
+  type Answer,
+  answerFailure,
+  type Cursor,
+  conditions,
+  understand,
+} from '../src/source/http-answer.ts';
 import {
   type Credentials,
   credentialHeaders,
   identityProblem,
   readIdentity,
 } from '../src/source/http-credentials.ts';
-import { maskUrl } from '../src/mask.ts';
-import { poll } from '../src/poll.ts';
-import type { Observation, OpenProvider, ProviderOptions } from '../src/provider.ts';
 
 /**
  * `http://…` or `https://…`; a fragment is a JSON Pointer and is not sent. The revision is the ETag, else a digest.

@@ -4,7 +4,7 @@ import { SidecarError } from './errors.ts';
 import type { Generation, GenerationFile } from './generation.ts';
 import { inputOf } from './input.ts';
 import { providerOptions } from './keep.ts';
-import { readLedger } from './ledger.ts';
+import { readLedger } from './ledger-file.ts';
 import { prepare, renderingExtras } from './prepare.ts';
 import type { OpenProvider, Provider, Snapshot } from './provider.ts';
 import { openPublisher } from './publish.ts';

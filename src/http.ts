@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { errnoOf, SidecarError, type Stage } from './errors.ts';
 import { BodyError, readBody } from './http/body.ts';
 import { explainFailure, httpFailure } from './http/failure.ts';
+import type { ProxyEnv } from './http/proxy.ts';
 import {
   axiosProxy,
   createAgent,
@@ -13,7 +14,6 @@ import {
   routeOf,
   toBuffer,
 } from './http/route.ts';
-import type { ProxyEnv } from './http/proxy.ts';
 import { ProxyError } from './http/tunnel.ts';
 
 /** PEM material of one TLS identity. */

@@ -1,11 +1,6 @@
-// What was intended, published, owed and told, on disk, so that a crash at any point is made up for at the next start.
-import { createHash } from 'node:crypto';
-import * as fs from 'node:fs';
-import { join } from 'node:path';
-import { errnoOf, SidecarError } from './errors.ts';
+// What was intended, published, owed and told, so that a crash at any point is made up for at the next start. Pure.
 import type { BootStamp } from './process/boot-clock.ts';
 import type { ProcessId } from './process/proc.ts';
-import { writeFileAtomic } from './publish/atomic-file.ts';
 
 /** One configuration, as status shows it. */
 export interface Version {
@@ -58,72 +53,6 @@ export const EMPTY_LEDGER: Ledger = {
   owed: null,
   told: null,
 };
-
-const NAME = 'ledger.json';
-const BEFORE = 'ledger.before.json';
-const VERSION = 1;
-
-/** What `readLedger` found: `fresh` = there was none; `damaged` = neither it nor the one before was whole. */
-export interface LedgerRead {
-  readonly ledger: Ledger;
-  readonly from: 'current' | 'before' | 'fresh' | 'damaged';
-}
-
-/** Reads the ledger, or the one before when it is cut or garbage. Never throws for what the file holds. */
-export function readLedger(directory: string): LedgerRead {
-  const current = readOne(join(directory, NAME));
-  if (typeof current === 'object') return { ledger: current, from: 'current' };
-  const before = readOne(join(directory, BEFORE));
-  // Missing: we died between the two renames of a write, and the one before is the newest there is.
-  if (typeof before === 'object')
-    return { ledger: before, from: current === 'missing' ? 'current' : 'before' };
-  const damaged = current === 'damaged' || before === 'damaged';
-  return { ledger: EMPTY_LEDGER, from: damaged ? 'damaged' : 'fresh' };
-}
-
-function readOne(path: string): Ledger | 'missing' | 'damaged' {
-  try {
-    const { version, checksum, ledger } = JSON.parse(readText(path));
-    const whole = version === VERSION && checksum === checksumOf(JSON.stringify(ledger));
-    return whole ? { ...EMPTY_LEDGER, ...ledger } : 'damaged';
-  } catch (error) {
-    return errnoOf(error) === 'ENOENT' ? 'missing' : 'damaged';
-  }
-}
-
-/** Not through a link that somebody put there, and not from a pipe. */
-function readText(path: string): string {
-  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
-  try {
-    return fs.readFileSync(fd, 'utf8');
-  } finally {
-    fs.closeSync(fd);
-  }
-}
-
-/**
- * Writes the ledger and keeps the one before. Not flushed: the order of renames is enough against a crash of ours.
- * @throws SidecarError `ledger.write` with the disk's reason.
- */
-export function writeLedger(directory: string, ledger: Ledger): void {
-  const text = JSON.stringify(ledger);
-  const path = join(directory, NAME);
-  try {
-    if (fs.existsSync(path)) fs.renameSync(path, join(directory, BEFORE));
-    const bytes = Buffer.from(`{"version":${VERSION},"checksum":"${checksumOf(text)}","ledger":${text}}\n`);
-    writeFileAtomic(path, bytes, { mode: 0o600, owner: null, flush: false });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SidecarError(
-      `Cannot write the ledger "${path}": ${reason}. Without it nothing is published, since a reload could be lost.`,
-      { code: 'ledger.write', stage: 'ledger', cause },
-    );
-  }
-}
-
-function checksumOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
 
 /** Before the rename: what will be visible, and that the application is owed a reload for it (unless nobody is told). */
 export function intend(ledger: Ledger, version: Published, tells: boolean): Ledger {

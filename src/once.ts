@@ -22,10 +22,11 @@ export async function once(options: KeepOptions, signal: AbortSignal): Promise<n
   };
   keeping = keep({ ...options, onWait });
   const timeUp = new AbortController();
-  signal.addEventListener('abort', () => settle(EXIT.done), { once: true });
-  void sleep(options.loaded.settings.ONCE_TIMEOUT, timeUp.signal).then(
-    () => keeping && settle(outOfTime(keeping, options)),
-  );
+  // Ended before it was done: not 0, or an init container would let the application start without a configuration.
+  signal.addEventListener('abort', () => settle(EXIT.unexpected), { once: true });
+  void sleep(options.loaded.settings.ONCE_TIMEOUT, timeUp.signal).then(() => {
+    if (!timeUp.signal.aborted && keeping !== null) settle(outOfTime(keeping, options));
+  });
   const code = await settled;
   timeUp.abort();
   await keeping.stop();

@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import type { Generation, Owner } from './generation.ts';
 import type { Ledger, Published, Told } from './ledger.ts';
 import * as ledgers from './ledger.ts';
+import { writeLedger } from './ledger-file.ts';
 import { type BootStamp, bootStamp } from './process/boot-clock.ts';
 import { type Output, openPublisher, type Publisher, type Volume } from './publish.ts';
 import { openStateDirectory, type StateDirectory, stateDirectoryOf } from './state-directory.ts';
@@ -27,6 +28,7 @@ export class Publication {
   #ledger: Ledger = ledgers.EMPTY_LEDGER;
   /** What is on the disk: one step behind while the next step is about to be taken. */
   #saved: Ledger = ledgers.EMPTY_LEDGER;
+  #sequence = 0;
   #volume: Volume | null = null;
   #held: Generation | null = null;
 
@@ -77,6 +79,7 @@ export class Publication {
       const known = this.#ledger === ledgers.EMPTY_LEDGER ? state.ledger : this.#ledger;
       this.#ledger = ledgers.resolveIntention(known, rendering, this.#momentOfVolume());
       this.#saved = state.ledger;
+      this.#sequence = state.sequence;
       this.#state = state;
       return state.from;
     } catch (thrown) {
@@ -111,9 +114,8 @@ export class Publication {
       { ...version, at: Date.now(), moment: null },
       this.#options.tells,
     );
-    ledgers.writeLedger(this.stateDirectory, intended);
+    this.#write(intended);
     this.#ledger = intended;
-    this.#saved = intended;
     try {
       await this.#publisher.publish(generation);
     } catch (thrown) {
@@ -152,13 +154,17 @@ export class Publication {
   /** @throws SidecarError `ledger.write`; it is tried again at the next call. */
   save(): void {
     if (this.#state === null || this.#saved === this.#ledger) return;
-    ledgers.writeLedger(this.stateDirectory, this.#ledger);
-    this.#saved = this.#ledger;
+    this.#write(this.#ledger);
   }
 
   release(): void {
     this.#state?.release();
     this.#state = null;
+  }
+
+  #write(ledger: Ledger): void {
+    this.#sequence = writeLedger(this.stateDirectory, ledger, this.#sequence);
+    this.#saved = ledger;
   }
 
   /** From the files' own time, put later by a second since the two clocks are not one. */

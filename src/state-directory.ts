@@ -2,7 +2,7 @@
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, SidecarError } from './errors.ts';
-import { type LedgerRead, readLedger } from './ledger.ts';
+import { type LedgerRead, readLedger } from './ledger-file.ts';
 import { type LockResult, tryLock } from './lock.ts';
 import { diskError, removeIfPossible } from './publish/atomic-file.ts';
 import { listed } from './publish/file.ts';

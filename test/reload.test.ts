@@ -2,11 +2,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSocketServer, type Server as SocketServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { isAlive, type ProcessId, processFolder, readRow, readStatus } from '../src/process/proc.ts';
+import { isAlive, type ProcessId, processFolder, readStatus } from '../src/process/proc.ts';
 import { reload } from '../src/reload.ts';
 import type { CommandHook, HttpHook, ReloadContext, ReloadResult, SignalHook } from '../src/reload-hook.ts';
 import { signalReload } from '../src/reload-signal.ts';
-import { createStage, fixture, processOfAnother, until, withoutRights } from './process/apart.ts';
+import { createStage, fixture, makeZombie, processOfAnother, until, withoutRights } from './process/apart.ts';
 
 const HUP: SignalHook = { kind: 'signal', signal: 'SIGHUP', gateOff: false };
 
@@ -53,11 +53,7 @@ describe('the signal', () => {
   // D-17
   test('is not sent to one that is gone, a zombie, or was never found', async (context) => {
     const stage = createStage(context);
-    stage.start(['sh', '-c', `true & echo $! > "${stage.at('child')}"; exec sleep 600`]);
-    const zombie = await until('there is a zombie', () => {
-      const row = readRow(processFolder(Number(stage.read('child'))));
-      return row?.state === 'Z' && row;
-    });
+    const zombie = await makeZombie(stage, 'sleep');
     for (const id of [zombie, { pid: 2 ** 31 - 1, startTicks: 1 }]) {
       expect(await reload(HUP, contextOf(id), never())).toEqual({
         kind: 'gone',

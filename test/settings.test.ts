@@ -2,10 +2,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { loadPartialSettings, loadSettings, SettingsError } from '../src/settings.ts';
 import { environmentForCommands } from '../src/settings/environment.ts';
 import { separateArguments } from '../src/settings/flags.ts';
 import { flagOf, NAMES } from '../src/settings/table.ts';
+import { loadPartialSettings, loadSettings, SettingsError } from '../src/settings.ts';
 import { type Env, load, problemsOf, scratch } from './settings-loading.ts';
 
 test('defaults are those of the contract', async () => {

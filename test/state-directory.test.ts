@@ -11,7 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { EMPTY_LEDGER, intend, writeLedger } from '../src/ledger.ts';
+import { EMPTY_LEDGER, intend } from '../src/ledger.ts';
+import { writeLedger } from '../src/ledger-file.ts';
 import { temporaryName } from '../src/publish/atomic-file.ts';
 import type { Output } from '../src/publish.ts';
 import { CHECK_PREFIX, openStateDirectory, stateDirectoryOf } from '../src/state-directory.ts';
@@ -60,7 +61,7 @@ describe('the state directory', () => {
   it('removes what a crash left in it, and nothing else; what a second one finds in use stays', async () => {
     const one = place();
     const first = await openStateDirectory(one.path, one.output, 'the first');
-    writeLedger(one.path, intend(EMPTY_LEDGER, VERSION, true));
+    writeLedger(one.path, intend(EMPTY_LEDGER, VERSION, true), 0);
     const victim = mkdtempSync(join(tmpdir(), 'victim-'));
     onTestFinished(() => rmSync(victim, { recursive: true }));
     writeFileSync(join(victim, 'file'), 'precious');
@@ -79,7 +80,7 @@ describe('the state directory', () => {
     const { from, ledger } = await open(one);
     expect({ from, owed: ledger.owed }).toEqual({ from: 'current', owed: { since: 7 } });
     const names = readdirSync(one.path).filter((name) => !name.startsWith('lock.'));
-    expect(names.sort()).toEqual(['foreign', 'ledger.json']);
+    expect(names.sort()).toEqual(['foreign', 'ledger.1.json']);
     expect(readdirSync(one.path)).toHaveLength(3);
     expect(existsSync(join(victim, 'file'))).toBe(true);
   });

@@ -3,8 +3,8 @@ import { EventEmitter } from 'node:events';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import type Consul from 'consul';
-import { ConsulFailure, type ConsulResponse, explainConsul } from './failure.ts';
 import type { TlsFiles } from '../source/tls-files.ts';
+import { ConsulFailure, type ConsulResponse, explainConsul } from './failure.ts';
 
 export interface ConsulConnectionOptions {
   /** `host:port`, brackets around IPv6. */

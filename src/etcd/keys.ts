@@ -1,7 +1,7 @@
 // The keys of one etcd source as last known: replaced by a listing, moved on by events, given out as a snapshot.
 import { isUtf8 } from 'node:buffer';
-import { EtcdFailure } from './failure.ts';
 import type { Content, Entry, Snapshot } from '../provider.ts';
+import { EtcdFailure } from './failure.ts';
 
 /** One key as etcd gave it: its whole name, its value, and the revision that wrote it. */
 export interface EtcdKey {

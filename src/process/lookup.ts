@@ -1,10 +1,11 @@
 // What the loop of a target asks: is the application there, which process is it, and can it be told now?
 import { type BootStamp, bootStamp } from './boot-clock.ts';
-import { type Credentials, type GateAnswer, gate, isReceived, type ReloadSignal } from './gate.ts';
+import { type GateAnswer, gate, isReceived, type ReloadSignal } from './gate.ts';
 import { createOwnCommandTest } from './ours.ts';
 import { readPidFile } from './pid-file.ts';
 import {
   describeProcess,
+  findProcess,
   listProcesses,
   type ProcessId,
   type ProcessRow,
@@ -52,22 +53,18 @@ export interface Lookup {
 /** A look-up by what the settings say (`APP_PROCESS`, `APP_PID_FILE`). */
 export function createLookup(options: LookupOptions): Lookup {
   const view = createView();
-  // Nobody can change this for a running process but itself.
-  const self = readStatus('/proc/self');
   let before: Look | null = null;
   const look = (nowMs: number): ProcessFact => {
     const seenAt = bootStamp();
     const found = find(options, { view, seenAt });
-    const row = found.kind === 'one' ? found.process : null;
-    const status = row === null ? null : readStatus(processFolder(row.pid));
-    const sample = row && status && nextSample(before, { row, status, nowMs });
+    const sight = found.kind === 'one' ? lookAt(found.process, nowMs) : null;
+    const sample = sight && nextSample(before, sight);
     before = { nowMs, sample };
     if (found.kind !== 'one') return found;
     const name = describeProcess(found.process);
-    if (sample === null || status === null)
+    if (sight === null || sample === null)
       return { kind: 'none', reason: `process ${name} cannot be looked at` };
-    const sight = { row: found.process, status, nowMs };
-    const answer = askGate({ ...sight, sample, options, ticks: seenAt.ticks, sender: self ?? status });
+    const answer = askGate({ ...sight, sample, options, ticks: seenAt.ticks });
     return { kind: 'found', id: idOf(found.process), name, gate: answer, seenAt };
   };
   return { look };
@@ -109,8 +106,8 @@ function find({ name, pattern, pidFile }: LookupOptions, { view, seenAt }: Surro
 }
 
 function findBy(selector: Selector, view: ProcessView): Found {
-  // The second is needed besides: it tells whether this is a machine of its own.
-  const table = listProcesses((pid) => pid === 2 || mayBe(selector, pid));
+  const { pid } = selector;
+  const table = pid === undefined ? listProcesses((each) => mayBe(selector, each)) : findProcess(pid);
   if (table === null) return { kind: 'none', reason: 'there is no /proc on this system to find it in' };
   const selection = select(table.rows, selector, view);
   if (selection.kind === 'one') return selection;
@@ -161,6 +158,11 @@ interface Sight {
   readonly nowMs: number;
 }
 
+function lookAt(row: ProcessRow, nowMs: number): Sight | null {
+  const status = readStatus(processFolder(row.pid));
+  return status && { row, status, nowMs };
+}
+
 /** An earlier look tells when something appeared only if it was not long ago. */
 const RECENT_MS = 5000;
 
@@ -184,7 +186,7 @@ function nextSample(before: Look | null, { row, status, nowMs }: Sight): Sample 
  * A program that took the place of another in the same process (`exec` at the end of a long start script) is as young
  * as that. Where start times mean nothing, what we saw ourselves must do.
  */
-function ageMs({ row, sample, ticks, nowMs }: Omit<GateCase, 'status' | 'options' | 'sender'>): number {
+function ageMs({ row, sample, ticks, nowMs }: Omit<GateCase, 'status' | 'options'>): number {
   const seenForMs = nowMs - sample.firstSeenMs;
   if (ticks === null) return seenForMs;
   const livedMs = (ticks - row.startTicks) * 10;
@@ -195,10 +197,9 @@ interface GateCase extends Sight {
   readonly sample: Sample;
   readonly options: LookupOptions;
   readonly ticks: number | null;
-  readonly sender: Credentials;
 }
 
-function askGate({ row, status, sample, nowMs, options, ticks, sender }: GateCase): GateAnswer {
+function askGate({ row, status, sample, nowMs, options, ticks }: GateCase): GateAnswer {
   const { caught, ignored } = status;
   return gate({
     signal: options.signal,
@@ -207,7 +208,7 @@ function askGate({ row, status, sample, nowMs, options, ticks, sender }: GateCas
     masks: { caught, ignored, blocked: blockedFor(row, status, options.signal) },
     ageMs: ageMs({ row, sample, ticks, nowMs }),
     stableForMs: nowMs - sample.sameSinceMs,
-    sender,
+    sender: readStatus('/proc/self') ?? status,
     receiver: status,
   });
 }

@@ -39,18 +39,36 @@ export interface ProcessTable {
   readonly countHidden: () => number;
 }
 
+/** Parent of the kernel's threads, where those can be seen. */
+const SECOND = 2;
+
 /**
  * The process table, or null where there is no `/proc`. To read `stat` is the dearest question, so it is asked only for
- * processes that are wanted, and for their ancestors.
+ * processes that are wanted, for their ancestors, and for number 2, which tells whether this is a machine of its own.
  */
 export function listProcesses(isWanted: (pid: number) => boolean = () => true): ProcessTable | null {
   const pids = listNumbers();
   if (pids.length === 0) return null;
   const rows = new Map<number, ProcessRow>();
   for (const pid of pids) {
-    if (isWanted(pid)) addFamily(rows, pid);
+    if (pid === SECOND || isWanted(pid)) addFamily(rows, pid);
   }
   return { rows: [...rows.values()], countHidden: () => pids.filter(isHidden).length };
+}
+
+/** The same for one number, which a PID file may hold; it is nobody's when it is that of a thread. */
+export function findProcess(pid: number): ProcessTable | null {
+  if (readRow('/proc/self') === null) return null;
+  const rows = new Map<number, ProcessRow>();
+  if (!isThread(pid)) addFamily(rows, pid);
+  addFamily(rows, SECOND);
+  return { rows: [...rows.values()], countHidden: () => (isHidden(pid) ? 1 : 0) };
+}
+
+/** Threads have folders as well, which are only not listed; and a signal sent to one reaches its whole process. */
+function isThread(pid: number): boolean {
+  const text = readProc(`${processFolder(pid)}/status`);
+  return typeof text === 'string' && Number(/^Tgid:\s+(\d+)/m.exec(text)?.[1]) !== pid;
 }
 
 function addFamily(rows: Map<number, ProcessRow>, pid: number): void {
@@ -113,15 +131,15 @@ export function parseStat(stat: string): ProcessRow | null {
 
 /** The kernel's name for a process, or null when it is gone or hidden: half the price of `readRow`. */
 export function readComm(folder: string): string | null {
-  const text = readProc(`${folder}/comm`);
-  return typeof text === 'string' ? Buffer.from(text.slice(0, -1), 'latin1').toString() : null;
+  const text = readProc(`${folder}/comm`, { encoding: 'utf8' });
+  return typeof text === 'string' ? text.slice(0, -1) : null;
 }
 
 /** The words of a process's command line; empty for kernel threads and for what is gone or hidden. */
 export function readArguments(folder: string): readonly string[] {
-  const text = readProc(`${folder}/cmdline`);
+  const text = readProc(`${folder}/cmdline`, { encoding: 'utf8' });
   if (typeof text !== 'string') return [];
-  const words = Buffer.from(text, 'latin1').toString().split('\0');
+  const words = text.split('\0');
   // Ends with NUL, except where the process rewrote it: those titles are padded with many.
   while (words.length > 0 && words.at(-1) === '') words.pop();
   return words;
@@ -183,7 +201,7 @@ export function programName(word: string): string {
 /** Number of the mount a process has as its root: the same for all processes of a container, and for no others. */
 export function readRootMount(folder: string): string | null {
   // The table can be long, and the kernel writes only as much of it as is asked for.
-  const text = readProc(`${folder}/mountinfo`, 32);
+  const text = readProc(`${folder}/mountinfo`, { maxBytes: 32 });
   return typeof text === 'string' ? (/^\d+/.exec(text)?.[0] ?? null) : null;
 }
 
@@ -208,11 +226,18 @@ const DENIED = Symbol('denied');
 // One for all reads: none of them is interrupted by another.
 let buffer = Buffer.alloc(4096);
 
-/**
- * The text, or its first `maxBytes`, as latin1, so that no character is cut by the edge of a read; null when the process
- * is gone.
- */
-function readProc(path: string, maxBytes?: number): string | typeof DENIED | null {
+interface Reading {
+  /** Default: as much as there is. */
+  readonly maxBytes?: number;
+  /** Default: latin1, the fastest. */
+  readonly encoding?: BufferEncoding;
+}
+
+/** The text; null when the process is gone. */
+function readProc(
+  path: string,
+  { maxBytes, encoding = 'latin1' }: Reading = {},
+): string | typeof DENIED | null {
   let handle: number | null = null;
   try {
     handle = openSync(path, constants.O_RDONLY);
@@ -221,7 +246,7 @@ function readProc(path: string, maxBytes?: number): string | typeof DENIED | nul
       buffer = Buffer.concat([buffer], buffer.length * 2);
       size += readSync(handle, buffer, size, buffer.length - size, null);
     }
-    return buffer.toString('latin1', 0, size);
+    return buffer.toString(encoding, 0, size);
   } catch (thrown) {
     const code = errnoOf(thrown);
     return code === 'EPERM' || code === 'EACCES' ? DENIED : null;

@@ -1,7 +1,7 @@
 // Settings given as environment variables, misspelt ones among them, and the environment that commands of ours get.
 import { holdsSecret } from '../mask.ts';
-import { distance, nearest } from './nearest.ts';
 import { didYouMean, type Given, type Layer } from './given.ts';
+import { distance, nearest } from './nearest.ts';
 import { rowOf, SPELLINGS } from './table.ts';
 
 /** Environment variables by name, as in `process.env`. */

@@ -1,8 +1,8 @@
 // Settings given in a file (YAML or JSON): the same names in lower case, at the top or under `defaults:`.
 import { resolve } from 'node:path';
-import { nearest } from './nearest.ts';
 import { didYouMean, type Given, type Layer } from './given.ts';
 import { Refusal } from './kind.ts';
+import { nearest } from './nearest.ts';
 import { readSmallText } from './paths.ts';
 import { rowOf, SPELLINGS, type Spelling } from './table.ts';
 

@@ -1,7 +1,7 @@
 // Settings given as flags: `--reload-signal SIGHUP`, `--reload-signal=SIGHUP`, `--allow-empty`.
 import { parseArgs } from 'node:util';
-import { nearest } from './nearest.ts';
 import { didYouMean, type Given, type Layer } from './given.ts';
+import { nearest } from './nearest.ts';
 import { flagOf, rowOf, SPELLINGS } from './table.ts';
 
 const FLAGS = new Map([...SPELLINGS].map(([written, spelling]) => [flagOf(written).slice(2), spelling]));

@@ -2,8 +2,8 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { maskUrl } from '../mask.ts';
-import { nearest } from './nearest.ts';
 import { alternatives, type Kind, Refusal } from './kind.ts';
+import { nearest } from './nearest.ts';
 
 export const SOURCE_SCHEMES = ['file', 'http', 'https', 'etcd', 'etcds', 'consul', 'consuls'] as const;
 

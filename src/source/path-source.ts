@@ -4,8 +4,8 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import { SidecarError } from '../errors.ts';
 import { spread } from '../poll.ts';
 import type { Content, Entry, Observation, ProviderOptions, Snapshot } from '../provider.ts';
-import { explainErrno, type Subject, type Survey, surveyFailure } from './survey.ts';
 import { sleep } from '../wait.ts';
+import { explainErrno, type Subject, type Survey, surveyFailure } from './survey.ts';
 import { type PathWatch, watchPath } from './watch-path.ts';
 
 export interface PathSource {

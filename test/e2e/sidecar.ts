@@ -84,7 +84,7 @@ export interface Sidecar {
   readonly status: () => Promise<StatusSeen>;
   /** The state of its one target. */
   readonly target: () => Promise<TargetSeen>;
-  /** Waits for an outcome; gives the target as it was then. */
+  /** Waits for an outcome, not one of an earlier attempt where a later one is under way; gives the target as it was then. */
   readonly outcome: (outcome: string) => Promise<TargetSeen>;
   /** The values of a metric by its labels as they are printed (`{target="default"}`; the empty text without any). */
   readonly metric: (name: string) => Promise<Values>;
@@ -122,6 +122,9 @@ function finish(child: ChildProcess): Promise<Finished> {
   });
 }
 
+/** Outcomes after which nothing is owed. */
+const SETTLED = ['applied', 'unchanged', 'picked-up'];
+
 /** Starts it with these variables and no others, on a port of its own. */
 export async function startSidecar(variables: Variables, cwd: string, start: Start): Promise<Sidecar> {
   const [port = 0] = await freePorts(1);
@@ -156,6 +159,7 @@ export async function startSidecar(variables: Variables, cwd: string, start: Sta
       until(`the outcome is ${outcome}`, async () => {
         const seen = await target();
         if (seen.outcome !== outcome) throw new Error(`it is ${seen.outcome}: ${seen.message}`);
+        if (seen.reloadOwed && SETTLED.includes(outcome)) throw new Error('a newer one is still owed');
         return seen;
       }),
     metric: async (name) => parseMetric((await ask('/metrics')).body, name),

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
@@ -91,10 +91,30 @@ function attempt<T>(get: () => T): T | null {
   }
 }
 
+/** A process of that program that ended, and whose parent does not care. `sleep` is one that does not. */
+export async function makeZombie(stage: Stage, program: string): Promise<ProcessId> {
+  const script = `"$1" 600 & echo $! > "${stage.at('zombie')}"; exec sleep 600`;
+  const parent = stage.start(['sh', '-c', script, 'sh', program]);
+  await until(
+    'its parent became another program',
+    () => readRow(processFolder(parent.pid))?.comm === 'sleep',
+  );
+  const pid = Number(stage.read('zombie'));
+  await until('it became the program', () => readRow(processFolder(pid))?.comm === basename(program));
+  process.kill(pid, 'SIGKILL');
+  return await until('it is a zombie', () => {
+    const row = readRow(processFolder(pid));
+    return row?.state === 'Z' && row;
+  });
+}
+
 /** One that this test may not signal (of root's tests: not without rights). */
-export function processOfAnother(stage: Stage): ProcessId {
-  if (process.getuid?.() === 0)
-    return stage.start(['setpriv', '--reuid=65533', '--clear-groups', 'sleep', '600']);
+export async function processOfAnother(stage: Stage): Promise<ProcessId> {
+  if (process.getuid?.() === 0) {
+    const id = stage.start(['setpriv', '--reuid=65533', '--clear-groups', 'sleep', '600']);
+    await until('it has changed its user', () => readStatus(processFolder(id.pid))?.savedUid === 65_533);
+    return id;
+  }
   const other = listProcesses()?.rows.find(({ pid }) => {
     const status = readStatus(processFolder(pid));
     return status !== null && ![status.realUid, status.savedUid].includes(process.getuid?.() ?? -1);

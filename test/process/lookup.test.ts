@@ -5,7 +5,15 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLookup, type Lookup, type LookupOptions, type ProcessFact } from '../../src/process/lookup.ts';
 import { isAlive, type ProcessId, processFolder, readRow } from '../../src/process/proc.ts';
 import { signalReload } from '../../src/reload-signal.ts';
-import { createStage, fixture, processOfAnother, type Stage, until, withoutRights } from './apart.ts';
+import {
+  createStage,
+  fixture,
+  makeZombie,
+  processOfAnother,
+  type Stage,
+  until,
+  withoutRights,
+} from './apart.ts';
 
 function lookupOf(options: Partial<LookupOptions>): Lookup {
   return createLookup({ signal: 'SIGHUP', gateOff: false, ...options });
@@ -97,7 +105,7 @@ describe('an application', () => {
     const stage = createStage(context);
     const { pid } = await processOfAnother(stage);
     writeFileSync(stage.at('pid'), `${pid}`);
-    const lookup = lookupOf({ pidFile: stage.at('pid'), gateOff: true });
+    const lookup = withoutRights(() => lookupOf({ pidFile: stage.at('pid'), gateOff: true }));
     const gate = await until('the process settled', () => {
       const fact = withoutRights(() => look(lookup));
       return fact.kind === 'found' && fact.gate.kind !== 'settling' && fact.gate;
@@ -159,10 +167,9 @@ describe('an application', () => {
   // D-17
   test('is not a zombie', async (context) => {
     const stage = createStage(context);
-    const program = stage.called(stage.name, '/bin/true');
-    stage.start(['sh', '-c', `"${program}" & exec sleep 600`]);
+    await makeZombie(stage, stage.called(stage.name, '/bin/sleep'));
     const lookup = lookupOf({ name: stage.name });
-    await until('it is a zombie', () => noneOf(look(lookup)).reason.endsWith('is a zombie'));
+    expect(noneOf(look(lookup)).reason).toMatch(/is a zombie$/);
   });
 });
 
