@@ -127,12 +127,16 @@ const SOURCE_CODES: ReadonlyMap<string, string> = new Map([
   ['http.too-large', 'source.too-large'],
 ]);
 
+const ADVICE: ReadonlyMap<string, string> = new Map([
+  ['source.tls', '; HTTP_CACERT, HTTP_CERT and HTTP_KEY name the files for it'],
+  ['source.too-large', '; raise MAX_SIZE'],
+]);
+
 /** All sources speak of the same trouble with the same codes. */
 function asSourceError(thrown: unknown): unknown {
   if (!(thrown instanceof SidecarError) || !thrown.code.startsWith('http.')) return thrown;
   const code = SOURCE_CODES.get(thrown.code) ?? 'source.failed';
-  const advice = code === 'source.tls' ? '; HTTP_CACERT, HTTP_CERT and HTTP_KEY name the files for it' : '';
-  return new SidecarError(thrown.message + advice, { code, stage: 'source' });
+  return new SidecarError(thrown.message + (ADVICE.get(code) ?? ''), { code, stage: 'source' });
 }
 
 function parse(url: string): Target {

@@ -1,5 +1,5 @@
 // The commands, each a few lines over the same parts. What they print goes through `print`; they return an exit code.
-
+import { setTimeout as pause } from 'node:timers/promises';
 import { askStatus, describeStatus } from './ask-status.ts';
 import { SidecarError } from './errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
@@ -70,12 +70,23 @@ export async function runCli(cli: Cli): Promise<number> {
     const command = COMMANDS[name];
     if (command === undefined) throw unknownCommand(name);
     if (rest.length > 0) await refuseWords(cli, flags, rest);
-    return await command(cli, flags, own);
+    const done = command(cli, flags, own);
+    return await (name === 'run' ? done : Promise.race([done, interrupted(cli.ending)]));
   } catch (thrown) {
     if (!(thrown instanceof SidecarError)) throw thrown;
     cli.printError(`${thrown.message}\n${thrown.output === undefined ? '' : `${thrown.output}\n`}`);
     return exitCodeOf(thrown);
   }
+}
+
+/** Time for a command to clean up when it is asked to end. */
+const CLEAN_UP_MS = 700;
+
+/** What was ended before it was done must not look done: `diff` would say that nothing differs. */
+async function interrupted(ending: AbortSignal): Promise<number> {
+  await new Promise((resolve) => ending.addEventListener('abort', resolve, { once: true }));
+  await pause(CLEAN_UP_MS);
+  return EXIT.unexpected;
 }
 
 function printed(cli: Cli, text: string): number {

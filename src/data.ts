@@ -145,8 +145,10 @@ function formatOf(content: Document): ParsedFormat | undefined {
 }
 
 function empty(source: string): SidecarError {
-  const reason =
-    'it says that there is nothing; ALLOW_EMPTY=true accepts that (Consul says the same when an ACL forbids reading)';
+  const store = /^(etcd|consul)s?:/.exec(source)?.[1];
+  const spelling = store === undefined ? '' : ' (a tree of keys ends with "/", a single key does not)';
+  const token = store === 'consul' ? ' and the token, as one that may not read gets the same answer' : '';
+  const reason = `it says that there is nothing; check the URL${spelling}${token}, or accept that with ALLOW_EMPTY=true`;
   return refuse('source.empty', `Cannot use the source "${source}": ${reason}`);
 }
 

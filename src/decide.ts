@@ -44,7 +44,7 @@ export interface Facts {
     /** How often the volume is looked at. */
     readonly lookEveryMs: number;
   };
-  /** Whether the source has answered or failed: until then it is not known what is wanted. */
+  /** Whether the source and the templates have answered or failed: until then it is not known what is wanted. */
   readonly asked: boolean;
   /** When the source has had its time, and is taken to have been asked. */
   readonly askUntil: number;

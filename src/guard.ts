@@ -89,16 +89,22 @@ function reasonOf(thrown: unknown): string {
 /**
  * Checks that every rendered JSON, YAML and TOML file parses.
  * @param format FORMAT, for a file output; undefined: by each name's extension. `raw` is not looked at.
+ * @param source whose bytes these are, where no template stands between: there it is mended. Null: a template's.
  * @throws SidecarError `guard.parse` naming the file, line and column; the content is not quoted.
  */
-export async function guardFiles(generation: Generation, format: Format | undefined): Promise<void> {
+export async function guardFiles(
+  generation: Generation,
+  format: Format | undefined,
+  source: string | null,
+): Promise<void> {
   for (const { name, bytes } of generation.files) {
     const effective = format ?? formatOfName(name) ?? 'raw';
     if (effective === 'raw') continue;
     await checkDocument(bytes, effective).catch((thrown: unknown) => {
       if (!(thrown instanceof Fault)) throw thrown;
       const reason = `it is not valid ${titleOf(effective)}: ${describeFault(thrown)}`;
-      throw refuse('guard.parse', `Cannot accept the rendered file "${name}": ${reason}`, thrown);
+      const what = source === null ? `the rendered file "${name}"` : `"${source}" as "${name}"`;
+      throw refuse('guard.parse', `Cannot accept ${what}: ${reason}`, thrown);
     });
   }
 }

@@ -22,7 +22,9 @@ export interface KeepOptions {
 }
 
 export interface Keeping extends Kept {
-  /** Read the source and the templates now. */
+  /** The followed templates; null without TEMPLATE. */
+  readonly template: Followed | null;
+  /** Read the source and the templates now, and try again what was rejected. */
   readonly sync: () => void;
   /** Ends the loop and the watches; what is undone is owed. */
   readonly stop: () => Promise<void>;
@@ -57,10 +59,12 @@ export function keep(options: KeepOptions): Keeping {
     name,
     target,
     source,
+    template,
     staleAfterMs: loaded.settings.STALE_AFTER,
     sync: () => {
       source.sync();
       template?.sync();
+      target.tryAgain();
     },
     stop: async () => {
       stopping.abort();

@@ -5,7 +5,7 @@ import * as net from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { errnoOf } from './errors.ts';
-import { openDirectory } from './publish/atomic-file.ts';
+import { openDirectory, removeIfPossible } from './publish/atomic-file.ts';
 
 /** A flag is a socket below a name that is never used twice: one that refuses connections is dead for ever. */
 const FLAG = /^lock\.[0-9a-f]{12}$/;
@@ -16,7 +16,7 @@ const ROUND_MS = 20;
 
 /** The lock was taken, or who has it. */
 export type LockResult =
-  | { readonly kind: 'taken'; readonly release: () => void }
+  | { readonly kind: 'taken'; readonly release: () => void; readonly isHeld: () => boolean }
   | { readonly kind: 'held'; readonly by: string };
 
 /**
@@ -33,7 +33,12 @@ export async function tryLock(directory: string, holder: string): Promise<LockRe
     const by = await findOther(dir.path, flag);
     if (by === null) {
       flag.holds = true;
-      return { kind: 'taken', release: () => lower(directory, flag) };
+      return {
+        kind: 'taken',
+        release: () => lower(directory, flag),
+        // Whoever looks for our flag and does not find it takes the lock, whatever we think.
+        isHeld: () => fs.existsSync(join(directory, flag.name)),
+      };
     }
     lower(dir.path, flag);
     return { kind: 'held', by };
@@ -68,7 +73,8 @@ function raise(directory: string, holder: string): Promise<Flag> {
 }
 
 function lower(directory: string, { server, name }: Flag): void {
-  fs.rmSync(join(directory, name), { force: true });
+  // Where it cannot be removed (the volume has become read-only), it is dead as soon as nobody listens.
+  removeIfPossible(join(directory, name));
   server.close();
 }
 

@@ -37,8 +37,14 @@ process.on('SIGHUP', () => {
 // Somebody will send these to "node"; unhandled, the first opens a debugger port and the second kills.
 for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {});
 
+const argv = process.argv.slice(2);
+// What `ps` shows: a name that is found, and no flags, which may hold secrets.
+process.title = 'config-sidecar';
+// Libraries' notes to their developers would only break the log.
+process.noDeprecation = true;
+
 process.exitCode = await runCli({
-  argv: process.argv.slice(2),
+  argv,
   env: process.env,
   cwd: process.cwd(),
   version: packageJson.version,

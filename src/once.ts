@@ -38,16 +38,19 @@ function verdict({ target }: Keeping, { owed, obstacle, settling, lastReload }: 
   const { current } = target.attempts;
   const isUnderWay = owed && obstacle === null && lastReload === null;
   if (current === null || current.code === LOCKED || settling || isUnderWay) return undefined;
+  if (current.outcome === 'failed' && current.stage !== 'reload') return EXIT.publishing;
+  // Telling of what was published before is not the pass: the source has not answered yet.
+  if (target.desired === null) return undefined;
   if (current.outcome !== 'failed') return EXIT_BY_OUTCOME[current.outcome];
-  if (current.stage !== 'reload') return EXIT.publishing;
   // What is not there yet reads the file when it starts, and the sidecar that runs beside it tells the rest.
   return lastReload === 'unavailable' ? EXIT.done : EXIT.reload;
 }
 
-function outOfTime({ source, target }: Keeping, { log }: KeepOptions): number {
-  const { error, url } = source.state();
+function outOfTime({ source, template, target }: Keeping, { log }: KeepOptions): number {
+  const { url } = source.state();
+  const error = source.state().error ?? template?.state().error ?? null;
   const { current } = target.attempts;
-  if (current?.outcome === 'failed') return EXIT.publishing;
+  if (current?.outcome === 'failed' && current.stage !== 'reload') return EXIT.publishing;
   log.error('out of time', { source: url, ...(error === null ? {} : errorFields(error)) });
   return error === null ? EXIT.reload : EXIT.source;
 }

@@ -31,7 +31,8 @@ export async function prepare(input: Input, { loaded, env, source, revision }: P
   });
   await guardData(data, { requiredKeys: settings.REQUIRED_KEYS ?? [], schema: readSchema(settings.SCHEMA) });
   const generation = await render(data, templateSet(input, settings), renderOptions(settings, env));
-  await guardFiles(generation, settings.OUTPUT.kind === 'file' ? settings.FORMAT : undefined);
+  const format = settings.OUTPUT.kind === 'file' ? settings.FORMAT : undefined;
+  await guardFiles(generation, format, input.templates === null ? source : null);
   return generation;
 }
 

@@ -12,7 +12,7 @@ export interface SeenProcess {
 }
 
 export interface ProcessQuestion {
-  readonly lookup: Lookup;
+  readonly lookup: Pick<Lookup, 'look'>;
   /** When what the volume shows became visible; null when that is not known. */
   readonly moment: BootStamp | null;
   readonly outputPath: string;
@@ -78,6 +78,6 @@ function blind(name: string, reason: string): Obstacle {
   return {
     outcome: 'stale-mount',
     code: 'reload.stale-mount',
-    message: `Cannot tell the application: process ${name} would read the old file: ${reason}. Mount the directory, not the file (no subPath), and restart it.`,
+    message: `Cannot tell the application: process ${name} would read the old file: ${reason} (no subPath).`,
   };
 }

@@ -1,5 +1,4 @@
 // What one target has published: its volume, its ledger and its lock, kept in agreement. It knows how, never when.
-import * as fs from 'node:fs';
 import type { Generation, Owner } from './generation.ts';
 import type { Ledger, Published, Told } from './ledger.ts';
 import * as ledgers from './ledger.ts';
@@ -90,7 +89,7 @@ export class Publication {
 
   /** Whether lock and ledger are where they were; otherwise the volume was taken away or put in place anew. */
   checkState(): boolean {
-    if (fs.existsSync(this.stateDirectory)) return true;
+    if (this.#state?.isHeld()) return true;
     this.#state?.release();
     this.#state = null;
     this.#volume = null;

@@ -99,7 +99,7 @@ class Running {
 
 function sameSettings(a: Loaded, b: Loaded): boolean {
   const text = ({ given }: Loaded): string =>
-    JSON.stringify([...given].map(([name, one]) => [name, one.text, one.secretFile]).sort());
+    JSON.stringify([...given].map(([name, one]) => [name, one.text, one.secretFile]));
   return text(a) === text(b);
 }
 

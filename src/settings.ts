@@ -43,12 +43,12 @@ export interface LoadOptions {
   readonly cwd: string;
 }
 
-/** Every mistake at once, a sentence on each line of the message. Exit code 2. */
+/** Every mistake at once, a sentence on each line of the message, warnings last: they often say why. Exit code 2. */
 export class SettingsError extends SidecarError {
   readonly problems: readonly string[];
 
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'), { code: 'settings', stage: 'settings' });
+  constructor(problems: readonly string[], warnings: readonly string[] = []) {
+    super([...problems, ...warnings].join('\n'), { code: 'settings', stage: 'settings' });
     this.name = 'SettingsError';
     this.problems = problems;
   }
@@ -60,14 +60,14 @@ export class SettingsError extends SidecarError {
  */
 export async function loadSettings(options: LoadOptions): Promise<Loaded> {
   const { loaded, problems } = await load(options, missing);
-  if (problems.length > 0) throw new SettingsError(problems);
+  if (problems.length > 0) throw new SettingsError(problems, loaded.warnings);
   return loaded as Loaded;
 }
 
 /** The same for commands that follow no source and write no output: nothing is required, what is given must be right. */
 export async function loadPartialSettings(options: LoadOptions): Promise<Loaded<Partial<Settings>>> {
   const { loaded, problems } = await load(options, () => []);
-  if (problems.length > 0) throw new SettingsError(problems);
+  if (problems.length > 0) throw new SettingsError(problems, loaded.warnings);
   return loaded;
 }
 

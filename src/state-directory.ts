@@ -16,6 +16,8 @@ export function stateDirectoryOf(output: Output, stateDir: string): string {
 /** A state directory that is ours alone until it is released. */
 export interface StateDirectory extends LedgerRead {
   readonly release: () => void;
+  /** Whether it is still ours and in its place: false once it was removed, also when there is a new one by now. */
+  readonly isHeld: () => boolean;
 }
 
 /** Code of the error that says that another sidecar keeps this output. */
@@ -36,10 +38,11 @@ export async function openStateDirectory(
 ): Promise<StateDirectory> {
   makeDirectory(dirname(path));
   makeDirectory(path);
-  const lock = await takeLock(path, holder);
+  // On one machine every sidecar has the same name; the number says which to end.
+  const lock = await takeLock(path, `${holder} (process ${process.pid})`);
   if (lock.kind === 'held') throw lockedBy(lock.by, output);
   removeLeftOvers(path);
-  return { ...readLedger(path), release: lock.release };
+  return { ...readLedger(path), release: lock.release, isHeld: lock.isHeld };
 }
 
 function makeDirectory(path: string): void {

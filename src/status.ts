@@ -69,7 +69,8 @@ export function isFresh(
   now = Date.now(),
 ): boolean {
   const { lastContactAt } = source.state();
-  return lastContactAt !== null && now - lastContactAt < staleAfterMs;
+  // A contact that lies in the future says that the clock was set back, and then not how long ago it was.
+  return lastContactAt !== null && Math.abs(now - lastContactAt) < staleAfterMs;
 }
 
 /** Why the sidecar is not ready, a sentence for each target that is not. */
@@ -86,8 +87,7 @@ export function reasonsNotReady(kept: readonly Kept[]): readonly string[] {
 function targetStatus({ target, source }: Kept): TargetStatus {
   const { current, history } = target.attempts;
   const { owed, told } = target.ledger;
-  const waits = target.waitsForMs;
-  const pending = owed !== null || target.attempts.isOpen;
+  const waits = target.triesAgainInMs;
   return {
     outcome: current?.outcome ?? null,
     code: current?.code ?? null,
@@ -98,7 +98,7 @@ function targetStatus({ target, source }: Kept): TargetStatus {
     lastKnownGood: null,
     reloadOwed: owed !== null,
     pinned: false,
-    nextAttemptAt: pending && waits !== null ? iso(Date.now() + waits) : null,
+    nextAttemptAt: waits !== null ? iso(Date.now() + waits) : null,
     sources: [sourceStatus(source.state())],
     history: history.map(({ attempted: _attempted, stage: _stage, at, ...report }) => ({
       ...report,

@@ -3,7 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AttemptedVersion, Attempts, Stage } from './attempts.ts';
 import { decide, type Facts, type Obstacle, type Outcome, type Step } from './decide.ts';
-import { SidecarError, toSidecarError } from './errors.ts';
+import { type SidecarError, toSidecarError } from './errors.ts';
 import type { Followed } from './follow.ts';
 import type { Generation } from './generation.ts';
 import { hookKind } from './hook.ts';
@@ -64,6 +64,12 @@ interface Rendered {
   readonly generation: Generation | null;
 }
 
+/** Whether it has answered, or failed to. */
+function isAsked(followed: Followed): boolean {
+  const { snapshot, error } = followed.state();
+  return snapshot !== null || error !== null;
+}
+
 export class Target {
   readonly #parts: TargetParts;
   readonly #hook: Facts['hook'];
@@ -86,6 +92,8 @@ export class Target {
   #saveFails = false;
   #wake = new AbortController();
   #waitsUntil: number | null = null;
+  /** Whether the loop has waited since it last published. */
+  #rested = true;
 
   constructor(parts: TargetParts) {
     const { loaded, env, instance, random, clock, name, log } = parts;
@@ -138,9 +146,19 @@ export class Target {
     return this.#hook === 'none' ? (published?.at ?? null) : (told?.at ?? null);
   }
 
-  /** Milliseconds until the loop does something by itself; null while it is at work. */
-  get waitsForMs(): number | null {
-    return this.#waitsUntil === null ? null : Math.max(0, this.#waitsUntil - this.#parts.clock());
+  /** Milliseconds until what is not done yet is tried again; null while it is at work, and when there is nothing to try. */
+  get triesAgainInMs(): number | null {
+    if (this.#waitsUntil === null) return null;
+    const now = this.#parts.clock();
+    const isOwed = this.ledger.owed !== null;
+    const isRefused = this.#checked?.passed === false && this.#checked.rendering === this.desired?.rendering;
+    const retries = [
+      this.#publishing.dueAt,
+      isRefused ? this.#checking.dueAt : 0,
+      isOwed ? this.#telling.retryAt : 0,
+    ].filter((at) => at > now);
+    if (retries.length > 0) return Math.min(...retries) - now;
+    return isOwed || !this.#publication.isOpen ? Math.max(0, this.#waitsUntil - now) : null;
   }
 
   /** A snapshot or a template arrived, or the source failed: the loop looks again. */
@@ -151,6 +169,14 @@ export class Target {
       extra: this.#extra,
     });
     if (input !== null) this.#take(input);
+    this.#wake.abort();
+  }
+
+  /** Tries again, at once, what was rejected: the reason may lie outside the data (a schema that was mended). */
+  tryAgain(): void {
+    if (this.#rendered?.generation === null) this.#rendered = null;
+    this.#publishing.clear();
+    this.#checking.clear();
     this.#wake.abort();
   }
 
@@ -182,8 +208,14 @@ export class Target {
       return;
     }
     // A new revision of the same data is nothing to do, and hides nothing that is still open.
-    const isApplied = this.#rendered?.input.id === input.id && !this.attempts.isOpen;
+    const isApplied = this.#rendered?.input.id === input.id && this.#isPublished && !this.attempts.isOpen;
     if (isApplied && before.snapshot.revision !== input.snapshot.revision) this.#report('unchanged');
+  }
+
+  /** Whether what was rendered last is published, and whoever is to be told of it was told. */
+  get #isPublished(): boolean {
+    const { published, owed } = this.ledger;
+    return owed === null && published !== null && published.rendering === this.desired?.rendering;
   }
 
   async #open(signal: AbortSignal): Promise<void> {
@@ -198,16 +230,15 @@ export class Target {
   }
 
   #facts(): Facts {
-    const { clock, source, loaded } = this.#parts;
+    const { clock, source, template, loaded } = this.#parts;
     const now = clock();
-    const { snapshot, error } = source.state();
     const { ledger, volume, held } = this.#publication;
     const { published, owed } = ledger;
     const rendered = this.#rendered;
     return {
       now,
       limits: { ...this.#limits, lookEveryMs: this.#looked.everyMs },
-      asked: snapshot !== null || error !== null,
+      asked: isAsked(source) && (template === null || isAsked(template)),
       askUntil: this.#startedAt + loaded.settings.FETCH_TIMEOUT,
       input: this.#input && { id: this.#input.id, changes: this.#changes },
       rendered: rendered && { input: rendered.input.id, rendering: rendered.generation?.rendering ?? null },
@@ -219,7 +250,8 @@ export class Target {
       publishRetryAt: this.#publishing.dueAt,
       owed: owed && { retryAt: this.#telling.retryAt },
       hook: this.#hook,
-      process: owed && this.#telling.see(published, now),
+      // After a publication the volume is looked at first; the look-up is too dear to be done for nothing.
+      process: owed && volume && this.#telling.see(published, now),
     };
   }
 
@@ -262,7 +294,7 @@ export class Target {
 
   async #render(): Promise<void> {
     const { loaded, env, source } = this.#parts;
-    await this.#takeArrived();
+    if (!this.#rested) await this.#takeArrived();
     const input = this.#input;
     if (input === null) return;
     const { published } = this.ledger;
@@ -279,7 +311,10 @@ export class Target {
     }
   }
 
-  /** Changes that have arrived but were not handed over yet: a loop that is always busy would fall behind them. */
+  /**
+   * Changes that have arrived but were not handed over yet: a loop that goes from one change to the next without a pause
+   * would fall behind them.
+   */
   async #takeArrived(): Promise<void> {
     for (let turns = 0, seen: Input | null = null; turns < TURNS && this.#input !== seen; turns += 1) {
       seen = this.#input;
@@ -291,14 +326,19 @@ export class Target {
     const { published, owed } = this.ledger;
     this.#publication.hold(generation);
     this.#publishedAt ??= this.#parts.clock() - this.#limits.minIntervalMs;
-    if (owed === null && published?.rendering === generation.rendering) this.#report('unchanged');
+    if (published?.rendering !== generation.rendering) return;
+    const { reason } = this.#telling;
+    if (owed === null) this.#report('unchanged');
+    // What was said of another change is over; what is still owed is what stands again.
+    else if (reason !== null) this.#report(reason.outcome, reason.error);
   }
 
   async #validate(signal: AbortSignal): Promise<void> {
     const { loaded, env, clock } = this.#parts;
     const { VALIDATE_COMMAND: argv, VALIDATE_TIMEOUT: timeoutMs, OUTPUT: output } = loaded.settings;
     const generation = this.#rendered?.generation;
-    if (argv === undefined || !generation) return;
+    // The copy must not bring back a state directory that is not ours any more.
+    if (argv === undefined || !generation || !this.#publication.checkState()) return;
     const { rendering } = generation;
     const command = { argv, env: environmentForCommands(env), timeoutMs, signal };
     const { stateDirectory } = this.#publication;
@@ -321,12 +361,15 @@ export class Target {
   async #publish(what: 'rendered' | 'published'): Promise<void> {
     const { clock } = this.#parts;
     const startedAt = clock();
+    this.#rested = false;
     const { ledger, held } = this.#publication;
     const generation = what === 'rendered' ? this.#rendered?.generation : held;
     const version = what === 'rendered' ? this.#renderedVersion() : ledger.published;
-    if (!generation || version === null) return;
+    if (!generation || version === null || !this.#publication.checkState()) return;
     try {
-      await this.#publication.publish(generation, version);
+      const published = this.#publication.publish(generation, version);
+      this.#telling.foresee();
+      await published;
     } catch (thrown) {
       this.#publishing.fail(clock());
       return this.#report('failed', toSidecarError(thrown, 'publish'));
@@ -340,7 +383,7 @@ export class Target {
 
   #renderedVersion(): Published | null {
     const { version, input } = this.#rendered ?? {};
-    if (!version || !input || version.rendering === null) return null;
+    if (version === undefined || input === undefined || version.rendering === null) return null;
     return { ...version, rendering: version.rendering, input: input.id, moment: null };
   }
 
@@ -381,12 +424,14 @@ export class Target {
   async #wait({ until, obstacle }: Extract<Step, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     const met = this.#telling.meet(obstacle);
-    if (obstacle !== null && met !== null) {
-      const error = new SidecarError(obstacle.message, { code: obstacle.code, stage: 'reload' });
-      this.#report(obstacle.outcome, error);
-      if (met === 'loud') this.#reporter.say('reload overdue', this.ledger.published, errorFields(error));
+    const { reason } = this.#telling;
+    if (met !== null && reason !== null) {
+      this.#report(reason.outcome, reason.error);
+      if (met === 'loud')
+        this.#reporter.say('reload overdue', this.ledger.published, errorFields(reason.error));
     }
     this.#save();
+    if (obstacle === null) this.#telling.glance();
     await this.#sleep(until - clock(), { signal, obstacle });
   }
 
@@ -403,6 +448,7 @@ export class Target {
     this.#waitsUntil = clock() + waitMs;
     await sleep(waitMs, this.#wake.signal);
     this.#waitsUntil = null;
+    this.#rested = true;
   }
 
   async #timed(stage: Stage, step: () => Promise<void>): Promise<void> {

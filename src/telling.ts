@@ -4,7 +4,7 @@ import { Delivery } from './delivery.ts';
 import { SidecarError } from './errors.ts';
 import { hookOf, lookupOf } from './hook.ts';
 import type { Published, Told } from './ledger.ts';
-import type { Lookup } from './process/lookup.ts';
+import type { Lookup, ProcessFact as Sight } from './process/lookup.ts';
 import type { ProcessId } from './process/proc.ts';
 import { type SeenProcess, seeProcess } from './process-fact.ts';
 import { reload } from './reload.ts';
@@ -21,26 +21,32 @@ export interface TellingParts {
   readonly clock: () => number;
 }
 
+/** What was seen during a publication counts for so long: an exceptionally slow disk makes it worthless. */
+const FORESIGHT_MS = 50;
+
 /** How a try ended that did not tell the application. */
 export type Untold = OwedClass | Exclude<ReloadResult['kind'], 'owed' | 'told'>;
+
+/** Why the application has not been told. */
+export interface Reason {
+  readonly outcome: Outcome;
+  readonly error: SidecarError;
+}
 
 /** What a try came to. */
 export type TellResult =
   | { readonly kind: 'told'; readonly evidence: Told['evidence'] }
-  | {
-      readonly kind: 'untold';
-      readonly result: Untold;
-      readonly outcome: Outcome;
-      readonly error: SidecarError;
-    };
+  | (Reason & { readonly kind: 'untold'; readonly result: Untold });
 
 export class Telling {
   readonly #parts: TellingParts;
   readonly #lookup: Lookup | null;
   readonly #delivery: Delivery;
   #seen: SeenProcess | null = null;
+  #foreseen: { readonly atMs: number; readonly sight: Sight } | null = null;
   #retryAt = 0;
   #lastResult: Untold | null = null;
+  #reason: Reason | null = null;
 
   constructor(parts: TellingParts) {
     this.#parts = parts;
@@ -68,12 +74,40 @@ export class Telling {
     return this.#lastResult;
   }
 
-  /** Looks the named process up, anew every time; null when none is named. */
+  /** What was said last of why it has not been told; null when nothing was. */
+  get reason(): Reason | null {
+    return this.#reason;
+  }
+
+  /** Looks the named process up, for every reload anew; null when none is named. */
   see(published: Published | null, nowMs: number): ProcessFact | null {
     if (this.#lookup === null || published === null) return null;
     const outputPath = this.#parts.loaded.settings.OUTPUT.path;
-    this.#seen = seeProcess({ lookup: this.#lookup, moment: published.moment, outputPath, nowMs });
+    const foreseen = this.#foreseen;
+    this.#foreseen = null;
+    const lookup =
+      foreseen !== null && nowMs - foreseen.atMs <= FORESIGHT_MS
+        ? { look: () => foreseen.sight }
+        : this.#lookup;
+    this.#seen = seeProcess({ lookup, moment: published.moment, outputPath, nowMs });
     return this.#seen.fact;
+  }
+
+  /**
+   * Looks the process up while a publication is being flushed, for the `see` right after it. Nothing is lost by that: who
+   * is there now started before, and that it is still the same and ready is made sure of right before it is told.
+   */
+  foresee(): void {
+    if (this.#lookup === null) return;
+    const atMs = this.#parts.clock();
+    const sight = this.#lookup.look(atMs);
+    // Only the good case: anything else may be another one by then.
+    this.#foreseen = sight.kind === 'found' && sight.gate.kind === 'ready' ? { atMs, sight } : null;
+  }
+
+  /** To be called when nothing is urgent: a look-up soon after has less to ask. */
+  glance(): void {
+    this.#lookup?.glance(this.#parts.clock());
   }
 
   /** One try. null: the sidecar is ending, and what was under way is owed. */
@@ -93,13 +127,19 @@ export class Telling {
     this.#lastResult = result.kind === 'owed' ? result.class : result.kind;
     const { outcome, retryInMs } = this.#delivery.fail(result);
     this.#retryAt = clock() + retryInMs;
-    return { kind: 'untold', result: this.#lastResult, outcome, error: errorOf(result) };
+    this.#reason = { outcome, error: errorOf(result) };
+    return { kind: 'untold', result: this.#lastResult, ...this.#reason };
   }
 
   /** What is to be said of an obstacle, if anything: see `Delivery.meet`. */
   meet(obstacle: Obstacle | null): 'new' | 'loud' | null {
     const { clock, loaded } = this.#parts;
-    return this.#delivery.meet(obstacle, clock(), loaded.settings.RELOAD_WAIT);
+    const met = this.#delivery.meet(obstacle, clock(), loaded.settings.RELOAD_WAIT);
+    if (obstacle !== null && met !== null) {
+      const { outcome, code, message } = obstacle;
+      this.#reason = { outcome, error: new SidecarError(message, { code, stage: 'reload' }) };
+    }
+    return met;
   }
 
   /** There is something new to tell, or nothing any more. */
@@ -107,6 +147,7 @@ export class Telling {
     this.#delivery.reset();
     this.#retryAt = 0;
     this.#lastResult = null;
+    this.#reason = null;
   }
 }
 

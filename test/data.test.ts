@@ -213,7 +213,13 @@ describe('a source that says there is nothing', () => {
   // C-S07
   it('is refused, with what to do about it', async () => {
     expect(await refusal({ kind: 'nothing' })).toBe(
-      'render source.empty: Cannot use the source "etcd://h:2379/app/": it says that there is nothing; ALLOW_EMPTY=true accepts that (Consul says the same when an ACL forbids reading)',
+      'render source.empty: Cannot use the source "etcd://h:2379/app/": it says that there is nothing; check the URL (a tree of keys ends with "/", a single key does not), or accept that with ALLOW_EMPTY=true',
+    );
+    expect(await refusal({ kind: 'nothing' }, { source: 'consul://h:8500/app/' })).toBe(
+      'render source.empty: Cannot use the source "consul://h:8500/app/": it says that there is nothing; check the URL (a tree of keys ends with "/", a single key does not) and the token, as one that may not read gets the same answer, or accept that with ALLOW_EMPTY=true',
+    );
+    expect(await refusal({ kind: 'nothing' }, { source: '/srv/app.json' })).toBe(
+      'render source.empty: Cannot use the source "/srv/app.json": it says that there is nothing; check the URL, or accept that with ALLOW_EMPTY=true',
     );
   });
 

@@ -130,7 +130,7 @@ describe('the schema', () => {
 });
 
 describe('a rendered file', () => {
-  const check = (name: string, text: string, format?: 'json' | 'raw') =>
+  const check = (name: string, text: string, format?: 'json' | 'raw', source: string | null = null) =>
     refusal(
       guardFiles(
         createGeneration(
@@ -141,6 +141,7 @@ describe('a rendered file', () => {
           { mode: 0o644, owner: null },
         ),
         format,
+        source,
       ),
     );
 
@@ -172,5 +173,11 @@ describe('a rendered file', () => {
       'validate guard.parse: Cannot accept the rendered file "a.conf": it is not valid JSON: line 1, column 2: the text ends where a key in double quotes is expected',
     );
     expect(await check('a.json', '{', 'raw')).toBe('accepted');
+  });
+
+  it('that is the source itself is named as the source, where it can be mended', async () => {
+    expect(await check('a.json', '{', 'json', '/srv/source.json')).toBe(
+      'validate guard.parse: Cannot accept "/srv/source.json" as "a.json": it is not valid JSON: line 1, column 2: the text ends where a key in double quotes is expected',
+    );
   });
 });

@@ -337,6 +337,12 @@ test('a variable one or two letters away from a setting gives a warning', async 
   ]);
 });
 
+test('a misspelt variable is named as well when the settings are refused, since it may be why', async () => {
+  await expect(loadSettings({ flags: [], env: { OUTPT: 'x', SOURCE: '/a' }, cwd: '/' })).rejects.toThrow(
+    'Cannot start without OUTPUT: set OUTPUT (or --output, or output in the settings file) to a file, or to a directory with a trailing slash\nThe environment variable OUTPT is no setting and is ignored; did you mean OUTPUT?',
+  );
+});
+
 test('what stands in an ordinary environment gives no warning', async () => {
   const ordinary =
     'PATH HOME HOSTNAME LANG SHELL SHLVL TERM USER PWD DISPLAY INPUT OUTPUTS_DIR NODE_ENV NODE_VERSION HTTP_PROXY HTTPS_PROXY NO_PROXY HTTP_PORT HTTP_HOST CONSUL_HTTP_ADDR CONSUL_HTTP_SSL CONSUL_HTTP_AUTH CONSUL_TLS_SERVER_NAME CONSUL_CAPATH ETCDCTL_API ETCDCTL_ENDPOINTS ETCDCTL_DIAL_TIMEOUT APP_PORT APP_ENV LISTEN_FDS LOG_DIR LOG_FILE KUBERNETES_SERVICE_HOST SOURCE_PORT';

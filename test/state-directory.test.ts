@@ -52,7 +52,7 @@ describe('the state directory', () => {
     const state = await openStateDirectory(one.path, one.output, 'the first');
     expect(await errorOf(() => open(one))).toEqual({
       code: 'state.locked',
-      message: `Cannot take over "${one.output.path}": it is kept by the first. This sidecar waits until that one has ended.`,
+      message: `Cannot take over "${one.output.path}": it is kept by the first (process ${process.pid}). This sidecar waits until that one has ended.`,
     });
     state.release();
     await open(one);

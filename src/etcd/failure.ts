@@ -26,8 +26,29 @@ const UNAUTHENTICATED = 16;
 const BY_TEXT: readonly (readonly [RegExp, string, string | null])[] = [
   [/compacted/, 'source.compacted', 'the revision that was being read has been compacted'],
   [/no leader|leader changed|etcdserver: request timed out|server stopped/, 'source.no-leader', null],
-  [/authentication failed|invalid auth|permission denied|user name|auth.* enabled/, 'source.denied', null],
+  [/user name is empty/, 'source.denied', 'etcd asks for a user; set ETCDCTL_USER and ETCDCTL_PASSWORD'],
+  [
+    /authentication failed/,
+    'source.denied',
+    'user or password are not accepted; check ETCDCTL_USER and ETCDCTL_PASSWORD',
+  ],
+  [
+    /permission denied/,
+    'source.denied',
+    'the user may not read this; grant it, or give another ETCDCTL_USER',
+  ],
+  [/invalid auth|user name|auth.* enabled/, 'source.denied', null],
   [/^TLS failed: /, 'source.tls', null],
+  [
+    /before secure TLS connection/,
+    'source.disconnected',
+    'the connection was closed before TLS was agreed on; is it etcd:// without TLS?',
+  ],
+  [
+    /Protocol error/,
+    'source.disconnected',
+    'the connection was closed (protocol error); is this an etcd, and does it ask for TLS (etcds://)?',
+  ],
   [/certificate|self-signed|altname/i, 'source.tls', null],
   [/Name resolution failed|ENOTFOUND|EAI_AGAIN/, 'source.unreachable', 'the host name is not known'],
   [/ECONNREFUSED/, 'source.unreachable', 'connection refused'],

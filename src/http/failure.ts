@@ -57,7 +57,10 @@ function tlsReason(thrown: unknown, errno: string): string | null {
     if (!errno.startsWith('ERR_SSL')) return `the server's certificate is not accepted (${errno})`;
   }
   if (!/^(?:ERR_SSL|ERR_TLS|ERR_OSSL|EPROTO)/.test(errno)) return null;
-  return `TLS failed: ${opensslReason(thrown) ?? errno}`;
+  const reason = opensslReason(thrown) ?? errno;
+  // What OpenSSL makes of an answer in plain HTTP.
+  const isPlain = /wrong version number|packet length too long/.test(reason);
+  return `TLS failed: ${reason}${isPlain ? ' (does the server speak plain HTTP there?)' : ''}`;
 }
 
 function opensslReason(thrown: unknown): string | null {

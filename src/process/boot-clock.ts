@@ -15,18 +15,24 @@ export function bootStamp(): BootStamp {
   return { bootId: bootId(), ticks: bootTicks() };
 }
 
+let knownBootId: string | null | undefined;
+let knownOwnStart: number | null | undefined;
+
 /** The running boot's id, or null where the kernel does not tell. */
 export function bootId(): string | null {
-  return readText('/proc/sys/kernel/random/boot_id')?.trim() || null;
+  knownBootId ??= readText('/proc/sys/kernel/random/boot_id')?.trim() || null;
+  return knownBootId;
 }
 
 /** 1/100 s since boot, or null when `/proc/uptime` is missing or does not speak of the clock processes are dated in. */
 export function bootTicks(): number | null {
+  // Taken first: a pause between the two then looks like time we slept, not like a clock that runs behind.
+  const aliveSeconds = process.uptime();
   const uptime = /^(\d+)\.(\d\d)/.exec(readText('/proc/uptime') ?? '');
-  const own = readRow('/proc/self');
-  if (uptime === null || own === null) return null;
+  knownOwnStart ??= readRow('/proc/self')?.startTicks ?? null;
+  if (uptime === null || knownOwnStart === null) return null;
   const ticks = Number(uptime[1]) * 100 + Number(uptime[2]);
-  return isSameClock(ticks, own.startTicks, process.uptime()) ? ticks : null;
+  return isSameClock(ticks, knownOwnStart, aliveSeconds) ? ticks : null;
 }
 
 /** Both readings are cut to 1/100 s, and the program's own count starts a little after the kernel's. */

@@ -48,15 +48,33 @@ export type ProcessFact =
 export interface Lookup {
   /** Looks now. `nowMs` is any clock that does not jump; it is compared with earlier looks only. Never throws. */
   look(nowMs: number): ProcessFact;
+  /**
+   * Sorts out beforehand who is certainly not meant, so that a look soon after has to ask only about the others. To be
+   * called when nothing is urgent: to ask every process for its name is the dearest part of a look.
+   */
+  glance(nowMs: number): void;
+}
+
+/**
+ * For so long those sorted out are not asked again. One that turned into the application meanwhile (`exec`) would not be
+ * told any sooner, since it has not settled; and when nobody is found, everybody is asked.
+ */
+const GLANCE_MS = 1000;
+
+interface Strangers {
+  readonly seenAtMs: number;
+  readonly pids: ReadonlySet<number>;
 }
 
 /** A look-up by what the settings say (`APP_PROCESS`, `APP_PID_FILE`). */
 export function createLookup(options: LookupOptions): Lookup {
   const view = createView();
   let before: Look | null = null;
+  let strangers: Strangers | null = null;
   const look = (nowMs: number): ProcessFact => {
     const seenAt = bootStamp();
-    const found = find(options, { view, seenAt });
+    const known = strangers !== null && nowMs - strangers.seenAtMs <= GLANCE_MS ? strangers.pids : NOBODY;
+    const found = find(options, { view, seenAt, strangers: known });
     const sight = found.kind === 'one' ? lookAt(found.process, nowMs) : null;
     const sample = sight && nextSample(before, sight);
     before = { nowMs, sample };
@@ -67,7 +85,27 @@ export function createLookup(options: LookupOptions): Lookup {
     const answer = askGate({ ...sight, sample, options, ticks: seenAt.ticks });
     return { kind: 'found', id: idOf(found.process), name, gate: answer, seenAt };
   };
-  return { look };
+  const glance = (nowMs: number): void => {
+    if (options.pidFile !== undefined) return;
+    if (strangers !== null && nowMs - strangers.seenAtMs <= GLANCE_MS / 2) return;
+    strangers = { seenAtMs: nowMs, pids: findStrangers(selectorOf(options)) };
+  };
+  return { look, glance };
+}
+
+const NOBODY: ReadonlySet<number> = new Set();
+
+function findStrangers(selector: Selector): ReadonlySet<number> {
+  const pids = new Set<number>();
+  listProcesses((pid) => {
+    if (!mayBe(selector, pid)) pids.add(pid);
+    return false;
+  });
+  return pids;
+}
+
+function selectorOf({ name, pattern }: LookupOptions): Selector {
+  return { ...(name !== undefined && { name }), ...(pattern !== undefined && { pattern }) };
 }
 
 function createView(): ProcessView {
@@ -86,17 +124,20 @@ type Found =
 interface Surroundings {
   readonly view: ProcessView;
   readonly seenAt: BootStamp;
+  readonly strangers: ReadonlySet<number>;
 }
 
-function find({ name, pattern, pidFile }: LookupOptions, { view, seenAt }: Surroundings): Found {
-  const selector: Selector = {
-    ...(name !== undefined && { name }),
-    ...(pattern !== undefined && { pattern }),
-  };
-  if (pidFile === undefined) return findBy(selector, view);
+function find(options: LookupOptions, { view, seenAt, strangers }: Surroundings): Found {
+  const { pidFile } = options;
+  const selector = selectorOf(options);
+  if (pidFile === undefined) {
+    const found = findBy(selector, view, strangers);
+    // That nobody is there, and why, is said only after everybody was asked.
+    return found.kind === 'none' && strangers.size > 0 ? findBy(selector, view, NOBODY) : found;
+  }
   const number = readPidFile(pidFile);
   if (number.kind === 'none') return number;
-  const found = findBy({ ...selector, pid: number.pid }, view);
+  const found = findBy({ ...selector, pid: number.pid }, view, NOBODY);
   if (found.kind === 'none') {
     return { kind: 'none', reason: `the PID file "${pidFile}" holds ${number.pid}, but ${found.reason}` };
   }
@@ -105,9 +146,10 @@ function find({ name, pattern, pidFile }: LookupOptions, { view, seenAt }: Surro
   return { kind: 'none', reason };
 }
 
-function findBy(selector: Selector, view: ProcessView): Found {
+function findBy(selector: Selector, view: ProcessView, strangers: ReadonlySet<number>): Found {
   const { pid } = selector;
-  const table = pid === undefined ? listProcesses((each) => mayBe(selector, each)) : findProcess(pid);
+  const isWanted = (each: number): boolean => !strangers.has(each) && mayBe(selector, each);
+  const table = pid === undefined ? listProcesses(isWanted) : findProcess(pid);
   if (table === null) return { kind: 'none', reason: 'there is no /proc on this system to find it in' };
   const selection = select(table.rows, selector, view);
   if (selection.kind === 'one') return selection;

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { errnoOf, SidecarError } from '../errors.ts';
 import type { Owner } from '../generation.ts';
 
@@ -9,51 +10,37 @@ export interface AtomicWrite {
   /** Exact permission bits; the umask plays no part. */
   readonly mode: number;
   readonly owner: Owner | null;
-  /** false: order is enough (it survives a crash of ours, not of the machine). Default true. */
-  readonly flush?: boolean;
-  /** Hidden name beside the target to write under. Default: `temporaryName` of the target's name. */
-  readonly temporary?: string;
 }
+
+/** Flushes an open file or directory without holding up the event loop. */
+export const flush = promisify(fs.fsync);
 
 /**
  * Writes beside the target under a hidden, unpredictable name, checks that all of it is there, sets mode and owner,
  * flushes, renames over the target and flushes the directory. A symbolic link at the target is replaced, never
  * followed. On any error the target is untouched and the temporary file is gone; the error is the system's own.
  */
-export function writeFileAtomic(path: string, bytes: Uint8Array, options: AtomicWrite): void {
+export async function writeFileAtomic(path: string, bytes: Uint8Array, options: AtomicWrite): Promise<void> {
   const directory = openDirectory(fs.realpathSync(dirname(path)));
+  const temporary = join(directory.path, temporaryName(basename(path)));
   try {
-    const target = join(directory.path, basename(path));
-    const temporary = join(directory.path, options.temporary ?? temporaryName(basename(path)));
-    try {
-      writeNewFile(temporary, bytes, options);
-      fs.renameSync(temporary, target);
-    } catch (error) {
-      fs.rmSync(temporary, { force: true });
-      throw error;
-    }
-    if (options.flush !== false) fs.fsyncSync(directory.fd);
+    const fd = openNewFile(temporary, bytes, options);
+    await flush(fd).finally(() => fs.closeSync(fd));
+    fs.renameSync(temporary, join(directory.path, basename(path)));
+    await flush(directory.fd);
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw error;
   } finally {
     fs.closeSync(directory.fd);
   }
 }
 
-/** Creates a file that must not exist, whole, with its exact mode and owner, flushed unless `flush` is false. */
-export function writeNewFile(path: string, bytes: Uint8Array, options: AtomicWrite): void {
-  const fd = openNewFile(path, bytes, options);
-  try {
-    if (options.flush !== false) fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
-}
-
-/** As `writeNewFile`, without the flush: the caller flushes and closes the descriptor it gets. */
-export function openNewFile(
-  path: string,
-  bytes: Uint8Array,
-  options: Pick<AtomicWrite, 'mode' | 'owner'>,
-): number {
+/**
+ * Creates a file that must not exist, whole, with its exact mode and owner. The caller flushes and closes the descriptor
+ * it gets.
+ */
+export function openNewFile(path: string, bytes: Uint8Array, options: AtomicWrite): number {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
   const fd = fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {

@@ -3,11 +3,10 @@
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import { errnoOf, SidecarError } from '../errors.ts';
 import { type DescribedFile, digestOfFiles, type Generation, type Owner } from '../generation.ts';
 import type { Publisher, Volume } from '../publish.ts';
-import { changeOwner, diskError, openNewFile, removeIfPossible } from './atomic-file.ts';
+import { changeOwner, diskError, flush, openNewFile, removeIfPossible } from './atomic-file.ts';
 import { listed, ownerOf } from './file.ts';
 
 const DATA = '..data';
@@ -21,7 +20,6 @@ export const GRACE_MS = 60_000;
 
 /** Flushes run beside each other so that the file system can put many into one commit of its journal. */
 const FLUSHES_AT_ONCE = 16;
-const flush = promisify(fs.fsync);
 
 export function directoryPublisher(root: string, owner: Owner | null): Publisher {
   const retiredAt = new Map<string, number>();

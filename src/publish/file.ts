@@ -4,13 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { errnoOf, SidecarError } from '../errors.ts';
 import { type DescribedFile, digestOfFiles, type Generation, type Owner } from '../generation.ts';
 import type { Publisher, Volume } from '../publish.ts';
-import {
-  diskError,
-  removeIfPossible,
-  temporaryName,
-  temporaryPrefix,
-  writeFileAtomic,
-} from './atomic-file.ts';
+import { diskError, removeIfPossible, temporaryPrefix, writeFileAtomic } from './atomic-file.ts';
 
 export function filePublisher(path: string, owner: Owner | null): Publisher {
   const name = basename(path);
@@ -21,7 +15,7 @@ export function filePublisher(path: string, owner: Owner | null): Publisher {
       return file === null ? [] : [file];
     },
     isThere: () => fs.existsSync(path),
-    publish: async (generation) => publishFile(path, generation),
+    publish: (generation) => publishFile(path, generation),
     recover: () => {
       for (const entry of listed(dirname(path))) {
         if (entry.startsWith(temporaryPrefix(name))) removeIfPossible(join(dirname(path), entry));
@@ -31,7 +25,7 @@ export function filePublisher(path: string, owner: Owner | null): Publisher {
   };
 }
 
-function publishFile(path: string, generation: Generation): void {
+async function publishFile(path: string, generation: Generation): Promise<void> {
   const [file] = generation.files;
   if (file === undefined || generation.files.length !== 1) {
     throw new SidecarError(
@@ -41,7 +35,7 @@ function publishFile(path: string, generation: Generation): void {
   }
   try {
     const { mode, owner } = generation;
-    writeFileAtomic(path, file.bytes, { mode, owner, temporary: temporaryName(basename(path)) });
+    await writeFileAtomic(path, file.bytes, { mode, owner });
   } catch (error) {
     throw diskError(error, path, file.bytes.length);
   }

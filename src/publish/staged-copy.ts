@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Generation } from '../generation.ts';
 import type { Output } from '../publish.ts';
 import { CHECK_PREFIX } from '../state-directory.ts';
-import { diskError, writeNewFile } from './atomic-file.ts';
+import { diskError, openNewFile } from './atomic-file.ts';
 
 /**
  * Writes the generation below `stateDirectory`, calls `use` with the copy's path, whose last part is the output's own
@@ -31,7 +31,7 @@ function writeCopy(directory: string, { files, mode }: Generation): void {
     for (const { name, bytes } of files) {
       const path = join(directory, name);
       fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      writeNewFile(path, bytes, { mode, owner: null, flush: false });
+      fs.closeSync(openNewFile(path, bytes, { mode, owner: null }));
     }
   } catch (error) {
     throw diskError(error, directory);

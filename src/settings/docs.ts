@@ -24,7 +24,8 @@ export function explain({ settings, given }: Loaded<Partial<Settings>>): readonl
     const printed = value !== undefined && kind.print !== undefined ? kind.print(value) : text;
     return {
       name,
-      value: one?.secretFile ? `(the content of ${one.text})` : shown(name, printed),
+      // A mask where nothing is set would say that there is a secret.
+      value: one?.secretFile ? `(the content of ${one.text})` : printed && shown(name, printed),
       from: one?.from ?? 'default',
       where: one?.spelled ?? null,
       meaning: plain(meaning),

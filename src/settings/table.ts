@@ -146,7 +146,7 @@ export const TABLE = {
   ),
   OUTPUT_MODE: to.defaulted(mode, '0644', 'permission bits of every file, exact: umask plays no part'),
   OUTPUT_OWNER: to.optional(owner, 'owner of every file, numeric; not permitted is an error'),
-  STATE_DIR: to.optional(path, 'ledger, generations, lock; one sidecar at a time', {
+  STATE_DIR: to.optional(path, 'ledger, lock, and the copies that are checked; one sidecar at a time', {
     fallbackShown: 'file output: `.config-sidecar` beside it; directory output: `..config-sidecar` in it',
   }),
 

@@ -81,14 +81,14 @@ describe.concurrent('diff', () => {
     expect(readdirSync(place.at('out'))).toEqual([]);
     expect((await place.run(['diff', '--exit-code'], job.variables)).code).toBe(7);
     await place.run(['once'], job.variables);
-    const before = place.read('out/.config-sidecar/app.json/ledger.json');
+    const before = place.read('out/.config-sidecar/app.json/ledger.1.json');
     expect(await place.run(['diff', '--exit-code'], job.variables)).toMatchObject({ code: 0, stdout: '' });
     job.set('two');
     const changed = await place.run(['diff', '--exit-code'], job.variables);
     expect(changed.code).toBe(7);
     expect(changed.stdout).toContain('-{"value":"one"}\n+{"value":"two"}\n');
     expect(place.read('out/app.json')).toBe('{"value":"one"}\n');
-    expect(place.read('out/.config-sidecar/app.json/ledger.json')).toBe(before);
+    expect(place.read('out/.config-sidecar/app.json/ledger.1.json')).toBe(before);
     expect(
       (await place.run(['diff'], { ...job.variables, SOURCE: place.at('nowhere.json'), FETCH_TIMEOUT: '1s' }))
         .code,

@@ -167,8 +167,8 @@ describe.concurrent('a start', () => {
     expect(readdirSync(place.at('out')).sort()).toEqual(['.config-sidecar', '.somebody.tmp', 'app.json']);
     await sidecar.end();
     expect(readdirSync(place.at('out/.config-sidecar/app.json')).sort()).toEqual([
-      'ledger.before.json',
-      'ledger.json',
+      'ledger.0.json',
+      'ledger.1.json',
     ]);
   });
 });
@@ -244,11 +244,11 @@ describe.concurrent('a second sidecar', () => {
     const second = await place.start({ ...variables, HOSTNAME: 'pod-two' });
     expect(await second.outcome('failed')).toMatchObject({
       code: 'state.locked',
-      message: `Cannot take over "${job.config}": it is kept by pod-one. This sidecar waits until that one has ended.`,
+      message: `Cannot take over "${job.config}": it is kept by pod-one (process ${first.pid}). This sidecar waits until that one has ended.`,
     });
     expect(await second.get('/readyz')).toEqual({
       status: 503,
-      body: `not ready\ndefault: Cannot take over "${job.config}": it is kept by pod-one. This sidecar waits until that one has ended.\n`,
+      body: `not ready\ndefault: Cannot take over "${job.config}": it is kept by pod-one (process ${first.pid}). This sidecar waits until that one has ended.\n`,
     });
     job.set('two');
     await until('the first one still works', () => app.told().length === 2);

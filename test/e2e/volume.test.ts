@@ -132,7 +132,7 @@ describe.concurrent('a volume', () => {
     await until('it is written again', () => existsSync(job.config));
     job.set('two');
     await until('changes arrive', () => publishedValue(place.read('out/app.json')) === 'two');
-    expect(existsSync(place.at('out/.config-sidecar/app.json/ledger.json'))).toBe(true);
+    expect(existsSync(place.at('out/.config-sidecar/app.json/ledger.1.json'))).toBe(true);
   });
 
   test('where the output is a directory, or its directory a file, gives an error of its own', async (context) => {

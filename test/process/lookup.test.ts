@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLookup, type Lookup, type LookupOptions, type ProcessFact } from '../../src/process/lookup.ts';
-import { isAlive, type ProcessId, processFolder, readRow } from '../../src/process/proc.ts';
+import { isAlive, listProcesses, type ProcessId, processFolder, readRow } from '../../src/process/proc.ts';
 import { signalReload } from '../../src/reload-signal.ts';
 import {
   createStage,
@@ -146,7 +146,10 @@ describe('an application', () => {
     const stage = createStage(context);
     const script = `: ${stage.name}; while :; do sleep 600; done`;
     const { pid } = stage.start(['sh', '-c', script]);
-    await until('the shell runs', () => readRow(processFolder(pid))?.comm === 'sh');
+    // Until its child is another program, there is a second shell with the same words.
+    await until('the shell runs', () =>
+      listProcesses()?.rows.some(({ ppid, comm }) => ppid === pid && comm === 'sleep'),
+    );
     const { reason } = noneOf(look(lookupOf({ pattern: new RegExp(stage.name) })));
     expect(reason).toBe(
       `no process that may be told matches /${stage.name}/: ${pid} (sh) is a shell or launcher that only mentions it`,

@@ -176,6 +176,17 @@ describe('never chosen is', () => {
     );
   });
 
+  // D-16
+  test('what another command of ours started', () => {
+    const check = [
+      { pid: 8, comm: 'node' },
+      { pid: 9, ppid: 8, comm: 'nginx' },
+    ];
+    expect(choose([INIT, ...check], nginx, { isOurs: ({ pid }) => pid === 8 })).toEqual(
+      left('started by another command of this program'),
+    );
+  });
+
   // D-17
   test('a zombie', () => {
     expect(choose([INIT, { pid: 9, comm: 'nginx', state: 'Z' }], nginx)).toEqual(left('a zombie'));

@@ -455,13 +455,17 @@ describe('an etcd with users', () => {
       `Cannot read etcd "${url('', path)}": 127.0.0.1:${server.port}: ${reason}`;
     const wrong = await failureOf(open(url('reader:WRONG@')));
     expect(wrong.code).toBe('source.denied');
-    expect(wrong.message).toBe(message('etcdserver: authentication failed, invalid user ID or password'));
+    expect(wrong.message).toBe(
+      message('user or password are not accepted; check ETCDCTL_USER and ETCDCTL_PASSWORD'),
+    );
     const none = await failureOf(open(url('')));
     expect(none.code).toBe('source.denied');
-    expect(none.message).toBe(message('etcdserver: user name is empty'));
+    expect(none.message).toBe(message('etcd asks for a user; set ETCDCTL_USER and ETCDCTL_PASSWORD'));
     const other = await failureOf(open(url('reader:secret@', '/other/')));
     expect(other.code).toBe('source.denied');
-    expect(other.message).toBe(message('etcdserver: permission denied', '/other/'));
+    expect(other.message).toBe(
+      message('the user may not read this; grant it, or give another ETCDCTL_USER', '/other/'),
+    );
   });
 
   // D-48, C-S10

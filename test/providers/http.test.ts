@@ -223,7 +223,7 @@ describe('an answer', () => {
     await expectFailure(
       open(source.origin, {}, { maxBytes: 10_000 }),
       'source.too-large',
-      `Cannot GET "${source.origin}/": the answer is larger than 10000 bytes`,
+      `Cannot GET "${source.origin}/": the answer is larger than 10000 bytes; raise MAX_SIZE`,
     );
   });
 

@@ -32,6 +32,7 @@ test('each effective value is shown in its own spelling, with where it came from
   expect(value('STATE_DIR')).toEqual(['/srv/.config-sidecar', 'default', null]);
   expect(value('OUTPUT')).toEqual(['/srv/app.json', 'environment', 'OUTPUT']);
   expect(value('TEMPLATE')).toEqual(['', 'default', null]);
+  expect(value('HTTP_TOKEN')).toEqual(['', 'default', null]);
 });
 
 test('secrets are masked, and a secret file is shown by its path', async () => {
