@@ -2,7 +2,7 @@
 import { toSidecarError } from './errors.ts';
 import { request } from './http.ts';
 import type { Listen } from './settings/web.ts';
-import type { Status, TargetStatus } from './status.ts';
+import type { SourceStatus, Status, TargetStatus } from './status.ts';
 
 const ASK_MS = 3_000;
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -42,7 +42,7 @@ export function describeStatus({ version, instance, ready, fresh, targets }: Sta
 }
 
 function describeTarget(name: string, target: TargetStatus): string {
-  const { outcome, message, desired, running, reloadOwed, nextAttemptAt, sources } = target;
+  const { outcome, message, desired, running, reloadOwed, nextAttemptAt, sources, template } = target;
   const lines = [
     `${name}: ${outcome ?? 'starting'}${message === '' ? '' : `: ${message}`}`,
     `  desired  ${desired === null ? 'not known yet' : `revision ${desired.revision}, ${desired.rendering ?? 'not rendered'}`}`,
@@ -50,10 +50,13 @@ function describeTarget(name: string, target: TargetStatus): string {
     ...(reloadOwed
       ? [`  a reload is owed${nextAttemptAt === null ? '' : `, next try ${nextAttemptAt}`}`]
       : []),
-    ...sources.map(({ url, up, lastContactAt, error }) => {
-      const contact = lastContactAt === null ? 'never reached' : `last contact ${lastContactAt}`;
-      return `  source   ${url}: ${up ? 'up' : 'down'}, ${contact}${error === null ? '' : `: ${error.message}`}`;
-    }),
+    ...sources.map((source) => describeFollowed('source  ', source)),
+    ...(template === null ? [] : [describeFollowed('template', template)]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function describeFollowed(what: string, { url, up, lastContactAt, error }: SourceStatus): string {
+  const contact = lastContactAt === null ? 'never reached' : `last contact ${lastContactAt}`;
+  return `  ${what} ${url}: ${up ? 'up' : 'down'}, ${contact}${error === null ? '' : `: ${error.message}`}`;
 }

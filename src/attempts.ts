@@ -47,10 +47,11 @@ export class Attempts {
   readonly reloads: Record<string, number> = {};
   readonly durations: Partial<Record<Stage, Durations>> = {};
   readonly #history: Report[] = [];
+  #isOver = false;
 
   /** The outcome that stands; null before the first. */
   get current(): Report | null {
-    return this.#history[0] ?? null;
+    return this.#isOver ? null : (this.#history[0] ?? null);
   }
 
   /** Newest first. */
@@ -72,10 +73,16 @@ export class Attempts {
       before.code === report.code &&
       before.attempted?.rendering === report.attempted?.rendering &&
       before.attempted?.digest === report.attempted?.digest;
+    this.#isOver = false;
     if (same) this.#history.shift();
     this.#history.unshift({ ...report, count: same && before ? before.count + 1 : 1 });
     this.#history.length = Math.min(this.#history.length, HISTORY);
     return !same;
+  }
+
+  /** The outcome that stands is over without another in its place: what was in the way has gone. */
+  close(): void {
+    this.#isOver = true;
   }
 
   countReload(result: string): void {

@@ -22,8 +22,6 @@ export interface KeepOptions {
 }
 
 export interface Keeping extends Kept {
-  /** The followed templates; null without TEMPLATE. */
-  readonly template: Followed | null;
   /** Read the source and the templates now, and try again what was rejected. */
   readonly sync: () => void;
   /** Ends the loop and the watches; what is undone is owed. */

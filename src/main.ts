@@ -4,7 +4,6 @@ import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { isatty } from 'node:tty';
 import packageJson from '../package.json' with { type: 'json' };
-import { runCli } from './cli.ts';
 import type { OpenProvider } from './provider.ts';
 import type { SourceScheme } from './settings/source.ts';
 
@@ -42,6 +41,9 @@ const argv = process.argv.slice(2);
 process.title = 'config-sidecar';
 // Libraries' notes to their developers would only break the log.
 process.noDeprecation = true;
+
+// Loaded only now: until the handlers above are there, a SIGHUP would kill.
+const { runCli } = await import('./cli.ts');
 
 process.exitCode = await runCli({
   argv,

@@ -102,6 +102,10 @@ function bind(server: Server, { host, port }: Exclude<Listen, 'off'>): Promise<v
         ),
       );
     });
-    server.listen(host === null ? { port } : { host, port }, resolve);
+    server.listen(host === null ? { port } : { host, port }, () => {
+      // Whatever happens to the listening socket later (no descriptors left) is no reason to end.
+      server.on('error', () => {});
+      resolve();
+    });
   });
 }

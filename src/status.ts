@@ -9,6 +9,8 @@ export interface Kept {
   readonly name: string;
   readonly target: Target;
   readonly source: Followed;
+  /** The followed templates; null without TEMPLATE. */
+  readonly template: Followed | null;
   readonly staleAfterMs: number;
 }
 
@@ -36,6 +38,8 @@ export interface TargetStatus {
   readonly pinned: boolean;
   readonly nextAttemptAt: string | null;
   readonly sources: readonly SourceStatus[];
+  /** The templates, which are followed like a source; null without TEMPLATE. */
+  readonly template: SourceStatus | null;
   readonly history: readonly (Omit<Report, 'at' | 'attempted' | 'stage'> & { readonly at: string })[];
 }
 
@@ -84,7 +88,7 @@ export function reasonsNotReady(kept: readonly Kept[]): readonly string[] {
     });
 }
 
-function targetStatus({ target, source }: Kept): TargetStatus {
+function targetStatus({ target, source, template }: Kept): TargetStatus {
   const { current, history } = target.attempts;
   const { owed, told } = target.ledger;
   const waits = target.triesAgainInMs;
@@ -100,6 +104,7 @@ function targetStatus({ target, source }: Kept): TargetStatus {
     pinned: false,
     nextAttemptAt: waits !== null ? iso(Date.now() + waits) : null,
     sources: [sourceStatus(source.state())],
+    template: template && sourceStatus(template.state()),
     history: history.map(({ attempted: _attempted, stage: _stage, at, ...report }) => ({
       ...report,
       at: iso(at),

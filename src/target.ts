@@ -221,6 +221,7 @@ export class Target {
   async #open(signal: AbortSignal): Promise<void> {
     try {
       const from = await this.#publication.open();
+      if (this.attempts.current?.stage === 'publish') this.attempts.close();
       this.#noteLook();
       if (from === 'before' || from === 'damaged') this.#reporter.say('ledger damaged', null, { from });
     } catch (thrown) {

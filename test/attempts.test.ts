@@ -64,6 +64,19 @@ describe('the outcomes', () => {
   });
 });
 
+describe('an outcome that is over', () => {
+  it('stands no more, stays in the history, and is news when it comes again', () => {
+    const attempts = new Attempts();
+    attempts.add(report('failed'));
+    attempts.close();
+    expect(attempts.current).toBeNull();
+    expect(attempts.isOpen).toBe(false);
+    expect(attempts.history).toHaveLength(1);
+    expect(attempts.add(report('failed'))).toBe(true);
+    expect(attempts.history).toHaveLength(2);
+  });
+});
+
 describe('the durations', () => {
   it('are counted in every bucket they fit below', () => {
     const attempts = new Attempts();

@@ -33,9 +33,9 @@ describe.concurrent('a state directory that is removed under a sidecar', () => {
     await second.outcome('unchanged');
     job.set('two');
     await until('the second publishes', () => second.logs('published').length === 1);
-    const waits = await first.outcome('failed');
-    expect(waits.code).toBe('state.locked');
-    expect(waits.message).toContain('it is kept by second.');
+    await until('the first waits for the second', async () =>
+      (await first.outcome('failed')).message.includes('it is kept by second'),
+    );
     expect(first.logs('published')).toHaveLength(1);
   });
 
@@ -189,5 +189,41 @@ describe.concurrent('a command that is asked to end before it is done', () => {
     const { code, ms } = await diff.end();
     expect(code).toBe(1);
     expect(ms).toBeLessThan(2_000);
+  });
+});
+
+describe.concurrent('the status', () => {
+  test('shows templates that cannot be read any more, and goes on with the last ones', async (context) => {
+    const place = createPlace(context);
+    const job = fileJob(place);
+    const template = place.write('app.liquid', '{ "value": "{{ value }}" }');
+    const sidecar = await place.start({ ...job.variables, TEMPLATE: template });
+    expect(await sidecar.outcome('applied')).toMatchObject({
+      template: { url: template, up: true, error: null },
+    });
+    rmSync(template);
+    await until(
+      'the template is down',
+      async () => (await sidecar.status()).targets['default']?.template?.up === false,
+    );
+    job.set('two');
+    await until('the change arrives', () => publishedValue(place.read('out/app.json')) === 'two');
+    expect((await sidecar.outcome('applied')).template?.error?.code).toBe('source.not-found');
+  });
+
+  test('forgets that another sidecar had the output once it has it itself', async (context) => {
+    const place = createPlace(context);
+    const job = fileJob(place);
+    const first = await place.start(job.variables);
+    await first.outcome('applied');
+    const second = await place.start({ ...job.variables, SOURCE: place.at('nowhere.json') });
+    expect((await second.outcome('failed')).code).toBe('state.locked');
+    await first.end();
+    await until('it has taken over', async () => (await second.status()).ready);
+    expect((await second.status()).targets['default']).toMatchObject({
+      outcome: null,
+      code: null,
+      message: '',
+    });
   });
 });

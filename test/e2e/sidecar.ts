@@ -42,6 +42,13 @@ interface VersionSeen {
   readonly at: string;
 }
 
+export interface SourceSeen {
+  readonly url: string;
+  readonly up: boolean;
+  readonly lastContactAt: string | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
+
 export interface TargetSeen {
   readonly outcome: string | null;
   readonly code: string | null;
@@ -51,12 +58,8 @@ export interface TargetSeen {
   readonly lastKnownGood: null;
   readonly reloadOwed: boolean;
   readonly nextAttemptAt: string | null;
-  readonly sources: readonly {
-    readonly url: string;
-    readonly up: boolean;
-    readonly lastContactAt: string | null;
-    readonly error: { readonly code: string; readonly message: string } | null;
-  }[];
+  readonly sources: readonly SourceSeen[];
+  readonly template: SourceSeen | null;
   readonly history: readonly {
     readonly outcome: string;
     readonly code: string | null;
