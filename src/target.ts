@@ -1,26 +1,21 @@
 // The loop of one target: look at the facts, ask `decide` for the next step, carry it out, look again. It alone changes
 // what is published and reports outcomes; policy that grows here belongs into decide.ts.
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AttemptedVersion, Attempts, Stage } from './attempts.ts';
+import { Candidate } from './candidate.ts';
 import { decide, type Facts, type Obstacle, type Outcome, type Step } from './decide.ts';
 import { type SidecarError, toSidecarError } from './errors.ts';
 import type { Followed } from './follow.ts';
-import type { Generation } from './generation.ts';
 import { hookKind } from './hook.ts';
-import { type Input, inputOf } from './input.ts';
-import type { Ledger, Published, Told } from './ledger.ts';
+import type { Ledger, Told } from './ledger.ts';
 import { errorFields, type Log } from './log.ts';
-import { prepare, renderingExtras } from './prepare.ts';
 import { Publication } from './publication.ts';
-import { withStagedCopy } from './publish/staged-copy.ts';
 import { Reporter } from './reporter.ts';
 import { Retries } from './retries.ts';
-import { type Changes, type Random, splayOf, spread } from './schedule.ts';
-import { type Environment, environmentForCommands } from './settings/environment.ts';
+import { type Random, splayOf, spread } from './schedule.ts';
+import type { Environment } from './settings/environment.ts';
 import { withoutSecrets } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
 import { Telling, type Untold } from './telling.ts';
-import { runValidateCommand } from './validate-command.ts';
 import { sleep } from './wait.ts';
 
 export interface TargetParts {
@@ -54,37 +49,17 @@ export interface Waiting {
 const SHORTEST_WAIT_MS = 2;
 /** A state directory that cannot be had is asked for again this often: a lock is given up without a word. */
 const OPEN_AGAIN_MS = 1_000;
-/** At most this many turns of the event loop are given to changes that came while the last one was applied. */
-const TURNS = 200;
-
-/** What an input came to: a generation, or null when it was rejected. */
-interface Rendered {
-  readonly input: Input;
-  readonly version: AttemptedVersion;
-  readonly generation: Generation | null;
-}
-
-/** Whether it has answered, or failed to. */
-function isAsked(followed: Followed): boolean {
-  const { snapshot, error } = followed.state();
-  return snapshot !== null || error !== null;
-}
 
 export class Target {
   readonly #parts: TargetParts;
   readonly #hook: Facts['hook'];
-  readonly #extra: string;
   readonly #limits: Omit<Facts['limits'], 'lookEveryMs'>;
   readonly #startedAt: number;
+  readonly #candidate: Candidate;
   readonly #publication: Publication;
   readonly #reporter: Reporter;
   readonly #telling: Telling;
   readonly #publishing: Retries;
-  readonly #checking: Retries;
-  #input: Input | null = null;
-  #changes: Changes = { first: 0, latest: 0 };
-  #rendered: Rendered | null = null;
-  #checked: { readonly rendering: string; readonly passed: boolean } | null = null;
   #looked = { at: 0, everyMs: 0 };
   /** What the volume shows in place of what was published, told once. */
   #drift: string | null = null;
@@ -96,11 +71,10 @@ export class Target {
   #rested = true;
 
   constructor(parts: TargetParts) {
-    const { loaded, env, instance, random, clock, name, log } = parts;
+    const { loaded, env, source, template, instance, random, clock, name, log } = parts;
     const { OUTPUT: output, OUTPUT_OWNER, STATE_DIR: stateDir, ...settings } = loaded.settings;
     this.#parts = parts;
     this.#hook = hookKind(loaded.settings);
-    this.#extra = renderingExtras(loaded, env);
     this.#startedAt = clock();
     const owner = OUTPUT_OWNER ?? null;
     this.#publication = new Publication({
@@ -110,10 +84,10 @@ export class Target {
       tells: this.#hook !== 'none',
       holder: instance,
     });
+    this.#candidate = new Candidate({ loaded, env, source, template, random, clock });
     this.#reporter = new Reporter(name, log, (text) => withoutSecrets(loaded, text));
     this.#telling = new Telling({ loaded, env, random, clock });
     this.#publishing = new Retries(random);
-    this.#checking = new Retries(random);
     this.#limits = {
       debounceMs: settings.DEBOUNCE,
       debounceMaxMs: settings.DEBOUNCE_MAX,
@@ -130,9 +104,9 @@ export class Target {
     return this.#publication.ledger;
   }
 
-  /** The newest version that was asked for; `rendering` null until it is rendered, and when it cannot be. */
+  /** The newest version that was asked for; `rendering` null when it was rejected. */
   get desired(): AttemptedVersion | null {
-    return this.#rendered?.version ?? null;
+    return this.#candidate.version;
   }
 
   /** Whether a configuration of ours is on the volume; false as soon as it has vanished. */
@@ -151,10 +125,9 @@ export class Target {
     if (this.#waitsUntil === null) return null;
     const now = this.#parts.clock();
     const isOwed = this.ledger.owed !== null;
-    const isRefused = this.#checked?.passed === false && this.#checked.rendering === this.desired?.rendering;
     const retries = [
       this.#publishing.dueAt,
-      isRefused ? this.#checking.dueAt : 0,
+      this.#candidate.checkDueAt,
       isOwed ? this.#telling.retryAt : 0,
     ].filter((at) => at > now);
     if (retries.length > 0) return Math.min(...retries) - now;
@@ -163,20 +136,16 @@ export class Target {
 
   /** A snapshot or a template arrived, or the source failed: the loop looks again. */
   notice(): void {
-    const { source, template } = this.#parts;
-    const input = inputOf(source.state().snapshot, template?.state().snapshot ?? null, {
-      hasTemplates: template !== null,
-      extra: this.#extra,
-    });
-    if (input !== null) this.#take(input);
+    const isSame = this.#candidate.take();
+    // A new revision of the same data is nothing to do, and hides nothing that is still open.
+    if (isSame && this.#isPublished && !this.attempts.isOpen) this.#report('unchanged');
     this.#wake.abort();
   }
 
   /** Tries again, at once, what was rejected: the reason may lie outside the data (a schema that was mended). */
   tryAgain(): void {
-    if (this.#rendered?.generation === null) this.#rendered = null;
+    this.#candidate.tryAgain();
     this.#publishing.clear();
-    this.#checking.clear();
     this.#wake.abort();
   }
 
@@ -198,20 +167,6 @@ export class Target {
     this.#publication.release();
   }
 
-  #take(input: Input): void {
-    const now = this.#parts.clock();
-    const before = this.#input;
-    this.#input = input;
-    if (before?.id !== input.id) {
-      const waits = before !== null && before.id !== this.#rendered?.input.id;
-      this.#changes = { first: waits ? this.#changes.first : now, latest: now };
-      return;
-    }
-    // A new revision of the same data is nothing to do, and hides nothing that is still open.
-    const isApplied = this.#rendered?.input.id === input.id && this.#isPublished && !this.attempts.isOpen;
-    if (isApplied && before.snapshot.revision !== input.snapshot.revision) this.#report('unchanged');
-  }
-
   /** Whether what was rendered last is published, and whoever is to be told of it was told. */
   get #isPublished(): boolean {
     const { published, owed } = this.ledger;
@@ -231,20 +186,15 @@ export class Target {
   }
 
   #facts(): Facts {
-    const { clock, source, template, loaded } = this.#parts;
+    const { clock, loaded } = this.#parts;
     const now = clock();
     const { ledger, volume, held } = this.#publication;
     const { published, owed } = ledger;
-    const rendered = this.#rendered;
     return {
+      ...this.#candidate.facts,
       now,
       limits: { ...this.#limits, lookEveryMs: this.#looked.everyMs },
-      asked: isAsked(source) && (template === null || isAsked(template)),
       askUntil: this.#startedAt + loaded.settings.FETCH_TIMEOUT,
-      input: this.#input && { id: this.#input.id, changes: this.#changes },
-      rendered: rendered && { input: rendered.input.id, rendering: rendered.generation?.rendering ?? null },
-      checked: this.#checked && { ...this.#checked, retryAt: this.#checking.dueAt },
-      validates: loaded.settings.VALIDATE_COMMAND !== undefined,
       volume: volume && { rendering: volume.rendering, lookedAt: this.#looked.at },
       published: published && { rendering: published.rendering, held: held !== null },
       publishedAt: this.#publishedAt,
@@ -294,37 +244,18 @@ export class Target {
   }
 
   async #render(): Promise<void> {
-    const { loaded, env, source } = this.#parts;
-    if (!this.#rested) await this.#takeArrived();
-    const input = this.#input;
-    if (input === null) return;
-    const { published } = this.ledger;
-    const revision = published?.input === input.id ? published.revision : input.snapshot.revision;
-    const version = { revision, digest: input.digest, rendering: null, at: Date.now() };
-    try {
-      const generation = await prepare(input, { loaded, env, source: source.state().url, revision });
-      this.#rendered = { input, generation, version: { ...version, rendering: generation.rendering } };
-      this.#publishing.clear();
-      if (generation.rendering === this.#publication.volume?.rendering) this.#alreadyThere(generation);
-    } catch (thrown) {
-      this.#rendered = { input, generation: null, version };
-      this.#report('rejected', toSidecarError(thrown, 'render'));
-    }
+    if (!this.#rested) await this.#candidate.takeArrived();
+    const rejection = await this.#candidate.render(this.ledger.published);
+    if (rejection !== null) return this.#report('rejected', rejection);
+    this.#publishing.clear();
+    const { generation } = this.#candidate;
+    if (generation?.rendering === this.#publication.volume?.rendering) this.#alreadyThere();
   }
 
-  /**
-   * Changes that have arrived but were not handed over yet: a loop that goes from one change to the next without a pause
-   * would fall behind them.
-   */
-  async #takeArrived(): Promise<void> {
-    for (let turns = 0, seen: Input | null = null; turns < TURNS && this.#input !== seen; turns += 1) {
-      seen = this.#input;
-      await nextTurn();
-    }
-  }
-
-  #alreadyThere(generation: Generation): void {
+  #alreadyThere(): void {
+    const { generation } = this.#candidate;
     const { published, owed } = this.ledger;
+    if (generation === null) return;
     this.#publication.hold(generation);
     this.#publishedAt ??= this.#parts.clock() - this.#limits.minIntervalMs;
     if (published?.rendering !== generation.rendering) return;
@@ -335,28 +266,10 @@ export class Target {
   }
 
   async #validate(signal: AbortSignal): Promise<void> {
-    const { loaded, env, clock } = this.#parts;
-    const { VALIDATE_COMMAND: argv, VALIDATE_TIMEOUT: timeoutMs, OUTPUT: output } = loaded.settings;
-    const generation = this.#rendered?.generation;
     // The copy must not bring back a state directory that is not ours any more.
-    if (argv === undefined || !generation || !this.#publication.checkState()) return;
-    const { rendering } = generation;
-    const command = { argv, env: environmentForCommands(env), timeoutMs, signal };
-    const { stateDirectory } = this.#publication;
-    if (this.#checked?.rendering !== rendering) this.#checking.clear();
-    try {
-      await withStagedCopy(stateDirectory, { output, generation }, (path) =>
-        runValidateCommand({ ...command, path }),
-      );
-      this.#checked = { rendering, passed: true };
-      this.#checking.clear();
-    } catch (thrown) {
-      if (signal.aborted) return;
-      this.#checked = { rendering, passed: false };
-      this.#checking.fail(clock());
-      const error = toSidecarError(thrown, 'validate');
-      this.#report(error.stage === 'validate' ? 'rejected' : 'failed', error);
-    }
+    if (!this.#publication.checkState()) return;
+    const error = await this.#candidate.validate(this.#publication.stateDirectory, signal);
+    if (error !== null) this.#report(error.stage === 'validate' ? 'rejected' : 'failed', error);
   }
 
   async #publish(what: 'rendered' | 'published'): Promise<void> {
@@ -364,8 +277,8 @@ export class Target {
     const startedAt = clock();
     this.#rested = false;
     const { ledger, held } = this.#publication;
-    const generation = what === 'rendered' ? this.#rendered?.generation : held;
-    const version = what === 'rendered' ? this.#renderedVersion() : ledger.published;
+    const generation = what === 'rendered' ? this.#candidate.generation : held;
+    const version = what === 'rendered' ? this.#candidate.publishable : ledger.published;
     if (!generation || version === null || !this.#publication.checkState()) return;
     try {
       const published = this.#publication.publish(generation, version);
@@ -382,14 +295,8 @@ export class Target {
     if (this.#hook === 'none') this.#report('applied');
   }
 
-  #renderedVersion(): Published | null {
-    const { version, input } = this.#rendered ?? {};
-    if (version === undefined || input === undefined || version.rendering === null) return null;
-    return { ...version, rendering: version.rendering, input: input.id, moment: null };
-  }
-
   #adopt(): void {
-    const version = this.#renderedVersion();
+    const version = this.#candidate.publishable;
     if (version === null) return;
     this.#publication.adopt(version);
     if (this.#hook === 'none') this.#report('unchanged');
@@ -471,6 +378,6 @@ export class Target {
   }
 
   #report(outcome: Outcome, error: SidecarError | null = null): void {
-    this.#reporter.report(outcome, this.#rendered?.version ?? null, error);
+    this.#reporter.report(outcome, this.#candidate.version, error);
   }
 }
