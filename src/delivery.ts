@@ -1,6 +1,6 @@
 // Getting an owed reload delivered: how tries that failed are counted, when the next is due, and what that is called.
 import type { Obstacle, Outcome } from './decide.ts';
-import type { ReloadResult } from './reload-hook.ts';
+import type { ReloadResult } from './reload/hook.ts';
 import { type Random, RETRY, retryDelay, SLOW_RETRY_MS } from './schedule.ts';
 
 /** The application said no this often in a row: then it means it. */

@@ -1,5 +1,6 @@
 // One source followed for ever: opened, watched, opened again after every error with growing delays, its newest
 // snapshot kept in one slot.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SidecarError, toSidecarError } from './errors.ts';
 import type { Observation, Provider, Snapshot } from './provider.ts';
 import { type Random, retryDelay, SOURCE_RETRY } from './schedule.ts';
@@ -99,6 +100,8 @@ class Follower {
       for await (const observation of this.#provider.watch(round)) {
         if (round.aborted) return;
         this.#observe(observation);
+        // Whoever acts on a snapshot goes first; to ask the source for the next one can wait a moment.
+        if (observation.kind === 'snapshot') await nextTurn();
       }
       if (!round.aborted) throw endedByItself(this.#provider.source);
     } catch (thrown) {

@@ -27,7 +27,7 @@ export type LockResult =
  * @throws the system's error when the directory cannot hold a socket.
  */
 export async function tryLock(directory: string, holder: string): Promise<LockResult> {
-  const dir = openDirectory(fs.realpathSync(directory));
+  const dir = openDirectory(fs.realpathSync.native(directory));
   try {
     const flag = await raise(dir.path, holder);
     const by = await findOther(dir.path, flag);

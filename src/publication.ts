@@ -45,7 +45,7 @@ export class Publication {
     return this.#ledger;
   }
 
-  /** What the last look saw; null when somebody has written since. */
+  /** What the last look saw, or the last publication left; null when it must be looked at. */
   get volume(): Volume | null {
     return this.#volume;
   }
@@ -104,10 +104,10 @@ export class Publication {
   }
 
   /**
-   * Intention and debt first, then the rename.
+   * Intention and debt first, then the rename. `meanwhile`: see `Publisher.publish`.
    * @throws SidecarError `ledger.write` or `publish.*`; the volume is as before, and so is what is owed.
    */
-  async publish(generation: Generation, version: Published): Promise<void> {
+  async publish(generation: Generation, version: Published, meanwhile?: () => void): Promise<void> {
     const intended = ledgers.intend(
       this.#ledger,
       { ...version, at: Date.now(), moment: null },
@@ -116,13 +116,14 @@ export class Publication {
     this.#write(intended);
     this.#ledger = intended;
     try {
-      await this.#publisher.publish(generation);
+      await this.#publisher.publish(generation, meanwhile);
     } catch (thrown) {
       this.#ledger = ledgers.resolveIntention(intended, this.look().rendering, this.#momentOfVolume());
       throw thrown;
     }
     this.#ledger = ledgers.carriedOut(intended, bootStamp());
-    this.#volume = null;
+    // Written, flushed and renamed a moment ago: to read it back would tell nothing new.
+    this.#volume = { rendering: generation.rendering, changedAt: Date.now(), problem: null };
     this.#held = generation;
   }
 

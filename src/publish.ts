@@ -29,10 +29,11 @@ export interface Publisher {
   /** Whether anything is there at all: for a question asked often. */
   isThere(): boolean;
   /**
-   * Makes the generation visible, whole or not at all, and durable when it returns.
+   * Makes the generation visible, whole or not at all, and durable when it returns. `meanwhile` may be called once
+   * while the disk is at work, for what does not depend on it.
    * @throws SidecarError of stage `publish`; the volume then shows what it showed before.
    */
-  publish(generation: Generation): Promise<void>;
+  publish(generation: Generation, meanwhile?: () => void): Promise<void>;
   /** Once at the start: removes left-overs of a crash of ours and only those, and finishes half-done visible names. */
   recover(): void;
   /** Removes generations that readers may still have had open, once their grace time (one minute) is over. */

@@ -1,8 +1,8 @@
 // Tells the application, by the one hook its target has. Says how that ended, and leaves what follows to the loop.
-import { commandReload } from './reload-command.ts';
-import type { ReloadContext, ReloadHook, ReloadResult } from './reload-hook.ts';
-import { httpReload } from './reload-http.ts';
-import { signalReload } from './reload-signal.ts';
+import { commandReload } from './reload/command.ts';
+import type { ReloadContext, ReloadHook, ReloadResult } from './reload/hook.ts';
+import { httpReload } from './reload/http.ts';
+import { signalReload } from './reload/signal.ts';
 
 /**
  * One try. Never throws for anything the other side does; an abort ends it at once, and what was under way is `unknown`.

@@ -5,10 +5,10 @@ import { Candidate } from './candidate.ts';
 import { decide, type Facts, type Obstacle, type Outcome, type Step } from './decide.ts';
 import { type SidecarError, toSidecarError } from './errors.ts';
 import type { Followed } from './follow.ts';
-import { hookKind } from './hook.ts';
 import type { Ledger, Told } from './ledger.ts';
 import { errorFields, type Log } from './log.ts';
 import { Publication } from './publication.ts';
+import { hookKind } from './reload/settings.ts';
 import { Reporter } from './reporter.ts';
 import { Retries } from './retries.ts';
 import { type Random, splayOf, spread } from './schedule.ts';
@@ -201,7 +201,7 @@ export class Target {
       publishRetryAt: this.#publishing.dueAt,
       owed: owed && { retryAt: this.#telling.retryAt },
       hook: this.#hook,
-      // After a publication the volume is looked at first; the look-up is too dear to be done for nothing.
+      // Where the volume is to be looked at first, the look-up would be done for nothing.
       process: owed && volume && this.#telling.see(published, now),
     };
   }
@@ -281,14 +281,13 @@ export class Target {
     const version = what === 'rendered' ? this.#candidate.publishable : ledger.published;
     if (!generation || version === null || !this.#publication.checkState()) return;
     try {
-      const published = this.#publication.publish(generation, version);
-      this.#telling.foresee();
-      await published;
+      await this.#publication.publish(generation, version, () => this.#telling.foresee());
     } catch (thrown) {
       this.#publishing.fail(clock());
       return this.#report('failed', toSidecarError(thrown, 'publish'));
     }
     this.#publishedAt = startedAt;
+    this.#noteLook();
     this.#publishing.clear();
     this.#telling.reset();
     this.#reporter.say('published', version, { generation: this.ledger.generation });

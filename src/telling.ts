@@ -2,13 +2,13 @@
 import type { Obstacle, Outcome, ProcessFact } from './decide.ts';
 import { Delivery } from './delivery.ts';
 import { SidecarError } from './errors.ts';
-import { hookOf, lookupOf } from './hook.ts';
 import type { Published, Told } from './ledger.ts';
+import { type SeenProcess, seeProcess } from './process/fact.ts';
 import type { Lookup, ProcessFact as Sight } from './process/lookup.ts';
 import type { ProcessId } from './process/proc.ts';
-import { type SeenProcess, seeProcess } from './process-fact.ts';
+import type { OwedClass, ReloadResult } from './reload/hook.ts';
+import { hookOf, lookupOf } from './reload/settings.ts';
 import { reload } from './reload.ts';
-import type { OwedClass, ReloadResult } from './reload-hook.ts';
 import type { Random } from './schedule.ts';
 import type { Environment } from './settings/environment.ts';
 import type { Loaded } from './settings.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Obstacle } from '../src/decide.ts';
 import { Delivery } from '../src/delivery.ts';
-import type { OwedClass } from '../src/reload-hook.ts';
+import type { OwedClass } from '../src/reload/hook.ts';
 
 const SLOW = 300_000;
 const HALF = () => 0.5;

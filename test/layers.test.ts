@@ -66,10 +66,16 @@ function reach(file: string, { eagerly = false, seen = new Set<string>() } = {})
 
 const LOOP = [
   'target',
+  'candidate',
+  'publication',
+  'telling',
+  'reporter',
+  'run',
   'decide',
   'follow',
   'keep',
   'ledger',
+  'ledger-file',
   'status',
   'server',
   'metrics',
@@ -91,9 +97,9 @@ const STEPS = [
   'publish/staged-copy',
   'publish/atomic-file',
   'reload',
-  'reload-signal',
-  'reload-http',
-  'reload-command',
+  'reload/signal',
+  'reload/http',
+  'reload/command',
 ].map((name) => `src/${name}.ts`);
 
 /** Which step a file belongs to: the parts of one may import each other. */

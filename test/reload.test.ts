@@ -3,9 +3,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSocketServer, type Server as SocketServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { isAlive, type ProcessId, processFolder, readStatus } from '../src/process/proc.ts';
+import type { CommandHook, HttpHook, ReloadContext, ReloadResult, SignalHook } from '../src/reload/hook.ts';
+import { signalReload } from '../src/reload/signal.ts';
 import { reload } from '../src/reload.ts';
-import type { CommandHook, HttpHook, ReloadContext, ReloadResult, SignalHook } from '../src/reload-hook.ts';
-import { signalReload } from '../src/reload-signal.ts';
 import { createStage, fixture, makeZombie, processOfAnother, until, withoutRights } from './process/apart.ts';
 
 const HUP: SignalHook = { kind: 'signal', signal: 'SIGHUP', gateOff: false };

@@ -14,19 +14,28 @@ export interface AtomicWrite {
 
 /** Flushes an open file or directory without holding up the event loop. */
 export const flush = promisify(fs.fsync);
+/** A rename waits for the journal as a flush does. */
+export const rename = promisify(fs.rename);
 
 /**
  * Writes beside the target under a hidden, unpredictable name, checks that all of it is there, sets mode and owner,
  * flushes, renames over the target and flushes the directory. A symbolic link at the target is replaced, never
  * followed. On any error the target is untouched and the temporary file is gone; the error is the system's own.
+ * `meanwhile` is called while the disk has the longest work to do; it must not throw.
  */
-export async function writeFileAtomic(path: string, bytes: Uint8Array, options: AtomicWrite): Promise<void> {
-  const directory = openDirectory(fs.realpathSync(dirname(path)));
+export async function writeFileAtomic(
+  path: string,
+  bytes: Uint8Array,
+  { meanwhile = () => {}, ...options }: AtomicWrite & { readonly meanwhile?: () => void },
+): Promise<void> {
+  const directory = openDirectory(fs.realpathSync.native(dirname(path)));
   const temporary = join(directory.path, temporaryName(basename(path)));
   try {
     const fd = openNewFile(temporary, bytes, options);
     await flush(fd).finally(() => fs.closeSync(fd));
-    fs.renameSync(temporary, join(directory.path, basename(path)));
+    const renamed = rename(temporary, join(directory.path, basename(path)));
+    meanwhile();
+    await renamed;
     await flush(directory.fd);
   } catch (error) {
     fs.rmSync(temporary, { force: true });

@@ -15,7 +15,7 @@ export function filePublisher(path: string, owner: Owner | null): Publisher {
       return file === null ? [] : [file];
     },
     isThere: () => fs.existsSync(path),
-    publish: (generation) => publishFile(path, generation),
+    publish: (generation, meanwhile = () => {}) => publishFile(path, generation, meanwhile),
     recover: () => {
       for (const entry of listed(dirname(path))) {
         if (entry.startsWith(temporaryPrefix(name))) removeIfPossible(join(dirname(path), entry));
@@ -25,7 +25,7 @@ export function filePublisher(path: string, owner: Owner | null): Publisher {
   };
 }
 
-async function publishFile(path: string, generation: Generation): Promise<void> {
+async function publishFile(path: string, generation: Generation, meanwhile: () => void): Promise<void> {
   const [file] = generation.files;
   if (file === undefined || generation.files.length !== 1) {
     throw new SidecarError(
@@ -35,7 +35,7 @@ async function publishFile(path: string, generation: Generation): Promise<void> 
   }
   try {
     const { mode, owner } = generation;
-    await writeFileAtomic(path, file.bytes, { mode, owner });
+    await writeFileAtomic(path, file.bytes, { mode, owner, meanwhile });
   } catch (error) {
     throw diskError(error, path, file.bytes.length);
   }

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { createLookup } from '../../src/process/lookup.ts';
 import { isAlive } from '../../src/process/proc.ts';
-import { signalReload } from '../../src/reload-signal.ts';
+import { signalReload } from '../../src/reload/signal.ts';
 import { serverBinary } from '../servers/install.ts';
 import { freePorts } from '../servers/ports.ts';
 import { createStage, until } from './apart.ts';

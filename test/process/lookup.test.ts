@@ -4,7 +4,7 @@ import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLookup, type Lookup, type LookupOptions, type ProcessFact } from '../../src/process/lookup.ts';
 import { isAlive, listProcesses, type ProcessId, processFolder, readRow } from '../../src/process/proc.ts';
-import { signalReload } from '../../src/reload-signal.ts';
+import { signalReload } from '../../src/reload/signal.ts';
 import {
   createStage,
   fixture,

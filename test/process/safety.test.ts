@@ -12,8 +12,8 @@ import {
   readRow,
   readStatus,
 } from '../../src/process/proc.ts';
-import type { ReloadResult } from '../../src/reload-hook.ts';
-import { signalReload } from '../../src/reload-signal.ts';
+import type { ReloadResult } from '../../src/reload/hook.ts';
+import { signalReload } from '../../src/reload/signal.ts';
 import { createStage, fixture, until } from './apart.ts';
 
 function lookupOf(options: Partial<LookupOptions>): Lookup {

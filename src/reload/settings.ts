@@ -1,10 +1,10 @@
 // From the settings to the one hook of a target and to what is watched of its process.
 
-import { createLookup, type Lookup } from './process/lookup.ts';
-import type { ReloadHook } from './reload-hook.ts';
-import { type Environment, environmentForCommands } from './settings/environment.ts';
-import { currentOf } from './settings/secrets.ts';
-import type { Loaded, Settings } from './settings.ts';
+import { createLookup, type Lookup } from '../process/lookup.ts';
+import { type Environment, environmentForCommands } from '../settings/environment.ts';
+import { currentOf } from '../settings/secrets.ts';
+import type { Loaded, Settings } from '../settings.ts';
+import type { ReloadHook } from './hook.ts';
 
 /** Which hook the settings ask for; two are refused when settings are read. */
 export function hookKind({

@@ -1,6 +1,6 @@
 // Sends the signal, to exactly the process that was chosen.
-import { errnoOf } from './errors.ts';
-import { isReceived, type ReloadSignal } from './process/gate.ts';
+import { errnoOf } from '../errors.ts';
+import { isReceived, type ReloadSignal } from '../process/gate.ts';
 import {
   isDead,
   type ProcessId,
@@ -8,8 +8,8 @@ import {
   readRow,
   readStatus,
   withProcessFolder,
-} from './process/proc.ts';
-import type { ReloadContext, ReloadResult, SignalHook } from './reload-hook.ts';
+} from '../process/proc.ts';
+import type { ReloadContext, ReloadResult, SignalHook } from './hook.ts';
 
 /**
  * Signals the process of the context once. Immediately before, and through a handle that stays bound to that very

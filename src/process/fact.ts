@@ -1,9 +1,9 @@
 // From what is seen of the application's process to what `decide` needs to know of it.
-import type { Obstacle, ProcessFact } from './decide.ts';
-import { type BootStamp, startedAfter } from './process/boot-clock.ts';
-import type { Lookup, ProcessFact as Sight } from './process/lookup.ts';
-import { staleMount } from './process/mounts.ts';
-import type { ProcessId } from './process/proc.ts';
+import type { Obstacle, ProcessFact } from '../decide.ts';
+import { type BootStamp, startedAfter } from './boot-clock.ts';
+import type { Lookup, ProcessFact as Sight } from './lookup.ts';
+import { staleMount } from './mounts.ts';
+import type { ProcessId } from './proc.ts';
 
 /** The fact, and the process it is about (null while there is none to tell). */
 export interface SeenProcess {

@@ -1,6 +1,6 @@
 // Tells the application by a command, and reads its exit status as SPEC's table does.
-import { type CommandResult, runCommand } from './command.ts';
-import type { CommandHook, OwedClass, ReloadContext, ReloadResult } from './reload-hook.ts';
+import { type CommandResult, runCommand } from '../command.ts';
+import type { CommandHook, OwedClass, ReloadContext, ReloadResult } from './hook.ts';
 
 const MAX_OUTPUT_BYTES = 16_384;
 

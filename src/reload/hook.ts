@@ -1,7 +1,7 @@
 // The words of the reload step: which hooks there are, what they are told, and how telling can end.
-import type { ReloadSignal } from './process/gate.ts';
-import type { ProcessId } from './process/proc.ts';
-import type { StatusRange } from './settings/web.ts';
+import type { ReloadSignal } from '../process/gate.ts';
+import type { ProcessId } from '../process/proc.ts';
+import type { StatusRange } from '../settings/web.ts';
 
 export interface SignalHook {
   readonly kind: 'signal';

@@ -1,9 +1,9 @@
 // Tells the application by an HTTP request, and reads its answer as SPEC's table does.
-import { toSidecarError } from './errors.ts';
-import { type HttpResponse, request, retryAfterMs } from './http.ts';
-import { maskUrl } from './mask.ts';
-import type { HttpHook, OwedClass, ReloadContext, ReloadResult } from './reload-hook.ts';
-import { includesStatus } from './settings/web.ts';
+import { toSidecarError } from '../errors.ts';
+import { type HttpResponse, request, retryAfterMs } from '../http.ts';
+import { maskUrl } from '../mask.ts';
+import { includesStatus } from '../settings/web.ts';
+import type { HttpHook, OwedClass, ReloadContext, ReloadResult } from './hook.ts';
 
 /** What is kept of an answer's body. */
 const MAX_BODY_BYTES = 2048;

@@ -1,11 +1,11 @@
 // What the loop is told of the application's process.
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { BootStamp } from '../src/process/boot-clock.ts';
-import type { GateAnswer } from '../src/process/gate.ts';
-import type { ProcessFact } from '../src/process/lookup.ts';
-import { seeProcess } from '../src/process-fact.ts';
-import { createStage, until } from './process/apart.ts';
+import type { BootStamp } from '../../src/process/boot-clock.ts';
+import { seeProcess } from '../../src/process/fact.ts';
+import type { GateAnswer } from '../../src/process/gate.ts';
+import type { ProcessFact } from '../../src/process/lookup.ts';
+import { createStage, until } from './apart.ts';
 
 const NOW: BootStamp = { bootId: 'this', ticks: 2000 };
 const BEFORE: BootStamp = { bootId: 'this', ticks: 500 };
