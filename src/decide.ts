@@ -1,7 +1,7 @@
 // The policy: from the facts to the one next step. Pure; the rules are a list and the first that matches wins.
 import { type Changes, debounceDue } from './schedule.ts';
 
-/** What an attempt can end in (SPEC "What an attempt ends in"), as far as this version goes. */
+/** What an attempt can end in, as far as this version goes (README, "What one sees"). */
 export type Outcome =
   | 'applied'
   | 'unchanged'

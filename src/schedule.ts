@@ -11,13 +11,13 @@ export interface Backoff {
   readonly maxMs: number;
 }
 
-/** Hooks and publications (SPEC "Growing delays"): 1 s, doubled up to 1 min. */
+/** Hooks and publications (README, "Policies"): 1 s, doubled up to 1 min. */
 export const RETRY: Backoff = { firstMs: 1_000, factor: 2, maxMs: 60_000 };
 
 /** Sources: a first try soon, since most drops are short, growing gently up to 1 min. */
 export const SOURCE_RETRY: Backoff = { firstMs: 250, factor: 1.6, maxMs: 60_000 };
 
-/** What is probably a wrong setting is tried again this slowly (SPEC "Slowly"). */
+/** What is probably a wrong setting is tried again this slowly (README, "Policies"). */
 export const SLOW_RETRY_MS = 300_000;
 
 /** Upper bounds for one wait, so that a hot loop cannot come of a random zero. */

@@ -17,7 +17,7 @@ import type { Place } from './settings/paths.ts';
 import { currentText } from './settings/secrets.ts';
 import { isName, NAMES, type Name, rowOf, type Values } from './settings/table.ts';
 
-/** Every setting by its name, with what SPEC derives filled in. Ask `secretOf` or `currentOf` for secrets. */
+/** Every setting by its name, with what follows from others filled in. Ask `secretOf` or `currentOf` for secrets. */
 export type Settings = Omit<Values, 'OUTPUT' | 'STATE_DIR'> & {
   readonly OUTPUT: Place;
   /** Absolute path. */

@@ -33,7 +33,7 @@ export type Selection =
 /**
  * Chooses the topmost oldest match. Never: ourselves, our descendants and other commands of ours; processes of our own
  * container while others are visible; a zombie; a shell that matches only by its arguments; the pod's pause process.
- * Several unrelated matches are `ambiguous` (SPEC, "Who is told, and how").
+ * Several unrelated matches are `ambiguous` (README, "Policies").
  */
 export function select(rows: readonly ProcessRow[], selector: Selector, view: ProcessView): Selection {
   const scene = createScene(rows, view);

@@ -1,4 +1,4 @@
-// Tells the application by a command, and reads its exit status as SPEC's table does.
+// Tells the application by a command, and reads its exit status as the contract's table does.
 import { type CommandResult, runCommand } from '../command.ts';
 import type { CommandHook, OwedClass, ReloadContext, ReloadResult } from './hook.ts';
 

@@ -1,4 +1,4 @@
-// Tells the application by an HTTP request, and reads its answer as SPEC's table does.
+// Tells the application by an HTTP request, and reads its answer as the contract's table does.
 import { toSidecarError } from '../errors.ts';
 import { type HttpResponse, request, retryAfterMs } from '../http.ts';
 import { maskUrl } from '../mask.ts';

@@ -117,7 +117,7 @@ describe.concurrent('status', () => {
     });
     await owing.outcome('failed');
     const next = await until('it waits', async () => (await owing.target()).nextAttemptAt);
-    // SPEC "Slowly": every 5 min; and it was asked a moment ago.
+    // Slowly means every 5 min; and it was asked a moment ago.
     expect(Date.parse(next) - Date.now()).toBeGreaterThan(200_000);
     expect((await refused.target()).nextAttemptAt).toBeNull();
   });
