@@ -52,6 +52,7 @@ describe.concurrent('drift', () => {
     writeFileSync(job.config, '{"value":"evil"}\n');
     await until('it is told that the content is back', () => app.told().length === 3);
     expect(app.told().map(publishedValue)).toEqual(['one', 'one', 'one']);
+    await until('both are logged', () => sidecar.logs('drift').length >= 2);
     expect(sidecar.logs('drift')).toHaveLength(2);
     expect(sidecar.logs('drift')[0]).toMatchObject({ level: 'warn', found: 'nothing' });
     await sidecar.outcome('applied');
