@@ -271,3 +271,17 @@ describe.concurrent('a check', () => {
     expect(place.read('out/app.conf')).toBe('value one\nport 80\n');
   });
 });
+
+// B-28
+test('of two files of which one does not parse, neither is swapped', async (context) => {
+  const place = createPlace(context);
+  const source = fileTree(place);
+  await source.set({ 'a.json': '{"v":1}', 'b.json': '{"v":1}' });
+  const sidecar = await place.start({ ...source.variables, OUTPUT: `${place.directory('out')}/` });
+  await sidecar.outcome('applied');
+  const before = readlinkSync(place.at('out/..data'));
+  await source.set({ 'a.json': '{"v":2}', 'b.json': '{"v":' });
+  expect((await sidecar.outcome('rejected')).code).toBe('guard.parse');
+  expect(readlinkSync(place.at('out/..data'))).toBe(before);
+  expect(place.read('out/a.json')).toBe('{"v":1}');
+});
