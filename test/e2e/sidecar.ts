@@ -1,7 +1,9 @@
 // The built program as a process: started, watched through its log and its endpoints, ended.
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { get } from 'node:http';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { freePorts } from '../servers/ports.ts';
 import { until } from './until.ts';
 
@@ -158,13 +160,17 @@ export async function startSidecar(variables: Variables, cwd: string, start: Sta
     get: ask,
     status,
     target,
-    outcome: (outcome) =>
-      until(`the outcome is ${outcome}`, async () => {
+    outcome: async (outcome) => {
+      const found = await until(`the outcome is ${outcome}`, async () => {
         const seen = await target();
         if (seen.outcome !== outcome) throw new Error(`it is ${seen.outcome}: ${seen.message}`);
         if (seen.reloadOwed && SETTLED.includes(outcome)) throw new Error('a newer one is still owed');
         return seen;
-      }),
+      });
+      // Its log line was written before that, but comes by another way.
+      await sleep(50);
+      return found;
+    },
     metric: async (name) => parseMetric((await ask('/metrics')).body, name),
     signal: (signal) => void child.kill(signal),
     end: async (signal = 'SIGTERM') => {
