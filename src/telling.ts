@@ -94,7 +94,7 @@ export class Telling {
   }
 
   /**
-   * Looks the process up while a publication is being flushed, for the `see` right after it. Nothing is lost by that: who
+   * Looks the process up while the disk is at work on a publication, for the `see` right after it. Nothing is lost by that: who
    * is there now started before, and that it is still the same and ready is made sure of right before it is told.
    */
   foresee(): void {

@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import {
   linkSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -10,11 +9,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { carriedOut, EMPTY_LEDGER, intend, type Ledger, type Published, toldOf } from '../src/ledger.ts';
 import { readLedger, writeLedger } from '../src/ledger-file.ts';
+import { scratch } from './publish/scratch.ts';
 
 const A: Published = {
   revision: 'rev-a',
@@ -28,12 +27,6 @@ const INTENDED = intend(EMPTY_LEDGER, A, true);
 const PUBLISHED = carriedOut(INTENDED, { bootId: 'boot', ticks: 4_711 });
 const TOLD = toldOf(PUBLISHED, { at: 1_500, process: { pid: 7, startTicks: 99 }, evidence: 'answered' });
 const BEFORE = { ledger: INTENDED, sequence: 1, from: 'before' } as const;
-
-function scratch(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'ledger-'));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 /** A directory with two ledgers: the one before says `INTENDED`, the current one, at `path`, `TOLD`. */
 function written(): { readonly directory: string; readonly path: string; readonly bytes: Buffer } {

@@ -1,11 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { tryLock } from '../src/lock.ts';
 import type { LockOrder } from './lock-program.ts';
 import { compile, ended, type Program, startProgram } from './publish/programs.ts';
+import { scratch as newDirectory } from './publish/scratch.ts';
 
 let program: Program;
 beforeAll(() => {
@@ -14,9 +14,7 @@ beforeAll(() => {
 afterAll(() => program.remove());
 
 function scratch(...parts: readonly string[]): string {
-  const root = mkdtempSync(join(tmpdir(), 'lock-'));
-  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
-  const directory = join(root, ...parts);
+  const directory = join(newDirectory(), ...parts);
   mkdirSync(directory, { recursive: true });
   return directory;
 }

@@ -44,7 +44,10 @@ export type ProcessFact =
       readonly seenAt: BootStamp;
     };
 
-/** Finds one application, again and again; nothing is remembered but its last name and signal masks, to see them change. */
+/**
+ * Finds one application, again and again. What is remembered is its last name and signal masks, to see them change, and
+ * for a moment who is certainly not meant.
+ */
 export interface Lookup {
   /** Looks now. `nowMs` is any clock that does not jump; it is compared with earlier looks only. Never throws. */
   look(nowMs: number): ProcessFact;
