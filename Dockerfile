@@ -64,6 +64,7 @@ CMD ["run"]
 #   OUTPUT_MODE=0644
 #   OUTPUT_OWNER
 #   STATE_DIR (file output: .config-sidecar beside it; directory output: ..config-sidecar in it)
+#   KEEP_GENERATIONS=5
 # Timing
 #   DEBOUNCE=50ms
 #   DEBOUNCE_MAX=1s
@@ -75,6 +76,7 @@ CMD ["run"]
 #   VALIDATE_TIMEOUT=30s
 # Who is told, and how
 #   APP_PROCESS
+#   APP_CONTAINER
 #   APP_PID_FILE
 #   RELOAD_SIGNAL (SIGHUP when a process is named and no other hook is)
 #   RELOAD_URL (or RELOAD_URL_FILE)
@@ -86,8 +88,17 @@ CMD ["run"]
 #   RELOAD_TIMEOUT=30s
 #   RELOAD_WAIT=60s
 #   RELOAD_GATE=handler
+# Confirm and go back
+#   CONFIRM_PERIOD=3s
+#   CONFIRM_URL (or CONFIRM_URL_FILE)
+#   CONFIRM_SUCCESSES=2
+#   CONFIRM_MATCH
+#   CONFIRM_WORKERS=false
+#   CONFIRM_TIMEOUT=30s
+#   ROLLBACK=true
 # Serving
 #   LISTEN=:9533
+#   CONTROL_TOKEN (or CONTROL_TOKEN_FILE)
 #   LOG_LEVEL=info
 #   LOG_FORMAT (json (pretty on a terminal))
 #   ONCE_TIMEOUT=60s

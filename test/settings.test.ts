@@ -111,7 +111,7 @@ const FLAG_MISTAKES: ReadonlyArray<readonly [flags: readonly string[], said: str
     ['--reload_url=http://u:hunter2@h/'],
     'Cannot use --reload_url: there is no such flag; did you mean --reload-url?',
   ],
-  [['--keep-generations=3'], 'Cannot use --keep-generations: there is no such flag'],
+  [['--keep-forever=3'], 'Cannot use --keep-forever: there is no such flag'],
   [['-x'], 'Cannot use -x: there is no such flag'],
   [['--splay'], 'Cannot use --splay: it needs a value: --splay VALUE'],
   [['--splay='], 'Cannot use --splay "": it needs a value: --splay VALUE'],
@@ -221,7 +221,7 @@ const TOGETHER: ReadonlyArray<readonly [env: Env, said: string]> = [
   ],
   [
     { RELOAD_SIGNAL: 'SIGHUP' },
-    'Cannot use RELOAD_SIGNAL "SIGHUP": nobody is named to get it; set APP_PROCESS or APP_PID_FILE',
+    'Cannot use RELOAD_SIGNAL "SIGHUP": nobody is named to get it; set APP_PROCESS, APP_CONTAINER or APP_PID_FILE',
   ],
   [
     { SOURCE: 'https://h/a', HTTP_TOKEN: 'hunter2', HTTP_USERNAME: 'me' },

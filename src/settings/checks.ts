@@ -22,6 +22,7 @@ export function crossCheck(facts: Facts): readonly string[] {
     timesFit,
     oneHook,
     processNamed,
+    confirmationFits,
     credentialsFit,
     templateFits,
     nothingFeedsItself,
@@ -86,10 +87,36 @@ function processNamed(facts: Facts): readonly string[] {
   const { given, values } = facts;
   const signal = values.RELOAD_SIGNAL;
   if (!given.has('RELOAD_SIGNAL') || signal === undefined || signal === 'none') return [];
-  if (given.has('APP_PROCESS') || given.has('APP_PID_FILE')) return [];
+  if (namesProcess(given)) return [];
   return [
-    `Cannot use ${said(facts, 'RELOAD_SIGNAL')}: nobody is named to get it; set APP_PROCESS or APP_PID_FILE`,
+    `Cannot use ${said(facts, 'RELOAD_SIGNAL')}: nobody is named to get it; set APP_PROCESS, APP_CONTAINER or APP_PID_FILE`,
   ];
+}
+
+/** Whether the settings say which process is the application. */
+export function namesProcess(given: ReadonlyMap<Name, unknown>): boolean {
+  return given.has('APP_PROCESS') || given.has('APP_CONTAINER') || given.has('APP_PID_FILE');
+}
+
+function confirmationFits(facts: Facts): readonly string[] {
+  const { given } = facts;
+  const { CONFIRM_PERIOD, CONFIRM_TIMEOUT, CONFIRM_WORKERS } = facts.values;
+  const problems: string[] = [];
+  for (const name of ['CONFIRM_MATCH', 'CONFIRM_SUCCESSES'] as const) {
+    if (given.has(name) && !given.has('CONFIRM_URL'))
+      problems.push(`Cannot use ${said(facts, name)} without CONFIRM_URL: it is about that answer`);
+  }
+  if (CONFIRM_WORKERS && !namesProcess(given)) {
+    problems.push(
+      `Cannot use ${said(facts, 'CONFIRM_WORKERS')}: no process is named whose children could be looked at; set APP_PROCESS, APP_CONTAINER or APP_PID_FILE`,
+    );
+  }
+  if (CONFIRM_PERIOD !== undefined && CONFIRM_TIMEOUT !== undefined && CONFIRM_TIMEOUT <= CONFIRM_PERIOD) {
+    problems.push(
+      `Cannot use CONFIRM_TIMEOUT "${printDuration(CONFIRM_TIMEOUT)}" with CONFIRM_PERIOD "${printDuration(CONFIRM_PERIOD)}": CONFIRM_TIMEOUT must be longer, or nothing could ever be confirmed`,
+    );
+  }
+  return problems;
 }
 
 /** Credentials of a kind of source that is not in use are left alone: they may be there for other tools. */

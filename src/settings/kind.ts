@@ -66,6 +66,24 @@ export const boolean: Kind<boolean> = {
     choice(['true', 'false'], TRUTHS as Record<string, 'true' | 'false'>).parse(text, '') === 'true',
 };
 
+/** A whole number within bounds. */
+export function count({
+  atLeast,
+  atMost,
+}: {
+  readonly atLeast: number;
+  readonly atMost: number;
+}): Kind<number> {
+  return {
+    type: 'number',
+    parse: (given) => {
+      const value = /^\d{1,9}$/.test(given) ? Number(given) : Number.NaN;
+      if (value >= atLeast && value <= atMost) return value;
+      throw new Refusal(`it must be a whole number from ${atLeast} to ${atMost}`);
+    },
+  };
+}
+
 /** Any text, white space at its ends included. */
 export const text: Kind<string> = { type: 'text', verbatim: true, parse: (given) => given };
 

@@ -1,5 +1,6 @@
 // The one table of settings. Environment, flags, keys of the settings file, help, reference and validation come from it.
-import { boolean, choice, type Kind, keyPaths, text, token, variableNames, word } from './kind.ts';
+import { answerMatch } from './answer-match.ts';
+import { boolean, choice, count, type Kind, keyPaths, text, token, variableNames, word } from './kind.ts';
 import { output, path, readableFile, readablePlace } from './paths.ts';
 import { command, processMatch, reloadSignal } from './process.ts';
 import { httpUrl, source } from './source.ts';
@@ -13,6 +14,7 @@ export const SECTIONS = [
   'Timing',
   'Checks before publishing',
   'Who is told, and how',
+  'Confirm and go back',
   'Serving',
 ] as const;
 
@@ -63,6 +65,7 @@ const to = inSection('Output');
 const timing = inSection('Timing');
 const checks = inSection('Checks before publishing');
 const who = inSection('Who is told, and how');
+const back = inSection('Confirm and go back');
 const serving = inSection('Serving');
 
 const positive = duration({ atLeastMs: 1 });
@@ -146,9 +149,18 @@ export const TABLE = {
   ),
   OUTPUT_MODE: to.defaulted(mode, '0644', 'permission bits of every file, exact: umask plays no part'),
   OUTPUT_OWNER: to.optional(owner, 'owner of every file, numeric; not permitted is an error'),
-  STATE_DIR: to.optional(path, 'ledger, lock, and the copies that are checked; one sidecar at a time', {
-    fallbackShown: 'file output: `.config-sidecar` beside it; directory output: `..config-sidecar` in it',
-  }),
+  STATE_DIR: to.optional(
+    path,
+    "ledger, kept generations, control socket; one sidecar at a time. A volume of its own keeps the last known good out of the application's reach and over new pods",
+    {
+      fallbackShown: 'file output: `.config-sidecar` beside it; directory output: `..config-sidecar` in it',
+    },
+  ),
+  KEEP_GENERATIONS: to.defaulted(
+    count({ atLeast: 1, atMost: 1000 }),
+    '5',
+    'how many confirmed generations are kept to go back to; the last known good and a pinned one always are',
+  ),
 
   DEBOUNCE: timing.defaulted(mayBeZero, '50ms', 'quiet time before a change is applied'),
   DEBOUNCE_MAX: timing.defaulted(mayBeZero, '1s', 'the longest a stream of changes can put that off'),
@@ -171,6 +183,7 @@ export const TABLE = {
   VALIDATE_TIMEOUT: checks.defaulted(positive, '30s', 'then the whole process group is killed'),
 
   APP_PROCESS: who.optional(processMatch, 'who: a process name (`nginx`), or `/regex/` on the command line'),
+  APP_CONTAINER: who.optional(word, 'who: only processes of this Kubernetes container'),
   APP_PID_FILE: who.optional(path, 'who: the process whose number stands in this file'),
   RELOAD_SIGNAL: who.optional(
     reloadSignal,
@@ -204,7 +217,41 @@ export const TABLE = {
     '`off` signals a process that shows no handler (one that waits with `sigwait`)',
   ),
 
+  CONFIRM_PERIOD: back.defaulted(
+    mayBeZero,
+    '3s',
+    'the process that was told must live through this after the reload (`0`: off); one that was replaced meanwhile has died',
+  ),
+  CONFIRM_URL: back.optional(httpUrl, 'must answer 2xx `CONFIRM_SUCCESSES` times in a row', {
+    secret: 'url',
+  }),
+  CONFIRM_SUCCESSES: back.defaulted(
+    count({ atLeast: 1, atMost: 100 }),
+    '2',
+    'how often in a row `CONFIRM_URL` must answer as wanted',
+  ),
+  CONFIRM_MATCH: back.optional(
+    answerMatch,
+    'regular expression the answer of `CONFIRM_URL` must match; `{revision}` and `{digest}` of the data are filled in; a group named `time` holds Unix seconds that must not lie before the telling',
+  ),
+  CONFIRM_WORKERS: back.defaulted(
+    boolean,
+    'false',
+    'the process must have new children after the reload (servers whose master lives on when a reload fails)',
+  ),
+  CONFIRM_TIMEOUT: back.defaulted(positive, '30s', 'then the confirmation has failed'),
+  ROLLBACK: back.defaulted(
+    boolean,
+    'true',
+    'on a refused, deadly or unconfirmed reload: publish the last known good again and tell the application',
+  ),
+
   LISTEN: serving.defaulted(listen, ':9533', 'address of the endpoints; `off` for none'),
+  CONTROL_TOKEN: serving.optional(
+    token,
+    'bearer token that `POST /sync`, `/rollback` and `/resume` ask for; without one they answer on the Unix socket in `STATE_DIR` only',
+    { secret: 'whole' },
+  ),
   LOG_LEVEL: serving.defaulted(
     choice(['debug', 'info', 'warn', 'error'], { warning: 'warn', trace: 'debug', fatal: 'error' }),
     'info',

@@ -1,0 +1,38 @@
+// CONFIRM_MATCH: a regular expression with places for what the application should report back.
+import { type Kind, Refusal } from './kind.ts';
+
+/** What can be filled in, written `{name}`. */
+const PLACES = ['revision', 'digest'] as const;
+
+/** The expression as written; `fillIn` makes it one that can be matched. */
+export interface AnswerMatch {
+  readonly text: string;
+}
+
+/** A regular expression in which `{revision}` and `{digest}` stand for those of the data. */
+export const answerMatch: Kind<AnswerMatch> = {
+  type: 'regular expression',
+  verbatim: true,
+  parse: (text) => {
+    if (text === '') throw new Refusal('it is empty, which matches everything');
+    try {
+      fillIn({ text }, { revision: '1', digest: 'sha256:0' });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message.split(': ').at(-1) : String(error);
+      throw new Refusal(`the regular expression is broken: ${reason}`);
+    }
+    return { text };
+  },
+};
+
+/** The expression for one version of the data: what is filled in stands for itself, whatever characters it has. */
+export function fillIn(
+  { text }: AnswerMatch,
+  version: Readonly<Record<(typeof PLACES)[number], string>>,
+): RegExp {
+  const filled = PLACES.reduce((rest, place) => {
+    const escaped = version[place].replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+    return rest.replaceAll(`{${place}}`, () => escaped);
+  }, text);
+  return new RegExp(filled, 'm');
+}
