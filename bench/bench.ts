@@ -83,7 +83,7 @@ async function measureChange(store: Store, key: string, app: Application, value:
   return Number((app.seen.at(-1)?.at ?? 0n) - sentAt) / 1e6;
 }
 
-const NOW = { DEBOUNCE: '0s', RELOAD_MIN_INTERVAL: '0s' };
+const NOW = { DEBOUNCE: '0s', RELOAD_MIN_INTERVAL: '0s', CONFIRM_PERIOD: '0s' };
 
 async function measureLatency(store: Store): Promise<readonly [number[], number[]]> {
   const [ours, bare] = [await startApplication(), await startApplication()];

@@ -7,9 +7,38 @@ import type { SourceStatus, Status, TargetStatus } from './status.ts';
 const ASK_MS = 3_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 
-/** The status, or a sentence that says why there is none. */
+/** Where a sidecar may answer. */
+export interface Whereabouts {
+  /** The path of its control socket; null where it is not known. */
+  readonly socket: string | null;
+  readonly listen: Listen;
+}
+
+/**
+ * The status, or a sentence that says why there is none. The socket is asked first: it tells more, and belongs to the one
+ * sidecar that keeps the output.
+ */
+export async function askSidecar({ socket, listen }: Whereabouts): Promise<Status | string> {
+  if (socket === null) return await askStatus(listen);
+  const { askStatusOverSocket } = await import('./control/ask.ts');
+  try {
+    return await askStatusOverSocket(socket);
+  } catch (thrown) {
+    const found = await askListen(listen);
+    if (typeof found !== 'string') return found;
+    const { message } = toSidecarError(thrown, 'control');
+    return `Cannot ask for the status: ${message} And ${found}`;
+  }
+}
+
+/** The same over LISTEN alone. */
 export async function askStatus(listen: Listen): Promise<Status | string> {
-  if (listen === 'off') return 'Cannot ask for the status: LISTEN is off.';
+  const found = await askListen(listen);
+  return typeof found === 'string' ? `Cannot ask for the status: ${found}` : found;
+}
+
+async function askListen(listen: Listen): Promise<Status | string> {
+  if (listen === 'off') return 'LISTEN is off.';
   const host =
     listen.host === null || listen.host === '0.0.0.0' || listen.host === '::' ? 'localhost' : listen.host;
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${listen.port}/status`;
@@ -22,11 +51,10 @@ export async function askStatus(listen: Listen): Promise<Status | string> {
       maxBytes: MAX_BYTES,
       signal,
     });
-    if (status !== 200)
-      return `Cannot ask for the status: "${url}" answered ${status}; is it a config-sidecar?`;
+    if (status !== 200) return `"${url}" answered ${status}; is it a config-sidecar?`;
     return JSON.parse(body.toString()) as Status;
   } catch (thrown) {
-    return `Cannot ask for the status: no sidecar answers at "${url}" (${toSidecarError(thrown).message})`;
+    return `no sidecar answers at "${url}" (${toSidecarError(thrown).message})`;
   }
 }
 
@@ -45,8 +73,10 @@ function describeTarget(name: string, target: TargetStatus): string {
   const { outcome, message, desired, running, reloadOwed, nextAttemptAt, sources, template } = target;
   const lines = [
     `${name}: ${outcome ?? 'starting'}${message === '' ? '' : `: ${message}`}`,
+    ...printedBy(target),
     `  desired  ${desired === null ? 'not known yet' : `revision ${desired.revision}, ${desired.rendering ?? 'not rendered'}`}`,
     `  running  ${running === null ? 'without evidence' : `revision ${running.revision}, ${running.rendering} (${running.evidence})`}`,
+    ...describeKept(target),
     ...(reloadOwed
       ? [`  a reload is owed${nextAttemptAt === null ? '' : `, next try ${nextAttemptAt}`}`]
       : []),
@@ -54,6 +84,28 @@ function describeTarget(name: string, target: TargetStatus): string {
     ...(template === null ? [] : [describeFollowed('template', template)]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** What a command or hook printed about the outcome that stands. */
+function printedBy({ outcome, history }: TargetStatus): readonly string[] {
+  const [latest] = history;
+  if (latest === undefined || latest.outcome !== outcome || !latest.output) return [];
+  return latest.output
+    .trimEnd()
+    .split('\n')
+    .map((line) => `  | ${line.replaceAll(/[\x00-\x08\x0b-\x1f\x7f]/g, '?')}`);
+}
+
+function describeKept({ lastKnownGood, generations, blocked }: TargetStatus): readonly string[] {
+  const pinned = generations.find((one) => one.pinned);
+  const see = 'see "config-sidecar history"';
+  return [
+    `  good     ${lastKnownGood === null ? 'nothing was confirmed yet' : `revision ${lastKnownGood.revision}, confirmed ${lastKnownGood.at}`}`,
+    ...(pinned === undefined
+      ? []
+      : [`  pinned to generation ${pinned.generation} until "config-sidecar resume"`]),
+    ...(blocked.length === 0 ? [] : [`  blocked  ${blocked.length} known not to work; ${see}`]),
+  ];
 }
 
 function describeFollowed(what: string, { url, up, lastContactAt, error }: SourceStatus): string {

@@ -12,6 +12,8 @@ export interface Report {
   /** Stable code of the reason; null when there is nothing to explain. */
   readonly code: string | null;
   readonly message: string;
+  /** What a hook or a validator printed, secrets masked; null when it printed nothing. Not for everybody (README). */
+  readonly output: string | null;
   /** Where the reason lies; null when there is none. */
   readonly stage: ErrorStage | null;
   readonly attempted: AttemptedVersion | null;
@@ -21,7 +23,7 @@ export interface Report {
   readonly count: number;
 }
 
-export type Stage = 'render' | 'validate' | 'publish' | 'reload';
+export type Stage = 'render' | 'validate' | 'publish' | 'reload' | 'confirm';
 
 /** Seconds below which a stage's duration is counted. */
 export const DURATION_BUCKETS = [

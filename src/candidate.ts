@@ -25,6 +25,8 @@ export interface CandidateParts {
   readonly random: Random;
   /** Milliseconds of a clock that does not jump. */
   readonly clock: () => number;
+  /** A source that failed has not answered: for a run that goes on asking until its time is over. */
+  readonly untilAnswered: boolean;
 }
 
 /** What an input came to: a generation, or null when it was rejected. */
@@ -54,7 +56,11 @@ export class Candidate {
 
   /** Its part of the facts. */
   get facts(): Pick<Facts, 'asked' | 'input' | 'rendered' | 'checked' | 'validates'> {
-    const { source, template, loaded } = this.#parts;
+    const { source, template, loaded, untilAnswered } = this.#parts;
+    const isAsked = (followed: Followed): boolean => {
+      const { snapshot, error } = followed.state();
+      return snapshot !== null || (error !== null && !untilAnswered);
+    };
     const rendered = this.#rendered;
     return {
       asked: isAsked(source) && (template === null || isAsked(template)),
@@ -80,7 +86,9 @@ export class Candidate {
     if (this.#rendered === null) return null;
     const { version, input } = this.#rendered;
     const { rendering } = version;
-    return rendering === null ? null : { ...version, rendering, input: input.id, moment: null };
+    return rendering === null
+      ? null
+      : { ...version, rendering, input: input.id, moment: null, as: 'desired' };
   }
 
   /** When VALIDATE_COMMAND is asked again about what it refused; 0 when there is nothing to ask. */
@@ -167,15 +175,14 @@ export class Candidate {
     }
   }
 
+  /** Has what was rendered rendered again: what there is to say of it may have changed. */
+  reconsider(): void {
+    this.#rendered = null;
+  }
+
   /** Forgets what was rejected or refused: the reason may lie outside the data (a schema that was mended). */
   tryAgain(): void {
     if (this.generation === null) this.#rendered = null;
     this.#checking.clear();
   }
-}
-
-/** Whether it has answered, or failed to. */
-function isAsked(followed: Followed): boolean {
-  const { snapshot, error } = followed.state();
-  return snapshot !== null || error !== null;
 }

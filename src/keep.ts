@@ -1,6 +1,6 @@
 // One target kept in step: its source and templates followed, its loop running, its events logged.
 
-import { type Followed, follow, type News, type SourceState } from './follow.ts';
+import { type Followed, follow, type News, type SourceState, silenceBoundMs } from './follow.ts';
 import { errorFields, type Log } from './log.ts';
 import type { OpenProvider, ProviderOptions } from './provider.ts';
 import type { Environment } from './settings/environment.ts';
@@ -8,7 +8,7 @@ import { settingsForProvider, sourceOf } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
 import { openTemplate } from './source/template-source.ts';
 import type { Kept } from './status.ts';
-import { Target, type Waiting } from './target.ts';
+import { HANDED_OVER, Target, type Waiting } from './target.ts';
 
 export interface KeepOptions {
   readonly name: string;
@@ -19,13 +19,15 @@ export interface KeepOptions {
   readonly instance: string;
   readonly log: Log;
   readonly onWait?: (waiting: Waiting) => void;
+  /** See `TargetParts`. */
+  readonly asksForMs?: number;
 }
 
 export interface Keeping extends Kept {
-  /** Read the source and the templates now, and try again what was rejected. */
-  readonly sync: () => void;
-  /** Ends the loop and the watches; what is undone is owed. */
-  readonly stop: () => Promise<void>;
+  /** Read the source and the templates now, and try again what was rejected; `retry`: what is blocked as well. */
+  readonly sync: (retry?: boolean) => void;
+  /** Ends the loop and the watches; what is undone is owed. `handsOver`: another one goes on for the same output. */
+  readonly stop: (options?: { readonly handsOver?: boolean }) => Promise<void>;
 }
 
 /**
@@ -33,7 +35,7 @@ export interface Keeping extends Kept {
  * @throws SidecarError `settings.source` when the URL cannot work.
  */
 export function keep(options: KeepOptions): Keeping {
-  const { name, loaded, env, open, instance, log, onWait } = options;
+  const { name, loaded, env, open, instance, log, onWait, asksForMs } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
   const random = Math.random;
@@ -42,7 +44,8 @@ export function keep(options: KeepOptions): Keeping {
       logNews(log, { target: name, [what]: state.url }, { state, news });
       target?.notice();
     };
-    return follow(provider, { signal, random, now: Date.now, onNews });
+    const silentAfterMs = silenceBoundMs(loaded.settings.UPDATE_FREQUENCY, loaded.settings.FETCH_TIMEOUT);
+    return follow(provider, { signal, random, now: Date.now, onNews, silentAfterMs });
   };
   const provided = providerOptions(loaded, env);
   const { TEMPLATE } = loaded.settings;
@@ -50,8 +53,11 @@ export function keep(options: KeepOptions): Keeping {
   const source = start(open(sourceOf(loaded), provided), 'source');
   const template = TEMPLATE === undefined ? null : start(openTemplate(TEMPLATE.path, provided), 'template');
   const clock = (): number => performance.now();
-  const waits = onWait === undefined ? {} : { onWait };
-  target = new Target({ name, loaded, env, source, template, instance, log, random, clock, ...waits });
+  target = new Target({
+    ...{ name, loaded, env, source, template, instance, log, random, clock },
+    ...(onWait !== undefined && { onWait }),
+    ...(asksForMs !== undefined && { asksForMs }),
+  });
   const done = Promise.all([target.run(signal), source.done, template?.done]);
   return {
     name,
@@ -59,13 +65,13 @@ export function keep(options: KeepOptions): Keeping {
     source,
     template,
     staleAfterMs: loaded.settings.STALE_AFTER,
-    sync: () => {
+    sync: (retry = false) => {
       source.sync();
       template?.sync();
-      target.tryAgain();
+      target.tryAgain({ unblock: retry });
     },
-    stop: async () => {
-      stopping.abort();
+    stop: async ({ handsOver = false } = {}) => {
+      stopping.abort(handsOver ? HANDED_OVER : undefined);
       await done;
     },
   };

@@ -60,13 +60,18 @@ function readText(path: string): string {
 
 /**
  * Writes the ledger over the older slot, in place: a new file and a rename would make the file system write at once
- * what nobody waits for, which cost as much as publishing. Not flushed: it has to survive a crash of ours, not of the
- * machine, after which a reload too many does no harm.
- * @param sequence that of the ledger written or read last.
+ * what nobody waits for, which cost as much as publishing. Not flushed as a rule: it has to survive a crash of ours, not of
+ * the machine, after which a reload too many does no harm.
+ * @param sequence that of the ledger written or read last. `flushed`: what was blocked, pinned or found good has to outlive
+ * the machine as well.
  * @returns the sequence to give the next time.
  * @throws SidecarError `ledger.write` with the disk's reason; the ledger written last is as it was.
  */
-export function writeLedger(directory: string, ledger: Ledger, sequence: number): number {
+export function writeLedger(
+  directory: string,
+  ledger: Ledger,
+  { sequence, flushed = false }: { readonly sequence: number; readonly flushed?: boolean },
+): number {
   const next = sequence + 1;
   const path = slotPath(directory, next);
   const text = JSON.stringify(ledger);
@@ -75,7 +80,7 @@ export function writeLedger(directory: string, ledger: Ledger, sequence: number)
     `{"version":${VERSION},"checksum":"${checksum}","sequence":${next},"ledger":${text}}\n`,
   );
   try {
-    overwrite(path, bytes);
+    overwrite(path, bytes, flushed);
     return next;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -86,13 +91,14 @@ export function writeLedger(directory: string, ledger: Ledger, sequence: number)
   }
 }
 
-function overwrite(path: string, bytes: Uint8Array): void {
+function overwrite(path: string, bytes: Uint8Array, flushed: boolean): void {
   const fd = openOwn(path);
   try {
     for (let offset = 0; offset < bytes.length; ) {
       offset += fs.writeSync(fd, bytes, offset, bytes.length - offset, offset);
     }
     fs.ftruncateSync(fd, bytes.length);
+    if (flushed) fs.fdatasyncSync(fd);
   } finally {
     fs.closeSync(fd);
   }

@@ -80,7 +80,9 @@ const METRICS: readonly Metric[] = [
     help: 'When the application was last told of a new configuration, or it was published where nobody is told.',
     type: 'gauge',
     samples: ({ name, target }) =>
-      target.appliedAt === null ? [] : [{ labels: { target: name }, value: target.appliedAt / 1000 }],
+      target.ledger.appliedAt === null
+        ? []
+        : [{ labels: { target: name }, value: target.ledger.appliedAt / 1000 }],
   },
   {
     name: 'config_sidecar_generation',

@@ -20,12 +20,16 @@ export async function once(options: KeepOptions, signal: AbortSignal): Promise<n
     const code = keeping === null ? undefined : verdict(keeping, waiting);
     if (code !== undefined) settle(code);
   };
-  keeping = keep({ ...options, onWait });
+  const { ONCE_TIMEOUT } = options.loaded.settings;
+  keeping = keep({ ...options, onWait, asksForMs: ONCE_TIMEOUT });
   const timeUp = new AbortController();
   // Ended before it was done: not 0, or an init container would let the application start without a configuration.
   signal.addEventListener('abort', () => settle(EXIT.unexpected), { once: true });
-  void sleep(options.loaded.settings.ONCE_TIMEOUT, timeUp.signal).then(() => {
-    if (!timeUp.signal.aborted && keeping !== null) settle(outOfTime(keeping, options));
+  void sleep(ONCE_TIMEOUT, timeUp.signal).then(async () => {
+    if (timeUp.signal.aborted || keeping === null) return;
+    // The last known good serves then, where there is one: that takes a moment.
+    if (isSilent(keeping)) await servesLastKnownGood(keeping, timeUp.signal);
+    if (!timeUp.signal.aborted) settle(outOfTime(keeping, options));
   });
   const code = await settled;
   timeUp.abort();
@@ -33,11 +37,32 @@ export async function once(options: KeepOptions, signal: AbortSignal): Promise<n
   return code;
 }
 
+/** How long the last known good may take to the volume when the source has had its time. */
+const FALLBACK_MS = 5_000;
+const LOOK_MS = 20;
+
+function isSilent({ source, template }: Keeping): boolean {
+  return source.state().snapshot === null || template?.state().snapshot === null;
+}
+
+async function servesLastKnownGood({ target }: Keeping, signal: AbortSignal): Promise<void> {
+  for (let waited = 0; waited < FALLBACK_MS && !showsLastKnownGood(target); waited += LOOK_MS) {
+    if (target.ledger.kept.length === 0) return;
+    await sleep(LOOK_MS, signal);
+  }
+}
+
+function showsLastKnownGood({ isReady, ledger }: Keeping['target']): boolean {
+  const rendering = ledger.published?.rendering;
+  return isReady && rendering !== undefined && ledger.kept.some((one) => one.rendering === rendering);
+}
+
 /** What the pass has come to, or undefined while it is under way. */
-function verdict({ target }: Keeping, { owed, obstacle, settling, lastReload }: Waiting): number | undefined {
+function verdict({ target }: Keeping, waiting: Waiting): number | undefined {
+  const { owed, obstacle, settling, tries, lastReload } = waiting;
   const { current } = target.attempts;
   const isUnderWay = owed && obstacle === null && lastReload === null;
-  if (current === null || current.code === LOCKED || settling || isUnderWay) return undefined;
+  if (current === null || current.code === LOCKED || settling || tries || isUnderWay) return undefined;
   if (current.outcome === 'failed' && current.stage !== 'reload') return EXIT.publishing;
   // Telling of what was published before is not the pass: the source has not answered yet.
   if (target.desired === null) return undefined;
@@ -46,7 +71,9 @@ function verdict({ target }: Keeping, { owed, obstacle, settling, lastReload }: 
   return lastReload === 'unavailable' ? EXIT.done : EXIT.reload;
 }
 
-function outOfTime({ source, template, target }: Keeping, { log }: KeepOptions): number {
+function outOfTime(keeping: Keeping, { log }: KeepOptions): number {
+  const { source, template, target } = keeping;
+  if (isSilent(keeping) && showsLastKnownGood(target)) return EXIT.done;
   const { url } = source.state();
   const error = source.state().error ?? template?.state().error ?? null;
   const { current } = target.attempts;

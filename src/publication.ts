@@ -1,6 +1,8 @@
 // What one target has published: its volume, its ledger and its lock, kept in agreement. It knows how, never when.
-import type { Generation, Owner } from './generation.ts';
-import type { Ledger, Published, Told } from './ledger.ts';
+import { faultPoint } from './fault-point.ts';
+import { createGeneration, type Generation, type Owner } from './generation.ts';
+import { findGenerations, keepGeneration, pruneGenerations, readGeneration } from './generations.ts';
+import type { Evidence, Kept, Ledger, Published } from './ledger.ts';
 import * as ledgers from './ledger.ts';
 import { writeLedger } from './ledger-file.ts';
 import { type BootStamp, bootStamp } from './process/boot-clock.ts';
@@ -14,9 +16,14 @@ export interface PublicationOptions {
   readonly stateDir: string;
   /** Whether somebody is told of a publication, so that it leaves a reload owed. */
   readonly tells: boolean;
+  /** KEEP_GENERATIONS. */
+  readonly keeps: number;
   /** Who we are, for a second sidecar that waits for the lock. */
   readonly holder: string;
 }
+
+/** Of a generation without files, which needs none. */
+const DEFAULT_MODE = 0o644;
 
 export class Publication {
   /** The folder of the state directory that belongs to this output. */
@@ -30,6 +37,7 @@ export class Publication {
   #sequence = 0;
   #volume: Volume | null = null;
   #held: Generation | null = null;
+  #isOurs = false;
 
   constructor(options: PublicationOptions) {
     this.#options = options;
@@ -48,6 +56,11 @@ export class Publication {
   /** What the last look saw, or the last publication left; null when it must be looked at. */
   get volume(): Volume | null {
     return this.#volume;
+  }
+
+  /** Whether what is on the volume was put there by this run. */
+  get isOurs(): boolean {
+    return this.#isOurs;
   }
 
   /** The published generation, while its bytes are known. */
@@ -75,8 +88,9 @@ export class Publication {
       this.#publisher.recover();
       const { rendering } = this.look();
       // A ledger in memory is newer than any on disk: the directory was replaced under us.
-      const known = this.#ledger === ledgers.EMPTY_LEDGER ? state.ledger : this.#ledger;
+      const known = this.#ledger === ledgers.EMPTY_LEDGER ? this.#withCopies(state.ledger) : this.#ledger;
       this.#ledger = ledgers.resolveIntention(known, rendering, this.#momentOfVolume());
+      this.#held ??= this.#readVolume();
       this.#saved = state.ledger;
       this.#sequence = state.sequence;
       this.#state = state;
@@ -85,6 +99,12 @@ export class Publication {
       state.release();
       throw thrown;
     }
+  }
+
+  /** Without a ledger the copies say themselves what was known to work. */
+  #withCopies(ledger: Ledger): Ledger {
+    const copies = ledger.generation > 0 ? [] : findGenerations(this.stateDirectory);
+    return copies.length === 0 ? ledger : ledgers.restored(ledger, copies);
   }
 
   /** Whether lock and ledger are where they were; otherwise the volume was taken away or put in place anew. */
@@ -104,27 +124,39 @@ export class Publication {
   }
 
   /**
-   * Intention and debt first, then the rename. `meanwhile`: see `Publisher.publish`.
+   * Intention and debt first, then the rename.
+   * @param isUrgent a way back is not barred by a ledger that cannot be written. `meanwhile`: see `Publisher.publish`.
    * @throws SidecarError `ledger.write` or `publish.*`; the volume is as before, and so is what is owed.
    */
-  async publish(generation: Generation, version: Published, meanwhile?: () => void): Promise<void> {
+  async publish(
+    generation: Generation,
+    version: Published,
+    { isUrgent, meanwhile }: { readonly isUrgent: boolean; readonly meanwhile?: () => void },
+  ): Promise<void> {
     const intended = ledgers.intend(
       this.#ledger,
       { ...version, at: Date.now(), moment: null },
       this.#options.tells,
     );
-    this.#write(intended);
+    try {
+      this.#write(intended);
+    } catch (thrown) {
+      if (!isUrgent) throw thrown;
+    }
     this.#ledger = intended;
+    faultPoint('intended');
     try {
       await this.#publisher.publish(generation, meanwhile);
     } catch (thrown) {
-      this.#ledger = ledgers.resolveIntention(intended, this.look().rendering, this.#momentOfVolume());
+      this.#ledger = ledgers.resolveIntention(this.#ledger, this.look().rendering, this.#momentOfVolume());
       throw thrown;
     }
-    this.#ledger = ledgers.carriedOut(intended, bootStamp());
+    this.#ledger = ledgers.carriedOut(this.#ledger, bootStamp());
     // Written, flushed and renamed a moment ago: to read it back would tell nothing new.
     this.#volume = { rendering: generation.rendering, changedAt: Date.now(), problem: null };
     this.#held = generation;
+    this.#isOurs = true;
+    faultPoint('published');
   }
 
   /** The volume shows this already. */
@@ -132,8 +164,48 @@ export class Publication {
     this.#held = generation;
   }
 
+  /**
+   * The bytes of a kept generation, verified.
+   * @throws SidecarError `state.generation-damaged`; it is not kept any more.
+   */
+  copyOf(kept: Kept): Generation {
+    if (this.#held?.rendering === kept.rendering) return this.#held;
+    try {
+      return readGeneration(this.stateDirectory, kept);
+    } catch (thrown) {
+      this.#ledger = ledgers.withoutKept(this.#ledger, kept.rendering);
+      throw thrown;
+    }
+  }
+
+  /** What is published works. */
+  confirm(evidence: readonly Evidence[]): void {
+    this.#ledger = ledgers.confirmed(this.#ledger, { evidence, at: Date.now() });
+  }
+
+  /**
+   * Makes what is published the last known good, if it works: from then on there is a copy of it.
+   * @throws SidecarError of the disk; what was the last known good still is.
+   */
+  async keep(): Promise<void> {
+    const { held, ledger } = this;
+    const { published, verdict } = ledger;
+    if (held === null || published === null || verdict !== 'good' || this.#state === null) return;
+    if (ledgers.lastKnownGoodOf(ledger)?.rendering === published.rendering) return;
+    const [newest] = ledgers.keeping(ledger, Date.now(), this.#options.keeps).kept;
+    // Also where there is a copy: without a ledger the copies say which of them was confirmed last.
+    if (newest !== undefined) await keepGeneration(this.stateDirectory, newest, held);
+    this.#ledger = ledgers.keeping(this.#ledger, Date.now(), this.#options.keeps);
+    faultPoint('copied');
+    this.save({ flushed: true });
+    faultPoint('kept');
+    const numbers = this.#ledger.kept.map(({ generation }) => generation);
+    pruneGenerations(this.stateDirectory, numbers);
+  }
+
   /** Takes what the volume shows for published: whether anybody was told of it is not known. */
   adopt(version: Published): void {
+    this.#isOurs = false;
     this.#ledger = ledgers.adopt(
       this.#ledger,
       { ...version, moment: this.#momentOfVolume() },
@@ -141,20 +213,23 @@ export class Publication {
     );
   }
 
-  /** The application knows what is published. */
-  told(told: Omit<Told, 'version' | 'at'>): void {
-    this.#ledger = ledgers.toldOf(this.#ledger, { ...told, at: Date.now() });
-  }
-
   /** There is nobody to tell any more. */
   forgive(): void {
     this.#ledger = { ...this.#ledger, owed: null };
   }
 
-  /** @throws SidecarError `ledger.write`; it is tried again at the next call. */
-  save(): void {
+  /** Notes something that is not about the volume; `save` writes it. */
+  note(change: (ledger: Ledger) => Ledger): void {
+    this.#ledger = change(this.#ledger);
+  }
+
+  /**
+   * Writes what was noted. `flushed`: it has to outlive the machine, and not only us.
+   * @throws SidecarError `ledger.write`; it is tried again at the next call.
+   */
+  save({ flushed = false }: { readonly flushed?: boolean } = {}): void {
     if (this.#state === null || this.#saved === this.#ledger) return;
-    this.#write(this.#ledger);
+    this.#write(this.#ledger, flushed);
   }
 
   release(): void {
@@ -162,9 +237,19 @@ export class Publication {
     this.#state = null;
   }
 
-  #write(ledger: Ledger): void {
-    this.#sequence = writeLedger(this.stateDirectory, ledger, this.#sequence);
+  #write(ledger: Ledger, flushed = false): void {
+    this.#sequence = writeLedger(this.stateDirectory, ledger, { sequence: this.#sequence, flushed });
     this.#saved = ledger;
+  }
+
+  /** The published generation as the volume shows it, so that it can be shown again; null when it shows another. */
+  #readVolume(): Generation | null {
+    const { published } = this.#ledger;
+    if (published === null || this.#volume?.rendering !== published.rendering) return null;
+    const files = this.#publisher.read();
+    const { mode = DEFAULT_MODE, owner = null } = files[0] ?? {};
+    const found = createGeneration(files, { mode, owner });
+    return found.rendering === published.rendering ? found : null;
   }
 
   /** From the files' own time, put later by a second since the two clocks are not one. */

@@ -9,11 +9,21 @@ const SENTENCES: Partial<Record<Outcome, string>> = {
   applied: 'The newest configuration is on the volume, and whoever is to be told was told.',
   unchanged: 'The volume already shows the newest configuration.',
   'picked-up': 'The application started after the publication and has read it.',
+  pinned: 'A generation was chosen by hand and stays until "config-sidecar resume".',
 };
 
 /** How loud an event is; what is not listed is `info`. */
 const LEVELS: Readonly<Record<string, keyof Log>> = {
   unchanged: 'debug',
+  told: 'debug',
+  'serving the last known good': 'warn',
+  'generation not kept': 'error',
+  pinned: 'warn',
+  blocked: 'error',
+  'rolled-back': 'error',
+  'rollback-failed': 'error',
+  'target-died': 'error',
+  unconfirmed: 'error',
   drift: 'warn',
   'ledger damaged': 'warn',
   'ledger not written': 'error',
@@ -43,10 +53,11 @@ export class Reporter {
   /** An attempt ended; the log hears of it when it is not the same as before. */
   report(outcome: Outcome, attempted: AttemptedVersion | null, error: SidecarError | null = null): void {
     const { code = null, stage = null, message = SENTENCES[outcome] ?? '' } = error ?? {};
-    const isNews = this.attempts.add({ outcome, code, stage, message, attempted, at: Date.now() });
+    const output = error?.output === undefined ? null : this.#mask(error.output);
+    const isNews = this.attempts.add({ outcome, code, stage, message, output, attempted, at: Date.now() });
     if (!isNews) return;
-    const output = error?.output === undefined ? {} : { output: this.#mask(error.output) };
-    this.say(outcome, attempted, error === null ? {} : { ...errorFields(error), ...output });
+    const fields = error === null ? {} : errorFields(error);
+    this.say(outcome, attempted, output === null ? fields : { ...fields, output });
   }
 
   /** Something happened on the way. */

@@ -1,12 +1,14 @@
 // The `run` command: keeps its target in step and answers its endpoints until the process is asked to end.
 import type { Server } from 'node:http';
 import type { Cli } from './cli.ts';
+import { type ControlSocket, startControl } from './control/socket.ts';
+import type { Controls } from './control.ts';
 import { toSidecarError } from './errors.ts';
 import { EXIT } from './exit-codes.ts';
 import { type Keeping, type KeepOptions, keep, providerOptions } from './keep.ts';
 import { errorFields, type Log } from './log.ts';
-import { startServer } from './server.ts';
-import { sourceOf } from './settings/secrets.ts';
+import { closeServer, listenAt, type Served, servedBy } from './server.ts';
+import { currentOf, sourceOf } from './settings/secrets.ts';
 import { schemeOf } from './settings/source.ts';
 import type { Loaded } from './settings.ts';
 
@@ -39,9 +41,19 @@ class Running {
   #configured: Configured | null = null;
   #keeping: Keeping | null = null;
   #server: Server | null = null;
+  #control: ControlSocket | null = null;
+  readonly #served: Served;
 
   constructor(cli: Cli) {
     this.#cli = cli;
+    this.#served = servedBy({
+      kept: () => (this.#keeping === null ? [] : [this.#keeping]),
+      identity: { version: cli.version, instance: cli.instance },
+      controls: () =>
+        new Map(this.#keeping === null ? [] : [[this.#keeping.name, controlsOf(this.#keeping)]]),
+      token: () =>
+        this.#configured === null ? undefined : currentOf(this.#configured.loaded, 'CONTROL_TOKEN'),
+    });
   }
 
   /** Whatever may fail comes first, so that a failure leaves everything as it was. */
@@ -49,13 +61,25 @@ class Running {
     const options = await this.#keepOptions(next);
     const listens = JSON.stringify(this.#configured?.loaded.settings.LISTEN);
     if (JSON.stringify(next.loaded.settings.LISTEN) !== listens) {
-      const server = await this.#serve(next.loaded);
-      this.#closeServer();
+      const { LISTEN } = next.loaded.settings;
+      const server = LISTEN === 'off' ? null : await listenAt(LISTEN, this.#served);
+      if (this.#server !== null) closeServer(this.#server);
       this.#server = server;
     }
-    await this.#keeping?.stop();
+    await this.#keeping?.stop({ handsOver: true });
     this.#configured = next;
     this.#keeping = keep(options);
+    this.#control ??= startControl({
+      directory: () => this.#stateDirectory,
+      served: this.#served,
+      log: next.log,
+    });
+  }
+
+  /** While the lock is ours. */
+  get #stateDirectory(): string | null {
+    const target = this.#keeping?.target;
+    return target?.isOpen ? target.stateDirectory : null;
   }
 
   async sync(load: () => Promise<Configured>): Promise<void> {
@@ -73,8 +97,9 @@ class Running {
 
   async stop(): Promise<void> {
     this.#configured?.log.info('stopping');
+    await this.#control?.close();
     await this.#keeping?.stop();
-    this.#closeServer();
+    if (this.#server !== null) closeServer(this.#server);
   }
 
   /** @throws SidecarError `settings.source` when the provider cannot work with the URL. */
@@ -84,17 +109,14 @@ class Running {
     open(sourceOf(loaded), providerOptions(loaded, env));
     return { name: 'default', loaded, log, open, env, instance };
   }
+}
 
-  async #serve({ settings }: Loaded): Promise<Server | null> {
-    const { version, instance } = this.#cli;
-    const kept = (): readonly Keeping[] => (this.#keeping === null ? [] : [this.#keeping]);
-    return settings.LISTEN === 'off' ? null : await startServer(settings.LISTEN, kept, { version, instance });
-  }
-
-  #closeServer(): void {
-    this.#server?.close();
-    this.#server?.closeAllConnections();
-  }
+function controlsOf({ sync, target }: Keeping): Controls {
+  return {
+    sync,
+    rollback: (generation) => target.pin(generation),
+    resume: () => target.unpin(),
+  };
 }
 
 function sameSettings(a: Loaded, b: Loaded): boolean {

@@ -14,8 +14,11 @@ export interface Backoff {
 /** Hooks and publications (README, "Policies"): 1 s, doubled up to 1 min. */
 export const RETRY: Backoff = { firstMs: 1_000, factor: 2, maxMs: 60_000 };
 
-/** Sources: a first try soon, since most drops are short, growing gently up to 1 min. */
+/** Sources: a first try soon, since most drops are short, growing up to 1 min. See `sourceRetryDelay`. */
 export const SOURCE_RETRY: Backoff = { firstMs: 250, factor: 1.6, maxMs: 60_000 };
+
+/** A source that says no, and says it again: the credentials are probably wrong, and too many tries lock accounts. */
+export const DENIED_RETRY: Backoff = { firstMs: 10_000, factor: 2, maxMs: 60_000 };
 
 /** What is probably a wrong setting is tried again this slowly (README, "Policies"). */
 export const SLOW_RETRY_MS = 300_000;
@@ -25,8 +28,46 @@ const MIN_RETRY_MS = 20;
 
 /** The delay before the try after `failures` failed ones (1 = the first failed): full jitter below a growing bound. */
 export function retryDelay(failures: number, backoff: Backoff, random: Random): number {
-  const bound = Math.min(backoff.maxMs, backoff.firstMs * backoff.factor ** Math.max(0, failures - 1));
-  return Math.max(MIN_RETRY_MS, Math.round(bound * random()));
+  return Math.max(MIN_RETRY_MS, Math.round(boundOf(failures, backoff) * random()));
+}
+
+function boundOf(failures: number, { firstMs, factor, maxMs }: Backoff): number {
+  return Math.min(maxMs, firstMs * factor ** Math.max(0, failures - 1));
+}
+
+/** What is known of an outage of a source. */
+export interface Outage {
+  /** Failed tries in a row, at least 1. */
+  readonly failures: number;
+  /** Since the first of them. */
+  readonly ageMs: number;
+  /** Refusals for want of rights in a row, so far. */
+  readonly denials: number;
+  /** How long the source asked us to wait (Retry-After). */
+  readonly askedMs: number | undefined;
+}
+
+/** A source is asked at least this often while its outage is younger than eight times this. */
+const SOON_MS = 1_000;
+/** In relation to the age of the outage: one of 5 s is followed by a try within a second, one of 8 min by one within a minute. */
+const SHARE_OF_OUTAGE = 1 / 8;
+/** Who asks us to wait for less asks for nothing: "Retry-After: 0", taken at its word, would be a hot loop. */
+const LEAST_ASKED_MS = 100;
+
+/**
+ * The delay before a source is asked again. Full jitter below a bound that grows with the tries, but not beyond an
+ * eighth of the outage: what was away for moments is found at once, and what was away for long is not stormed when it
+ * is back. What the source asked for is kept, and spread by as much again, since it asked everybody alike. After a
+ * second refusal in a row `DENIED_RETRY` holds, never less than half of its bound.
+ */
+export function sourceRetryDelay(outage: Outage, random: Random): number {
+  const { failures, ageMs, denials, askedMs = 0 } = outage;
+  const { maxMs } = SOURCE_RETRY;
+  if (askedMs >= LEAST_ASKED_MS)
+    return Math.round(askedMs + random() * Math.max(askedMs / 10, Math.min(askedMs, maxMs)));
+  if (denials > 1) return Math.round(boundOf(denials - 1, DENIED_RETRY) * (0.5 + random() / 2));
+  const grown = Math.min(maxMs, Math.max(SOON_MS, ageMs * SHARE_OF_OUTAGE));
+  return retryDelay(failures, { ...SOURCE_RETRY, maxMs: grown }, random);
 }
 
 /** The interval spread by up to 10 % either way, so that replicas do not ask in step. */

@@ -1,88 +1,80 @@
-// The endpoints: health, readiness, status and metrics, all of them views of the status.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+// Serves the endpoints at LISTEN, and bounds what a client can take of us; everybody may connect.
+import { createServer, type Server } from 'node:http';
 import type { Registry } from 'prom-client';
+import type { ControlsByTarget } from './control.ts';
 import { errnoOf, SidecarError } from './errors.ts';
+import { type Channel, createListener, type Served } from './server/endpoints.ts';
 import type { Listen } from './settings/web.ts';
 import { type Identity, type Kept, reasonsNotReady, statusOf } from './status.ts';
 
-interface Answer {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
+export type { Served } from './server/endpoints.ts';
+
+/** What there is, to be asked anew at each request. */
+export interface Serving {
+  readonly kept: () => readonly Kept[];
+  readonly identity: Identity;
+  readonly controls: () => ControlsByTarget;
+  /** CONTROL_TOKEN as it is now; may throw. */
+  readonly token: () => string | undefined;
 }
 
-type Endpoint = () => Answer | Promise<Answer>;
+/** What the endpoints need, from the targets as they are. */
+export function servedBy({ kept, identity, controls, token }: Serving): Served {
+  let registry: Promise<Registry> | null = null;
+  return {
+    status: (options) => statusOf(kept(), identity, options),
+    notReady: () => (kept().length === 0 ? ['starting'] : reasonsNotReady(kept())),
+    metrics: async () => {
+      registry ??= import('./metrics.ts').then(({ createRegistry }) => createRegistry(kept, identity));
+      return await (await registry).metrics();
+    },
+    controls,
+    token,
+  };
+}
 
-const TEXT = 'text/plain; charset=utf-8';
+/** A request line with its headers, and a whole request, must be here within this. */
+const HEADERS_MS = 5_000;
+const REQUEST_MS = 10_000;
+/** Those that are too slow are looked for this often. */
+const CHECK_MS = 2_000;
+/** Request line and headers: a longer one is answered 431. */
+const MAX_HEADER_BYTES = 16 * 1024;
+/** More than probes, scrapes and people make; a descriptor that is taken here is missing where files are written. */
+const MAX_CONNECTIONS = 256;
 
-/**
- * Listens. Closing it drops every connection.
- * @throws SidecarError `settings.listen` when the address cannot be had.
- */
-export async function startServer(
-  listen: Exclude<Listen, 'off'>,
-  kept: () => readonly Kept[],
-  identity: Identity,
-): Promise<Server> {
-  const endpoints = createEndpoints(kept, identity);
-  const server = createServer((request, response) => {
-    answer(request, endpoints).then(
-      (found) => send(response, request, found),
-      () => send(response, request, { status: 500, type: TEXT, body: 'internal error\n' }),
-    );
-  });
-  await bind(server, listen);
+/** A server that answers the endpoints, not listening yet. */
+export function createEndpointServer(served: Served, channel: Channel): Server {
+  const listener = createListener(served, channel);
+  const server = createServer(
+    {
+      headersTimeout: HEADERS_MS,
+      requestTimeout: REQUEST_MS,
+      connectionsCheckingInterval: CHECK_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    },
+    listener,
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  // Whoever asks before sending a body gets the answer without sending it.
+  server.on('checkContinue', listener);
   return server;
 }
 
-function createEndpoints(kept: () => readonly Kept[], identity: Identity): ReadonlyMap<string, Endpoint> {
-  let registry: Registry | null = null;
-  const metrics = async (): Promise<string> => {
-    registry ??= (await import('./metrics.ts')).createRegistry(kept, identity);
-    return await registry.metrics();
-  };
-  return new Map<string, Endpoint>([
-    ['/healthz', () => ({ status: 200, type: TEXT, body: 'ok\n' })],
-    ['/readyz', () => ready(kept())],
-    [
-      '/status',
-      () => ({
-        status: 200,
-        type: 'application/json',
-        body: `${JSON.stringify(statusOf(kept(), identity), null, 2)}\n`,
-      }),
-    ],
-    [
-      '/metrics',
-      async () => ({ status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await metrics() }),
-    ],
-  ]);
+/** Ends a server, and every connection with it. */
+export function closeServer(server: Server): void {
+  server.close();
+  server.closeAllConnections();
 }
 
-function ready(kept: readonly Kept[]): Answer {
-  const reasons = kept.length === 0 ? ['starting'] : reasonsNotReady(kept);
-  if (reasons.length === 0) return { status: 200, type: TEXT, body: 'ready\n' };
-  return { status: 503, type: TEXT, body: `not ready\n${reasons.join('\n')}\n` };
-}
-
-async function answer(request: IncomingMessage, endpoints: ReadonlyMap<string, Endpoint>): Promise<Answer> {
-  const [path = '/'] = (request.url ?? '/').split('?', 1);
-  const endpoint = endpoints.get(path);
-  if (endpoint === undefined)
-    return { status: 404, type: TEXT, body: `not found; there is ${[...endpoints.keys()].join(' ')}\n` };
-  if (request.method !== 'GET' && request.method !== 'HEAD')
-    return { status: 405, type: TEXT, body: 'GET only\n' };
-  return await endpoint();
-}
-
-function send(response: ServerResponse, request: IncomingMessage, { status, type, body }: Answer): void {
-  const headers = {
-    'Content-Type': type,
-    'Content-Length': Buffer.byteLength(body),
-    'Cache-Control': 'no-store',
-  };
-  response.writeHead(status, status === 405 ? { ...headers, Allow: 'GET, HEAD' } : headers);
-  response.end(request.method === 'HEAD' ? undefined : body);
+/**
+ * Listens; `closeServer` ends it.
+ * @throws SidecarError `listen.failed` when the address cannot be had.
+ */
+export async function listenAt(listen: Exclude<Listen, 'off'>, served: Served): Promise<Server> {
+  const server = createEndpointServer(served, 'network');
+  await bind(server, listen);
+  return server;
 }
 
 /** Without a host both families are tried: a machine may have either switched off. */
@@ -96,7 +88,7 @@ function bind(server: Server, { host, port }: Exclude<Listen, 'off'>): Promise<v
           `Cannot listen on "${address}": ${taken}. Set LISTEN to a free address, or to off.`,
           {
             code: 'listen.failed',
-            stage: 'control',
+            stage: 'settings',
             cause,
           },
         ),

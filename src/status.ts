@@ -1,7 +1,7 @@
 // What is known of everything, as the plain data that /status, /readyz, /metrics and the `status` command tell.
 import type { AttemptedVersion, Report } from './attempts.ts';
 import type { Followed, SourceState } from './follow.ts';
-import type { Told, Version } from './ledger.ts';
+import type { Block, Kept as KeptGeneration, Running, Version } from './ledger.ts';
 import type { Target } from './target.ts';
 
 /** One target with what it follows. */
@@ -31,16 +31,36 @@ export interface TargetStatus {
   readonly message: string;
   readonly desired: Shown<AttemptedVersion> | null;
   readonly attempted: Shown<AttemptedVersion> | null;
-  /** What the application is known to run, with the evidence; null without any. */
+  /** What the application is known to run, with the kinds of evidence separated by blanks; null without any. */
   readonly running: (Shown<Version> & { readonly evidence: string }) | null;
-  readonly lastKnownGood: null;
+  readonly lastKnownGood: Shown<Version> | null;
   readonly reloadOwed: boolean;
   readonly pinned: boolean;
+  /** Whether something is being done that ends in an outcome by itself. */
+  readonly underWay: boolean;
   readonly nextAttemptAt: string | null;
   readonly sources: readonly SourceStatus[];
   /** The templates, which are followed like a source; null without TEMPLATE. */
   readonly template: SourceStatus | null;
-  readonly history: readonly (Omit<Report, 'at' | 'attempted' | 'stage'> & { readonly at: string })[];
+  /** The confirmed generations that are kept, the last known good first. */
+  readonly generations: readonly GenerationStatus[];
+  /** What is known not to work under the settings as they are, newest first. */
+  readonly blocked: readonly (Omit<Block, 'at' | 'under'> & { readonly at: string })[];
+  /** What was printed is told only where `withOutputs` says so. */
+  readonly history: readonly (Omit<Report, 'at' | 'attempted' | 'stage' | 'output'> & {
+    readonly at: string;
+    readonly output?: string | null;
+  })[];
+}
+
+export interface GenerationStatus {
+  readonly generation: number;
+  readonly revision: string;
+  readonly rendering: string;
+  readonly confirmedAt: string;
+  readonly onVolume: boolean;
+  readonly pinned: boolean;
+  readonly lastKnownGood: boolean;
 }
 
 export interface Status {
@@ -56,14 +76,18 @@ export interface Identity {
   readonly instance: string;
 }
 
-/** Everything, as of now. */
-export function statusOf(kept: readonly Kept[], { version, instance }: Identity): Status {
+/** Everything, as of now. `withOutputs`: with what commands and hooks printed, which is not for everybody. */
+export function statusOf(
+  kept: readonly Kept[],
+  { version, instance }: Identity,
+  { withOutputs = false }: { readonly withOutputs?: boolean } = {},
+): Status {
   return {
     version,
     instance,
     ready: kept.length > 0 && kept.every(({ target }) => target.isReady),
     fresh: kept.length > 0 && kept.every((one) => isFresh(one)),
-    targets: Object.fromEntries(kept.map((one) => [one.name, targetStatus(one)])),
+    targets: Object.fromEntries(kept.map((one) => [one.name, targetStatus(one, withOutputs)])),
   };
 }
 
@@ -88,9 +112,9 @@ export function reasonsNotReady(kept: readonly Kept[]): readonly string[] {
     });
 }
 
-function targetStatus({ target, source, template }: Kept): TargetStatus {
+function targetStatus({ target, source, template }: Kept, withOutputs: boolean): TargetStatus {
   const { current, history } = target.attempts;
-  const { owed, told } = target.ledger;
+  const { owed, running, pinned } = target.ledger;
   const waits = target.triesAgainInMs;
   return {
     outcome: current?.outcome ?? null,
@@ -98,23 +122,43 @@ function targetStatus({ target, source, template }: Kept): TargetStatus {
     message: current?.message ?? '',
     desired: shown(target.desired),
     attempted: shown(current?.attempted ?? null),
-    running: running(told),
-    lastKnownGood: null,
+    running: shownRunning(running),
+    lastKnownGood: shownGood(target.ledger.kept[0]),
     reloadOwed: owed !== null,
-    pinned: false,
+    pinned: pinned !== null,
+    underWay: target.isUnderWay,
     nextAttemptAt: waits !== null ? iso(Date.now() + waits) : null,
     sources: [sourceStatus(source.state())],
     template: template && sourceStatus(template.state()),
-    history: history.map(({ attempted: _attempted, stage: _stage, at, ...report }) => ({
+    generations: generationsOf(target),
+    blocked: target.blocked.map(({ under: _under, at, ...block }) => ({ ...block, at: iso(at) })),
+    history: history.map(({ attempted: _attempted, stage: _stage, output, at, ...report }) => ({
       ...report,
+      ...(withOutputs && { output }),
       at: iso(at),
     })),
   };
 }
 
-function running(told: Told | null): TargetStatus['running'] {
-  if (told === null || told.evidence === null) return null;
-  return { ...told.version, at: iso(told.at), evidence: told.evidence };
+function generationsOf({ ledger, isReady }: Target): readonly GenerationStatus[] {
+  const onVolume = isReady ? ledger.published?.rendering : undefined;
+  return ledger.kept.map(({ generation, revision, rendering, confirmedAt }, i) => ({
+    ...{ generation, revision, rendering, confirmedAt: iso(confirmedAt) },
+    onVolume: rendering === onVolume,
+    pinned: rendering === ledger.pinned?.rendering,
+    lastKnownGood: i === 0,
+  }));
+}
+
+function shownGood(kept: KeptGeneration | undefined): TargetStatus['lastKnownGood'] {
+  if (kept === undefined) return null;
+  const { revision, digest, rendering, confirmedAt } = kept;
+  return { revision, digest, rendering, at: iso(confirmedAt) };
+}
+
+function shownRunning(running: Running | null): TargetStatus['running'] {
+  if (running === null) return null;
+  return { ...running.version, at: iso(running.at), evidence: running.evidence.join(' ') };
 }
 
 function sourceStatus({ url, up, lastContactAt, lastChangeAt, error }: SourceState): SourceStatus {

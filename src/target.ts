@@ -2,10 +2,20 @@
 // what is published and reports outcomes; policy that grows here belongs into decide.ts.
 import type { AttemptedVersion, Attempts, Stage } from './attempts.ts';
 import { Candidate } from './candidate.ts';
-import { decide, type Facts, type Obstacle, type Outcome, type Step } from './decide.ts';
+import {
+  decide,
+  type Facts,
+  isUnderWay,
+  type Obstacle,
+  type Outcome,
+  type ProcessFact,
+  type Step,
+} from './decide.ts';
 import { type SidecarError, toSidecarError } from './errors.ts';
 import type { Followed } from './follow.ts';
-import type { Ledger, Told } from './ledger.ts';
+import type { Generation } from './generation.ts';
+import type { Block, Kept, Ledger, Published, PublishedAs } from './ledger.ts';
+import * as ledgers from './ledger.ts';
 import { errorFields, type Log } from './log.ts';
 import { Publication } from './publication.ts';
 import { hookKind } from './reload/settings.ts';
@@ -16,6 +26,8 @@ import type { Environment } from './settings/environment.ts';
 import { withoutSecrets } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
 import { Telling, type Untold } from './telling.ts';
+import { Trying } from './trying.ts';
+import { blockedError, chooseKept, notKeeping } from './verdict.ts';
 import { sleep } from './wait.ts';
 
 export interface TargetParts {
@@ -31,6 +43,11 @@ export interface TargetParts {
   readonly random: Random;
   /** Milliseconds of a clock that does not jump. */
   readonly clock: () => number;
+  /**
+   * Until the source has answered it is asked for so long, in milliseconds, and a failure is no answer: for a run that is
+   * to end. Without it the first failure counts, and at the latest FETCH_TIMEOUT.
+   */
+  readonly asksForMs?: number;
   /** Called before every wait: nothing is left to do until then. */
   readonly onWait?: (waiting: Waiting) => void;
 }
@@ -39,6 +56,8 @@ export interface TargetParts {
 export interface Waiting {
   readonly obstacle: Obstacle | null;
   readonly owed: boolean;
+  /** Whether it is being found out if what is on the volume works. */
+  readonly tries: boolean;
   /** Whether the application's process is only too young to be told. */
   readonly settling: boolean;
   /** How the last try to tell the application ended, when it was not told; null before one and after success. */
@@ -50,21 +69,35 @@ const SHORTEST_WAIT_MS = 2;
 /** A state directory that cannot be had is asked for again this often: a lock is given up without a word. */
 const OPEN_AGAIN_MS = 1_000;
 
+/** Outcomes that say why something is blocked. */
+const ABOUT_A_BLOCK: readonly Outcome[] = [
+  'rolled-back',
+  'rollback-failed',
+  'refused',
+  'target-died',
+  'unconfirmed',
+];
+
+/** Why a loop ends that another one for the same output takes over from: nothing is over by that. */
+export const HANDED_OVER = 'handed over';
+
+type Goal = Extract<Step, { kind: 'publish' }>['what'];
+
 export class Target {
   readonly #parts: TargetParts;
   readonly #hook: Facts['hook'];
   readonly #limits: Omit<Facts['limits'], 'lookEveryMs'>;
-  readonly #startedAt: number;
   readonly #candidate: Candidate;
   readonly #publication: Publication;
   readonly #reporter: Reporter;
   readonly #telling: Telling;
+  readonly #trying: Trying;
   readonly #publishing: Retries;
   #looked = { at: 0, everyMs: 0 };
   /** What the volume shows in place of what was published, told once. */
   #drift: string | null = null;
   #publishedAt: number | null = null;
-  #saveFails = false;
+  #askUntil: number;
   #wake = new AbortController();
   #waitsUntil: number | null = null;
   /** Whether the loop has waited since it last published. */
@@ -75,19 +108,27 @@ export class Target {
     const { OUTPUT: output, OUTPUT_OWNER, STATE_DIR: stateDir, ...settings } = loaded.settings;
     this.#parts = parts;
     this.#hook = hookKind(loaded.settings);
-    this.#startedAt = clock();
     const owner = OUTPUT_OWNER ?? null;
     this.#publication = new Publication({
       output,
       owner,
       stateDir,
       tells: this.#hook !== 'none',
+      keeps: settings.KEEP_GENERATIONS,
       holder: instance,
     });
-    this.#candidate = new Candidate({ loaded, env, source, template, random, clock });
+    const untilAnswered = parts.asksForMs !== undefined;
+    this.#candidate = new Candidate({ loaded, env, source, template, random, clock, untilAnswered });
     this.#reporter = new Reporter(name, log, (text) => withoutSecrets(loaded, text));
     this.#telling = new Telling({ loaded, env, random, clock });
+    this.#trying = new Trying({
+      ...{ loaded, random, clock },
+      ...{ publication: this.#publication, telling: this.#telling, reporter: this.#reporter },
+      wanted: () => this.#candidate.version,
+      tells: this.#hook !== 'none',
+    });
     this.#publishing = new Retries(random);
+    this.#askUntil = clock() + (parts.asksForMs ?? settings.FETCH_TIMEOUT);
     this.#limits = {
       debounceMs: settings.DEBOUNCE,
       debounceMaxMs: settings.DEBOUNCE_MAX,
@@ -109,22 +150,37 @@ export class Target {
     return this.#candidate.version;
   }
 
+  /** Whether the lock is ours, so that nobody else keeps this output. */
+  get isOpen(): boolean {
+    return this.#publication.isOpen;
+  }
+
+  /** The folder of the state directory that belongs to this output. */
+  get stateDirectory(): string {
+    return this.#publication.stateDirectory;
+  }
+
+  /** What is known not to work under the settings as they are, newest first. */
+  get blocked(): readonly Block[] {
+    return this.#trying.blocked;
+  }
+
   /** Whether a configuration of ours is on the volume; false as soon as it has vanished. */
   get isReady(): boolean {
     return this.#publication.isThere;
   }
 
-  /** When the application was last told, or a publication nobody is told of was made; Unix milliseconds. */
-  get appliedAt(): number | null {
-    const { told, published } = this.ledger;
-    return this.#hook === 'none' ? (published?.at ?? null) : (told?.at ?? null);
+  /** Whether something is being done that ends in an outcome by itself. */
+  get isUnderWay(): boolean {
+    return this.isOpen && (this.#waitsUntil === null || isUnderWay(this.#facts()));
   }
 
   /** Milliseconds until what is not done yet is tried again; null while it is at work, and when there is nothing to try. */
   get triesAgainInMs(): number | null {
     if (this.#waitsUntil === null) return null;
     const now = this.#parts.clock();
-    const isOwed = this.ledger.owed !== null;
+    const { owed, trial, suspect } = this.ledger;
+    const isOwed = owed !== null || trial !== null || suspect !== null;
     const retries = [
       this.#publishing.dueAt,
       this.#candidate.checkDueAt,
@@ -142,9 +198,65 @@ export class Target {
     this.#wake.abort();
   }
 
-  /** Tries again, at once, what was rejected: the reason may lie outside the data (a schema that was mended). */
-  tryAgain(): void {
+  /**
+   * Tries again, at once, what was rejected: the reason may lie outside the data (a schema that was mended).
+   * `unblock`: what is known not to work as well.
+   */
+  tryAgain({ unblock = false }: { readonly unblock?: boolean } = {}): void {
     this.#candidate.tryAgain();
+    this.#publishing.clear();
+    if (unblock) {
+      this.#publication.note((ledger) => ledgers.unblocked(ledger, this.#hook !== 'none', Date.now()));
+      this.#telling.reset();
+      this.#candidate.reconsider();
+      // What was said of what is tried again now is over.
+      if (this.attempts.isOpen) this.attempts.close();
+    }
+    this.#wake.abort();
+  }
+
+  /** The source has had its time: what there is without it is to serve. */
+  stopAsking(): void {
+    this.#askUntil = this.#parts.clock();
+    this.#wake.abort();
+  }
+
+  /**
+   * Goes back to a kept generation and stays there, over restarts; null: the newest one that is not on the volume.
+   * @throws SidecarError `control.*` when there is no such generation, or `ledger.write`: nothing has changed then.
+   */
+  pin(generation: number | null): Kept {
+    if (!this.isOpen) throw notKeeping();
+    const onVolume = this.#publication.volume?.rendering ?? null;
+    const chosen = chooseKept(this.ledger, { generation, onVolume });
+    const { rendering } = chosen;
+    this.#setPinned({ rendering, generation: chosen.generation });
+    this.#reporter.say('pinned by hand', chosen, { generation: chosen.generation });
+    return chosen;
+  }
+
+  /**
+   * Follows the source again. @returns false when it was not pinned.
+   * @throws SidecarError `ledger.write`: it is still pinned then.
+   */
+  unpin(): boolean {
+    if (!this.isOpen) throw notKeeping();
+    if (this.ledger.pinned === null) return false;
+    this.#setPinned(null);
+    this.#reporter.say('resumed by hand', this.desired);
+    return true;
+  }
+
+  #setPinned(pinned: Ledger['pinned']): void {
+    const before = this.ledger.pinned;
+    this.#publication.note((ledger) => ({ ...ledger, pinned }));
+    try {
+      this.#publication.save({ flushed: true });
+    } catch (thrown) {
+      this.#publication.note((ledger) => ({ ...ledger, pinned: before }));
+      throw thrown;
+    }
+    this.#candidate.reconsider();
     this.#publishing.clear();
     this.#wake.abort();
   }
@@ -163,14 +275,16 @@ export class Target {
       }
     }
     signal.removeEventListener('abort', stop);
-    this.#save();
+    if (signal.reason !== HANDED_OVER) this.#publication.note(ledgers.suspicionDropped);
+    this.#trying.save();
     this.#publication.release();
   }
 
   /** Whether what was rendered last is published, and whoever is to be told of it was told. */
   get #isPublished(): boolean {
-    const { published, owed } = this.ledger;
-    return owed === null && published !== null && published.rendering === this.desired?.rendering;
+    const { published, owed, verdict } = this.ledger;
+    const isSettled = owed === null && verdict === 'good';
+    return isSettled && published !== null && published.rendering === this.desired?.rendering;
   }
 
   async #open(signal: AbortSignal): Promise<void> {
@@ -189,27 +303,49 @@ export class Target {
     const { clock, loaded } = this.#parts;
     const now = clock();
     const { ledger, volume, held } = this.#publication;
-    const { published, owed } = ledger;
+    const { published, owed, verdict, pinned, kept } = ledger;
+    const isKept = kept.some(({ rendering }) => rendering === published?.rendering);
     return {
       ...this.#candidate.facts,
       now,
       limits: { ...this.#limits, lookEveryMs: this.#looked.everyMs },
-      askUntil: this.#startedAt + loaded.settings.FETCH_TIMEOUT,
+      askUntil: this.#askUntil,
       volume: volume && { rendering: volume.rendering, lookedAt: this.#looked.at },
-      published: published && { rendering: published.rendering, held: held !== null },
+      published: published && { rendering: published.rendering, held: held !== null || isKept, verdict },
       publishedAt: this.#publishedAt,
       publishRetryAt: this.#publishing.dueAt,
-      owed: owed && { retryAt: this.#telling.retryAt },
+      lastKnownGood: kept[0]?.rendering ?? null,
+      pinned: pinned?.rendering ?? null,
+      goesBack: loaded.settings.ROLLBACK,
+      owed: owed !== null,
       hook: this.#hook,
       // Where the volume is to be looked at first, the look-up would be done for nothing.
-      process: owed && volume && this.#telling.see(published, now),
+      process: volume && this.#asksForProcess(ledger) ? this.#process(now) : null,
+      ...this.#trying.facts(now),
     };
+  }
+
+  /**
+   * Where the one before killed the application, a process from before this publication may have started with that and
+   * be about to die of it: this one would be blamed.
+   */
+  #process(now: number): ProcessFact | null {
+    const { published } = this.ledger;
+    const fact = this.#telling.see(published, now);
+    if (fact?.kind !== 'ready' || published?.afterDeath !== true) return fact;
+    const until = now + published.at + this.#parts.loaded.settings.CONFIRM_PERIOD - Date.now();
+    return until > now ? { kind: 'settling', until } : fact;
+  }
+
+  /** Nobody asks for the process while what is on the volume works. */
+  #asksForProcess({ owed, verdict, trial, suspect }: Ledger): boolean {
+    return owed !== null || suspect !== null || (verdict !== 'good' && trial === null);
   }
 
   async #carryOut(step: Step, signal: AbortSignal): Promise<void> {
     switch (step.kind) {
       case 'look':
-        return this.#look();
+        return await this.#look();
       case 'render':
         return await this.#timed('render', () => this.#render());
       case 'validate':
@@ -217,20 +353,27 @@ export class Target {
       case 'publish':
         return await this.#timed('publish', () => this.#publish(step.what));
       case 'adopt':
-        return this.#adopt();
+        return this.#adopt(step.what);
       case 'reload':
-        return await this.#timed('reload', () => this.#reload(signal));
+        return await this.#timed('reload', () => this.#trying.reload(signal));
       case 'settle':
-        return this.#settle(step.why);
+        return step.why === 'picked-up' ? this.#trying.pickUp() : this.#publication.forgive();
+      case 'try':
+        return this.#trying.begin();
+      case 'confirm':
+        return await this.#timed('confirm', () => this.#trying.confirm(signal));
+      case 'block':
+        return this.#trying.block();
       case 'wait':
         return await this.#wait(step, signal);
     }
   }
 
-  #look(): void {
+  async #look(): Promise<void> {
     if (!this.#publication.checkState()) return;
     this.#publication.look(this.#parts.clock());
     this.#noteLook();
+    await this.#trying.keep();
   }
 
   #noteLook(): void {
@@ -249,20 +392,42 @@ export class Target {
     if (rejection !== null) return this.#report('rejected', rejection);
     this.#publishing.clear();
     const { generation } = this.#candidate;
-    if (generation?.rendering === this.#publication.volume?.rendering) this.#alreadyThere();
+    if (generation === null) return;
+    if (this.ledger.pinned !== null) return this.#changedWhilePinned();
+    if (generation.rendering === this.#publication.volume?.rendering) return this.#alreadyThere(generation);
+    const block = this.blocked.find(({ rendering }) => rendering === generation.rendering);
+    if (block !== undefined && !this.#isToldOf(block)) this.#report('blocked', blockedError(block));
   }
 
-  #alreadyThere(): void {
-    const { generation } = this.#candidate;
-    const { published, owed } = this.ledger;
-    if (generation === null) return;
+  /** What somebody chose by hand stays; whether it works is said when that is known. */
+  #changedWhilePinned(): void {
+    const { pinned, published, verdict } = this.ledger;
+    if (published?.rendering === pinned?.rendering && verdict === 'good') this.#report('pinned');
+  }
+
+  /** Whether the outcome that stands is about what is blocked already: it says more. */
+  #isToldOf({ rendering }: Block): boolean {
+    const { current } = this.attempts;
+    return current?.attempted?.rendering === rendering && ABOUT_A_BLOCK.includes(current.outcome);
+  }
+
+  #alreadyThere(generation: Generation): void {
+    const { published, owed, verdict, trial } = this.ledger;
     this.#publication.hold(generation);
     this.#publishedAt ??= this.#parts.clock() - this.#limits.minIntervalMs;
     if (published?.rendering !== generation.rendering) return;
+    const isNew = published.as !== 'desired';
+    if (isNew)
+      this.#publication.note((ledger) => ({ ...ledger, published: { ...published, as: 'desired' } }));
     const { reason } = this.#telling;
-    if (owed === null) this.#report('unchanged');
+    const block = this.blocked.find(({ rendering }) => rendering === generation.rendering);
+    const goesBack = this.#parts.loaded.settings.ROLLBACK && this.ledger.kept.length > 0;
+    // What takes its place reports itself.
+    if (block !== undefined && goesBack) return;
+    if (block !== undefined) this.#report(block.outcome, blockedError(block));
+    else if (verdict === 'good' && owed === null) this.#report(isNew ? 'applied' : 'unchanged');
     // What was said of another change is over; what is still owed is what stands again.
-    else if (reason !== null) this.#report(reason.outcome, reason.error);
+    else if (trial === null && reason !== null) this.#report(reason.outcome, reason.error);
   }
 
   async #validate(signal: AbortSignal): Promise<void> {
@@ -272,16 +437,18 @@ export class Target {
     if (error !== null) this.#report(error.stage === 'validate' ? 'rejected' : 'failed', error);
   }
 
-  async #publish(what: 'rendered' | 'published'): Promise<void> {
+  async #publish(what: Goal): Promise<void> {
     const { clock } = this.#parts;
     const startedAt = clock();
     this.#rested = false;
-    const { ledger, held } = this.#publication;
-    const generation = what === 'rendered' ? this.#candidate.generation : held;
-    const version = what === 'rendered' ? this.#candidate.publishable : ledger.published;
-    if (!generation || version === null || !this.#publication.checkState()) return;
+    const [generation, version] = this.#wanted(what);
+    if (generation === null || version === null || !this.#publication.checkState()) return;
+    const isUrgent = what === 'last-known-good' || what === 'pinned';
     try {
-      await this.#publication.publish(generation, version, () => this.#telling.foresee());
+      await this.#publication.publish(generation, version, {
+        isUrgent,
+        meanwhile: () => this.#telling.foresee(),
+      });
     } catch (thrown) {
       this.#publishing.fail(clock());
       return this.#report('failed', toSidecarError(thrown, 'publish'));
@@ -290,42 +457,48 @@ export class Target {
     this.#noteLook();
     this.#publishing.clear();
     this.#telling.reset();
-    this.#reporter.say('published', version, { generation: this.ledger.generation });
-    if (this.#hook === 'none') this.#report('applied');
+    this.#reporter.say('published', version, { generation: this.ledger.generation, as: version.as });
+    if (version.as === 'fallback')
+      this.#reporter.say('serving the last known good', version, this.#ageOf(version));
   }
 
-  #adopt(): void {
-    const version = this.#candidate.publishable;
-    if (version === null) return;
-    this.#publication.adopt(version);
-    if (this.#hook === 'none') this.#report('unchanged');
-  }
-
-  async #reload(signal: AbortSignal): Promise<void> {
-    const { published, told } = this.ledger;
-    if (published === null) return;
-    const result = await this.#telling.tell(published, told?.version.revision ?? null, signal);
-    if (result === null) return;
-    this.attempts.countReload(result.kind === 'told' ? 'told' : result.result);
-    if (result.kind === 'told') return this.#told('applied', result.evidence);
-    this.#report(result.outcome, result.error);
-  }
-
-  #told(outcome: 'applied' | 'picked-up', evidence: Told['evidence']): void {
-    this.#publication.told({ process: this.#telling.process, evidence });
-    this.#telling.reset();
-    this.#save();
-    this.#report(outcome);
-  }
-
-  #settle(why: 'picked-up' | 'no-hook'): void {
-    if (why === 'no-hook') {
-      this.#publication.forgive();
-      this.#report('applied');
-    } else {
-      this.attempts.countReload('picked-up');
-      this.#told('picked-up', 'started');
+  /** The bytes and the version to publish; a copy that is damaged is said, and is none from then on. */
+  #wanted(what: Goal): readonly [Generation | null, Published | null] {
+    const { ledger, held } = this.#publication;
+    if (what === 'rendered') return [this.#candidate.generation, this.#candidate.publishable];
+    if (what === 'published' && held !== null) return [held, ledger.published];
+    const rendering = what === 'pinned' ? ledger.pinned?.rendering : ledger.published?.rendering;
+    const kept =
+      what === 'last-known-good' ? ledger.kept[0] : ledger.kept.find((one) => one.rendering === rendering);
+    if (kept === undefined) return [null, null];
+    try {
+      const generation = this.#publication.copyOf(kept);
+      if (what === 'published') return [generation, ledger.published];
+      return [generation, publishedOf(kept, what === 'pinned' ? 'pinned' : this.#whyGoodOne())];
+    } catch (thrown) {
+      this.#report('failed', toSidecarError(thrown, 'ledger'));
+      return [null, null];
     }
+  }
+
+  /** Whether the last known good serves because something did not work, or because nothing else can be had. */
+  #whyGoodOne(): PublishedAs {
+    const { published, verdict } = this.ledger;
+    const wanted = this.#candidate.generation?.rendering;
+    const isBlocked = wanted !== undefined && this.#trying.facts(0).blocked.includes(wanted);
+    const isBad = published !== null && verdict !== 'good' && verdict !== 'pending';
+    return isBlocked || isBad ? 'rolled-back' : 'fallback';
+  }
+
+  #ageOf({ rendering }: Published): { readonly ageSeconds: number } {
+    const confirmedAt =
+      this.ledger.kept.find((one) => one.rendering === rendering)?.confirmedAt ?? Date.now();
+    return { ageSeconds: Math.round((Date.now() - confirmedAt) / 1000) };
+  }
+
+  #adopt(what: Goal): void {
+    const [, version] = this.#wanted(what);
+    if (version !== null) this.#publication.adopt(version);
   }
 
   async #wait({ until, obstacle }: Extract<Step, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
@@ -333,11 +506,12 @@ export class Target {
     const met = this.#telling.meet(obstacle);
     const { reason } = this.#telling;
     if (met !== null && reason !== null) {
-      this.#report(reason.outcome, reason.error);
+      // Why something was taken back, or had to stay, says more than that the application is not back yet.
+      if (!this.#isAboutBlock) this.#report(reason.outcome, reason.error);
       if (met === 'loud')
         this.#reporter.say('reload overdue', this.ledger.published, errorFields(reason.error));
     }
-    this.#save();
+    this.#trying.save();
     if (obstacle === null) this.#telling.glance();
     await this.#sleep(until - clock(), { signal, obstacle });
   }
@@ -350,12 +524,20 @@ export class Target {
     this.#wake = new AbortController();
     if (signal.aborted) return;
     const { isSettling: settling, lastResult: lastReload } = this.#telling;
-    onWait?.({ obstacle, owed: this.ledger.owed !== null, settling, lastReload });
+    const { owed, trial, verdict, published } = this.ledger;
+    const tries = trial !== null || (published !== null && owed === null && verdict === 'pending');
+    onWait?.({ obstacle, owed: owed !== null, tries, settling, lastReload });
     const waitMs = Math.max(SHORTEST_WAIT_MS, ms);
     this.#waitsUntil = clock() + waitMs;
     await sleep(waitMs, this.#wake.signal);
     this.#waitsUntil = null;
     this.#rested = true;
+  }
+
+  get #isAboutBlock(): boolean {
+    const { published, verdict } = this.ledger;
+    const isBad = published?.as === 'rolled-back' || (verdict !== 'good' && verdict !== 'pending');
+    return isBad && ABOUT_A_BLOCK.includes(this.attempts.current?.outcome ?? 'applied');
   }
 
   async #timed(stage: Stage, step: () => Promise<void>): Promise<void> {
@@ -364,19 +546,11 @@ export class Target {
     this.attempts.observe(stage, this.#parts.clock() - startedAt);
   }
 
-  /** A ledger that cannot be written now is written at the next occasion; what is owed is on the disk already. */
-  #save(): void {
-    try {
-      this.#publication.save();
-      this.#saveFails = false;
-    } catch (thrown) {
-      if (!this.#saveFails)
-        this.#reporter.say('ledger not written', null, errorFields(toSidecarError(thrown, 'ledger')));
-      this.#saveFails = true;
-    }
-  }
-
   #report(outcome: Outcome, error: SidecarError | null = null): void {
     this.#reporter.report(outcome, this.#candidate.version, error);
   }
+}
+
+function publishedOf(kept: Kept, as: PublishedAs): Published {
+  return { ...ledgers.versionOf(kept), input: kept.input, moment: null, as };
 }

@@ -105,6 +105,11 @@ export class Telling {
     this.#foreseen = sight.kind === 'found' && sight.gate.kind === 'ready' ? { atMs, sight } : null;
   }
 
+  /** What did not work is told again no sooner than this (the loop's clock). */
+  putOff(retryAt: number): void {
+    this.#retryAt = retryAt;
+  }
+
   /** To be called when nothing is urgent: a look-up soon after has less to ask. */
   glance(): void {
     this.#lookup?.glance(this.#parts.clock());

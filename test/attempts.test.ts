@@ -3,7 +3,7 @@ import { Attempts, DURATION_BUCKETS, type Report } from '../src/attempts.ts';
 import type { Outcome } from '../src/decide.ts';
 
 function report(outcome: Outcome, more: Partial<Report> = {}): Omit<Report, 'count'> {
-  return { outcome, code: null, message: '', stage: null, attempted: null, at: 0, ...more };
+  return { outcome, code: null, message: '', output: null, stage: null, attempted: null, at: 0, ...more };
 }
 
 const version = (rendering: string | null, digest = 'd') => ({ revision: '1', digest, rendering, at: 0 });
@@ -48,7 +48,13 @@ describe('the outcomes', () => {
     ['unchanged', false],
     ['picked-up', false],
     ['rejected', true],
+    ['blocked', true],
+    ['pinned', true],
+    ['rolled-back', true],
+    ['rollback-failed', true],
     ['refused', true],
+    ['target-died', true],
+    ['unconfirmed', true],
     ['failed', true],
     ['held-back', true],
     ['no-target', true],

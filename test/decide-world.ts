@@ -1,29 +1,42 @@
-// A small world for `decide`: a source, a volume, a validator, an application and a clock, in which a loop like the one
-// of src/target.ts carries out what was decided, and can be killed at every point of it.
-import { decide, type Facts, type Obstacle, type ProcessFact, type Step } from '../src/decide.ts';
-import type { Ledger, Published } from '../src/ledger.ts';
-import * as ledgers from '../src/ledger.ts';
+// A small world for `decide`: a source, a volume, a state directory, an application with its supervisor, and a clock. The
+// sidecar in it can be ended at every point of a step, by kill -9 or SIGTERM.
+import type { Obstacle, ProcessFact } from '../src/decide.ts';
+import { SidecarError } from '../src/errors.ts';
+import { EMPTY_LEDGER, type Kept, type Ledger, type Published } from '../src/ledger.ts';
 import { type BootStamp, startedAfter } from '../src/process/boot-clock.ts';
+import type { ProcessId } from '../src/process/proc.ts';
+import { isAnswered, natureOfRendering, type Setting } from './decide-contents.ts';
+import { lawOfIntervals, lawsOfRest } from './decide-laws.ts';
+import { DiskFull, type KillPoint, Sidecar } from './decide-sidecar.ts';
 
-/** Where in a step the sidecar can be killed, in the order in which a publication passes them. */
-export const KILL_POINTS = ['waiting', 'intended', 'renamed', 'published', 'delivered', 'told'] as const;
-export type KillPoint = (typeof KILL_POINTS)[number];
-
-/** How the hook behaves. `unknown`: the application reloads, but the answer is lost. */
-export type HookMode = 'works' | 'unavailable' | 'refuses' | 'unknown' | 'gone';
+/** How the hook behaves. `unknown`: the application reloads, but the answer is lost; `lost`: so is the question. */
+export type HookMode = 'works' | 'unavailable' | 'refuses' | 'misconfigured' | 'unknown' | 'lost' | 'gone';
 
 export type Trouble =
-  /** The source shows another content; every fifth cannot be rendered, every seventh never passes the validator. */
   | { readonly kind: 'change'; readonly content: number }
+  /** `hangs`: it does not even fail. */
+  | { readonly kind: 'source'; readonly mode: 'up' | 'fails' | 'hangs' }
   | { readonly kind: 'hook'; readonly mode: HookMode }
   | { readonly kind: 'validator'; readonly works: boolean }
-  | { readonly kind: 'disk'; readonly full: boolean }
+  | { readonly kind: 'disk'; readonly of: 'output' | 'state' | 'both'; readonly full: boolean }
   | { readonly kind: 'drift'; readonly to: 'other' | 'nothing' }
   | { readonly kind: 'app'; readonly becomes: 'absent' | 'restarted' | 'ambiguous' }
-  | { readonly kind: 'kill'; readonly at: KillPoint }
-  | { readonly kind: 'ledger lost' }
-  /** The source answers a sidecar that has just started. */
-  | { readonly kind: 'answer' };
+  /** The sidecar ends at that point, and comes back after `downMs`. `under`: with other reload and confirm settings. */
+  | { readonly kind: 'end'; readonly at: KillPoint; readonly how: 'kill' | 'stop'; readonly downMs: number }
+  /** The pod ends: the application first, the sidecar a little later; and both start again, here or elsewhere. */
+  | {
+      readonly kind: 'pod';
+      readonly how: 'kill' | 'stop';
+      readonly stopAfterMs: number;
+      readonly downMs: number;
+      readonly isAppFirst: boolean;
+      readonly keeps: 'everything' | 'state' | 'nothing';
+    }
+  | { readonly kind: 'settings' }
+  | { readonly kind: 'ledger'; readonly is: 'lost' | 'cut' }
+  /** The newest copy of a generation cannot be read any more. */
+  | { readonly kind: 'copy damaged' }
+  | { readonly kind: 'hand'; readonly does: 'pin' | 'pin oldest' | 'resume' | 'sync' | 'retry' };
 
 /** A trouble and how long after the one before it comes. */
 export interface Event {
@@ -31,60 +44,41 @@ export interface Event {
   readonly trouble: Trouble;
 }
 
-export interface Setting {
-  readonly limits: Facts['limits'];
-  readonly hook: Facts['hook'];
-  /** Whether the application's process is named. */
-  readonly isNamed: boolean;
-  readonly validates: boolean;
-  /** How long the steps take, used in turn. */
-  readonly durationsMs: readonly number[];
-}
-
 interface App {
-  /** Start time on the world's clock. */
+  readonly pid: number;
+  /** On the world's clock. */
   readonly startedAt: number;
   /** What it read last: at its start, or when it was told. */
   runs: string | null;
 }
 
-const BOOT = 'boot';
 /** An application takes orders from this age on, and has a handler from the first of them on. */
 const HANDLER_AFTER_MS = 400;
 const SETTLED_AFTER_MS = 1_000;
+/** What is deadly kills it so long after a start, or after a telling; a SIGTERM ends it. */
+const DIES_AFTER_START_MS = 300;
+const DIES_AFTER_TELLING_MS = 30;
+const ENDS_AFTER_MS = 20;
+/** An application that watches its files itself has read them after this. */
+const READS_AFTER_MS = 20;
+/** Who lives for so long has not died of its start. */
+const HEALTHY_MS = 10_000;
+const LONGEST_RESTART_MS = 4_000;
 /** How long the source takes to answer a sidecar that starts. */
 const ANSWER_MS = 5;
-/** Far above what any chain of rules needs at one instant. */
-const MAX_STEPS_AT_ONCE = 25;
 
-/** What is forgotten when the sidecar is killed. */
-const NEWBORN = {
-  asked: false,
-  input: null as Facts['input'],
-  rendered: null as Facts['rendered'],
-  checked: null as Facts['checked'],
-  checkFailures: 0,
-  held: null as string | null,
-  volume: null as Facts['volume'],
-  publishedAt: null as number | null,
-  publishFailures: 0,
-  publishRetryAt: 0,
-  reloadRetryAt: 0,
-  reloadFailures: 0,
-};
-
-class Killed extends Error {}
-
-export function isRenderable(content: number): boolean {
-  return content % 5 !== 4;
+class Killed extends Error {
+  readonly downMs: number | null;
+  constructor(downMs: number | null) {
+    super('killed');
+    this.downMs = downMs;
+  }
 }
 
-export function isValid(content: number): boolean {
-  return content % 7 !== 6;
-}
-
-export function renderingOf(content: number): string {
-  return `r${content}`;
+interface Happening {
+  readonly at: number;
+  readonly wakes: boolean;
+  readonly act: () => void;
 }
 
 export class World {
@@ -92,35 +86,56 @@ export class World {
   content = 1;
   volume: string | null = null;
   app: App | null = null;
-  isAmbiguous: boolean = false;
-  hookMode: HookMode = 'works';
+  sidecar: Sidecar | null = null;
+  /** Lives of the sidecar so far. */
+  lives = 0;
   validatorWorks: boolean = true;
-  isDiskFull: boolean = false;
-  onDisk: Ledger = ledgers.EMPTY_LEDGER;
-  ledger: Ledger = ledgers.EMPTY_LEDGER;
-  /** When the publications of each run began, one list per run. */
-  readonly runs: number[][] = [];
+  isOutputFull: boolean = false;
+  isStateFull: boolean = false;
+  disk: { readonly before: Ledger; readonly current: Ledger } = {
+    before: EMPTY_LEDGER,
+    current: EMPTY_LEDGER,
+  };
+  readonly copies = new Map<number, { readonly kept: Kept; isWhole: boolean }>();
+  /** Digest of the settings. */
+  under = 'settings 0';
+  bootId = 'boot 0';
+  driftAt: number = Number.NEGATIVE_INFINITY;
+  publications = 0;
+  troubles = 0;
+  /** Every rendering that was ever found to work. */
+  readonly confirmed = new Set<string>();
   readonly renders: number[] = [];
+  readonly renames: { readonly at: number; readonly rendering: string }[] = [];
   /** One for each time the application was told: what it then read, and of which publication. */
   readonly tellings: { readonly at: number; readonly read: string | null; readonly publication: number }[] =
     [];
   /** Publications of which it cannot be known whether the application was told. */
   readonly uncertain = new Set<number>();
-  readonly renames: number[] = [];
   readonly setting: Setting;
-  #memory = { ...NEWBORN };
-  #publications = 0;
-  #driftAt = Number.NEGATIVE_INFINITY;
+  /** Nothing but the contents is at fault when something does not work. */
+  readonly onlyContent: boolean;
+  #nextUnder = this.under;
+  #source: 'up' | 'fails' | 'hangs' = 'up';
+  #hookMode: HookMode = 'works';
+  #isAmbiguous = false;
+  #isPodDown = false;
+  #end: { readonly at: KillPoint; readonly how: 'kill' | 'stop'; readonly downMs: number } | null = null;
+  #comesBackInMs: number | null = 0;
   #changedAt: number | null = null;
-  #killAt: KillPoint | null = null;
-  #queue: { readonly at: number; readonly trouble: Trouble }[] = [];
-  #stepsAtOnce = 0;
+  #queue: Happening[] = [];
+  #pids = 100;
+  #deathsInARow = 0;
+  #supervised = 0;
   #turn = 0;
+  #isAwake = false;
+  #harms = new Set<string>();
 
-  constructor(setting: Setting) {
+  constructor(setting: Setting, { onlyContent = false }: { readonly onlyContent?: boolean } = {}) {
     this.setting = setting;
-    this.app = setting.isNamed ? { startedAt: -60_000, runs: null } : null;
-    this.#start();
+    this.onlyContent = onlyContent;
+    if (setting.isNamed) this.app = { pid: this.#pids, startedAt: -60_000, runs: null };
+    this.#startSidecar();
   }
 
   /** Lets the events happen, one after the other, and the world go on for `thenMs` after the last. */
@@ -128,383 +143,389 @@ export class World {
     let at = this.now;
     for (const { afterMs, trouble } of events) {
       at += afterMs;
-      this.#queue.push({ at, trouble });
+      const { kind } = trouble;
+      const wakes = ['change', 'source', 'end', 'hand', 'settings', 'pod'].includes(kind);
+      this.#later(at - this.now, () => this.#befall(trouble), wakes);
     }
-    this.#queue.sort((a, b) => a.at - b.at);
     const end = at + thenMs;
-    while (this.now < end) this.#step(end);
+    while (this.now < end || this.#nextAt <= this.now) this.#turnOver(end);
   }
 
   /** All trouble ends; the source keeps what it has. */
   heal(): void {
-    this.#happen();
-    this.hookMode = 'works';
+    this.#hookMode = 'works';
     this.validatorWorks = true;
-    this.isDiskFull = false;
-    this.isAmbiguous = false;
-    this.#killAt = null;
-    if (this.setting.isNamed && this.app === null) this.#startApp();
+    this.isOutputFull = false;
+    this.isStateFull = false;
+    this.#isAmbiguous = false;
+    this.#end = null;
+    this.#setSource('up');
+    if (this.setting.isNamed && this.app === null && !this.#isPodDown) this.#startApp();
   }
 
-  get publications(): number {
-    return this.#publications;
-  }
+  // Time.
 
-  #start(): void {
-    this.#memory = { ...NEWBORN };
-    this.ledger = ledgers.resolveIntention(this.onDisk, this.volume, this.#momentOfVolume());
-    this.runs.push([]);
-    this.#look();
-    this.#queue.push({ at: this.now + ANSWER_MS, trouble: { kind: 'answer' } });
-    this.#queue.sort((a, b) => a.at - b.at);
-  }
-
-  #step(end: number): void {
-    this.#happen();
+  #turnOver(end: number): void {
     try {
-      const facts = this.#facts();
-      const step = decide(facts);
-      this.#watchForHotLoop(step);
-      if (step.kind === 'wait') this.#wait(step.until, end);
-      else this.#carryOut(step, facts);
+      this.#happen();
+      if (this.sidecar === null) this.#passTo(Math.min(this.#nextAt, end));
+      else this.sidecar.step(end);
     } catch (thrown) {
       if (!(thrown instanceof Killed)) throw thrown;
-      this.#killAt = null;
-      this.#start();
+      this.#comesBackInMs = thrown.downMs;
+      this.sidecarEnded();
     }
   }
 
-  #watchForHotLoop(step: Step): void {
-    this.#stepsAtOnce += 1;
-    if (step.kind === 'wait' && !(step.until > this.now))
-      throw new Error(`waits for the past: ${JSON.stringify(step)}`);
-    if (this.#stepsAtOnce > MAX_STEPS_AT_ONCE)
-      throw new Error(`hot loop at ${this.now}: ${JSON.stringify(step)}`);
-  }
-
-  #wait(until: number, end: number): void {
-    if (!this.isDiskFull && this.onDisk !== this.ledger) this.onDisk = this.ledger;
-    this.#dieIfDue('waiting');
-    const next = this.#queue.find(({ trouble }) => wakes(trouble))?.at ?? Number.POSITIVE_INFINITY;
-    this.#pass(Math.max(1, Math.min(until, next, end) - this.now));
-  }
-
-  #pass(ms: number): void {
-    if (ms <= 0) return;
-    this.#stepsAtOnce = 0;
-    this.now += ms;
-  }
-
-  /** A step takes its time, and the world goes on meanwhile. */
-  #take(): void {
-    const { durationsMs } = this.setting;
-    this.#pass(durationsMs[this.#turn++ % durationsMs.length] ?? 0);
-    this.#happen();
+  #later(inMs: number, act: () => void, wakes = false): void {
+    const at = this.now + inMs;
+    const after = this.#queue.findIndex((one) => one.at > at);
+    this.#queue.splice(after < 0 ? this.#queue.length : after, 0, { at, act, wakes });
   }
 
   #happen(): void {
     while (this.#queue[0] !== undefined && this.#queue[0].at <= this.now) {
-      const { trouble } = this.#queue.shift() as { readonly trouble: Trouble };
-      this.#befall(trouble);
+      const one = this.#queue.shift();
+      if (one?.wakes) this.#isAwake = true;
+      one?.act();
     }
   }
 
+  get #nextAt(): number {
+    return this.#queue[0]?.at ?? Number.POSITIVE_INFINITY;
+  }
+
+  #passTo(at: number): void {
+    this.now = Math.max(at, this.now + 1);
+  }
+
+  /** A wait that what wakes the loop ends early; everything else happens meanwhile, and is found at the next look. */
+  passUntil(until: number): void {
+    this.#isAwake = false;
+    while (this.now < until && !this.#isAwake) {
+      this.#passTo(Math.min(this.#nextAt, until));
+      this.#happen();
+    }
+  }
+
+  /** A step takes its time, and the world goes on meanwhile. */
+  take(): void {
+    const { durationsMs } = this.setting;
+    const end = this.now + (durationsMs[this.#turn++ % durationsMs.length] ?? 0);
+    while (this.#queue[0] !== undefined && this.#queue[0].at <= end) {
+      this.now = Math.max(this.now, this.#queue[0].at);
+      this.#happen();
+    }
+    this.now = end;
+  }
+
+  // The lives of the sidecar.
+
+  #startSidecar(): void {
+    this.under = this.#nextUnder;
+    this.sidecar = new Sidecar(this);
+    this.lives += 1;
+    this.#harms.clear();
+    const { sidecar } = this;
+    const answer = (): void => {
+      if (this.sidecar !== sidecar || this.#source === 'hangs') return;
+      sidecar.notice(this.#source === 'up' ? this.content : null);
+    };
+    this.#later(ANSWER_MS, answer, true);
+  }
+
+  /** A point of a step is passed, at which the sidecar may have to end. */
+  point(point: KillPoint): void {
+    if (this.#end?.at !== point || this.sidecar === null) return;
+    const { how, downMs } = this.#end;
+    this.#end = null;
+    // A death that was seen, and then kill -9 before anybody knows why: the next start takes the content for its cause.
+    if (how === 'kill' && this.#isPodDown && this.onlyContent) return;
+    this.uncertain.add(this.publications);
+    if (how === 'kill') throw new Killed(downMs);
+    this.#comesBackInMs = downMs;
+    this.sidecar.isStopping = true;
+  }
+
+  /** Nothing is left to do for now. */
+  rest(sidecar: Sidecar): void {
+    lawsOfRest(this, sidecar);
+  }
+
+  sidecarEnded(): void {
+    if (this.sidecar !== null) lawOfIntervals(this.sidecar, this.setting);
+    this.sidecar = null;
+    if (this.#comesBackInMs === null || this.#isPodDown) return;
+    this.#later(this.#comesBackInMs, () => {
+      if (this.sidecar === null && !this.#isPodDown) this.#startSidecar();
+    });
+  }
+
+  // What happens.
+
   #befall(trouble: Trouble): void {
+    this.troubles += 1;
     switch (trouble.kind) {
       case 'change':
-        this.#change(trouble.content);
+        this.content = trouble.content;
+        if (this.#source === 'up') this.sidecar?.notice(this.content);
         return;
-      case 'answer':
-        this.#change(this.content);
+      case 'source':
+        this.#setSource(trouble.mode);
         return;
       case 'hook':
-        this.hookMode = trouble.mode;
+        this.#hookMode = trouble.mode;
         return;
       case 'validator':
         this.validatorWorks = trouble.works;
         return;
       case 'disk':
-        this.isDiskFull = trouble.full;
+        if (trouble.of !== 'state') this.isOutputFull = trouble.full;
+        if (trouble.of !== 'output') this.isStateFull = trouble.full;
         return;
       case 'drift':
         this.volume = trouble.to === 'other' ? 'drifted' : null;
-        this.#driftAt = this.now;
-        this.#changedAt = this.now;
+        this.driftAt = this.now;
+        this.#volumeChanged();
         return;
       case 'app':
-        this.isAmbiguous = trouble.becomes === 'ambiguous';
-        this.app = null;
-        if (trouble.becomes !== 'absent' && this.setting.isNamed) this.#startApp();
+        this.#befallApp(trouble.becomes);
         return;
-      case 'kill':
-        this.#killAt = trouble.at;
+      case 'end':
+        this.#end = trouble;
         return;
-      case 'ledger lost':
-        this.onDisk = ledgers.EMPTY_LEDGER;
-        this.uncertain.add(this.#publications);
+      case 'pod':
+        this.#endPod(trouble);
         return;
+      case 'settings':
+        this.#nextUnder = `settings ${this.troubles}`;
+        this.#end = { at: 'waiting', how: 'stop', downMs: 0 };
+        return;
+      case 'ledger':
+        this.uncertain.add(this.publications);
+        this.disk =
+          trouble.is === 'lost'
+            ? { before: EMPTY_LEDGER, current: EMPTY_LEDGER }
+            : { before: this.disk.before, current: this.disk.before };
+        return;
+      case 'copy damaged':
+        this.#damageCopy();
+        return;
+      case 'hand':
+        this.#useHand(trouble.does);
     }
   }
 
-  #startApp(): void {
-    this.app = { startedAt: this.now, runs: this.volume };
+  #setSource(mode: 'up' | 'fails' | 'hangs'): void {
+    this.#source = mode;
+    if (mode !== 'hangs') this.sidecar?.notice(mode === 'up' ? this.content : null);
   }
 
-  #change(content: number): void {
-    this.content = content;
-    const memory = this.#memory;
-    const id = `i${content}`;
-    memory.asked = true;
-    if (memory.input?.id === id) return;
-    const waits = memory.input !== null && memory.input.id !== memory.rendered?.input;
-    const first = waits && memory.input !== null ? memory.input.changes.first : this.now;
-    memory.input = { id, changes: { first, latest: this.now } };
+  #damageCopy(): void {
+    const newest = [...this.copies.values()].sort((a, b) => b.kept.confirmedAt - a.kept.confirmedAt)[0];
+    if (newest !== undefined) newest.isWhole = false;
   }
 
-  #facts(): Facts {
-    const { limits, hook, validates } = this.setting;
-    const { asked, input, rendered, checked, volume, held, publishedAt, publishRetryAt } = this.#memory;
-    const { published, owed } = this.ledger;
-    return {
-      now: this.now,
-      limits,
-      asked,
-      askUntil: Number.POSITIVE_INFINITY,
-      input,
-      rendered,
-      checked,
-      validates,
-      volume,
-      published: published && { rendering: published.rendering, held: held === published.rendering },
-      publishedAt,
-      publishRetryAt,
-      owed: owed && { retryAt: this.#memory.reloadRetryAt },
-      hook,
-      process: this.#process(),
+  #useHand(does: Extract<Trouble, { kind: 'hand' }>['does']): void {
+    const { sidecar } = this;
+    if (sidecar === null || sidecar.isStopping) return;
+    this.#harms.clear();
+    try {
+      if (does === 'sync' || does === 'retry') sidecar.sync(does === 'retry');
+      else if (does === 'resume') sidecar.setPinned(null);
+      else sidecar.pin(does === 'pin' ? null : (sidecar.ledger.kept.at(-1)?.generation ?? null));
+    } catch (thrown) {
+      if (!(thrown instanceof SidecarError || thrown instanceof DiskFull)) throw thrown;
+    }
+  }
+
+  #endPod({ how, stopAfterMs, downMs, isAppFirst, keeps }: Extract<Trouble, { kind: 'pod' }>): void {
+    if (this.#isPodDown) return;
+    this.#isPodDown = true;
+    this.app = null;
+    this.#supervised += 1;
+    this.uncertain.add(this.publications).add(this.publications + 1);
+    const startsInMs = stopAfterMs + downMs;
+    this.#later(startsInMs, () => this.#startPod(keeps, isAppFirst), true);
+    this.#comesBackInMs = null;
+    if (how === 'kill') throw new Killed(null);
+    const stop = (): void => {
+      if (this.sidecar !== null) this.sidecar.isStopping = true;
     };
+    this.#later(stopAfterMs, stop, true);
   }
 
-  #process(): ProcessFact | null {
-    const { published, owed } = this.ledger;
-    if (!this.setting.isNamed || owed === null || published === null) return null;
-    if (this.isAmbiguous) return obstacle('ambiguous');
-    if (this.app === null) return obstacle('no-target');
-    const { startedAt } = this.app;
-    const id = { pid: 7, startTicks: ticksOf(startedAt) };
-    if (published.moment !== null && startedAfter(id, published.moment, this.#stamp()))
-      return { kind: 'started-after' };
-    if (this.now < startedAt + HANDLER_AFTER_MS) return obstacle('held-back');
-    if (this.now < startedAt + SETTLED_AFTER_MS)
-      return { kind: 'settling', until: startedAt + SETTLED_AFTER_MS };
-    return { kind: 'ready' };
-  }
-
-  #stamp(): BootStamp {
-    return { bootId: BOOT, ticks: ticksOf(this.now) };
-  }
-
-  #carryOut(step: Exclude<Step, { kind: 'wait' }>, facts: Facts): void {
-    switch (step.kind) {
-      case 'look':
-        this.#look();
-        return;
-      case 'render':
-        this.#render();
-        return;
-      case 'validate':
-        this.#validate();
-        return;
-      case 'publish':
-        this.#publish(step.what);
-        return;
-      case 'adopt':
-        this.#adopt();
-        return;
-      case 'reload':
-        this.#reload(facts);
-        return;
-      case 'settle':
-        this.#settle(step.why);
-        return;
+  #startPod(keeps: Extract<Trouble, { kind: 'pod' }>['keeps'], isAppFirst: boolean): void {
+    if (this.sidecar !== null) throw new Error('the sidecar outlived its pod');
+    this.#isPodDown = false;
+    if (keeps !== 'everything') {
+      this.volume = null;
+      this.#changedAt = null;
+      this.bootId = `boot ${this.now}`;
     }
-  }
-
-  #look(): void {
-    this.#memory.volume = { rendering: this.volume, lookedAt: this.now };
-  }
-
-  #render(): void {
-    const memory = this.#memory;
-    const { content } = this;
-    this.renders.push(this.now);
-    this.#take();
-    memory.rendered = {
-      input: `i${content}`,
-      rendering: isRenderable(content) ? renderingOf(content) : null,
+    if (keeps === 'nothing') {
+      this.disk = { before: EMPTY_LEDGER, current: EMPTY_LEDGER };
+      this.copies.clear();
+    }
+    const startApp = (): void => {
+      if (this.setting.isNamed && this.app === null && !this.#isPodDown) this.#startApp();
     };
-    if (memory.rendered.rendering === null) return;
-    memory.publishFailures = 0;
-    memory.publishRetryAt = 0;
-    if (memory.rendered.rendering !== memory.volume?.rendering) return;
-    memory.held = memory.rendered.rendering;
-    memory.publishedAt ??= this.now - this.setting.limits.minIntervalMs;
+    const startSidecar = (): void => {
+      if (this.sidecar === null && !this.#isPodDown) this.#startSidecar();
+    };
+    this.#later(isAppFirst ? 0 : 500, startApp);
+    this.#later(isAppFirst ? 500 : 0, startSidecar);
   }
 
-  #validate(): void {
-    const memory = this.#memory;
-    const rendering = memory.rendered?.rendering ?? null;
-    if (rendering === null) throw new Error('validates nothing');
-    this.#take();
-    const passed = this.validatorWorks && isValid(Number(rendering.slice(1)));
-    memory.checkFailures = passed ? 0 : memory.checkFailures + 1;
-    const retryAt = passed ? Number.POSITIVE_INFINITY : this.now + delayOf(memory.checkFailures);
-    memory.checked = { rendering, passed, retryAt };
-  }
+  // The volume.
 
-  #publish(what: 'rendered' | 'published'): void {
-    const memory = this.#memory;
-    const startedAt = this.now;
-    const version = what === 'rendered' ? this.#newVersion() : this.ledger.published;
-    const bytes = what === 'rendered' ? version?.rendering : memory.held;
-    if (!version || bytes !== version.rendering) throw new Error(`publishes what it does not have: ${what}`);
-    const content = Number(version.rendering.slice(1));
-    if (!isRenderable(content) || (this.setting.validates && !isValid(content)))
-      throw new Error('publishes what is refused');
-    if (this.isDiskFull) {
-      this.#publishFailed();
-      return;
-    }
-    const intended = ledgers.intend(this.ledger, { ...version, at: this.now, moment: null }, this.#tells);
-    this.onDisk = intended;
-    this.#dieIfDue('intended');
-    this.ledger = intended;
-    this.#take();
-    // The disk filled up meanwhile: the files were not swapped.
-    if (this.isDiskFull) {
-      this.ledger = ledgers.resolveIntention(this.ledger, this.volume, this.#momentOfVolume());
-      this.#publishFailed();
-      return;
-    }
-    this.#rename(version.rendering);
-    this.#dieIfDue('renamed');
-    this.ledger = ledgers.carriedOut(intended, this.#stamp());
-    this.runs.at(-1)?.push(startedAt);
-    Object.assign(memory, { volume: null, held: version.rendering, publishedAt: startedAt });
-    Object.assign(memory, { publishFailures: 0, reloadRetryAt: 0, reloadFailures: 0 });
-    this.#dieIfDue('published');
-    if (!this.#tells) this.#save();
-  }
-
-  #rename(rendering: string): void {
+  rename(rendering: string): void {
     this.volume = rendering;
+    this.publications += 1;
+    this.renames.push({ at: this.now, rendering });
+    this.#volumeChanged();
+  }
+
+  #volumeChanged(): void {
     this.#changedAt = this.now;
-    this.#publications += 1;
-    this.renames.push(this.now);
-  }
-
-  #publishFailed(): void {
-    const memory = this.#memory;
-    memory.publishFailures += 1;
-    memory.publishRetryAt = this.now + delayOf(memory.publishFailures);
-    this.#look();
-  }
-
-  get #tells(): boolean {
-    return this.setting.hook !== 'none';
-  }
-
-  #newVersion(): Published | null {
-    const { rendered } = this.#memory;
-    if (rendered === null || rendered.rendering === null) return null;
-    const { rendering, input } = rendered;
-    return { revision: input, digest: input, rendering, input, at: this.now, moment: null };
-  }
-
-  #adopt(): void {
-    const version = this.#newVersion();
-    if (version === null) throw new Error('adopts nothing');
-    this.uncertain.add(this.#publications);
-    this.ledger = ledgers.adopt(this.ledger, { ...version, moment: this.#momentOfVolume() }, this.#tells);
-    this.#save();
+    if (this.setting.hook !== 'none') return;
+    const { app } = this;
+    this.#later(READS_AFTER_MS, () => {
+      if (app !== null && app === this.app) this.#read(app);
+    });
   }
 
   /** Read off the volume: its own time and a second more. */
-  #momentOfVolume(): BootStamp {
+  momentOfVolume(): BootStamp {
     return this.#changedAt === null
       ? { bootId: null, ticks: null }
-      : { bootId: BOOT, ticks: ticksOf(this.#changedAt) + 100 };
+      : { bootId: this.bootId, ticks: ticksOf(this.#changedAt) + 100 };
   }
 
-  #reload(facts: Facts): void {
-    const { published } = this.ledger;
-    const mode = this.hookMode;
-    if (published === null || facts.volume?.rendering !== published.rendering)
-      throw new Error('tells of what is not there');
-    if (this.volume !== published.rendering && this.#driftAt <= facts.volume.lookedAt) {
-      throw new Error('tells of what it could have seen is gone');
+  stamp(): BootStamp {
+    return { bootId: this.bootId, ticks: ticksOf(this.now) };
+  }
+
+  // The application.
+
+  /** What the application runs; undefined where nobody is there who could. */
+  get runs(): string | null | undefined {
+    if (this.setting.isNamed) return this.app?.runs;
+    return this.setting.hook === 'none' ? undefined : this.tellings.at(-1)?.read;
+  }
+
+  isAlive({ pid }: ProcessId): boolean {
+    return this.app?.pid === pid;
+  }
+
+  /** What CONFIRM_URL shows. */
+  answersAs(rendering: string): boolean {
+    if (natureOfRendering(rendering) === 'unconfirmed') return false;
+    const isThere = !this.setting.isNamed || this.app !== null;
+    return isThere && (this.runs === undefined || this.runs === rendering);
+  }
+
+  see({ moment }: Published): { readonly fact: ProcessFact | null; readonly id: ProcessId | null } {
+    const { app, setting } = this;
+    if (!setting.isNamed) return { fact: null, id: null };
+    if (this.#isAmbiguous) return { fact: obstacle('ambiguous'), id: null };
+    if (app === null) return { fact: obstacle('no-target'), id: null };
+    const id = { pid: app.pid, startTicks: ticksOf(app.startedAt) };
+    if (moment !== null && startedAfter(id, moment, this.stamp()))
+      return { fact: { kind: 'started-after' }, id };
+    if (setting.hook !== 'signal') return { fact: { kind: 'ready' }, id };
+    if (!setting.restarts && this.now < app.startedAt + HANDLER_AFTER_MS)
+      return { fact: obstacle('held-back'), id };
+    const settledAt = app.startedAt + SETTLED_AFTER_MS;
+    return { fact: this.now < settledAt ? { kind: 'settling', until: settledAt } : { kind: 'ready' }, id };
+  }
+
+  /** The hook is used. */
+  tell(process: ProcessId | null): 'told' | 'unavailable' | 'refused' | 'misconfigured' | 'unknown' | 'gone' {
+    const { setting, app } = this;
+    const mode = this.#hookMode;
+    if (mode === 'gone') return 'gone';
+    const isThere = !setting.isNamed || (app !== null && app.pid === process?.pid);
+    if (!isThere) return isAnswered(setting) ? 'unavailable' : 'gone';
+    if (mode === 'unavailable' || mode === 'misconfigured') return mode;
+    if (!isAnswered(setting)) {
+      this.#deliver();
+      return 'told';
     }
-    if (this.setting.isNamed && facts.process?.kind !== 'ready')
-      throw new Error('tells a process that is not ready');
-    const tellee = this.app;
-    if (mode === 'works' || mode === 'unknown') this.#deliver();
-    this.#dieIfDue('delivered');
-    this.#take();
-    const isStillThere = !this.setting.isNamed || (tellee !== null && tellee === this.app);
-    if (mode === 'works') {
-      const process = tellee === null ? null : { pid: 7, startTicks: ticksOf(tellee.startedAt) };
-      this.ledger = ledgers.toldOf(this.ledger, {
-        at: this.now,
-        process,
-        evidence: isStillThere ? 'answered' : null,
-      });
-      this.#save();
-      this.#memory.reloadFailures = 0;
-      this.#dieIfDue('told');
-      return;
-    }
-    if (mode === 'unknown') this.uncertain.add(this.#publications);
-    this.#memory.reloadFailures += 1;
-    const delay = mode === 'gone' ? GONE_MS : delayOf(this.#memory.reloadFailures);
-    this.#memory.reloadRetryAt = this.now + delay;
+    if (app !== null && this.now < app.startedAt + HANDLER_AFTER_MS) return 'unavailable';
+    if (mode === 'refuses' || natureOfRendering(this.volume) === 'refused') return 'refused';
+    if (mode !== 'lost') this.#deliver();
+    if (mode === 'works') return 'told';
+    this.uncertain.add(this.publications);
+    return 'unknown';
   }
 
   #deliver(): void {
-    if (this.app !== null) this.app.runs = this.volume;
-    this.tellings.push({ at: this.now, read: this.volume, publication: this.#publications });
-    if (this.#killAt === 'delivered') this.uncertain.add(this.#publications);
+    this.tellings.push({ at: this.now, read: this.volume, publication: this.publications });
+    if (this.app === null) return;
+    if (!this.setting.restarts) {
+      this.#read(this.app);
+      return;
+    }
+    this.#dieIn(ENDS_AFTER_MS, this.app, () => this.#harm('deadly'));
   }
 
-  #settle(why: 'picked-up' | 'no-hook'): void {
-    const evidence = why === 'picked-up' ? 'started' : null;
-    const told = { at: this.now, process: null, evidence } as const;
-    this.ledger = why === 'picked-up' ? ledgers.toldOf(this.ledger, told) : { ...this.ledger, owed: null };
-    this.#save();
+  #read(app: App): void {
+    app.runs = this.volume;
+    const nature = natureOfRendering(this.volume);
+    if (nature !== 'deadly' && nature !== 'kills when told') return;
+    if (this.setting.hook !== 'none') this.#harm(nature);
+    this.#dieIn(DIES_AFTER_TELLING_MS, app);
   }
 
-  #save(): void {
-    if (this.isDiskFull) this.uncertain.add(this.#publications);
-    else this.onDisk = this.ledger;
+  /** A bad content harms the application by our doing once in a life of the sidecar, unless somebody wanted it so. */
+  #harm(nature: string): void {
+    const { volume } = this;
+    if (volume === null || natureOfRendering(volume) !== nature) return;
+    if (this.#harms.has(volume) && !this.confirmed.has(volume) && this.setting.periodMs > 0)
+      throw new Error(`harms the application with ${volume} again`);
+    this.#harms.add(volume);
   }
 
-  #dieIfDue(point: KillPoint): void {
-    if (this.#killAt === point) throw new Killed();
+  /** `then`: when another one has its place. */
+  #dieIn(ms: number, app: App, then: () => void = () => {}): void {
+    this.#later(ms, () => {
+      if (this.app !== app) return;
+      this.app = null;
+      const isSoon = this.now - app.startedAt < HEALTHY_MS;
+      this.#deathsInARow = isSoon ? this.#deathsInARow + 1 : 0;
+      const inMs = Math.min(LONGEST_RESTART_MS, this.setting.restartMs * 2 ** this.#deathsInARow);
+      const turn = ++this.#supervised;
+      this.#later(inMs, () => {
+        if (this.#supervised !== turn || this.app !== null || this.#isPodDown) return;
+        this.#startApp();
+        then();
+      });
+    });
   }
-}
 
-/** Time between tries when the process vanished in the very moment. */
-const GONE_MS = 100;
+  #startApp(): void {
+    this.#pids += 1;
+    this.app = { pid: this.#pids, startedAt: this.now, runs: this.volume };
+    const { app } = this;
+    if (natureOfRendering(app.runs) !== 'deadly') return;
+    // Unless it has read something else by then.
+    this.#later(DIES_AFTER_START_MS, () => {
+      if (natureOfRendering(app.runs) === 'deadly') this.#dieIn(0, app);
+    });
+  }
 
-/** What wakes the loop out of a wait; everything else it finds when it looks. */
-function wakes(trouble: Trouble): boolean {
-  return trouble.kind === 'change' || trouble.kind === 'answer' || trouble.kind === 'kill';
+  #befallApp(becomes: 'absent' | 'restarted' | 'ambiguous'): void {
+    if (!this.setting.isNamed || this.#isPodDown) return;
+    this.#isAmbiguous = becomes === 'ambiguous';
+    this.#supervised += 1;
+    this.app = null;
+    if (becomes !== 'absent') this.#startApp();
+  }
 }
 
 function ticksOf(ms: number): number {
   return Math.floor(ms / 10) + 1_000_000;
-}
-
-function delayOf(failures: number): number {
-  return Math.min(60_000, 500 * 2 ** failures);
 }
 
 function obstacle(outcome: Obstacle['outcome']): ProcessFact {

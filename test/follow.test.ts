@@ -1,10 +1,18 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { SidecarError } from '../src/errors.ts';
-import { type Followed, follow, type News, type SourceState } from '../src/follow.ts';
+import {
+  type Follow,
+  type Followed,
+  follow,
+  type News,
+  type SourceState,
+  silenceBoundMs,
+} from '../src/follow.ts';
 import type { Observation, Provider } from '../src/provider.ts';
 import type { Random } from '../src/schedule.ts';
 import { sleep } from '../src/wait.ts';
 import { countResources, leftOver } from './provider-contract.ts';
+import { createVirtualClock } from './virtual-clock.ts';
 
 const SAME: Observation = { kind: 'same' };
 /** What a watch says before it fails. */
@@ -45,10 +53,7 @@ interface Watched {
   readonly stop: () => Promise<void>;
 }
 
-function start(
-  provider: Provider,
-  { random = () => 0, now = Date.now }: { random?: Random; now?: () => number } = {},
-): Watched {
+function start(provider: Provider, more: Partial<Follow> = {}): Watched {
   const controller = new AbortController();
   const news: News[] = [];
   const states: SourceState[] = [];
@@ -56,7 +61,8 @@ function start(
     news.push(what);
     states.push(state);
   };
-  const followed = follow(provider, { signal: controller.signal, now, random, onNews });
+  const { signal } = controller;
+  const followed = follow(provider, { signal, now: Date.now, random: () => 0, onNews, ...more });
   const stop = async (): Promise<void> => {
     controller.abort();
     await followed.done;
@@ -168,7 +174,7 @@ describe('a source that is followed', () => {
       4,
       () => shares[at++] ?? 0,
     );
-    expect(delays).toEqual([100, 80, 64, 51]);
+    expect(delays).toEqual([100, 80, 64, 50]);
   });
 
   // A-B03
@@ -184,39 +190,101 @@ describe('a source that is followed', () => {
     expect(followed.state().nextTryAt).toBeLessThanOrEqual(60_000);
   });
 
-  it('is waited for as long as it asks, and a tenth of that more at most', async () => {
-    const asked = await delaysOf(
-      () => failure('source.busy', 90_000),
-      1,
-      () => 0.5,
-    );
-    expect(asked).toEqual([94_500]);
-  });
+  it.each([
+    [2_000, 3_000],
+    [90_000, 120_000],
+    [3_600_000, 3_780_000],
+  ])(
+    'that asks for %s ms is waited for that long and a share of as much more, here %s ms',
+    async (ms, delay) => {
+      const asked = await delaysOf(
+        () => failure('source.busy', ms),
+        1,
+        () => 0.5,
+      );
+      expect(asked).toEqual([delay]);
+    },
+  );
 
-  it('that asks not to be waited for at all is waited for all the same', async () => {
+  it.each([0, 1, 99])('that asks for %s ms is waited for all the same', async (ms) => {
     const delays = await delaysOf(
-      () => failure('source.busy', 0),
+      () => failure('source.busy', ms),
       3,
       () => 0.2,
     );
     expect(delays).toEqual([50, 80, 128]);
   });
 
+  it('that denies is asked soon once more, then slowly', async () => {
+    const clock = createVirtualClock();
+    const { states } = start(
+      scripted(async function* () {
+        yield* NOTHING;
+        throw failure('source.denied');
+      }),
+      { random: () => 0.999_999_999, now: clock.now, clock: clock.now, sleep: clock.sleep },
+    );
+    await clock.advance(200_000);
+    const delays = states.map(({ nextTryAt }, i) => (nextTryAt ?? 0) - (states[i - 1]?.nextTryAt ?? 0));
+    expect(delays.slice(0, 6)).toEqual([250, 10_000, 20_000, 40_000, 60_000, 60_000]);
+  });
+
+  it('that denies never is asked twice within five seconds, whatever chance says', async () => {
+    const clock = createVirtualClock();
+    const { states } = start(
+      scripted(async function* () {
+        yield* NOTHING;
+        throw failure('source.denied');
+      }),
+      { random: () => 0, now: clock.now, clock: clock.now, sleep: clock.sleep },
+    );
+    await clock.advance(100_000);
+    const delays = states.map(({ nextTryAt }, i) => (nextTryAt ?? 0) - (states[i - 1]?.nextTryAt ?? 0));
+    expect(delays).toEqual([20, 5_000, 10_000, 20_000, 30_000, 30_000, 30_000]);
+  });
+
   it('begins with a short delay again after a watch that was healthy, and not after one that was not', async () => {
-    let time = 0;
+    const clock = createVirtualClock();
     const { states } = start(
       scripted(async function* (watch, signal) {
-        if (watch > 5) return await untilAborted(signal);
+        // Long in coming, and gone at once: that is no health.
+        if (watch === 4) await clock.sleep(6_000, signal);
         if (watch > 2) yield snapshot('1');
-        if (watch === 5) time += 5_000;
+        if (watch === 5) await clock.sleep(5_000, signal);
+        if (watch > 6) await untilAborted(signal);
         throw failure();
       }),
-      { random: () => 0.1, now: () => time },
+      { random: () => 0.1, now: clock.now, clock: clock.now, sleep: clock.sleep },
     );
-    const downs = () => states.filter(({ error }) => error !== null);
-    await vi.waitFor(() => expect(downs()).toHaveLength(6), { timeout: 20_000 });
-    const delays = downs().map(({ nextTryAt }, i) => (nextTryAt ?? 0) - (i === 5 ? 5_000 : 0));
-    expect(delays).toEqual([25, 40, 64, 102, 164, 25]);
+    await clock.advance(20_000);
+    const downs = states.filter(({ error }) => error !== null);
+    const delays = downs.map(({ nextTryAt, errors }) => {
+      const slowMs = (errors['source.unreachable'] ?? 0) > 4 ? 6_000 : 0;
+      return { nextTryAt, slowMs };
+    });
+    const at = delays.map(({ nextTryAt, slowMs }) => (nextTryAt ?? 0) - slowMs);
+    expect(at.slice(0, 5)).toEqual([25, 65, 129, 229, 329]);
+    // 5 s of health after that: the sixth failure is the first of a new outage.
+    expect(at.slice(5)).toEqual([329 + 5_000 + 25, 329 + 5_000 + 25 + 40]);
+  });
+
+  it('is asked within a second while its outage is young, and less and less often after', async () => {
+    const clock = createVirtualClock();
+    const { states } = start(
+      scripted(async function* () {
+        yield* NOTHING;
+        throw failure();
+      }),
+      { random: () => 0.999_999_999, now: clock.now, clock: clock.now, sleep: clock.sleep },
+    );
+    await clock.advance(1_200_000);
+    const tries = states.map(({ nextTryAt }) => nextTryAt ?? 0);
+    const delays = tries.map((ms, i) => ({ ageMs: tries[i - 1] ?? 0, ms: ms - (tries[i - 1] ?? 0) }));
+    for (const { ageMs, ms } of delays) {
+      if (ageMs < 8_000) expect(ms).toBeLessThanOrEqual(1_000);
+      else expect(ms).toBeLessThanOrEqual(Math.min(60_000, ageMs / 8 + 1));
+    }
+    expect(delays.at(-1)?.ms).toBe(60_000);
   });
 
   it('is read at once when that is asked for, whatever delay there was', async () => {
@@ -255,36 +323,154 @@ describe('a source that is followed', () => {
   });
 });
 
-describe('200 followers that lose their source at once', () => {
-  // A-B10, A-B01
-  it('come back spread over time, without a common spike', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
-    onTestFinished(() => void vi.useRealTimers());
-    const outageMs = 600_000;
-    const startedAt = Date.now();
-    const returns: number[] = [];
-    const provider = scripted(async function* (watch, signal) {
-      if (watch < 200) yield snapshot('0');
-      if (Date.now() < startedAt + outageMs) throw failure();
-      returns.push(Date.now() - startedAt - outageMs);
-      yield snapshot('1');
-      await untilAborted(signal);
+describe('a provider that breaks its law', () => {
+  it('and throws at once, for ever, is not asked in a hot loop', async () => {
+    const clock = createVirtualClock();
+    let watches = 0;
+    const provider: Provider = {
+      source: 'test://',
+      watch: () => {
+        watches += 1;
+        throw new TypeError('a defect');
+      },
+    };
+    const { followed } = start(provider, { random: Math.random, clock: clock.now, sleep: clock.sleep });
+    await clock.advance(60_000);
+    expect(followed.state().errors).toEqual({ internal: watches });
+    expect(watches).toBeGreaterThan(20);
+    expect(watches).toBeLessThan(90);
+  });
+
+  it('and ends its watch silently, for ever, is opened again and not in a hot loop', async () => {
+    const clock = createVirtualClock();
+    let watches = 0;
+    const provider = scripted(async function* () {
+      watches += 1;
+      yield snapshot(`${watches}`);
     });
-    for (let i = 0; i < 200; i += 1) start(provider, { random: Math.random });
-    // A turn of the event loop after each first snapshot: that one is real.
-    for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-    await vi.advanceTimersByTimeAsync(outageMs);
-    const early = returns.length;
-    await vi.advanceTimersByTimeAsync(60_000);
-    const slots = Array.from(
-      { length: 12 },
-      (_, slot) => returns.filter((ms) => Math.min(11, Math.floor(ms / 5_000)) === slot).length,
+    const { followed, news } = start(provider, {
+      random: Math.random,
+      clock: clock.now,
+      sleep: clock.sleep,
+    });
+    await clock.advance(60_000);
+    expect(watches).toBeGreaterThan(20);
+    expect(watches).toBeLessThan(90);
+    expect(followed.state().snapshot?.revision).toBe(`${watches}`);
+    expect(news.slice(0, 6)).toEqual(['up', 'snapshot', 'down', 'up', 'snapshot', 'down']);
+  });
+
+  const NONSENSE: readonly (readonly [unknown, string])[] = [
+    [SAME, 'said "the same" before any snapshot'],
+    [undefined, 'said something that is no observation'],
+    [null, 'said something that is no observation'],
+    [{ kind: 'delta' }, 'said something that is no observation'],
+    [{ kind: 'snapshot' }, 'gave a snapshot without a revision'],
+    [
+      { kind: 'snapshot', snapshot: { revision: '', content: { kind: 'nothing' } } },
+      'gave a snapshot without a revision',
+    ],
+    [{ kind: 'snapshot', snapshot: { revision: '1' } }, 'gave a snapshot without content'],
+    [
+      { kind: 'snapshot', snapshot: { revision: '1', content: { kind: 'tree' } } },
+      'gave a snapshot without content',
+    ],
+    [
+      { kind: 'snapshot', snapshot: { revision: '1', content: { kind: 'document', bytes: 'text' } } },
+      'gave a snapshot without content',
+    ],
+  ];
+
+  it.each(NONSENSE)('and says %j is not believed, and asked again', async (nonsense, what) => {
+    const { followed, news, states } = start(
+      scripted(async function* (watch, signal) {
+        if (watch === 0) yield snapshot('good');
+        else if (watch < 4) yield nonsense as Observation;
+        else {
+          yield snapshot('better');
+          await untilAborted(signal);
+        }
+        throw failure();
+      }),
     );
-    console.log(`follow: back after an outage of 10 min, per 5 s: ${slots.join(' ')}`);
-    expect(early).toBeLessThanOrEqual(2);
-    expect(returns).toHaveLength(200);
-    // Full jitter brings the early slots more, but all in one would be 200.
-    expect(Math.max(...slots)).toBeLessThan(80);
-    expect(slots.filter((count) => count > 0).length).toBeGreaterThanOrEqual(6);
+    await vi.waitFor(() => expect(followed.state().snapshot?.revision).toBe('better'), { timeout: 10_000 });
+    const still = ['still-down', 'still-down', 'up', 'snapshot'];
+    expect(news).toEqual(['up', 'snapshot', 'down', 'down', ...still]);
+    const { error, snapshot: kept } = states[3] ?? {};
+    expect({ code: error?.code, message: error?.message, kept: kept?.revision }).toEqual({
+      code: 'source.defect',
+      message: `Cannot follow "test://": its watch ${what}, which is a defect of ours. It is opened again.`,
+      kept: 'good',
+    });
+  });
+
+  it('and talks without end does not keep everybody else from their turn', async () => {
+    let said = 0;
+    const { followed, stop } = start(
+      scripted(async function* (_watch, signal) {
+        yield snapshot('1');
+        while (!signal.aborted) {
+          said += 1;
+          yield SAME;
+        }
+      }),
+    );
+    await vi.waitFor(() => expect(said).toBeGreaterThan(60));
+    const before = { said, ms: performance.now() };
+    await vi.waitFor(() => expect(performance.now() - before.ms).toBeGreaterThan(300));
+    const perSecond = ((said - before.said) * 1_000) / (performance.now() - before.ms);
+    expect(perSecond).toBeLessThan(100);
+    expect(followed.state().up).toBe(true);
+    await stop();
+  });
+
+  it('and falls silent is opened anew, and heard again', async () => {
+    const clock = createVirtualClock();
+    const { followed, states } = start(
+      scripted(async function* (watch, signal) {
+        yield snapshot(`${watch}`);
+        if (watch === 0) await new Promise(() => undefined);
+        for (;;) {
+          await clock.sleep(50_000, signal);
+          if (signal.aborted) return;
+          yield SAME;
+        }
+      }),
+      { silentAfterMs: 140_000, now: clock.now, clock: clock.now, sleep: clock.sleep },
+    );
+    await clock.advance(139_000);
+    expect(followed.state().snapshot?.revision).toBe('0');
+    await clock.advance(5_000);
+    expect(followed.state()).toMatchObject({ up: true, errors: { 'source.silent': 1 } });
+    expect(followed.state().snapshot?.revision).toBe('1');
+    const messages = states.flatMap(({ error }) => (error === null ? [] : [error.message]));
+    expect(messages).toEqual([
+      'Cannot follow "test://": the watch said nothing for 140 s. It is opened again.',
+    ]);
+    await clock.advance(600_000);
+    expect(followed.state().errors).toEqual({ 'source.silent': 1 });
+  });
+
+  it('and does not hear that it should end holds up neither a sync nor the end', async () => {
+    const { followed, stop } = start(
+      scripted(async function* (watch) {
+        yield snapshot(`${watch}`);
+        await new Promise(() => undefined);
+      }),
+    );
+    await vi.waitFor(() => expect(followed.state().snapshot?.revision).toBe('0'));
+    followed.sync();
+    await vi.waitFor(() => expect(followed.state().snapshot?.revision).toBe('1'), { timeout: 10_000 });
+    const startedMs = performance.now();
+    await stop();
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+  });
+});
+
+describe('the longest silence of a working watch', () => {
+  it('is twice the longest question and its answer', () => {
+    expect(silenceBoundMs(60_000, 10_000)).toBe(152_000);
+    expect(silenceBoundMs(1_000, 10_000)).toBe(140_000);
+    expect(silenceBoundMs(3_600_000, 10_000)).toBe(7_940_000);
   });
 });

@@ -181,6 +181,17 @@ describe('a failure', () => {
     await expectFailure(get(source.origin), 'http.truncated', reason);
   });
 
+  it('is "truncated" when the connection that alone could end the body is reset', async () => {
+    source.answer((wanted) => {
+      const { socket } = wanted;
+      socket.write('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf', () => {
+        if ('resetAndDestroy' in socket) setTimeout(() => socket.resetAndDestroy(), 50);
+      });
+    });
+    const reason = 'the connection ended in the middle of the answer';
+    await expectFailure(get(source.origin), 'http.truncated', reason);
+  });
+
   it('is "truncated" when a compressed body is cut, even where the connection ends in order', async () => {
     const half = gzipSync(
       Buffer.from(JSON.stringify({ list: Array.from({ length: 500 }, (_, i) => i) })),

@@ -84,6 +84,8 @@ const LOOP = [
   'once',
   'main',
   'delivery',
+  'trying',
+  'verdict',
   'attempts',
 ].map((name) => `src/${name}.ts`);
 const STEPS = [
@@ -100,12 +102,17 @@ const STEPS = [
   'reload/signal',
   'reload/http',
   'reload/command',
+  'confirm',
+  'confirm/life',
+  'confirm/evidence',
+  'confirm/probe',
+  'confirm/answer',
 ].map((name) => `src/${name}.ts`);
 
 /** Which step a file belongs to: the parts of one may import each other. */
 const stepOf = (file: string): string | undefined =>
   STEPS.includes(file)
-    ? (/^src\/(publish|reload)/.exec(file)?.[1] ??
+    ? (/^src\/(publish|reload|confirm)/.exec(file)?.[1] ??
       (file === 'src/validate-command.ts' ? 'validate' : 'prepare'))
     : undefined;
 
@@ -189,7 +196,7 @@ describe('the layers', () => {
   });
 
   it('no heavy library is loaded with the program: each waits until it is needed', () => {
-    const heavy = /^(liquidjs|js-yaml|smol-toml|ajv|axios|consul|etcd3|prom-client)(\/|$)/;
+    const heavy = /^(liquidjs|js-yaml|smol-toml|ajv|axios|consul|etcd3|prom-client|ps-list)(\/|$)/;
     // main.ts loads it as its first act, after the signal handlers.
     const eager = new Set([
       ...reach('src/main.ts', { eagerly: true }),

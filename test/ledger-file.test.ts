@@ -22,16 +22,25 @@ const A: Published = {
   at: 1_000,
   input: 'input-a',
   moment: null,
+  as: 'desired',
 };
 const INTENDED = intend(EMPTY_LEDGER, A, true);
 const PUBLISHED = carriedOut(INTENDED, { bootId: 'boot', ticks: 4_711 });
-const TOLD = toldOf(PUBLISHED, { at: 1_500, process: { pid: 7, startTicks: 99 }, evidence: 'answered' });
+const PROCESS = { pid: 7, startTicks: 99 };
+const TOLD = toldOf(
+  PUBLISHED,
+  { at: 1_500, process: PROCESS, evidence: 'answered' },
+  {
+    ...{ process: PROCESS, how: 'told', restarts: false, children: [], evidence: ['answered'] },
+    ...{ at: 1_510, notBefore: 1_500, moment: { bootId: 'boot', ticks: 4_712 } },
+  },
+);
 const BEFORE = { ledger: INTENDED, sequence: 1, from: 'before' } as const;
 
 /** A directory with two ledgers: the one before says `INTENDED`, the current one, at `path`, `TOLD`. */
 function written(): { readonly directory: string; readonly path: string; readonly bytes: Buffer } {
   const directory = scratch();
-  writeLedger(directory, TOLD, writeLedger(directory, INTENDED, 0));
+  writeLedger(directory, TOLD, { sequence: writeLedger(directory, INTENDED, { sequence: 0 }) });
   const path = join(directory, 'ledger.0.json');
   return { directory, path, bytes: readFileSync(path) };
 }
@@ -103,7 +112,7 @@ describe('the ledger on disk', () => {
     rmSync(path);
     symlinkSync(other, path);
     expect(readLedger(directory)).toEqual(BEFORE);
-    writeLedger(directory, PUBLISHED, 1);
+    writeLedger(directory, PUBLISHED, { sequence: 1 });
     expect(readFileSync(other)).toEqual(before);
     expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 2, from: 'current' });
   });
@@ -114,21 +123,21 @@ describe('the ledger on disk', () => {
     writeFileSync(other, 'precious');
     rmSync(path);
     linkSync(other, path);
-    writeLedger(directory, PUBLISHED, 1);
+    writeLedger(directory, PUBLISHED, { sequence: 1 });
     expect(readFileSync(other, 'utf8')).toBe('precious');
     expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 2, from: 'current' });
   });
 
   it('never touches the slot that is the newest', () => {
     const { directory, path, bytes } = written();
-    expect(writeLedger(directory, PUBLISHED, 2)).toBe(3);
+    expect(writeLedger(directory, PUBLISHED, { sequence: 2 })).toBe(3);
     expect(readFileSync(path)).toEqual(bytes);
     expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 3, from: 'current' });
   });
 
   it('that is shorter than what it overwrites leaves nothing of that behind', () => {
     const { directory } = written();
-    writeLedger(directory, EMPTY_LEDGER, 3);
+    writeLedger(directory, EMPTY_LEDGER, { sequence: 3 });
     expect(readLedger(directory)).toEqual({ ledger: EMPTY_LEDGER, sequence: 4, from: 'current' });
   });
 
@@ -141,7 +150,7 @@ describe('the ledger on disk', () => {
 
   it('says why it cannot be written', () => {
     const directory = join(scratch(), 'gone');
-    expect(() => writeLedger(directory, TOLD, 0)).toThrow(
+    expect(() => writeLedger(directory, TOLD, { sequence: 0 })).toThrow(
       `Cannot write the ledger "${directory}/ledger.1.json": ENOENT: no such file or directory, open '${directory}/ledger.1.json'. Without it nothing is published, since a reload could be lost.`,
     );
   });
@@ -150,14 +159,14 @@ describe('the ledger on disk', () => {
     const { directory } = written();
     rmSync(join(directory, 'ledger.1.json'));
     mkdirSync(join(directory, 'ledger.1.json'));
-    expect(() => writeLedger(directory, PUBLISHED, 2)).toThrow('Cannot write the ledger');
+    expect(() => writeLedger(directory, PUBLISHED, { sequence: 2 })).toThrow('Cannot write the ledger');
     expect(readLedger(directory)).toMatchObject({ ledger: TOLD, sequence: 2 });
   });
 
   it('gives a field that only a later version knows its default', () => {
     const directory = scratch();
     const { told: _told, ...old } = TOLD;
-    writeLedger(directory, old as Ledger, 0);
+    writeLedger(directory, old as Ledger, { sequence: 0 });
     expect(readLedger(directory).ledger).toEqual({ ...old, told: null });
   });
 });

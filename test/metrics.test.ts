@@ -54,7 +54,7 @@ async function keeping(): Promise<{ readonly one: Keeping; readonly path: string
     instance: 'test',
     log,
   });
-  onTestFinished(one.stop);
+  onTestFinished(() => one.stop());
   return { one, path };
 }
 

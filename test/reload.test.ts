@@ -2,7 +2,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSocketServer, type Server as SocketServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { isAlive, type ProcessId, processFolder, readStatus } from '../src/process/proc.ts';
+import { isLiving } from '../src/process/family.ts';
+import { type ProcessId, processFolder, readStatus } from '../src/process/proc.ts';
 import type { CommandHook, HttpHook, ReloadContext, ReloadResult, SignalHook } from '../src/reload/hook.ts';
 import { signalReload } from '../src/reload/signal.ts';
 import { reload } from '../src/reload.ts';
@@ -39,7 +40,7 @@ describe('the signal', () => {
         message: `Cannot send SIGHUP to the application: process ${id.pid} ended, and its number belongs to another one`,
       });
     }
-    expect(isAlive(id)).toBe(true);
+    expect(isLiving(id)).toBe(true);
   });
 
   test.each([0, -1, 1.5, Number.NaN])('is never sent to %d', async (pid) => {
@@ -76,9 +77,9 @@ describe('the signal', () => {
       code: 'reload.no-handler',
       message: `Cannot send SIGHUP to process "${id.pid}": it has no handler for it any more`,
     });
-    expect(isAlive(id)).toBe(true);
+    expect(isLiving(id)).toBe(true);
     expect(await reload({ ...HUP, gateOff: true }, contextOf(id), never())).toMatchObject({ kind: 'told' });
-    await until('it died of it', () => !isAlive(id));
+    await until('it died of it', () => !isLiving(id));
   });
 
   test('is held back where a thread without the block would get it, though the first one blocks it', async (context) => {
@@ -90,7 +91,7 @@ describe('the signal', () => {
       kind: 'owed',
       code: 'reload.no-handler',
     });
-    expect(isAlive(id)).toBe(true);
+    expect(isLiving(id)).toBe(true);
   });
 
   test('SIGTERM needs no handler', async (context) => {
@@ -98,7 +99,7 @@ describe('the signal', () => {
     expect(await reload({ ...HUP, signal: 'SIGTERM' }, contextOf(id), never())).toMatchObject({
       kind: 'told',
     });
-    await until('it ended', () => !isAlive(id));
+    await until('it ended', () => !isLiving(id));
   });
 
   test('to a process of another user says who may', async (context) => {

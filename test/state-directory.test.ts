@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { EMPTY_LEDGER, intend } from '../src/ledger.ts';
+import { EMPTY_LEDGER, intend, type Published } from '../src/ledger.ts';
 import { writeLedger } from '../src/ledger-file.ts';
 import { temporaryName } from '../src/publish/atomic-file.ts';
 import type { Output } from '../src/publish.ts';
@@ -61,7 +61,7 @@ describe('the state directory', () => {
   it('removes what a crash left in it, and nothing else; what a second one finds in use stays', async () => {
     const one = place();
     const first = await openStateDirectory(one.path, one.output, 'the first');
-    writeLedger(one.path, intend(EMPTY_LEDGER, VERSION, true), 0);
+    writeLedger(one.path, intend(EMPTY_LEDGER, VERSION, true), { sequence: 0 });
     const victim = mkdtempSync(join(tmpdir(), 'victim-'));
     onTestFinished(() => rmSync(victim, { recursive: true }));
     writeFileSync(join(victim, 'file'), 'precious');
@@ -106,4 +106,7 @@ describe('the state directory', () => {
   });
 });
 
-const VERSION = { revision: '1', digest: 'd', rendering: 'r', at: 7, input: 'i', moment: null };
+const VERSION: Published = {
+  ...{ revision: '1', digest: 'd', rendering: 'r', at: 7 },
+  ...{ input: 'i', moment: null, as: 'desired' },
+};

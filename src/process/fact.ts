@@ -54,6 +54,11 @@ const CLOSED = {
     'reload.held-back',
     'It is told when it has one; RELOAD_GATE=off tells it regardless.',
   ],
+  'unknown-handler': [
+    'held-back',
+    'reload.held-back',
+    'RELOAD_GATE=off says that it has one; or use RELOAD_URL.',
+  ],
   ignored: [
     'ignored',
     'reload.ignored',

@@ -12,18 +12,29 @@ export interface Credentials {
   readonly effectiveCapabilities: bigint;
 }
 
+export interface Masks {
+  readonly caught: bigint;
+  readonly ignored: bigint;
+  readonly blocked: bigint;
+}
+
 export interface GateQuestion {
   /** null: nothing will be sent; a process that is there is enough. */
   readonly signal: ReloadSignal | null;
   readonly pid: number;
   /** `RELOAD_GATE=off`: a process without a handler is signalled as well. */
   readonly gateOff: boolean;
-  /** Signal n is bit n-1; `blocked`: by every thread. */
-  readonly masks: { readonly caught: bigint; readonly ignored: bigint; readonly blocked: bigint };
+  /** Signal n is bit n-1; `blocked`: by every thread. null where the system does not show them. */
+  readonly masks: Masks | null;
   /** Time since the process started. */
   readonly ageMs: number;
   /** How long name and masks have been seen unchanged. */
   readonly stableForMs: number;
+  /**
+   * How many processors it kept busy, or would have, since the look before: `unseen` when there was none, null where the
+   * kernel does not tell. Asked for only while `isOpaque` and younger than `START_MS`.
+   */
+  readonly busy: number | 'unseen' | null;
   readonly sender: Credentials;
   readonly receiver: Credentials;
 }
@@ -33,13 +44,21 @@ export type GateAnswer =
   /** Too young to be judged; ask again after `waitMs`. */
   | { readonly kind: 'settling'; readonly waitMs: number }
   /** `reason` is a clause about the process: `has no handler for SIGHUP, which would kill it`. */
-  | { readonly kind: 'no-handler' | 'ignored' | 'not-permitted'; readonly reason: string };
+  | {
+      readonly kind: 'no-handler' | 'unknown-handler' | 'ignored' | 'not-permitted';
+      readonly reason: string;
+    };
 
 /** A process this old has done the first part of its start. */
 const SETTLED_AGE_MS = 1000;
 /** Up to this age, masks must have been seen unchanged for `STABLE_MS`. */
 const YOUNG_AGE_MS = 5000;
 const STABLE_MS = 250;
+/** So long must a process have lived whose masks say nothing of what its program does with the signal. */
+const OPAQUE_AGE_MS = YOUNG_AGE_MS;
+/** Up to this age one that is busier than `IDLE` is taken to be starting still. */
+export const START_MS = 30_000;
+const IDLE = 0.5;
 /** Bit of CAP_KILL. */
 const KILL = 1n << 5n;
 
@@ -51,14 +70,28 @@ const KILL = 1n << 5n;
 export function gate(question: GateQuestion): GateAnswer {
   const { signal } = question;
   if (signal === null) return { kind: 'ready' };
-  const waitMs = unsettledMs(question);
+  const waitMs = unsettledMs(question, signal);
   if (waitMs > 0) return { kind: 'settling', waitMs };
   return judgePermission(question) ?? judgeMasks(question, signal);
 }
 
-function unsettledMs({ ageMs, stableForMs }: GateQuestion): number {
+function unsettledMs(question: GateQuestion, signal: ReloadSignal): number {
+  const { ageMs, stableForMs, masks, busy } = question;
   const unstableMs = ageMs < YOUNG_AGE_MS ? STABLE_MS - stableForMs : 0;
-  return Math.max(0, SETTLED_AGE_MS - ageMs, unstableMs);
+  if (!isOpaque(masks, signal)) return Math.max(0, SETTLED_AGE_MS - ageMs, unstableMs);
+  const isStarting = ageMs < START_MS && busy !== null && (busy === 'unseen' || busy > IDLE);
+  return Math.max(0, OPAQUE_AGE_MS - ageMs, unstableMs, isStarting ? STABLE_MS : 0);
+}
+
+/**
+ * Whether the masks say nothing. A runtime that catches what only a defect of the program raises catches other signals for
+ * its own sake as well: that the application does something with them does not show, and comes when it has read its
+ * configuration, connected, ….
+ */
+export function isOpaque(masks: Masks | null, signal: ReloadSignal): boolean {
+  if (signal === 'SIGTERM') return false;
+  const defects = bitOf('SIGSEGV') | bitOf('SIGBUS');
+  return masks === null || ((masks.caught & defects) === defects && (masks.caught & bitOf(signal)) !== 0n);
 }
 
 /** kill(2): our real or effective user is its real or saved one, or we have CAP_KILL. */
@@ -71,10 +104,21 @@ function judgePermission({ sender, receiver }: GateQuestion): GateAnswer | null 
 }
 
 function judgeMasks({ pid, gateOff, masks }: GateQuestion, signal: ReloadSignal): GateAnswer {
+  if (masks === null) return judgeBlindly({ pid, gateOff }, signal);
   if (isReceived(masks, signal)) return { kind: 'ready' };
   if ((masks.ignored & bitOf(signal)) !== 0n) return { kind: 'ignored', reason: `ignores ${signal}` };
   if (gateOff || (signal === 'SIGTERM' && pid !== 1)) return { kind: 'ready' };
   return { kind: 'no-handler', reason: `has no handler for ${signal}, ${defaultEffect(signal, pid)}` };
+}
+
+/** However old the process is: a long life is no sign of a handler. */
+function judgeBlindly(
+  { pid, gateOff }: Pick<GateQuestion, 'pid' | 'gateOff'>,
+  signal: ReloadSignal,
+): GateAnswer {
+  if (gateOff || signal === 'SIGTERM') return { kind: 'ready' };
+  const reason = `may have no handler for ${signal}, ${defaultEffect(signal, pid)}: this system does not show handlers`;
+  return { kind: 'unknown-handler', reason };
 }
 
 /** Signals 1 to 31 without SIGKILL and SIGSTOP, which cannot be blocked. */
@@ -98,6 +142,6 @@ function defaultEffect(signal: ReloadSignal, pid: number): string {
   return signal === 'SIGWINCH' || pid === 1 ? 'which would pass unnoticed' : 'which would kill it';
 }
 
-function bitOf(signal: ReloadSignal): bigint {
+function bitOf(signal: NodeJS.Signals): bigint {
   return 1n << BigInt(constants.signals[signal] - 1);
 }

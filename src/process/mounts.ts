@@ -1,6 +1,7 @@
 // Sees whether the application looks at the configuration through a mount that a replaced file cannot reach.
-import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { processFolder, readMountInfo } from './proc.ts';
 
 /** How the kernel ends the source of a mount that is there no more. */
 const DELETED = '//deleted';
@@ -36,9 +37,9 @@ function unescapeOctal(text: string): string {
  */
 export function staleMount(pid: number, outputPath: string): string | null {
   try {
-    const text = readFileSync(`/proc/${pid}/mountinfo`, 'utf8');
+    const text = readMountInfo(processFolder(pid));
     // Nearly always: nothing in it was deleted or lies in a hidden folder, whatever our output is.
-    if (!text.includes(DELETED) && !text.includes('/..')) return null;
+    if (text === null || (!text.includes(DELETED) && !text.includes('/..'))) return null;
     return findStaleMount(parseMountInfo(text), locateOutput(outputPath));
   } catch {
     // Gone, hidden, or there is no output yet: nothing can be said.
@@ -75,7 +76,7 @@ function isStale(root: string, { path, liveGeneration }: OutputPlace): boolean {
 }
 
 function locateOutput(outputPath: string): OutputPlace {
-  const mounts = parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+  const mounts = parseMountInfo(readMountInfo('/proc/self') ?? '');
   const real = join(realpathSync(dirname(outputPath)), basename(outputPath));
   const { device, path } = locate(mounts, real);
   return { device, path, liveGeneration: isDirectory(real) ? locateLive(mounts, real) : null };

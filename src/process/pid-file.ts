@@ -35,7 +35,9 @@ function readSmallFile(path: string): { readonly text: string; readonly writtenA
     if (!stat.isFile()) return null;
     const bytes = Buffer.alloc(MAX_BYTES);
     const size = readSync(handle, bytes, 0, MAX_BYTES, 0);
-    return { text: bytes.toString('utf8', 0, size).trim(), writtenAtMs: stat.mtimeMs };
+    // A number at the beginning of something long is not what was meant.
+    const text = stat.size > MAX_BYTES ? 'long' : bytes.toString('utf8', 0, size).trim();
+    return { text, writtenAtMs: stat.mtimeMs };
   } finally {
     closeSync(handle);
   }

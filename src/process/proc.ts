@@ -2,7 +2,6 @@
 // through the thread pool costs more than the read.
 import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
-import { errnoOf } from '../errors.ts';
 
 /** What tells a process from every other one, also from a later one with the same number. */
 export interface ProcessId {
@@ -35,8 +34,6 @@ export interface ProcessStatus {
 export interface ProcessTable {
   /** Those asked for, and all their ancestors. */
   readonly rows: readonly ProcessRow[];
-  /** Counts the processes that are there but may not be looked at (`/proc` mounted with `hidepid`). */
-  readonly countHidden: () => number;
 }
 
 /** Parent of the kernel's threads, where those can be seen. */
@@ -46,14 +43,16 @@ const SECOND = 2;
  * The process table, or null where there is no `/proc`. To read `stat` is the dearest question, so it is asked only for
  * processes that are wanted, for their ancestors, and for number 2, which tells whether this is a machine of its own.
  */
-export function listProcesses(isWanted: (pid: number) => boolean = () => true): ProcessTable | null {
-  const pids = listNumbers();
+export function listProcesses(
+  isWanted: (pid: number) => boolean = () => true,
+  pids = listPids(),
+): ProcessTable | null {
   if (pids.length === 0) return null;
   const rows = new Map<number, ProcessRow>();
   for (const pid of pids) {
     if (pid === SECOND || isWanted(pid)) addFamily(rows, pid);
   }
-  return { rows: [...rows.values()], countHidden: () => pids.filter(isHidden).length };
+  return { rows: [...rows.values()] };
 }
 
 /** The same for one number, which a PID file may hold; it is nobody's when it is that of a thread. */
@@ -62,13 +61,13 @@ export function findProcess(pid: number): ProcessTable | null {
   const rows = new Map<number, ProcessRow>();
   if (!isThread(pid)) addFamily(rows, pid);
   addFamily(rows, SECOND);
-  return { rows: [...rows.values()], countHidden: () => (isHidden(pid) ? 1 : 0) };
+  return { rows: [...rows.values()] };
 }
 
 /** Threads have folders as well, which are only not listed; and a signal sent to one reaches its whole process. */
 function isThread(pid: number): boolean {
   const text = readProc(`${processFolder(pid)}/status`);
-  return typeof text === 'string' && Number(/^Tgid:\s+(\d+)/m.exec(text)?.[1]) !== pid;
+  return text !== null && Number(/^Tgid:\s+(\d+)/m.exec(text)?.[1]) !== pid;
 }
 
 function addFamily(rows: Map<number, ProcessRow>, pid: number): void {
@@ -81,11 +80,8 @@ function addFamily(rows: Map<number, ProcessRow>, pid: number): void {
   }
 }
 
-function isHidden(pid: number): boolean {
-  return readProc(`${processFolder(pid)}/comm`) === DENIED;
-}
-
-function listNumbers(): readonly number[] {
+/** The numbers of all processes in sight; none where there is no `/proc`. */
+export function listPids(): readonly number[] {
   try {
     return readdirSync('/proc').map(Number).filter(Number.isInteger);
   } catch {
@@ -96,13 +92,7 @@ function listNumbers(): readonly number[] {
 /** The row of one process, or null when there is none (or none that may be looked at). `folder`: see `processFolder`. */
 export function readRow(folder: string): ProcessRow | null {
   const stat = readProc(`${folder}/stat`);
-  return typeof stat === 'string' ? parseStat(stat) : null;
-}
-
-/** True while this very process lives; a zombie, or another one with its number, is not it. */
-export function isAlive(id: ProcessId): boolean {
-  const row = readRow(processFolder(id.pid));
-  return row !== null && row.startTicks === id.startTicks && !isDead(row);
+  return stat === null ? null : parseStat(stat);
 }
 
 /** A zombie accepts signals without an error, and does nothing. */
@@ -132,13 +122,16 @@ export function parseStat(stat: string): ProcessRow | null {
 /** The kernel's name for a process, or null when it is gone or hidden: half the price of `readRow`. */
 export function readComm(folder: string): string | null {
   const text = readProc(`${folder}/comm`, { encoding: 'utf8' });
-  return typeof text === 'string' ? text.slice(0, -1) : null;
+  return text?.slice(0, -1) ?? null;
 }
 
-/** The words of a process's command line; empty for kernel threads and for what is gone or hidden. */
+/**
+ * The words of a process's command line; empty for kernel threads and for what is gone or hidden. Of more than 1 MiB only
+ * that much: a process can make its own as long as it likes.
+ */
 export function readArguments(folder: string): readonly string[] {
   const text = readProc(`${folder}/cmdline`, { encoding: 'utf8' });
-  if (typeof text !== 'string') return [];
+  if (text === null) return [];
   const words = text.split('\0');
   // Ends with NUL, except where the process rewrote it: those titles are padded with many.
   while (words.length > 0 && words.at(-1) === '') words.pop();
@@ -148,7 +141,7 @@ export function readArguments(folder: string): readonly string[] {
 /** Signal masks, users and capabilities of a process, or null when it is gone or may not be looked at. */
 export function readStatus(folder: string): ProcessStatus | null {
   const text = readProc(`${folder}/status`);
-  return typeof text === 'string' ? parseStatus(text) : null;
+  return text === null ? null : parseStatus(text);
 }
 
 /** Parses `/proc/PID/status`. Masks are 64 bits wide, which a JavaScript number is not. */
@@ -180,7 +173,8 @@ export function readBlockedInAllThreads(folder: string): bigint {
   return blocked;
 }
 
-function listThreads(folder: string): readonly string[] {
+/** The numbers of its threads; none when it is gone or hidden. */
+export function listThreads(folder: string): readonly string[] {
   try {
     return readdirSync(`${folder}/task`);
   } catch {
@@ -202,7 +196,12 @@ export function programName(word: string): string {
 export function readRootMount(folder: string): string | null {
   // The table can be long, and the kernel writes only as much of it as is asked for.
   const text = readProc(`${folder}/mountinfo`, { maxBytes: 32 });
-  return typeof text === 'string' ? (/^\d+/.exec(text)?.[0] ?? null) : null;
+  return /^\d+/.exec(text ?? '')?.[0] ?? null;
+}
+
+/** The mounts a process sees (proc_pid_mountinfo(5)), at most 1 MiB of them; null when it is gone or hidden. */
+export function readMountInfo(folder: string): string | null {
+  return readProc(`${folder}/mountinfo`, { encoding: 'utf8', inParts: true });
 }
 
 /** Runs `use` with a folder that stays bound to the process of this moment: after its end, reads from it fail. */
@@ -220,36 +219,37 @@ export function withProcessFolder<T>(pid: number, use: (folder: string) => T): T
   }
 }
 
-/** The file is there, but not for us: `/proc` is mounted with `hidepid`. */
-const DENIED = Symbol('denied');
-
 // One for all reads: none of them is interrupted by another.
 let buffer = Buffer.alloc(4096);
 
+/** What a process can make grow must not be able to stop us. */
+const MAX_BYTES = 1 << 20;
+
 interface Reading {
-  /** Default: as much as there is. */
+  /** Default: as much as there is, up to `MAX_BYTES`. */
   readonly maxBytes?: number;
   /** Default: latin1, the fastest. */
   readonly encoding?: BufferEncoding;
+  /** The kernel gives a list of records a page at a time, however much is asked for; default: false, one read is all. */
+  readonly inParts?: boolean;
 }
 
-/** The text; null when the process is gone. */
-function readProc(
-  path: string,
-  { maxBytes, encoding = 'latin1' }: Reading = {},
-): string | typeof DENIED | null {
+/** The text of a file below `/proc`, at most 1 MiB of it; null when the process is gone, or hidden. */
+export function readProc(path: string, reading: Reading = {}): string | null {
+  const { maxBytes = MAX_BYTES, encoding = 'latin1', inParts = false } = reading;
   let handle: number | null = null;
   try {
     handle = openSync(path, constants.O_RDONLY);
-    let size = readSync(handle, buffer, 0, maxBytes ?? buffer.length, null);
-    while (size === buffer.length) {
-      buffer = Buffer.concat([buffer], buffer.length * 2);
-      size += readSync(handle, buffer, size, buffer.length - size, null);
-    }
+    let size = 0;
+    let got: number;
+    do {
+      if (size === buffer.length) buffer = Buffer.concat([buffer], size * 2);
+      got = readSync(handle, buffer, size, Math.min(maxBytes, buffer.length) - size, null);
+      size += got;
+    } while (got > 0 && size < maxBytes && (inParts || size === buffer.length));
     return buffer.toString(encoding, 0, size);
-  } catch (thrown) {
-    const code = errnoOf(thrown);
-    return code === 'EPERM' || code === 'EACCES' ? DENIED : null;
+  } catch {
+    return null;
   } finally {
     if (handle !== null) closeSync(handle);
   }

@@ -8,6 +8,8 @@ export interface Selector {
   readonly name?: string;
   /** Searched for on the command line, its words joined by blanks. */
   readonly pattern?: RegExp;
+  /** Name of the Kubernetes container it belongs to; alone it means the topmost oldest process of that one. */
+  readonly container?: string;
   /** The number that stands in the PID file. */
   readonly pid?: number;
 }
@@ -20,6 +22,10 @@ export interface ProcessView {
   readonly arguments: (pid: number) => readonly string[];
   /** What its container has for itself alone (its root mount), or null when that is not known. */
   readonly container: (pid: number) => string | null;
+  /** Name of its Kubernetes container, or null when the runtime shows none. */
+  readonly containerName: (pid: number) => string | null;
+  /** Whether a text matches the selector's pattern. */
+  readonly search: (text: string) => boolean;
   /** Whether it is another command of this program. */
   readonly isOurs: (row: ProcessRow) => boolean;
 }
@@ -50,7 +56,7 @@ export function select(rows: readonly ProcessRow[], selector: Selector, view: Pr
     .sort((a, b) => a.startTicks - b.startTicks || a.pid - b.pid);
   const [oldest, ...others] = tops;
   if (oldest === undefined) return { kind: 'none', reason: explainNone(selector, leftOut) };
-  if (others.length > 0 && !isOneContainer(tops, scene)) {
+  if (others.length > 0 && !isOneContainer(tops, selector, scene)) {
     const reason = `several unrelated processes match: ${tops.map(describeProcess).join(', ')}`;
     return { kind: 'ambiguous', processes: tops, reason };
   }
@@ -89,21 +95,21 @@ function isSharedNamespace(byPid: ReadonlyMap<number, ProcessRow>, view: Process
 function isMatch(row: ProcessRow, selector: Selector, { view, byPid }: Scene): boolean {
   // Kernel threads have no command line, and nothing to be told.
   if (row.ppid === 2 && byPid.get(2)?.comm === 'kthreadd') return false;
-  return fits(selector, { pid: row.pid, comm: () => row.comm, words: () => view.arguments(row.pid) });
+  return fits(selector, { ...view, pid: row.pid, comm: () => row.comm });
 }
 
 /** What a process shows of itself; each is asked for only when the answer depends on it. */
-export interface ProcessFace {
+export interface ProcessFace extends Pick<ProcessView, 'arguments' | 'containerName' | 'search'> {
   readonly pid: number;
   readonly comm: () => string | null;
-  readonly words: () => readonly string[];
 }
 
-/** Whether number, name and command line are those of the selector, whoever the process is besides. */
-export function fits({ name, pattern, pid }: Selector, face: ProcessFace): boolean {
+/** Whether number, name, container and command line are those of the selector, whoever the process is besides. */
+export function fits({ name, pattern, pid, container }: Selector, face: ProcessFace): boolean {
   if (pid !== undefined && face.pid !== pid) return false;
   if (name !== undefined && !hasName(face, name)) return false;
-  return pattern === undefined || face.words().join(' ').search(pattern) >= 0;
+  if (container !== undefined && face.containerName(face.pid) !== container) return false;
+  return pattern === undefined || face.search(face.arguments(face.pid).join(' '));
 }
 
 /** The kernel cuts its name for a process to this many bytes. */
@@ -113,7 +119,7 @@ function hasName(face: ProcessFace, name: string): boolean {
   const comm = face.comm();
   const bytes = Buffer.byteLength(name);
   if (comm === name && bytes < COMM_BYTES) return true;
-  const [program = '', ...words] = face.words();
+  const [program = '', ...words] = face.arguments(face.pid);
   const isCalled = programName(program) === name;
   if (isCalled || comm !== Buffer.from(name).subarray(0, COMM_BYTES).toString()) return isCalled;
   // The name may have been cut: the whole one is the first word, or the script that an interpreter was given.
@@ -131,7 +137,7 @@ function objectionTo(row: ProcessRow, selector: Selector, scene: Scene): string 
   if (view.isOurs(row)) return 'another command of this program';
   if (ancestors.some((ancestor) => view.isOurs(ancestor)))
     return 'started by another command of this program';
-  if (selector.pattern !== undefined && isBystander(row, selector.pattern, view)) {
+  if (selector.pattern !== undefined && isBystander(row, view)) {
     return 'a shell or launcher that only mentions it';
   }
   if (isPause(row, view)) return "the pod's pause process";
@@ -148,12 +154,12 @@ const LAUNCHERS: ReadonlySet<string> = new Set([
 ]);
 
 /** A shell or launcher which matches by what it was told to run, not by what it is. */
-function isBystander(row: ProcessRow, pattern: RegExp, view: ProcessView): boolean {
+function isBystander(row: ProcessRow, view: ProcessView): boolean {
   const [first = '', second = ''] = view.arguments(row.pid);
   const names = [row.comm, programName(first).replace(/^-/, '')];
   const isShell = names.some((name) => SHELLS.has(name) || LAUNCHERS.has(name));
   const isBusyboxShell = names.includes('busybox') && (second === '' || SHELLS.has(second));
-  return (isShell || isBusyboxShell) && row.comm.search(pattern) < 0 && first.search(pattern) < 0;
+  return (isShell || isBusyboxShell) && !view.search(row.comm) && !view.search(first);
 }
 
 /** What Kubernetes (`pause`) and podman (`catatonit -P`) start first in a pod. */
@@ -173,19 +179,24 @@ function ancestorsOf(row: ProcessRow, { byPid }: Scene): readonly ProcessRow[] {
   return ancestors;
 }
 
-/** Commands run in a container later (probes) have no parent in sight either; its oldest such process is its main one. */
-function isOneContainer(tops: readonly ProcessRow[], { view }: Scene): boolean {
+/**
+ * Commands run in a container later (probes) have no parent in sight either; its oldest such process is its main one. Where
+ * nothing but the container was named, daemons whose parent has ended are no rivals either.
+ */
+function isOneContainer(tops: readonly ProcessRow[], selector: Selector, { view }: Scene): boolean {
   const containers = new Set(tops.map((row) => view.container(row.pid)));
   const [container] = containers;
   if (containers.size !== 1 || container === null || container === view.container(view.self)) return false;
-  return tops.every((row) => row.ppid === 0);
+  const { name, pattern, pid } = selector;
+  return [name, pattern, pid].every((one) => one === undefined) || tops.every((row) => row.ppid === 0);
 }
 
-function explainNone({ name, pattern, pid }: Selector, leftOut: readonly string[]): string {
+function explainNone({ name, pattern, pid, container }: Selector, leftOut: readonly string[]): string {
   const wanted = [
     ...(pid === undefined ? [] : [`has the number ${pid}`]),
     ...(name === undefined ? [] : [`is named "${name}"`]),
     ...(pattern === undefined ? [] : [`matches ${pattern}`]),
+    ...(container === undefined ? [] : [`belongs to container "${container}"`]),
   ].join(' and ');
   if (leftOut.length === 0) return `no process ${wanted}`;
   const more = leftOut.length > 3 ? ` and ${leftOut.length - 3} more` : '';

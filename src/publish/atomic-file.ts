@@ -4,6 +4,7 @@ import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { errnoOf, SidecarError } from '../errors.ts';
+import { faultPoint } from '../fault-point.ts';
 import type { Owner } from '../generation.ts';
 
 export interface AtomicWrite {
@@ -32,10 +33,13 @@ export async function writeFileAtomic(
   const temporary = join(directory.path, temporaryName(basename(path)));
   try {
     const fd = openNewFile(temporary, bytes, options);
+    faultPoint('stage');
     await flush(fd).finally(() => fs.closeSync(fd));
+    faultPoint('flush');
     const renamed = rename(temporary, join(directory.path, basename(path)));
     meanwhile();
     await renamed;
+    faultPoint('swap');
     await flush(directory.fd);
   } catch (error) {
     fs.rmSync(temporary, { force: true });

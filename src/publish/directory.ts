@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf, SidecarError } from '../errors.ts';
+import { faultPoint } from '../fault-point.ts';
 import { type DescribedFile, digestOfFiles, type Generation, type Owner } from '../generation.ts';
 import type { Publisher, Volume } from '../publish.ts';
 import { changeOwner, diskError, flush, openNewFile, removeIfPossible } from './atomic-file.ts';
@@ -52,7 +53,9 @@ async function publishDirectory(root: string, generation: Generation): Promise<v
   try {
     await writeStage(stage, generation);
     fs.renameSync(stage, join(root, GENERATION + id));
+    faultPoint('flush');
     putLink(root, GENERATION + id, DATA);
+    faultPoint('swap');
     flushDirectory(root);
   } catch (error) {
     fs.rmSync(stage, { recursive: true, force: true });
@@ -61,6 +64,7 @@ async function publishDirectory(root: string, generation: Generation): Promise<v
     throw error;
   }
   mendNames(root, names);
+  faultPoint('names');
   flushDirectory(root);
 }
 
@@ -75,6 +79,7 @@ async function writeStage(stage: string, generation: Generation): Promise<void> 
       open.push(openNewFile(path, bytes, generation));
       if (open.length >= FLUSHES_AT_ONCE) await flushAndClose(open);
     }
+    faultPoint('stage');
     await flushAndClose(open);
   } finally {
     for (const fd of open) fs.closeSync(fd);

@@ -43,19 +43,14 @@ export function hookOf(loaded: Loaded, env: Environment): ReloadHook | null {
 }
 
 /** The look-up of the named process; null when none is named. */
-export function lookupOf({
-  APP_PROCESS,
-  APP_PID_FILE,
-  RELOAD_SIGNAL,
-  RELOAD_GATE,
-  ...settings
-}: Settings): Lookup | null {
-  if (APP_PROCESS === undefined && APP_PID_FILE === undefined) return null;
-  const isSignal =
-    hookKind({ APP_PROCESS, APP_PID_FILE, RELOAD_SIGNAL, RELOAD_GATE, ...settings }) === 'signal';
+export function lookupOf(settings: Settings): Lookup | null {
+  const { APP_PROCESS, APP_CONTAINER, APP_PID_FILE, RELOAD_SIGNAL, RELOAD_GATE } = settings;
+  if (APP_PROCESS === undefined && APP_CONTAINER === undefined && APP_PID_FILE === undefined) return null;
+  const isSignal = hookKind(settings) === 'signal';
   return createLookup({
     ...(APP_PROCESS?.kind === 'name' && { name: APP_PROCESS.name }),
     ...(APP_PROCESS?.kind === 'pattern' && { pattern: APP_PROCESS.pattern }),
+    ...(APP_CONTAINER !== undefined && { container: APP_CONTAINER }),
     ...(APP_PID_FILE !== undefined && { pidFile: APP_PID_FILE }),
     signal: isSignal && RELOAD_SIGNAL !== undefined && RELOAD_SIGNAL !== 'none' ? RELOAD_SIGNAL : null,
     gateOff: RELOAD_GATE === 'off',

@@ -1,8 +1,10 @@
 // Sends the signal, to exactly the process that was chosen.
 import { errnoOf } from '../errors.ts';
+import { isStillThere } from '../process/elsewhere.ts';
 import { isReceived, type ReloadSignal } from '../process/gate.ts';
 import {
   isDead,
+  listPids,
   type ProcessId,
   readBlockedInAllThreads,
   readRow,
@@ -21,10 +23,20 @@ export function signalReload(hook: SignalHook, context: ReloadContext): ReloadRe
   if (id === null) return gone(hook.signal, 'no process was found');
   // 0 and less would be whole groups of processes.
   if (!Number.isSafeInteger(id.pid) || id.pid < 1) return gone(hook.signal, `${id.pid} is no process`);
-  return (
-    withProcessFolder(id.pid, (folder) => send(hook, id, folder)) ??
-    gone(hook.signal, `process ${id.pid} ended`)
-  );
+  const result = withProcessFolder(id.pid, (folder) => send(hook, id, folder));
+  if (result === null && listPids().length === 0) return signalElsewhere(hook, id);
+  return result ?? gone(hook.signal, `process ${id.pid} ended`);
+}
+
+/**
+ * The same where there is no `/proc`: only number and start time can be looked at again. Handlers do not show there, so
+ * without `RELOAD_GATE=off` nothing but SIGTERM is sent.
+ */
+export function signalElsewhere({ signal, gateOff }: SignalHook, id: ProcessId): ReloadResult {
+  if (!gateOff && signal !== 'SIGTERM')
+    return noHandler(id, signal, 'this system does not show whether it has a handler');
+  if (!isStillThere(id)) return gone(signal, `process ${id.pid} ended`);
+  return kill(id, signal);
 }
 
 function send({ signal, gateOff }: SignalHook, id: ProcessId, folder: string): ReloadResult {
@@ -33,7 +45,13 @@ function send({ signal, gateOff }: SignalHook, id: ProcessId, folder: string): R
   if (row.pid !== id.pid || row.startTicks !== id.startTicks) {
     return gone(signal, `process ${id.pid} ended, and its number belongs to another one`);
   }
-  if (!gateOff && signal !== 'SIGTERM' && !showsHandler(folder, signal)) return noHandler(id, signal);
+  if (!gateOff && signal !== 'SIGTERM' && !showsHandler(folder, signal)) {
+    return noHandler(id, signal, 'it has no handler for it any more');
+  }
+  return kill(id, signal);
+}
+
+function kill(id: ProcessId, signal: ReloadSignal): ReloadResult {
   try {
     process.kill(id.pid, signal);
     return { kind: 'told', evidence: null, process: id };
@@ -49,15 +67,19 @@ function showsHandler(folder: string, signal: ReloadSignal): boolean {
   return isReceived({ caught: 0n, blocked: readBlockedInAllThreads(folder) }, signal);
 }
 
-function noHandler({ pid }: ProcessId, signal: ReloadSignal): ReloadResult {
-  const message = `Cannot send ${signal} to process "${pid}": it has no handler for it any more`;
+function noHandler({ pid }: ProcessId, signal: ReloadSignal, reason: string): ReloadResult {
+  const message = `Cannot send ${signal} to process "${pid}": ${reason}`;
   return { kind: 'owed', class: 'unavailable', code: 'reload.no-handler', message };
 }
 
 function explainKill(code: string | undefined, { pid }: ProcessId, signal: ReloadSignal): ReloadResult {
   if (code === 'ESRCH') return gone(signal, `process ${pid} ended`);
   if (code === 'EPERM' || code === 'EACCES') {
-    const message = `Cannot send ${signal} to process "${pid}": not permitted; run both as the same user`;
+    const remedy =
+      code === 'EPERM'
+        ? 'run both as the same user'
+        : 'a security module (AppArmor, SELinux) forbids it; give both containers the same profile';
+    const message = `Cannot send ${signal} to process "${pid}": not permitted; ${remedy}`;
     return { kind: 'not-permitted', code: 'reload.not-permitted', message };
   }
   const message = `Cannot send ${signal} to process "${pid}": ${code ?? 'unknown error'}`;

@@ -98,6 +98,20 @@ export function namesProcess(given: ReadonlyMap<Name, unknown>): boolean {
   return given.has('APP_PROCESS') || given.has('APP_CONTAINER') || given.has('APP_PID_FILE');
 }
 
+/** `CONFIRM_URL` is asked this often, and not before the period is over. */
+const PROBES_APART_MS = 250;
+
+function enoughTime({ given, values }: Facts): readonly string[] {
+  const { CONFIRM_PERIOD = 0, CONFIRM_TIMEOUT, CONFIRM_SUCCESSES } = values;
+  if (!given.has('CONFIRM_URL') || CONFIRM_SUCCESSES === undefined) return [];
+  if (CONFIRM_TIMEOUT === undefined || CONFIRM_TIMEOUT <= CONFIRM_PERIOD) return [];
+  const neededMs = (namesProcess(given) ? CONFIRM_PERIOD : 0) + CONFIRM_SUCCESSES * PROBES_APART_MS;
+  if (neededMs < CONFIRM_TIMEOUT) return [];
+  return [
+    `Cannot use CONFIRM_SUCCESSES "${CONFIRM_SUCCESSES}" with CONFIRM_TIMEOUT "${printDuration(CONFIRM_TIMEOUT)}": so many answers take longer than that, and nothing could ever be confirmed`,
+  ];
+}
+
 function confirmationFits(facts: Facts): readonly string[] {
   const { given } = facts;
   const { CONFIRM_PERIOD, CONFIRM_TIMEOUT, CONFIRM_WORKERS } = facts.values;
@@ -111,6 +125,7 @@ function confirmationFits(facts: Facts): readonly string[] {
       `Cannot use ${said(facts, 'CONFIRM_WORKERS')}: no process is named whose children could be looked at; set APP_PROCESS, APP_CONTAINER or APP_PID_FILE`,
     );
   }
+  problems.push(...enoughTime(facts));
   if (CONFIRM_PERIOD !== undefined && CONFIRM_TIMEOUT !== undefined && CONFIRM_TIMEOUT <= CONFIRM_PERIOD) {
     problems.push(
       `Cannot use CONFIRM_TIMEOUT "${printDuration(CONFIRM_TIMEOUT)}" with CONFIRM_PERIOD "${printDuration(CONFIRM_PERIOD)}": CONFIRM_TIMEOUT must be longer, or nothing could ever be confirmed`,

@@ -9,9 +9,13 @@ import type { Content, Observation } from '../provider.ts';
 export interface Cursor {
   readonly url: string;
   readonly etag: string | null;
-  readonly lastModified: string | null;
+  /** The header that asks for something newer, or null where none can be trusted with it. */
+  readonly condition: readonly [name: string, value: string] | null;
+  readonly contentType: string | null;
   readonly digest: string;
   readonly revision: string;
+  /** How often the server has said 304 since it was last read whole. */
+  readonly unread: number;
 }
 
 /** The answer at the end of the redirects, and the URL that gave it. */
@@ -20,11 +24,29 @@ export interface Answer {
   readonly response: HttpResponse;
 }
 
+/**
+ * After so many 304 it is read whole: the net under a server whose ETag is a time and a size, or that takes an older
+ * Last-Modified (a file put back) for no change.
+ */
+const WHOLE_AFTER = 9;
+
 /** The headers that ask for the content only if it changed. Validators belong to the URL that gave them. */
 export function conditions(url: string, cursor: Cursor | null): readonly (readonly [string, string])[] {
-  if (cursor?.url !== url) return [];
-  if (cursor.etag !== null) return [['If-None-Match', cursor.etag]];
-  return cursor.lastModified === null ? [] : [['If-Modified-Since', cursor.lastModified]];
+  if (cursor?.url !== url || cursor.condition === null || cursor.unread >= WHOLE_AFTER) return [];
+  return [cursor.condition];
+}
+
+/**
+ * Whether this is something new whose only sign of an end was the end of the connection (RFC 9112 6.3, 8), so that a
+ * whole answer and one that was cut look alike.
+ */
+export function isDoubtful({ status, headers, body }: HttpResponse, cursor: Cursor | null): boolean {
+  const hasLength = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
+  return status === 200 && !hasLength && cursor?.digest !== digestOf(body);
+}
+
+function digestOf(body: Buffer): string {
+  return `sha256:${createHash('sha256').update(body).digest('hex')}`;
 }
 
 export interface Understood {
@@ -34,7 +56,7 @@ export interface Understood {
 
 /**
  * Only a body that was read whole gets here, so its validators may be remembered. Throws `source.not-found` (404, 410),
- * `source.denied` (401, 403), `source.wrong-type` (an HTML page) or `source.failed`.
+ * `source.denied` (401, 403), `source.wrong-type` (a page of HTML) or `source.failed`.
  */
 export function understand(
   { url, response }: Answer,
@@ -42,48 +64,82 @@ export function understand(
   cursor: Cursor | null,
 ): Understood {
   if (response.status === 304) {
-    if (cursor?.url === url) return { observation: { kind: 'same' }, next: cursor };
+    if (cursor !== null && conditions(url, cursor).length > 0)
+      return { observation: { kind: 'same' }, next: { ...cursor, unread: cursor.unread + 1 } };
     throw answerFailure(url, 'source.failed', 'the server answered 304 although it was asked for the whole');
   }
   if (response.status !== 200 && response.status !== 204) throw refusal(url, response);
   const next = cursorOf(url, response, cursor);
-  if (next.revision === cursor?.revision && next.digest === cursor.digest)
-    return { observation: { kind: 'same' }, next };
+  if (cursor !== null && isSame(cursor, next)) return { observation: { kind: 'same' }, next };
   const content = contentOf(url, response, pointer);
   return { observation: { kind: 'snapshot', snapshot: { revision: next.revision, content } }, next };
 }
 
+/** The type and the end of the path say how the bytes are read, so they count too. */
+function isSame(before: Cursor, now: Cursor): boolean {
+  return (
+    before.revision === now.revision &&
+    before.digest === now.digest &&
+    before.contentType === now.contentType &&
+    before.url === now.url
+  );
+}
+
 function cursorOf(url: string, { headers, body }: HttpResponse, before: Cursor | null): Cursor {
   const etag = headers['etag'] ?? null;
-  const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
+  const digest = digestOf(body);
   // A weak ETag may stay while the bytes change; from then on it alone tells nothing.
   const isReused =
     etag !== null && etag === before?.etag && (digest !== before.digest || before.revision !== etag);
-  const revision = isReused ? `${etag} ${digest}` : (etag ?? digest);
-  return { url, etag, lastModified: trustedLastModified(headers), digest, revision };
+  return {
+    url,
+    etag,
+    condition: isReused ? null : conditionOf(etag, headers),
+    contentType: mediaType(headers),
+    digest,
+    revision: isReused ? `${etag} ${digest}` : (etag ?? digest),
+    unread: 0,
+  };
 }
 
-const LAST_MODIFIED_TRUST_MS = 2_000;
+const SETTLED_AFTER_MS = 2_000;
 
-/** It counts seconds: a second change within the same one would be hidden for ever (RFC 9110 8.8.2.2). */
-function trustedLastModified(headers: HttpResponse['headers']): string | null {
+/**
+ * Last-Modified counts seconds, and so do the ETags that are made of it: a second change within the same one would be
+ * hidden for ever (RFC 9110 8.8.2.2).
+ */
+function conditionOf(etag: string | null, headers: HttpResponse['headers']): Cursor['condition'] {
   const lastModified = headers['last-modified'] ?? '';
   const ageMs = Date.parse(headers['date'] ?? '') - Date.parse(lastModified);
-  return ageMs >= LAST_MODIFIED_TRUST_MS ? lastModified : null;
+  if (etag !== null) return ageMs < SETTLED_AFTER_MS ? null : ['If-None-Match', etag];
+  return ageMs >= SETTLED_AFTER_MS ? ['If-Modified-Since', lastModified] : null;
+}
+
+function mediaType(headers: HttpResponse['headers']): string | null {
+  return headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() || null;
 }
 
 function contentOf(url: string, { headers, body }: HttpResponse, pointer: string | null): Content {
   if (body.length === 0) return { kind: 'nothing' };
   const { pathname } = new URL(url);
-  const contentType = headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() || null;
-  if (contentType !== null && HTML_TYPES.has(contentType) && !/\.x?html?$/i.test(pathname)) {
-    const reason = `the server sent a page (${contentType}) where a configuration was expected`;
+  const contentType = mediaType(headers);
+  if (!/\.x?html?$/i.test(pathname) && isPage(contentType, body)) {
+    const type = contentType ?? 'without a type';
+    const reason = `the server sent a page (${type}) where a configuration was expected`;
     throw answerFailure(url, 'source.wrong-type', `${reason}; is this a login or an error page?`);
   }
   return { kind: 'document', bytes: body, name: lastPart(pathname), contentType, pointer };
 }
 
 const HTML_TYPES = new Set(['text/html', 'application/xhtml+xml']);
+const SNIFFED_BYTES = 256;
+
+/** By its type, or by how it begins: error pages come with any type or none. */
+function isPage(contentType: string | null, body: Buffer): boolean {
+  if (contentType !== null && HTML_TYPES.has(contentType)) return true;
+  const beginning = body.subarray(0, SNIFFED_BYTES).toString().trimStart();
+  return /^(?:<\?xml[^>]*>\s*)?<(?:!doctype\s+html|html)[\s>]/i.test(beginning);
+}
 
 function lastPart(pathname: string): string {
   const part = pathname.slice(pathname.lastIndexOf('/') + 1);
@@ -102,11 +158,16 @@ function refusal(url: string, { status, headers }: HttpResponse): SidecarError {
 }
 
 const DENIED = 'source.denied';
-const DENIED_ADVICE =
-  '; HTTP_TOKEN, HTTP_USERNAME with HTTP_PASSWORD, HTTP_HEADERS or HTTP_CERT may let us in';
+const LETS_IN = 'HTTP_TOKEN, HTTP_USERNAME with HTTP_PASSWORD, HTTP_HEADERS or HTTP_CERT';
 const STATUS_MEANINGS: ReadonlyMap<number, readonly [code: string, advice: string]> = new Map([
-  [401, [DENIED, DENIED_ADVICE]],
-  [403, [DENIED, DENIED_ADVICE]],
+  [401, [DENIED, `: it does not know us; ${LETS_IN} may let us in`]],
+  [
+    403,
+    [
+      DENIED,
+      `: whoever we are may not read this; give us the right to it, or another identity by ${LETS_IN}`,
+    ],
+  ],
   [404, ['source.not-found', '; there is nothing under this URL']],
   [410, ['source.not-found', '; there is nothing under this URL any more']],
 ]);

@@ -17,30 +17,35 @@ export interface PathSource {
 
 type Limits = Pick<ProviderOptions, 'updateFrequencyMs' | 'fetchTimeoutMs' | 'maxBytes'>;
 
-/** Without a change for this long, a file is taken for finished. */
-const SETTLE_MS = 20;
+/** Without a change for this long, a file is taken for finished: whoever writes it where it lies may pause for a moment. */
+const SETTLE_MS = 100;
+/** Times alone prove nothing on a machine that stood still, writer and all: this long we want to have seen it unchanged. */
+const SEEN_MS = 20;
+/** What is older than this was finished before we came. */
+const OLD_MS = 2_000;
 /** An emptied or vanished file is taken for a rewriting in progress for this long. */
 const SETTLE_LOSS_MS = 200;
 
 /**
- * A `watch` over files. One that is not there is an error at once; each later watch waits up to `fetchTimeoutMs` for it
- * to appear before it says so again, so that its first content is seen when it comes.
+ * A `watch` over files. What cannot be read is an error at once; each later watch waits up to `fetchTimeoutMs` for that
+ * to change before it says so again, so that what is put there, or mended, is seen when it comes.
  */
 export function followPath(
   source: PathSource,
   limits: Limits,
 ): (signal: AbortSignal) => AsyncGenerator<Observation, void, void> {
-  let wasMissing = false;
+  let failed = false;
   return async function* watch(signal) {
     if (signal.aborted) return;
     const paths = watchPath(source.subject.path, { signal });
     try {
       let known: Reading | null = null;
       while (!signal.aborted) {
-        const patienceMs = known !== null ? SETTLE_LOSS_MS : wasMissing ? limits.fetchTimeoutMs : 0;
-        const reading: Reading | null = await read({ source, limits, paths, signal, known, patienceMs });
+        const patienceMs = failed ? limits.fetchTimeoutMs : 0;
+        const context: ReadContext = { source, limits, paths, signal, known };
+        const reading: Reading | null = await readPatiently(context, patienceMs);
         if (reading === null) return;
-        wasMissing = false;
+        failed = false;
         yield observe(known, reading);
         known = reading;
         await untilChanged(source, {
@@ -51,7 +56,7 @@ export function followPath(
         });
       }
     } catch (thrown) {
-      wasMissing = thrown instanceof SidecarError && thrown.code === 'source.not-found';
+      failed = true;
       throw thrown;
     } finally {
       paths.close();
@@ -99,8 +104,20 @@ interface ReadContext {
   readonly paths: PathWatch;
   readonly signal: AbortSignal;
   readonly known: Reading | null;
-  /** How long something missing is waited for. */
-  readonly patienceMs: number;
+}
+
+/** Reads, and after a failure again at every change until the patience is at its end. null at the abort. */
+async function readPatiently(context: ReadContext, patienceMs: number): Promise<Reading | null> {
+  const endMs = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return await read(context);
+    } catch (thrown) {
+      const leftMs = endMs - performance.now();
+      if (leftMs <= 0) throw thrown;
+      if ((await context.paths.wait(leftMs)) === 'aborted') return null;
+    }
+  }
 }
 
 /** Looks until what is there has settled, and reads it. null at the abort. */
@@ -128,9 +145,9 @@ async function read(context: ReadContext): Promise<Reading | null> {
   return null;
 }
 
-/** null at the abort. */
-async function surveyPatiently({ source, paths, signal, patienceMs }: ReadContext): Promise<Survey | null> {
-  const endMs = performance.now() + patienceMs;
+/** What was there and is gone may be about to come back. null at the abort. */
+async function surveyPatiently({ source, paths, signal, known }: ReadContext): Promise<Survey | null> {
+  const endMs = performance.now() + (known === null ? 0 : SETTLE_LOSS_MS);
   for (;;) {
     try {
       return source.survey();
@@ -143,16 +160,21 @@ async function surveyPatiently({ source, paths, signal, patienceMs }: ReadContex
   }
 }
 
+interface Rest {
+  readonly known: Reading | null;
+  /** Since the last change that was seen. */
+  readonly quietMs: number;
+}
+
 /** How much longer to wait, in milliseconds, before what was seen may be taken for finished; 0 or less: now. */
-function restlessFor(
-  survey: Survey,
-  { known, quietMs }: { readonly known: Reading | null; readonly quietMs: number },
-): number {
+function restlessFor(survey: Survey, { known, quietMs }: Rest): number {
   if (survey.isAtomic) return 0;
   const keys = new Set(survey.files.map((file) => file.key));
   const hasLost = known?.survey.files.some((file) => !keys.has(file.key)) === true;
   const needMs = hasLost || survey.files.some((file) => file.isEmpty) ? SETTLE_LOSS_MS : SETTLE_MS;
-  return needMs - Math.max(quietMs, Date.now() - survey.modifiedMs);
+  const ageMs = Date.now() - survey.modifiedMs;
+  const unseenMs = ageMs > OLD_MS ? 0 : SEEN_MS - quietMs;
+  return Math.max(unseenMs, needMs - Math.max(quietMs, ageMs));
 }
 
 /** null when it changed while it was read. */

@@ -86,17 +86,16 @@ export function isSkipped(name: string): boolean {
   return name.startsWith('..') || /~$|^\..*\.sw[a-z]$|^\.#|^#.*#$|\.tmp$/.test(name);
 }
 
-/** `Cannot read <thing> "<shown>": <reason>`. A missing file is asked for again soon: it may be about to be made. */
+/**
+ * `Cannot read <thing> "<shown>": <reason>`. Asked for again soon, whatever it is: to look costs nothing, and whoever
+ * looks again waits for a change.
+ */
 export function surveyFailure(subject: Subject, code: string, reason: string): SidecarError {
   const message = `Cannot read ${subject.thing} "${subject.shown}": ${reason}`;
-  return new SidecarError(message, {
-    code,
-    stage: 'source',
-    ...(code === 'source.not-found' && { retryAfterMs: MISSING_RETRY_MS }),
-  });
+  return new SidecarError(message, { code, stage: 'source', retryAfterMs: RETRY_MS });
 }
 
-const MISSING_RETRY_MS = 100;
+const RETRY_MS = 100;
 
 /** What a file system error about the subject means. */
 export function explainErrno(subject: Subject, thrown: unknown, path: string): SidecarError {

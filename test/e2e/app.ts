@@ -61,7 +61,8 @@ export async function startApp(place: Place, options: AppOptions): Promise<App> 
   };
 }
 
-function readRecords(path: string): readonly Recorded[] {
+/** What an application wrote down so far. */
+export function readRecords(path: string): readonly Recorded[] {
   try {
     const lines = readFileSync(path, 'utf8').split('\n');
     return lines.filter((line) => line !== '').map((line) => JSON.parse(line));

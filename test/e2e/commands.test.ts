@@ -113,7 +113,7 @@ describe.concurrent('status', () => {
       targets: {
         default: {
           outcome: 'applied',
-          lastKnownGood: null,
+          lastKnownGood: { rendering: expect.stringMatching(/^sha256:/) },
           pinned: false,
           sources: [{ up: true, error: null }],
         },
@@ -189,7 +189,7 @@ describe.concurrent('settings', () => {
     const unknown = await place.run(['rum']);
     expect(unknown.code).toBe(2);
     expect(unknown.stderr).toBe(
-      'Cannot run "rum": there is no such command. There are run, once, diff, status, settings; see --help.\n',
+      'Cannot run "rum": there is no such command. There are run, once, diff, check, status, history, sync, rollback, resume, settings; see --help.\n',
     );
     const help = await place.run(['--help']);
     expect(help.code).toBe(0);
@@ -326,6 +326,7 @@ describe.concurrent('a sidecar that runs', () => {
       '{target="default",stage="render"}': 2,
       '{target="default",stage="publish"}': 2,
       '{target="default",stage="reload"}': 2,
+      '{target="default",stage="confirm"}': 2,
     });
     expect((await sidecar.target()).history.map(({ outcome }) => outcome)).toEqual(['applied', 'applied']);
     expect((await sidecar.get('/nowhere')).status).toBe(404);

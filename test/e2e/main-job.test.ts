@@ -151,8 +151,12 @@ describe.concurrent('a change is live in the application', () => {
           await until(`it was told ${count + 1} times`, () => hook.told().length > count);
         }
         expect(hook.told().map(greeting)).toEqual(GREETINGS);
-        const { reloadOwed, running, desired, lastKnownGood } = await sidecar.outcome('applied');
-        expect({ reloadOwed, lastKnownGood }).toEqual({ reloadOwed: false, lastKnownGood: null });
+        await until('it is known to work', async () => {
+          const { desired, lastKnownGood } = await sidecar.target();
+          return desired?.rendering === lastKnownGood?.rendering;
+        });
+        const { reloadOwed, running, desired } = await sidecar.outcome('applied');
+        expect(reloadOwed).toBe(false);
         // A signal alone is no evidence, an answer is.
         const expected = hookName.startsWith('a signal') ? undefined : 'answered';
         expect(running?.evidence).toBe(expected);

@@ -167,6 +167,7 @@ describe.concurrent('a start', () => {
     expect(readdirSync(place.at('out')).sort()).toEqual(['.config-sidecar', '.somebody.tmp', 'app.json']);
     await sidecar.end();
     expect(readdirSync(place.at('out/.config-sidecar/app.json')).sort()).toEqual([
+      'generations',
       'ledger.0.json',
       'ledger.1.json',
     ]);

@@ -50,18 +50,17 @@ describe.concurrent('a state directory that is removed under a sidecar', () => {
 });
 
 describe.concurrent('once', () => {
-  test('has not done its pass by telling of what was published before, while the source is down', async (context) => {
+  test('has not done its pass by what was published before and never confirmed, while the source is down', async (context) => {
     const place = createPlace(context);
     const { variables } = fileJob(place);
     const owing = { ...variables, RELOAD_COMMAND: 'sh -c "exit 75"' };
     expect((await place.run(['once'], owing)).code).toBe(0);
-    const { code, stdout } = await place.run(['once'], {
+    const { code } = await place.run(['once'], {
       ...variables,
       RELOAD_COMMAND: 'true',
       SOURCE: place.at('nowhere.json'),
       ONCE_TIMEOUT: '3s',
     });
-    expect(stdout).toContain('"event":"applied"');
     expect(code).toBe(3);
   });
 

@@ -51,14 +51,31 @@ export interface SourceSeen {
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
+export interface GenerationSeen {
+  readonly generation: number;
+  readonly revision: string;
+  readonly rendering: string;
+  readonly onVolume: boolean;
+  readonly pinned: boolean;
+  readonly lastKnownGood: boolean;
+}
+
 export interface TargetSeen {
   readonly outcome: string | null;
   readonly code: string | null;
   readonly message: string;
   readonly desired: VersionSeen | null;
   readonly running: (VersionSeen & { readonly evidence: string }) | null;
-  readonly lastKnownGood: null;
+  readonly lastKnownGood: VersionSeen | null;
   readonly reloadOwed: boolean;
+  readonly pinned: boolean;
+  readonly generations: readonly GenerationSeen[];
+  readonly blocked: readonly {
+    readonly rendering: string;
+    readonly outcome: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
   readonly nextAttemptAt: string | null;
   readonly sources: readonly SourceSeen[];
   readonly template: SourceSeen | null;
@@ -101,6 +118,8 @@ export interface Sidecar {
 export interface Start {
   /** The program that runs it; default: this test's own Node. */
   readonly node?: string;
+  /** Another build of the program. */
+  readonly main?: string;
   readonly words?: readonly string[];
   /** Further words for Node itself. */
   readonly nodeWords?: readonly string[];
@@ -133,9 +152,10 @@ const SETTLED = ['applied', 'unchanged', 'picked-up'];
 /** Starts it with these variables and no others, on a port of its own. */
 export async function startSidecar(variables: Variables, cwd: string, start: Start): Promise<Sidecar> {
   const [port = 0] = await freePorts(1);
-  const { node = process.execPath, nodeWords = [], words = [] } = start;
-  const env = { LISTEN: `127.0.0.1:${port}`, ...variables };
-  const child = spawn(node, [...nodeWords, MAIN, ...words], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const { node = process.execPath, main = MAIN, nodeWords = [], words = [] } = start;
+  // Whether an application lives on is another matter than most of what is looked at here, and takes its time.
+  const env = { LISTEN: `127.0.0.1:${port}`, CONFIRM_PERIOD: '0', ...variables };
+  const child = spawn(node, [...nodeWords, main, ...words], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const keep = (chunk: Buffer): void => {
     output += chunk.toString();

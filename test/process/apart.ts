@@ -5,14 +5,8 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import {
-  isAlive,
-  listProcesses,
-  type ProcessId,
-  processFolder,
-  readRow,
-  readStatus,
-} from '../../src/process/proc.ts';
+import { isLiving } from '../../src/process/family.ts';
+import { listProcesses, type ProcessId, processFolder, readRow, readStatus } from '../../src/process/proc.ts';
 
 /** A folder for one test, its processes, and a name that no other process on the machine has. */
 export interface Stage {
@@ -38,7 +32,7 @@ export function createStage(context: Cleanup): Stage {
   const started: ProcessId[] = [];
   stages += 1;
   context.onTestFinished(() => {
-    for (const id of started) if (isAlive(id)) process.kill(id.pid, 'SIGKILL');
+    for (const id of started) if (isLiving(id)) process.kill(id.pid, 'SIGKILL');
     rmSync(folder, { recursive: true });
   });
   const at = (file: string): string => join(folder, file);
@@ -108,10 +102,10 @@ export async function makeZombie(stage: Stage, program: string): Promise<Process
   });
 }
 
-/** One that this test may not signal (of root's tests: not without rights). */
-export async function processOfAnother(stage: Stage): Promise<ProcessId> {
+/** One that this test may not signal (of root's tests: not without rights): `sleep`, or what is called so. */
+export async function processOfAnother(stage: Stage, sleep = 'sleep'): Promise<ProcessId> {
   if (process.getuid?.() === 0) {
-    const id = stage.start(['setpriv', '--reuid=65533', '--clear-groups', 'sleep', '600']);
+    const id = stage.start(['setpriv', '--reuid=65533', '--clear-groups', sleep, '600']);
     await until('it has changed its user', () => readStatus(processFolder(id.pid))?.savedUid === 65_533);
     return id;
   }

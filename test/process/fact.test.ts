@@ -50,6 +50,33 @@ describe('a process', () => {
     });
   });
 
+  test.each([
+    [
+      'unknown-handler',
+      'held-back',
+      'may have no handler for SIGHUP, which would kill it: this system does not show handlers',
+      'RELOAD_GATE=off says that it has one; or use RELOAD_URL.',
+    ],
+    [
+      'ignored',
+      'ignored',
+      'ignores SIGHUP',
+      'It is told when it listens; check RELOAD_SIGNAL, and how it was started.',
+    ],
+    [
+      'not-permitted',
+      'not-permitted',
+      'belongs to user 7, and this sidecar runs as user 8 without CAP_KILL',
+      'Give both containers the same runAsUser, or use RELOAD_URL.',
+    ],
+  ] as const)('of which the gate says %s is %s, with the remedy', (kind, outcome, reason, advice) => {
+    const message = `Cannot tell the application: process ${id.pid} (app) ${reason}. ${advice}`;
+    expect(see(found({ kind, reason })).fact).toEqual({
+      kind: 'obstacle',
+      obstacle: { outcome, code: `reload.${outcome}`, message },
+    });
+  });
+
   test('that cannot be seen, or is one of several, is no process to be told', () => {
     expect(see({ kind: 'none', reason: 'no process is named "app"' })).toEqual({
       fact: {

@@ -13,6 +13,7 @@ function ask(question: Partial<GateQuestion>): GateAnswer {
     masks: { caught: HUP, ignored: 0n, blocked: 0n },
     ageMs: 60_000,
     stableForMs: 0,
+    busy: null,
     sender: USER,
     receiver: USER,
     ...question,
@@ -77,6 +78,56 @@ describe('a young process', () => {
 
   test('of which nothing will be asked by a signal is ready at once', () => {
     expect(ask({ signal: null, ageMs: 0, masks: none })).toEqual({ kind: 'ready' });
+  });
+});
+
+describe('a runtime that catches signals for its own sake', () => {
+  // What Go shows from its first millisecond, and Java; the application may not have asked for the signal yet.
+  const masks = { go: 0xffff_fffe_7ffb_feffn, java: 0x2_0000_0001_8100_5ccfn };
+
+  // D-11
+  test('is waited for until it is five seconds old, since its handler proves nothing', () => {
+    for (const caught of Object.values(masks)) {
+      const question = { masks: { ...none, caught }, stableForMs: 900 };
+      expect(ask({ ...question, ageMs: 4000 })).toEqual({ kind: 'settling', waitMs: 1000 });
+      expect(ask({ ...question, ageMs: 5000 })).toEqual({ kind: 'ready' });
+    }
+  });
+
+  test('is waited for while it is busy, until it is half a minute old', () => {
+    const question = { masks: { ...none, caught: masks.java }, stableForMs: 900, ageMs: 6000 };
+    expect(ask({ ...question, busy: 0.6 })).toEqual({ kind: 'settling', waitMs: 250 });
+    expect(ask({ ...question, busy: 'unseen' })).toEqual({ kind: 'settling', waitMs: 250 });
+    expect(ask({ ...question, busy: 0.4 })).toEqual({ kind: 'ready' });
+    expect(ask({ ...question, busy: 4, ageMs: 30_000 })).toEqual({ kind: 'ready' });
+    expect(ask({ ageMs: 6000, busy: 4 })).toEqual({ kind: 'ready' });
+  });
+
+  test('is waited for no longer than others when it is to end, or does not catch this signal', () => {
+    const question = { ageMs: 1000, stableForMs: 900, masks: { ...none, caught: masks.java } };
+    expect(ask({ ...question, signal: 'SIGTERM' })).toEqual({ kind: 'ready' });
+    expect(ask({ ...question, signal: 'SIGWINCH' }).kind).toBe('no-handler');
+  });
+});
+
+describe('a process whose handlers the system does not show', () => {
+  const blind = { masks: null, ageMs: 60_000 };
+
+  test('is held back however old it is, unless the gate is off', () => {
+    expect(ask(blind)).toEqual({
+      kind: 'unknown-handler',
+      reason: 'may have no handler for SIGHUP, which would kill it: this system does not show handlers',
+    });
+    expect(ask({ ...blind, gateOff: true })).toEqual({ kind: 'ready' });
+    expect(ask({ ...blind, gateOff: true, ageMs: 4000, stableForMs: 4000 })).toEqual({
+      kind: 'settling',
+      waitMs: 1000,
+    });
+  });
+
+  test('can be asked to end, and needs nothing where no signal is sent', () => {
+    expect(ask({ ...blind, signal: 'SIGTERM' })).toEqual({ kind: 'ready' });
+    expect(ask({ ...blind, signal: null })).toEqual({ kind: 'ready' });
   });
 });
 

@@ -1,8 +1,8 @@
 // A real program written in Go: its runtime catches SIGHUP from the first moment, in order to die of it.
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { isLiving } from '../../src/process/family.ts';
 import { createLookup } from '../../src/process/lookup.ts';
-import { isAlive } from '../../src/process/proc.ts';
 import { signalReload } from '../../src/reload/signal.ts';
 import { serverBinary } from '../servers/install.ts';
 import { freePorts } from '../servers/ports.ts';
@@ -28,5 +28,5 @@ test('a Go program that is looked at from its first milliseconds is told once it
   const result = signalReload(hook, { process: id, output: '/out', revision: '1', previousRevision: null });
   expect(result).toEqual({ kind: 'told', evidence: null, process: id });
   await until('it says that it was told', () => stage.read('record').includes('hangup'));
-  expect(isAlive(id)).toBe(true);
+  expect(isLiving(id)).toBe(true);
 });

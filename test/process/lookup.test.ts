@@ -2,8 +2,9 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { isLiving } from '../../src/process/family.ts';
 import { createLookup, type Lookup, type LookupOptions, type ProcessFact } from '../../src/process/lookup.ts';
-import { isAlive, listProcesses, type ProcessId, processFolder, readRow } from '../../src/process/proc.ts';
+import { listProcesses, type ProcessId, processFolder, readRow } from '../../src/process/proc.ts';
 import { signalReload } from '../../src/reload/signal.ts';
 import {
   createStage,
@@ -57,7 +58,7 @@ describe('an application', () => {
     expect(found).toMatchObject({ id, name: `${id.pid} (${stage.name})` });
     expect(hangUp(found.id)).toBe('told');
     await until('it was told', () => stage.read('record') === 'listening\ntold\n');
-    expect(isAlive(id)).toBe(true);
+    expect(isLiving(id)).toBe(true);
   });
 
   test('without a handler is never ready, though a thread of it blocks every signal', async (context) => {
@@ -66,7 +67,7 @@ describe('an application', () => {
     const { gate } = await verdict(lookupOf({ name: stage.name }));
     expect(gate).toEqual({ kind: 'no-handler', reason: 'has no handler for SIGHUP, which would kill it' });
     expect(hangUp(id)).toBe('owed');
-    expect(isAlive(id)).toBe(true);
+    expect(isLiving(id)).toBe(true);
   });
 
   // D-09
@@ -88,7 +89,7 @@ describe('an application', () => {
     expect(gate).toEqual({ kind: 'ready' });
     expect(hangUp(found, true)).toBe('told');
     await until('it was told', () => stage.read('record') === 'listening\ntold\n');
-    expect(isAlive(id)).toBe(true);
+    expect(isLiving(id)).toBe(true);
   });
 
   test('that blocks the signal in its only thread is ready', async (context) => {

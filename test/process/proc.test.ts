@@ -1,7 +1,7 @@
 // Reading the process table, on text as the kernel writes it and on real processes.
 import { describe, expect, test } from 'vitest';
+import { isLiving } from '../../src/process/family.ts';
 import {
-  isAlive,
   listProcesses,
   parseStat,
   parseStatus,
@@ -75,6 +75,18 @@ describe('real processes', () => {
     expect(readArguments(processFolder(pid))).toEqual(words);
   });
 
+  test('with an endless command line are read as far as is good for us', async (context) => {
+    const stage = createStage(context);
+    const long = Array.from({ length: 10 }, () => 'x'.repeat(120_000));
+    const { pid } = stage.start([process.execPath, '-e', 'setInterval(() => {}, 1e6)', ...long, 'end']);
+    await until('the program was loaded', () => readArguments(processFolder(pid)).includes('-e'));
+    expect(readArguments(processFolder(pid)).join(' ').length).toBeLessThanOrEqual(1 << 20);
+    expect(readArguments(processFolder(pid)).slice(0, 4)).toEqual([
+      ...[process.execPath, '-e', 'setInterval(() => {}, 1e6)'],
+      long[0],
+    ]);
+  });
+
   test('of this container share their root', () => {
     expect(readRootMount('/proc/self')).toMatch(/^\d+$/);
     expect(readRootMount(processFolder(process.ppid))).toBe(readRootMount('/proc/self'));
@@ -83,10 +95,10 @@ describe('real processes', () => {
   test('that ended are gone for every question', async (context) => {
     const stage = createStage(context);
     const id = stage.start(['/bin/sleep', '600']);
-    expect(isAlive(id)).toBe(true);
-    expect(isAlive({ ...id, startTicks: id.startTicks - 1 })).toBe(false);
+    expect(isLiving(id)).toBe(true);
+    expect(isLiving({ ...id, startTicks: id.startTicks - 1 })).toBe(false);
     process.kill(id.pid, 'SIGKILL');
-    await until('it ended', () => !isAlive(id));
+    await until('it ended', () => !isLiving(id));
     await until('it was reaped, or is a zombie', () => readRow(processFolder(id.pid))?.state !== 'S');
     expect(readArguments(processFolder(id.pid))).toEqual([]);
     expect(readStatus(processFolder(2 ** 31 - 1))).toBeNull();
@@ -101,7 +113,7 @@ describe('real processes', () => {
       const before = readRow(folder);
       process.kill(id.pid, 'SIGKILL');
       const end = performance.now() + 20_000;
-      while (isAlive(id) && performance.now() < end)
+      while (isLiving(id) && performance.now() < end)
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
       return { before, after: readRow(folder) };
     });

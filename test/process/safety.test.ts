@@ -1,10 +1,10 @@
 // Moments in which a process looks as if it could be told, and would die of it.
 import { readdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { isLiving } from '../../src/process/family.ts';
 import { type GateAnswer, isReceived } from '../../src/process/gate.ts';
 import { createLookup, type Lookup, type LookupOptions } from '../../src/process/lookup.ts';
 import {
-  isAlive,
   listProcesses,
   type ProcessId,
   processFolder,
@@ -42,7 +42,7 @@ test('a thread that blocks the signal proves nothing while another would die of 
   expect(gate.kind).toBe('no-handler');
   expect(readBlockedInAllThreads(processFolder(id.pid)) & 1n).toBe(0n);
   expect(hangUp(id)).toMatchObject({ kind: 'owed', code: 'reload.no-handler' });
-  expect(isAlive(id)).toBe(true);
+  expect(isLiving(id)).toBe(true);
 });
 
 describe('a mask of blocked signals', () => {
@@ -75,7 +75,7 @@ describe('a mask of blocked signals', () => {
       code: 'reload.no-handler',
       message: `Cannot send SIGHUP to process "${id.pid}": it has no handler for it any more`,
     });
-    expect(isAlive(id)).toBe(true);
+    expect(isLiving(id)).toBe(true);
   });
 });
 
@@ -84,13 +84,38 @@ test('a program that takes the place of a long start script is as young as that'
   const program = stage.called(stage.name, '/bin/sleep');
   stage.start(['sh', '-c', 'sleep 6; exec "$0" 600', program]);
   const watching = lookupOf({ name: stage.name });
-  const first = await until('it takes the place', () => gateOf(watching));
+  let seenAtMs = 0;
+  const first = await until('it takes the place', () => {
+    seenAtMs = performance.now();
+    return gateOf(watching);
+  });
   expect(first.kind).toBe('settling');
   expect(gateOf(lookupOf({ name: stage.name }))?.kind).toBe('no-handler');
-  const end = performance.now() + 1000;
   await until('it settled', () => gateOf(watching)?.kind === 'no-handler');
-  expect(performance.now()).toBeGreaterThan(end - 100);
+  expect(performance.now() - seenAtMs).toBeGreaterThan(990);
 });
+
+// D-06
+test('a runtime that catches the signal for itself is not told while it computes: it is starting still', async (context) => {
+  const stage = createStage(context);
+  const { pid } = stage.start([
+    'python3',
+    fixture('computes-first.py'),
+    stage.at('enough'),
+    stage.at('record'),
+  ]);
+  await until('it computes', () => stage.read('record') === 'computing\n');
+  const lookup = lookupOf({ pattern: new RegExp(`computes-first.py ${stage.at('enough')}`) });
+  const startedAtMs = performance.now();
+  await until('it is seven seconds old', () => {
+    expect(['settling', undefined]).toContain(gateOf(lookup)?.kind);
+    return performance.now() - startedAtMs > 7000;
+  });
+  writeFileSync(stage.at('enough'), '');
+  await until('it is ready', () => gateOf(lookup)?.kind === 'ready');
+  expect(stage.read('record')).toBe('computing\nlistening\n');
+  expect(isLiving({ pid, startTicks: readRow(processFolder(pid))?.startTicks ?? 0 })).toBe(true);
+}, 60_000);
 
 test('a process that was there before we began to look has not appeared', async (context) => {
   const stage = createStage(context);

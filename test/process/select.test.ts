@@ -33,6 +33,8 @@ function choose(made: readonly Made[], selector: Selector, view: Partial<Process
     self: SELF,
     arguments: (pid) => find(pid)?.args ?? [find(pid)?.comm ?? ''],
     container: (pid) => find(pid)?.container ?? 'one',
+    containerName: (pid) => find(pid)?.container ?? null,
+    search: (text) => selector.pattern !== undefined && text.search(selector.pattern) >= 0,
     isOurs: () => false,
     ...view,
   });

@@ -1,0 +1,140 @@
+// Whether what confirms a reload could be seen: CONFIRM_URL is asked once, as it always is; children are counted.
+import { findFlaw } from '../confirm/answer.ts';
+import { toSidecarError } from '../errors.ts';
+import { request } from '../http.ts';
+import type { Ledger } from '../ledger.ts';
+import { maskUrl } from '../mask.ts';
+import { childrenOf } from '../process/family.ts';
+import type { AnswerMatch } from '../settings/answer-match.ts';
+import { currentOf } from '../settings/secrets.ts';
+import { type Finding, fail, failure, ok, type Subject, warn } from './finding.ts';
+import type { Application } from './readable.ts';
+
+export interface Surroundings {
+  readonly application: Application | null;
+  readonly ledger: Ledger;
+}
+
+export async function checkConfirmation(
+  subject: Subject,
+  { application, ledger }: Surroundings,
+): Promise<readonly Finding[]> {
+  const { CONFIRM_WORKERS } = subject.loaded.settings;
+  const workers = CONFIRM_WORKERS && application !== null ? [checkWorkers(application)] : [];
+  try {
+    const url = currentOf(subject.loaded, 'CONFIRM_URL');
+    return url === undefined ? workers : [...workers, await checkUrl(subject, { url, ledger })];
+  } catch (thrown) {
+    return [...workers, failure('confirmation', thrown, 'Correct what it names.')];
+  }
+}
+
+function checkWorkers({ id, name }: Application): Finding {
+  const count = childrenOf(id).length;
+  if (count === 0) {
+    const message = `Process ${name} has no children, so CONFIRM_WORKERS would wait for new ones in vain.`;
+    return fail(
+      'confirmation',
+      'confirm.no-workers',
+      message,
+      'Leave CONFIRM_WORKERS out, unless it starts workers when it reloads.',
+    );
+  }
+  const message = `Process ${name} has ${count === 1 ? '1 child' : `${count} children`}, which a reload has to replace (CONFIRM_WORKERS).`;
+  return ok('confirmation', 'confirm.workers', message);
+}
+
+/** More would only keep a person waiting. */
+const MAX_WAIT_MS = 5_000;
+const MAX_BODY_BYTES = 65_536;
+
+interface Asked {
+  readonly url: string;
+  readonly ledger: Ledger;
+}
+
+async function checkUrl({ loaded, signal }: Subject, { url, ledger }: Asked): Promise<Finding> {
+  const { CONFIRM_MATCH, CONFIRM_TIMEOUT } = loaded.settings;
+  const shown = `CONFIRM_URL "${maskUrl(url)}"`;
+  const timeoutMs = Math.min(CONFIRM_TIMEOUT, MAX_WAIT_MS);
+  try {
+    const { status, body } = await request({
+      ...{ method: 'GET', url, timeoutMs, signal },
+      maxBytes: MAX_BODY_BYTES,
+      truncate: true,
+      stage: 'reload',
+    });
+    if (status < 200 || status > 299) {
+      return fail(
+        'confirmation',
+        'confirm.status',
+        `${shown} answers ${status}, and has to answer 2xx.`,
+        START,
+      );
+    }
+    if (CONFIRM_MATCH === undefined)
+      return ok('confirmation', 'confirm.answers', `${shown} answers ${status}.`);
+    return judgeMatch({
+      shown,
+      match: CONFIRM_MATCH,
+      body: body.toString(),
+      isOurs: ledger.published !== null,
+    });
+  } catch (thrown) {
+    const { code, message } = toSidecarError(thrown, 'reload');
+    return fail('confirmation', code, `Cannot ask CONFIRM_URL: ${message}.`, START);
+  }
+}
+
+const START =
+  'Start the application, or correct CONFIRM_URL: as it is, every change would be taken for one that does not work.';
+
+interface Judged {
+  readonly shown: string;
+  readonly match: AnswerMatch;
+  readonly body: string;
+  /** Something of ours is published, so that the application should speak of it. */
+  readonly isOurs: boolean;
+}
+
+/** What is filled in where a revision or digest will stand; any will do now. */
+const ANY_VERSION = '[^\\s"\']+';
+
+function judgeMatch({ shown, match, body, isOurs }: Judged): Finding {
+  const shape = { text: match.text.replaceAll(/\{(?:revision|digest)\}/g, ANY_VERSION) };
+  const flaw = findPatiently(body, shape);
+  if (flaw === null) {
+    return ok('confirmation', 'confirm.matches', `${shown} answers with what CONFIRM_MATCH looks for.`);
+  }
+  const { message, mend } = FLAWS[flaw.code] ?? NO_MATCH;
+  const sentence = `${message} (${shown}).`;
+  if (flaw.code !== 'confirm.no-match' || isOurs) return fail('confirmation', flaw.code, sentence, mend);
+  return warn('confirmation', flaw.code, sentence, `${mend} Nothing is published yet, so it may still come.`);
+}
+
+/** Its limit is one of the wall clock, which a busy machine can use up by itself. */
+const TRIES = 3;
+
+function findPatiently(body: string, match: AnswerMatch): ReturnType<typeof findFlaw> {
+  const wanted = { match, version: { revision: '', digest: '' }, notBeforeMs: 0 };
+  for (let left = TRIES - 1; ; left -= 1) {
+    const flaw = findFlaw(body, wanted);
+    if (flaw?.code !== 'confirm.match-too-slow' || left === 0) return flaw;
+  }
+}
+
+const NO_MATCH = {
+  message: 'The answer has nothing that CONFIRM_MATCH matches, whatever the revision',
+  mend: 'Correct CONFIRM_MATCH, or make the application answer with what it matches.',
+};
+
+const FLAWS: Readonly<Record<string, typeof NO_MATCH>> = {
+  'confirm.match-too-slow': {
+    message: 'CONFIRM_MATCH takes too long on the answer',
+    mend: 'Write it without a repetition of a repetition.',
+  },
+  'confirm.no-time': {
+    message: 'What the group "time" of CONFIRM_MATCH finds in the answer is no number of Unix seconds',
+    mend: 'Make the group match Unix seconds, not milliseconds and not a date.',
+  },
+};

@@ -1,0 +1,63 @@
+// A connection that says nothing: name, way, port and TLS are tried, and the other side is asked for nothing.
+import * as net from 'node:net';
+import * as tls from 'node:tls';
+import { SidecarError } from '../errors.ts';
+import { explainFailure } from '../http/failure.ts';
+import { hostOf, portOf } from '../http/proxy.ts';
+
+/** More would only keep a person waiting: a port that is open answers at once. */
+const MAX_WAIT_MS = 5_000;
+
+export interface Connecting {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Resolves when the server of an `http:` or `https:` URL has accepted a connection, which is ended at once.
+ * @throws SidecarError with a code of `http.ts`; its message is a clause: `connection refused`.
+ */
+export function connectTo(url: URL, { timeoutMs, signal }: Connecting): Promise<void> {
+  const waitMs = Math.min(timeoutMs, MAX_WAIT_MS);
+  return new Promise((resolve, reject) => {
+    const socket = open(url, resolve);
+    const refuse = (code: string, message: string): void =>
+      reject(new SidecarError(message, { code, stage: 'reload' }));
+    const abort = (): void => {
+      socket.destroy();
+      refuse('http.aborted', 'given up because we were asked to stop');
+    };
+    const timer = setTimeout(() => {
+      socket.destroy();
+      refuse('http.timeout', `no connection within ${waitMs / 1000} s`);
+    }, waitMs);
+    signal.addEventListener('abort', abort, { once: true });
+    socket.on('error', (thrown) => {
+      const { code, reason } = explainFailure(firstOf(thrown), false);
+      refuse(code, reason);
+    });
+    socket.on('close', () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+    });
+  });
+}
+
+function open(url: URL, onConnected: () => void): net.Socket {
+  const place = { host: hostOf(url), port: Number(portOf(url)) };
+  const connected = (): void => {
+    onConnected();
+    socket.destroy();
+  };
+  const isName = net.isIP(place.host) === 0;
+  const socket =
+    url.protocol === 'https:'
+      ? tls.connect({ ...place, ...(isName && { servername: place.host }) }, connected)
+      : net.connect(place, connected);
+  return socket;
+}
+
+/** A name with several addresses fails with all their errors in one. */
+function firstOf(thrown: Error): unknown {
+  return thrown instanceof AggregateError ? thrown.errors[0] : thrown;
+}

@@ -1,0 +1,123 @@
+// What the data, the template and the guards come to: everything before publishing, VALIDATE_COMMAND included.
+import { toSidecarError } from '../errors.ts';
+import type { Generation } from '../generation.ts';
+import { inputOf } from '../input.ts';
+import { providerOptions } from '../keep.ts';
+import type { Ledger } from '../ledger.ts';
+import { prepare, renderingExtras } from '../prepare.ts';
+import type { Snapshot } from '../provider.ts';
+import { withStagedCopy } from '../publish/staged-copy.ts';
+import { environmentForCommands } from '../settings/environment.ts';
+import { withoutSecrets } from '../settings/secrets.ts';
+import { openTemplate } from '../source/template-source.ts';
+import { runValidateCommand } from '../validate-command.ts';
+import { type Finding, fail, failure, ok, type Subject, warn } from './finding.ts';
+import { readOnce } from './source.ts';
+
+export interface ContentCheck {
+  readonly findings: readonly Finding[];
+  /** What would be published; null when it was refused, or could not be tried. */
+  readonly generation: Generation | null;
+}
+
+export interface ReadSource {
+  readonly snapshot: Snapshot | null;
+  /** The source as it may be shown. */
+  readonly shown: string;
+}
+
+export async function checkContent(
+  subject: Subject,
+  { snapshot, shown }: ReadSource,
+  { published }: Ledger,
+): Promise<ContentCheck> {
+  const { loaded, env, signal } = subject;
+  if (snapshot === null) return { findings: [untried()], generation: null };
+  const { TEMPLATE, FETCH_TIMEOUT } = loaded.settings;
+  try {
+    const provider = TEMPLATE && openTemplate(TEMPLATE.path, providerOptions(loaded, env));
+    const templates = provider === undefined ? null : await readOnce(provider, FETCH_TIMEOUT, signal);
+    const how = { hasTemplates: TEMPLATE !== undefined, extra: renderingExtras(loaded, env) };
+    const input = inputOf(snapshot, templates, how);
+    if (input === null) return { findings: [], generation: null };
+    // Data that was published keeps its first revision, which a template may print.
+    const revision = published?.input === input.id ? published.revision : snapshot.revision;
+    const generation = await prepare(input, { loaded, env, source: shown, revision });
+    return { findings: [ok('content', 'content.accepted', describe(subject, generation))], generation };
+  } catch (thrown) {
+    const { code } = toSidecarError(thrown, 'render');
+    return { findings: [failure('content', thrown, advice(code))], generation: null };
+  }
+}
+
+function untried(): Finding {
+  return warn(
+    'content',
+    'content.not-tried',
+    'Template, format, guards and validation were not tried, since there is no data.',
+    'Mend the source first, then check again.',
+  );
+}
+
+function describe({ loaded }: Subject, { files }: Generation): string {
+  const { SCHEMA, REQUIRED_KEYS, TEMPLATE } = loaded.settings;
+  const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
+  const what = `${files.length === 1 ? '1 file' : `${files.length} files`} with ${bytes} bytes`;
+  const by = TEMPLATE === undefined ? 'It comes to' : `The template "${TEMPLATE.path}" makes of it`;
+  const passed = [
+    ...(REQUIRED_KEYS === undefined ? [] : ['REQUIRED_KEYS are there']),
+    ...(SCHEMA === undefined ? [] : ['SCHEMA is fulfilled']),
+  ];
+  return `${[`${by} ${what}`, ...passed].join('; ')}.`;
+}
+
+function advice(code: string): string {
+  if (code.startsWith('guard.schema-file')) return 'Mend the schema, or leave SCHEMA out.';
+  if (code.startsWith('guard.'))
+    return 'Correct it at the source or in the template, or change what is demanded of it.';
+  if (code === 'source.empty') return 'Put the configuration there, or set ALLOW_EMPTY=true.';
+  if (code.startsWith('source.')) return 'Put the template where TEMPLATE says, readable for this user.';
+  return 'Correct the data at the source, or the template, or FORMAT and the extension of OUTPUT.';
+}
+
+/**
+ * Asks VALIDATE_COMMAND about a copy below `directory`, which is gone afterwards.
+ * @param directory null: there is no place for a copy.
+ */
+export async function checkValidation(
+  { loaded, env, signal }: Subject,
+  generation: Generation | null,
+  directory: string | null,
+): Promise<readonly Finding[]> {
+  const { VALIDATE_COMMAND: argv, VALIDATE_TIMEOUT: timeoutMs, OUTPUT: output } = loaded.settings;
+  if (argv === undefined || generation === null) return [];
+  if (directory === null) {
+    const message = 'VALIDATE_COMMAND was not tried: there is no place for a copy of the configuration.';
+    return [
+      warn(
+        'validation',
+        'validation.not-tried',
+        message,
+        'Mend the state directory first, then check again.',
+      ),
+    ];
+  }
+  const command = { argv, env: environmentForCommands(env), timeoutMs, signal };
+  try {
+    await withStagedCopy(directory, { output, generation }, (path) =>
+      runValidateCommand({ ...command, path }),
+    );
+    return [ok('validation', 'validation.passed', `VALIDATE_COMMAND "${argv[0]}" accepts it.`)];
+  } catch (thrown) {
+    const { code, message, stage, output: printed } = toSidecarError(thrown, 'validate');
+    if (stage !== 'validate') return [failure('validation', thrown, MEND_PLACE)];
+    const said = printed === undefined ? '' : ` It printed:\n${withoutSecrets(loaded, printed).trim()}`;
+    const advised =
+      code === 'validate.not-found' ? 'Put the program into the image of the sidecar.' : MEND_DATA;
+    return [fail('validation', code, `${message}.${said}`, advised)];
+  }
+}
+
+const MEND_PLACE = 'A copy for VALIDATE_COMMAND is needed: make room for it in STATE_DIR.';
+const MEND_DATA =
+  'Correct what it complains about at the source; or the command, if it refuses what is right. The old configuration stays.';

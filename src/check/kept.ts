@@ -1,0 +1,80 @@
+// What the ledger remembers that somebody should know: is there something to go back to, is anything pinned, blocked or owed.
+import type { Generation } from '../generation.ts';
+import { readGeneration } from '../generations.ts';
+import type { Ledger } from '../ledger.ts';
+import { type Finding, failure, ok, warn } from './finding.ts';
+
+export interface KeptQuestion {
+  /** The state directory of the output. */
+  readonly directory: string;
+  readonly ledger: Ledger;
+  /** What the source holds now, rendered; null when that is not known. */
+  readonly generation: Generation | null;
+  readonly rollback: boolean;
+}
+
+export function checkKept({ directory, ledger, generation, rollback }: KeptQuestion): readonly Finding[] {
+  return [
+    ...(rollback || ledger.kept.length > 0 ? [lastKnownGood(directory, ledger)] : []),
+    ...pinned(ledger),
+    ...blocked(ledger, generation),
+    ...owed(ledger),
+  ];
+}
+
+function lastKnownGood(directory: string, { kept, published }: Ledger): Finding {
+  const [newest] = kept;
+  if (newest === undefined && published === null) {
+    return ok('kept', 'kept.nothing-yet', 'There is nothing to go back to yet: nothing was published.');
+  }
+  if (newest === undefined) {
+    const message = 'There is nothing to go back to: no configuration has been confirmed yet.';
+    return warn('kept', 'kept.nothing', message, FIRST_STAYS);
+  }
+  try {
+    readGeneration(directory, newest);
+  } catch (thrown) {
+    return failure(
+      'kept',
+      thrown,
+      'Nothing can be done for this one; the next that is confirmed takes its place.',
+    );
+  }
+  const { generation, revision, confirmedAt } = newest;
+  const message = `The last known good configuration is generation ${generation}, revision ${revision}, confirmed ${iso(confirmedAt)}; ${kept.length} kept.`;
+  return ok('kept', 'kept.last-known-good', message);
+}
+
+const FIRST_STAYS =
+  'See what process, hook and confirmation say below; until then a configuration that does not work stays.';
+
+function pinned({ pinned: pin }: Ledger): readonly Finding[] {
+  if (pin === null) return [];
+  const message = `Somebody went back to generation ${pin.generation} and stays there: changes of the source are not applied.`;
+  return [warn('kept', 'kept.pinned', message, 'config-sidecar resume follows the source again.')];
+}
+
+function blocked({ blocked: blocks }: Ledger, generation: Generation | null): readonly Finding[] {
+  const block = blocks.find(({ rendering }) => rendering === generation?.rendering);
+  if (block === undefined) return [];
+  const message = `What the source holds did not work (${block.outcome}, ${iso(block.at)}) and is blocked: ${block.message}`;
+  const mend = 'Correct it at the source; or, if the reason lay elsewhere, config-sidecar sync --retry.';
+  return [warn('kept', 'kept.blocked', message, mend)];
+}
+
+function owed({ owed: debt }: Ledger): readonly Finding[] {
+  if (debt === null) return [];
+  const message = `The application is owed a reload since ${iso(debt.since)}: it has not been told of what is on the volume.`;
+  return [
+    warn(
+      'kept',
+      'kept.owed',
+      message,
+      'Mend what is said below of process and hook; a running sidecar tells it then.',
+    ),
+  ];
+}
+
+function iso(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}

@@ -1,0 +1,53 @@
+// What mounts a process has, with what `process/mounts.ts` needs not know: how they are mounted, and of which kind.
+import { join } from 'node:path';
+import { type Mount, parseMountInfo } from '../process/mounts.ts';
+import { readMountInfo } from '../process/proc.ts';
+
+export interface MountDetails extends Mount {
+  /** Of the mount and of its file system, with commas: `ro,relatime,rw,size=64k`. */
+  readonly options: string;
+  /** `ext4`, `tmpfs`, `nfs4`. */
+  readonly kind: string;
+}
+
+/** The mounts in the namespace of a process; null when it is gone, or may not be looked at. */
+export function mountsOf(folder: string): readonly MountDetails[] | null {
+  const text = readMountInfo(folder);
+  if (text === null) return null;
+  return text
+    .split('\n')
+    .flatMap((line) => parseMountInfo(line).map((mount) => ({ ...mount, ...details(line) })));
+}
+
+/** After the optional fields, whose number differs, come a hyphen and the file system (proc_pid_mountinfo(5)). */
+function details(line: string): Pick<MountDetails, 'options' | 'kind'> {
+  const [mount = '', system = ''] = line.split(' - ');
+  const [kind = '', , ofSystem = ''] = system.split(' ');
+  return { kind, options: `${mount.split(' ')[5] ?? ''},${ofSystem}` };
+}
+
+/** Where a real path lies, in terms every mount namespace shares. */
+export interface Whereabouts {
+  readonly mount: MountDetails;
+  /** Path inside the file system. */
+  readonly inside: string;
+}
+
+/** The longest mount point counts, and of equal ones the last, which covers the others; null when none holds it. */
+export function locate(mounts: readonly MountDetails[], real: string): Whereabouts | null {
+  let best: MountDetails | null = null;
+  for (const mount of mounts) {
+    if (isWithin(real, mount.point) && mount.point.length >= (best?.point.length ?? 0)) best = mount;
+  }
+  if (best === null) return null;
+  return { mount: best, inside: join(best.root, best.point === '/' ? real : real.slice(best.point.length)) };
+}
+
+export function isWithin(path: string, directory: string): boolean {
+  return directory === '/' || path === directory || path.startsWith(`${directory}/`);
+}
+
+/** Whether what is mounted may not be written to by anybody. */
+export function isReadOnly({ options }: MountDetails): boolean {
+  return options.split(',').includes('ro');
+}

@@ -1,0 +1,197 @@
+// Whether the application's process is found, may be sent the signal, and would survive it. Nothing is sent.
+import { constants } from 'node:os';
+import { isReceived, type ReloadSignal as SentSignal } from '../process/gate.ts';
+import type { Lookup, ProcessFact } from '../process/lookup.ts';
+import {
+  describeProcess,
+  isDead,
+  listProcesses,
+  type ProcessId,
+  type ProcessRow,
+  type ProcessStatus,
+  processFolder,
+  readBlockedInAllThreads,
+  readRootMount,
+  readStatus,
+} from '../process/proc.ts';
+import { hookKind, lookupOf } from '../reload/settings.ts';
+import type { Settings } from '../settings.ts';
+import { sleep } from '../wait.ts';
+import { type Finding, fail, ok, type Subject, warn } from './finding.ts';
+
+export interface ProcessCheck {
+  readonly findings: readonly Finding[];
+  /** The application, when it was found. */
+  readonly found: { readonly id: ProcessId; readonly name: string } | null;
+}
+
+export async function checkProcess({ loaded: { settings }, signal }: Subject): Promise<ProcessCheck> {
+  const lookup = lookupOf(settings);
+  if (lookup === null) return { findings: [unnamed(settings)], found: null };
+  const sight = await look(lookup, signal);
+  if (sight.kind === 'none') return { findings: [explainNone(sight.reason)], found: null };
+  if (sight.kind === 'ambiguous') {
+    const message = `Cannot say which process is the application: ${sight.reason}.`;
+    return { findings: [fail('process', 'reload.ambiguous', message, CHOOSE)], found: null };
+  }
+  return { findings: [judge(sight, settings)], found: { id: sight.id, name: sight.name } };
+}
+
+const CHOOSE = 'Make APP_PROCESS match one of them, or add APP_CONTAINER or APP_PID_FILE.';
+
+function unnamed(settings: Settings): Finding {
+  const message =
+    hookKind(settings) === 'none'
+      ? 'No process is named: nobody is told, and nobody is watched over.'
+      : 'No process is named: whether the application lives on after a reload is not watched.';
+  return ok('process', 'process.unnamed', message);
+}
+
+const LOOK_EVERY_MS = 100;
+/** A process that is older has installed its handlers, or will not for a long time. */
+const YOUNG_MS = 5_000;
+/** Whatever it does, nobody is kept waiting for longer. */
+const SETTLES_WITHIN_MS = 7_000;
+
+async function look(lookup: Lookup, signal: AbortSignal): Promise<ProcessFact> {
+  const end = performance.now() + SETTLES_WITHIN_MS;
+  for (;;) {
+    const now = performance.now();
+    const sight = lookup.look(now);
+    if (!isOpen(sight) || now >= end || signal.aborted) return sight;
+    await sleep(LOOK_EVERY_MS, signal);
+  }
+}
+
+/** A handler that is missing, or a signal that is ignored, need not be so a moment later while it starts. */
+function isOpen(sight: ProcessFact): boolean {
+  if (sight.kind !== 'found' || sight.gate.kind === 'ready') return false;
+  const { ticks } = sight.seenAt;
+  const isYoung = ticks !== null && (ticks - sight.id.startTicks) * 10 < YOUNG_MS;
+  return sight.gate.kind === 'settling' || (isYoung && sight.gate.kind !== 'not-permitted');
+}
+
+/** The reason tells what the look-up saw; what can be done about it depends on who is in sight at all. */
+function explainNone(reason: string): Finding {
+  const message = `Cannot find the application: ${reason}.`;
+  if (reason.includes('hidepid')) return fail('process', 'reload.hidden', message, SHOW);
+  const { isAlone, names } = inSight();
+  if (isAlone) {
+    const why = 'Only processes of this container are in sight, so the process namespace is not shared.';
+    return fail('process', 'reload.not-shared', `${message} ${why}`, SHARE);
+  }
+  const others = names.length === 0 ? 'No other process is in sight.' : `In sight are ${names.join(', ')}.`;
+  const mend = `Start the application, or correct who is named. ${others}`;
+  return fail('process', 'reload.no-target', message, mend);
+}
+
+const SHOW = 'Mount /proc in the sidecar without hidepid, or run both as the same user and group.';
+const SHARE =
+  'Set shareProcessNamespace: true in the pod (pid: "service:…" in Compose), or use RELOAD_URL, which needs none.';
+
+interface Sight {
+  /** Nobody but our own container is in sight, on what is no machine of its own. */
+  readonly isAlone: boolean;
+  /** Some that could have been meant. */
+  readonly names: readonly string[];
+}
+
+const MOST_NAMED = 12;
+
+function inSight(): Sight {
+  const rows = (listProcesses()?.rows ?? []).filter((row) => !isDead(row));
+  const own = readRootMount('/proc/self');
+  const isMachine = rows.some(({ pid, comm }) => pid === 2 && comm === 'kthreadd');
+  const isOwn = ({ pid }: ProcessRow): boolean => readRootMount(processFolder(pid)) === own;
+  const isAlone = !isMachine && rows.every(isOwn);
+  const others = rows.filter((row) => row.pid !== process.pid && row.ppid !== 2 && row.pid !== 2);
+  const strangers = others.filter((row) => !isOwn(row));
+  const listed = (strangers.length > 0 && !isMachine ? strangers : others).map(describeProcess);
+  const more = listed.length > MOST_NAMED ? [`${listed.length - MOST_NAMED} more`] : [];
+  return { isAlone, names: [...listed.slice(-MOST_NAMED), ...more] };
+}
+
+type Found = Extract<ProcessFact, { readonly kind: 'found' }>;
+
+/** What was found, as one sentence about signal, handler and permission. */
+export function judge(
+  { id, name, gate }: Found,
+  { RELOAD_SIGNAL, RELOAD_GATE, ...settings }: Settings,
+): Finding {
+  const status = readStatus(processFolder(id.pid));
+  const users = describeUsers(status);
+  if (gate.kind === 'settling') {
+    const message = `Process ${name} was found, but is still starting: whether it may be told cannot be said yet.`;
+    return warn('process', 'reload.settling', message, 'Check again in a few seconds.');
+  }
+  if (gate.kind !== 'ready') {
+    const { code, mend } = CLOSED[gate.kind];
+    return fail(
+      'process',
+      code,
+      `Cannot tell the application: process ${name} ${gate.reason}${users}.`,
+      mend,
+    );
+  }
+  const isSignal = hookKind({ RELOAD_SIGNAL, RELOAD_GATE, ...settings }) === 'signal';
+  if (!isSignal || RELOAD_SIGNAL === undefined || RELOAD_SIGNAL === 'none')
+    return ok('process', 'process.found', `The application is process ${name}${users}.`);
+  if (RELOAD_SIGNAL === 'SIGTERM') return ok('process', 'process.found', restarts(name, users));
+  const handles = status && describeHandling(id, status, RELOAD_SIGNAL);
+  if (handles === null) {
+    const message = `Process ${name} shows no handler for ${RELOAD_SIGNAL}, and is sent it since RELOAD_GATE is off: it dies of it unless it waits with sigwait${users}.`;
+    return warn(
+      'process',
+      'reload.no-handler',
+      message,
+      'Leave RELOAD_GATE out if the application installs a handler.',
+    );
+  }
+  return ok(
+    'process',
+    'process.ready',
+    `The application is process ${name}; it ${handles}, and may be sent it${users}.`,
+  );
+}
+
+function restarts(name: string, users: string): string {
+  return `The application is process ${name}, and may be sent SIGTERM: its supervisor has to start it again${users}.`;
+}
+
+/** Both users, since it is their numbers that have to be made equal. */
+function describeUsers(status: ProcessStatus | null): string {
+  if (status === null) return '';
+  return ` (it runs as user ${status.effectiveUid}, this sidecar as user ${process.geteuid?.() ?? '?'})`;
+}
+
+const CLOSED = {
+  'no-handler': {
+    code: 'reload.held-back',
+    mend: 'Correct RELOAD_SIGNAL, or make the application install a handler; RELOAD_GATE=off only if it waits with sigwait (BIND, tini).',
+  },
+  'unknown-handler': {
+    code: 'reload.held-back',
+    mend: 'Set RELOAD_GATE=off if the application has a handler, or use RELOAD_URL.',
+  },
+  ignored: {
+    code: 'reload.ignored',
+    mend: 'Correct RELOAD_SIGNAL, and look at how it is started: nohup and `trap "" HUP` pass that on.',
+  },
+  'not-permitted': {
+    code: 'reload.not-permitted',
+    mend: 'Give both containers the same runAsUser (a capability KILL does not reach a user other than root), or use RELOAD_URL.',
+  },
+} as const;
+
+/** What only a defect raises is caught by runtimes (Go, Java, Ruby), which catch other signals for their own sake, too. */
+const DEFECTS = [constants.signals.SIGSEGV, constants.signals.SIGBUS];
+
+function describeHandling(id: ProcessId, { caught }: ProcessStatus, signal: SentSignal): string | null {
+  if (isReceived({ caught, blocked: 0n }, signal)) {
+    const isRuntime = DEFECTS.every((defect) => (caught & (1n << BigInt(defect - 1))) !== 0n);
+    const doubt = isRuntime ? ' (as its run-time does with most signals, so try one reload)' : '';
+    return `catches ${signal}${doubt}`;
+  }
+  const blocked = readBlockedInAllThreads(processFolder(id.pid));
+  return isReceived({ caught: 0n, blocked }, signal) ? `waits for ${signal} with sigwait or signalfd` : null;
+}

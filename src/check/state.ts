@@ -1,0 +1,160 @@
+// The state directory for the time of a check: locked as a sidecar would, and left as it was found.
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { askSidecar } from '../ask-status.ts';
+import { controlSocketOf } from '../control/socket-path.ts';
+import { errnoOf } from '../errors.ts';
+import { readLedger } from '../ledger-file.ts';
+import { tryLock } from '../lock.ts';
+import { diskError } from '../publish/atomic-file.ts';
+import type { Loaded } from '../settings.ts';
+import { stateDirectoryOf } from '../state-directory.ts';
+import type { Status } from '../status.ts';
+import { type Finding, failure, ok, type Subject, warn } from './finding.ts';
+import { findKeeper } from './running.ts';
+
+/** Where a check may work, and whom it must not disturb. */
+export interface Desk {
+  readonly findings: readonly Finding[];
+  /** The sidecar that keeps this output now; null when there is none. Then nothing is written where it writes. */
+  readonly keeper: string | null;
+  /** Where a copy for VALIDATE_COMMAND can be made; null: nowhere. */
+  readonly directory: string | null;
+  /** Gives up the lock, and removes what was made. */
+  readonly release: () => void;
+}
+
+/** Takes the lock, unless a sidecar has it. Never throws. */
+export async function openDesk({ loaded }: Subject): Promise<Desk> {
+  const undo: (() => void)[] = [];
+  const release = (): void => {
+    for (const step of undo.splice(0).reverse()) step();
+  };
+  try {
+    return { ...(await prepareDesk(loaded, undo)), release };
+  } catch (thrown) {
+    release();
+    return { findings: [failure('state', thrown, MEND)], keeper: null, directory: null, release };
+  }
+}
+
+/** What was done is undone by the steps in `undo`, the last first. */
+async function prepareDesk(loaded: Loaded, undo: (() => void)[]): Promise<Omit<Desk, 'release'>> {
+  const { OUTPUT, STATE_DIR } = loaded.settings;
+  const path = stateDirectoryOf(OUTPUT, STATE_DIR);
+  const keeper = await findKeeper(path);
+  if (keeper !== null) return await beside(loaded, keeper, undo);
+  for (const directory of [dirname(path), path]) {
+    if (makeDirectory(directory)) undo.push(() => removeIfEmpty(directory));
+  }
+  const lock = await tryLock(path, `config-sidecar check (process ${process.pid})`).catch((error) => {
+    throw diskError(error, `${path}/`);
+  });
+  if (lock.kind === 'held') return await beside(loaded, lock.by, undo);
+  undo.push(lock.release);
+  return { findings: inspect(loaded, path), keeper: null, directory: path };
+}
+
+const MEND = 'Mount the volume there, or let STATE_DIR name a directory that this user may write to.';
+
+/** True when it was not there before. */
+function makeDirectory(path: string): boolean {
+  try {
+    fs.mkdirSync(path, 0o700);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw diskError(error, path);
+  }
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    fs.rmdirSync(directory);
+  } catch {
+    // A sidecar that started meanwhile uses it.
+  }
+}
+
+/** A private place elsewhere: what a running sidecar uses is left alone. */
+async function beside(loaded: Loaded, keeper: string, undo: (() => void)[]): Promise<Omit<Desk, 'release'>> {
+  const directory = makeTemporary();
+  if (directory !== null) undo.push(() => fs.rmSync(directory, { recursive: true, force: true }));
+  return { findings: [await describeKeeper(loaded, keeper)], keeper, directory };
+}
+
+function makeTemporary(): string | null {
+  try {
+    return fs.mkdtempSync(join(tmpdir(), 'config-sidecar-check-'));
+  } catch {
+    return null;
+  }
+}
+
+async function describeKeeper({ settings }: Loaded, keeper: string): Promise<Finding> {
+  const socket = controlSocketOf(settings.OUTPUT, settings.STATE_DIR);
+  const status = await askSidecar({ socket, listen: settings.LISTEN });
+  const message = `A sidecar keeps this output: ${keeper}.`;
+  const isThatOne = typeof status !== 'string' && keeper.startsWith(status.instance);
+  if (!isThatOne) return ok('state', 'state.kept', `${message} Its directories were only looked at.`);
+  return ok('state', 'state.kept', `${message} It says: ${summary(status)}`);
+}
+
+function summary({ ready, targets }: Status): string {
+  const told = Object.values(targets).map(({ outcome, message }) =>
+    message === '' ? (outcome ?? 'starting') : `${outcome ?? 'starting'}: ${message}`,
+  );
+  return [ready ? 'ready' : 'not ready', ...told].join('; ');
+}
+
+/** What else could be wrong with a state directory that is ours by now. */
+function inspect({ settings }: Loaded, path: string): readonly Finding[] {
+  const { mode } = fs.statSync(path);
+  const shared = (mode & 0o022) === 0 ? [] : [writableByOthers(path, mode & 0o7777)];
+  const locked = ['ledger.0.json', 'ledger.1.json'].map((name) => join(path, name)).filter(isLocked);
+  if (locked.length > 0)
+    return [
+      ...shared,
+      ...locked.map((ledger) => failure('state', diskError({ code: 'EACCES' }, ledger), MEND)),
+    ];
+  const { from } = readLedger(path);
+  if (from === 'damaged') return [...shared, damaged(path)];
+  const place = settings.STATE_DIR.startsWith(volumeOf(settings))
+    ? 'beside the output'
+    : 'apart from the output';
+  const message = `The state directory "${path}" (${place}) can be locked and written; no sidecar runs.`;
+  return [...shared, ok('state', 'state.writable', message)];
+}
+
+function writableByOthers(path: string, mode: number): Finding {
+  return warn(
+    'state',
+    'state.writable-by-others',
+    `Other users may write to "${path}" (mode ${mode.toString(8)}), and so change what the sidecar goes back to.`,
+    `chmod 700 "${path}"`,
+  );
+}
+
+function damaged(path: string): Finding {
+  return warn(
+    'state',
+    'state.ledger-damaged',
+    `Both copies of the ledger in "${path}" are damaged: what was blocked, pinned and kept is forgotten.`,
+    'Nothing: the next start makes a new one, at the price of one more reload.',
+  );
+}
+
+/** It is there, and this user may not write to it. */
+function isLocked(path: string): boolean {
+  try {
+    fs.accessSync(path, fs.constants.R_OK | fs.constants.W_OK);
+    return false;
+  } catch (error) {
+    return errnoOf(error) !== 'ENOENT';
+  }
+}
+
+function volumeOf({ OUTPUT }: Loaded['settings']): string {
+  return `${OUTPUT.kind === 'file' ? dirname(OUTPUT.path) : OUTPUT.path}/`;
+}

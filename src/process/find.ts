@@ -1,0 +1,60 @@
+// Finds the one process that the settings name, wherever the processes are listed from.
+import { readPidFile } from './pid-file.ts';
+import { describeProcess, type ProcessRow } from './proc.ts';
+import { type ProcessView, type Selector, select } from './select.ts';
+
+/** Whom the settings name; what is given must all match. */
+export interface Wanted extends Omit<Selector, 'pid'> {
+  /** Path of the file the application writes its number to; read at every look. */
+  readonly pidFile?: string;
+}
+
+/** The processes at one moment. */
+export interface World {
+  readonly view: ProcessView;
+  /** Those that may be meant, with all their ancestors; null where processes cannot be listed. */
+  readonly rows: (selector: Selector) => readonly ProcessRow[] | null;
+  /** When it started, in Unix milliseconds; null where that cannot be told. */
+  readonly startedAtMs: (row: ProcessRow) => number | null;
+  /** Adds to the reason why nobody was found what is known of this world. */
+  readonly explain: (reason: string, selector: Selector) => string;
+}
+
+/** `reason` is a clause, for `Cannot …: <reason>`. */
+export type Found =
+  | { readonly kind: 'one'; readonly process: ProcessRow }
+  | { readonly kind: 'none'; readonly reason: string }
+  | { readonly kind: 'ambiguous'; readonly pids: readonly number[]; readonly reason: string };
+
+/** The topmost oldest process that is meant. Never throws. */
+export function find({ pidFile, ...selector }: Wanted, world: World): Found {
+  if (pidFile === undefined) return findBy(selector, world);
+  const number = readPidFile(pidFile);
+  if (number.kind === 'none') return number;
+  const found = findBy({ ...selector, pid: number.pid }, world);
+  if (found.kind === 'none') {
+    return { kind: 'none', reason: `the PID file "${pidFile}" holds ${number.pid}, but ${found.reason}` };
+  }
+  if (found.kind === 'ambiguous' || !isReused(found.process, number.writtenAtMs, world)) return found;
+  const reason = `the PID file "${pidFile}" is older than process ${describeProcess(found.process)}: its number was reused`;
+  return { kind: 'none', reason };
+}
+
+function findBy(selector: Selector, world: World): Found {
+  const rows = world.rows(selector);
+  if (rows === null) return { kind: 'none', reason: 'the processes of this system cannot be listed' };
+  const selection = select(rows, selector, world.view);
+  if (selection.kind === 'none') return { kind: 'none', reason: world.explain(selection.reason, selector) };
+  if (selection.kind === 'one') return selection;
+  const pids = selection.processes.map(({ pid }) => pid);
+  return { kind: 'ambiguous', pids, reason: selection.reason };
+}
+
+/** The file's time and that of processes are of different clocks, and small steps of the wall clock are usual. */
+const CLOCK_TOLERANCE_MS = 2000;
+
+/** Whether the process started after its number was written down: then the number was meant for another one. */
+function isReused(row: ProcessRow, writtenAtMs: number, world: World): boolean {
+  const startedAtMs = world.startedAtMs(row);
+  return startedAtMs !== null && startedAtMs > writtenAtMs + CLOCK_TOLERANCE_MS;
+}

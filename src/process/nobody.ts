@@ -1,0 +1,55 @@
+// Says why no process was found, when that lies in what can be seen of them at all, and what to do about it.
+import { listPids, processFolder, readMountInfo, readRow } from './proc.ts';
+import type { ProcessView, Selector } from './select.ts';
+
+export interface Sighted {
+  readonly view: ProcessView;
+  /** How many command lines took too long to search. */
+  readonly countSlow: () => number;
+}
+
+/** The reason of `select`, with what hides processes in brackets; another reason where no container has a name. */
+export function explainNobody(reason: string, selector: Selector, sighted: Sighted): string {
+  const { view, countSlow } = sighted;
+  const names = selector.container === undefined ? null : namesInSight(view);
+  if (names?.size === 0) {
+    return 'this pod runtime does not show container names; use APP_PROCESS or APP_PID_FILE instead of APP_CONTAINER';
+  }
+  const slow = countSlow();
+  const hints = [
+    slow > 0 &&
+      `APP_PROCESS takes too long to search ${slow} of the command lines; make the expression simpler`,
+    hidesProcesses() &&
+      'processes are hidden: /proc is mounted with hidepid; give both containers the same user and group',
+    isAlone(view.self) &&
+      'nobody else is in sight: share the process namespace (shareProcessNamespace: true), or use RELOAD_URL',
+    names !== null && `containers in sight: ${[...names].sort().join(', ')}`,
+  ].filter((hint) => hint !== false);
+  return hints.length === 0 ? reason : `${reason} (${hints.join('; ')})`;
+}
+
+function namesInSight(view: ProcessView): ReadonlySet<string> {
+  const names = listPids().map((pid) => view.containerName(pid));
+  return new Set(names.filter((name) => name !== null));
+}
+
+/** Mounted so that even the numbers of others are not shown (`hidepid` 2 or 4), or not what lies behind them (1). */
+function hidesProcesses(): boolean {
+  const mount = (readMountInfo('/proc/self') ?? '').match(/^\S+ \S+ \S+ \S+ \/proc .*$/gm)?.at(-1) ?? '';
+  return /\bhidepid=(?!0\b|off\b)/.test(mount);
+}
+
+/** Only we are there, with who started us and whom we started: so it looks in a process namespace of our own. */
+function isAlone(self: number): boolean {
+  const above = new Set(chainOf(self));
+  return listPids().every((pid) => above.has(pid) || chainOf(pid).includes(self));
+}
+
+/** The process and all its ancestors. */
+function chainOf(pid: number): readonly number[] {
+  const chain: number[] = [];
+  // The table is not read in one moment, so a reused number could close a circle.
+  for (let at = pid; at > 0 && !chain.includes(at); at = readRow(processFolder(at))?.ppid ?? 0)
+    chain.push(at);
+  return chain;
+}

@@ -1,0 +1,57 @@
+// Who may steer the sidecar over the network: whoever sends CONTROL_TOKEN.
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { type Action, VERBS } from '../control.ts';
+
+/** Why a request is refused, as the answer says it. */
+export interface Denial {
+  readonly status: 401 | 403;
+  readonly code: string;
+  readonly message: string;
+}
+
+/**
+ * Whether the request may steer; null: it may. A page in a browser cannot: it has no token, and nothing here is permitted
+ * to other origins.
+ * @param header the request's `Authorization`.
+ * @param token CONTROL_TOKEN as it is now; throws where its file cannot be read.
+ */
+export function checkBearer(
+  action: Action,
+  header: string | undefined,
+  token: () => string | undefined,
+): Denial | null {
+  const wanted = readToken(token);
+  const cannot = `Cannot ${VERBS[action]} over HTTP`;
+  const instead = `the Unix socket in STATE_DIR answers without one ("config-sidecar ${action}")`;
+  if (wanted === 'unreadable') {
+    const message = `${cannot}: the file with CONTROL_TOKEN cannot be used at the moment; ${instead}.`;
+    return { status: 403, code: 'control.token-unreadable', message };
+  }
+  if (wanted === undefined) {
+    const message = `${cannot}: CONTROL_TOKEN is not set; ${instead}.`;
+    return { status: 403, code: 'control.no-token', message };
+  }
+  const [, sent = null] = /^Bearer +([^ ].*)$/is.exec(header ?? '') ?? [];
+  if (sent !== null && isSame(sent, wanted.token)) return null;
+  const message = `${cannot}: the request needs "Authorization: Bearer" with the CONTROL_TOKEN.`;
+  return { status: 401, code: 'control.token', message };
+}
+
+function readToken(token: () => string | undefined): { readonly token: string } | 'unreadable' | undefined {
+  try {
+    const text = token();
+    return text === undefined ? undefined : { token: text };
+  } catch {
+    // The reason names a path, which is not for everybody.
+    return 'unreadable';
+  }
+}
+
+/** Takes the same time for every text of a length, and tells nothing of the length of ours. */
+function isSame(sent: string, wanted: string): boolean {
+  return timingSafeEqual(digestOf(sent), digestOf(wanted));
+}
+
+function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,162 @@
+// The endpoints: health, readiness, status, metrics, the page and the controls, the same on LISTEN and on the socket.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Action, type ControlsByTarget, steer } from '../control.ts';
+import { type SidecarError, toSidecarError } from '../errors.ts';
+import type { Status } from '../status.ts';
+import { checkBearer } from './bearer.ts';
+
+/** What the endpoints tell of and steer; each is asked anew at every request. */
+export interface Served {
+  /** `withOutputs`: with what commands and hooks printed. */
+  readonly status: (options: { readonly withOutputs: boolean }) => Status;
+  /** Why the sidecar is not ready, a sentence each; none: it is. */
+  readonly notReady: () => readonly string[];
+  /** Prometheus text. */
+  readonly metrics: () => Promise<string>;
+  readonly controls: () => ControlsByTarget;
+  /** CONTROL_TOKEN; undefined when it is not set. May throw: its file is read anew. */
+  readonly token: () => string | undefined;
+}
+
+/**
+ * How a request came: over the network everybody may look, and who has the token may steer. Whoever can open the socket
+ * may do everything, and is told what commands and hooks printed.
+ */
+export type Channel = 'network' | 'socket';
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+interface Endpoint {
+  readonly method: 'GET' | 'POST';
+  readonly answer: (request: IncomingMessage, query: string) => Answer | Promise<Answer>;
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+const JSON_TYPE = 'application/json';
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** Answers requests; never throws, and reads no body. */
+export function createListener(
+  served: Served,
+  channel: Channel,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const endpoints = createEndpoints(served, channel);
+  return (request, response) => {
+    answer(request, endpoints).then(
+      (found) => send(response, request, found),
+      () => send(response, request, { status: 500, type: TEXT, body: 'internal error\n' }),
+    );
+  };
+}
+
+function createEndpoints(served: Served, channel: Channel): ReadonlyMap<string, Endpoint> {
+  const status = (): Status => served.status({ withOutputs: channel === 'socket' });
+  const get = (answer: () => Answer | Promise<Answer>): Endpoint => ({ method: 'GET', answer });
+  const post = (action: Action): Endpoint => ({
+    method: 'POST',
+    answer: (request, query) => control(action, query, { request, served, channel }),
+  });
+  return new Map<string, Endpoint>([
+    ['/', get(() => page(status()))],
+    ['/healthz', get(() => ({ status: 200, type: TEXT, body: 'ok\n' }))],
+    ['/readyz', get(() => ready(served.notReady()))],
+    ['/status', get(() => ({ status: 200, type: JSON_TYPE, body: json(status()) }))],
+    ['/metrics', get(async () => ({ status: 200, type: METRICS_TYPE, body: await served.metrics() }))],
+    ['/sync', post('sync')],
+    ['/rollback', post('rollback')],
+    ['/resume', post('resume')],
+  ]);
+}
+
+async function page(status: Status): Promise<Answer> {
+  const { PAGE_HEADERS, renderPage } = await import('../page.ts');
+  return {
+    status: 200,
+    type: 'text/html; charset=utf-8',
+    body: renderPage(status, Date.now()),
+    headers: PAGE_HEADERS,
+  };
+}
+
+function ready(reasons: readonly string[]): Answer {
+  if (reasons.length === 0) return { status: 200, type: TEXT, body: 'ready\n' };
+  return { status: 503, type: TEXT, body: `not ready\n${reasons.join('\n')}\n` };
+}
+
+interface Asked {
+  readonly request: IncomingMessage;
+  readonly served: Served;
+  readonly channel: Channel;
+}
+
+function control(action: Action, query: string, { request, served, channel }: Asked): Answer {
+  const denial =
+    channel === 'socket' ? null : checkBearer(action, request.headers.authorization, served.token);
+  if (denial !== null) {
+    const { status, code, message } = denial;
+    const headers = status === 401 ? { 'WWW-Authenticate': 'Bearer realm="config-sidecar"' } : {};
+    return { status, type: JSON_TYPE, body: json({ code, message }), headers };
+  }
+  try {
+    return { status: 200, type: JSON_TYPE, body: json(steer(action, query, served.controls())) };
+  } catch (thrown) {
+    const error = toSidecarError(thrown);
+    const { code, message } = error;
+    return { status: statusOfError(error), type: JSON_TYPE, body: json({ code, message }) };
+  }
+}
+
+const STATUS_BY_CODE: Readonly<Record<string, number>> = {
+  'control.parameter': 400,
+  'control.target-needed': 400,
+  'control.unknown-target': 404,
+  'control.unknown-generation': 404,
+};
+
+function statusOfError({ code, stage }: SidecarError): number {
+  if (stage === 'control') return STATUS_BY_CODE[code] ?? 409;
+  // The disk does not take it: the same request may work later.
+  return stage === 'internal' ? 500 : 503;
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+async function answer(request: IncomingMessage, endpoints: ReadonlyMap<string, Endpoint>): Promise<Answer> {
+  const { url = '/', method = 'GET' } = request;
+  const cut = url.indexOf('?');
+  const path = cut < 0 ? url : url.slice(0, cut);
+  const endpoint = endpoints.get(path);
+  if (endpoint === undefined)
+    return { status: 404, type: TEXT, body: `not found; there is ${[...endpoints.keys()].join(' ')}\n` };
+  const allowed = endpoint.method === 'GET' ? ['GET', 'HEAD'] : ['POST'];
+  if (!allowed.includes(method)) {
+    const headers = { Allow: allowed.join(', ') };
+    return { status: 405, type: TEXT, body: `${endpoint.method} only\n`, headers };
+  }
+  return await endpoint.answer(request, cut < 0 ? '' : url.slice(cut + 1));
+}
+
+function send(response: ServerResponse, request: IncomingMessage, found: Answer): void {
+  const { status, type, body, headers } = found;
+  response.writeHead(status, {
+    'Content-Type': type,
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    // Nobody here wants a body, and somebody may send one without end.
+    ...(hasBody(request) && { Connection: 'close' }),
+    ...headers,
+  });
+  response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}

@@ -1,0 +1,324 @@
+// From the telling to the verdict: tells the application of what is on the volume, finds out whether that works, and
+// notes what comes of it. It knows how, never when.
+import { createHash } from 'node:crypto';
+import type { AttemptedVersion } from './attempts.ts';
+import { Confirmation, type ConfirmResult, type ConfirmSettings, confirmSettingsOf } from './confirm.ts';
+import type { Facts } from './decide.ts';
+import { SidecarError, toSidecarError } from './errors.ts';
+import { faultPoint } from './fault-point.ts';
+import type { BadVerdict, Block, Evidence, Published, Told, Trial } from './ledger.ts';
+import * as ledgers from './ledger.ts';
+import { errorFields } from './log.ts';
+import { bootStamp, bootTicks } from './process/boot-clock.ts';
+import { childrenOf } from './process/family.ts';
+import type { ProcessId } from './process/proc.ts';
+import type { Publication } from './publication.ts';
+import type { Reporter } from './reporter.ts';
+import { Retries } from './retries.ts';
+import { type Random, SLOW_RETRY_MS } from './schedule.ts';
+import { NAMES, rowOf } from './settings/table.ts';
+import type { Loaded } from './settings.ts';
+import type { Telling } from './telling.ts';
+import { condemnedError, fallbackError, rolledBackError } from './verdict.ts';
+
+export interface TryingParts {
+  readonly loaded: Loaded;
+  readonly publication: Publication;
+  readonly telling: Telling;
+  readonly reporter: Reporter;
+  /** What is wanted now: what outcomes are about. */
+  readonly wanted: () => AttemptedVersion | null;
+  /** Whether there is a hook. */
+  readonly tells: boolean;
+  readonly random: Random;
+  /** Milliseconds of a clock that does not jump. */
+  readonly clock: () => number;
+}
+
+/** What is known when a trial begins. */
+type Beginning = Pick<Trial, 'how' | 'process' | 'evidence' | 'notBefore'> & {
+  readonly children?: readonly ProcessId[];
+};
+
+export class Trying {
+  readonly #parts: TryingParts;
+  /** Digest of the reload and confirm settings: a verdict holds under them only. */
+  readonly #under: string;
+  #confirmation: Confirmation | null = null;
+  /** Whether a trial was begun by this run: one that was not goes on from the run before. */
+  #hasBegun = false;
+  /** Tellings of something that worked before and did not this time. */
+  readonly #retelling: Retries;
+  #lookAt = 0;
+  #saveFails = false;
+  #keepFails = false;
+
+  constructor(parts: TryingParts) {
+    this.#parts = parts;
+    this.#under = digestOfSettings(parts.loaded);
+    this.#retelling = new Retries(parts.random);
+  }
+
+  /** Its part of the facts. */
+  facts(now: number): Pick<Facts, 'trial' | 'suspect' | 'blocked' | 'tellRetryAt'> {
+    const { trial, suspect } = this.#parts.publication.ledger;
+    const { process, retryAt } = this.#parts.telling;
+    return {
+      trial: trial && { lookAt: this.#lookAt },
+      suspect: suspect && {
+        isReplaced: process !== null && !isSame(process, suspect.process),
+        until: now + suspect.until - Date.now(),
+      },
+      blocked: this.#blocks.map(({ rendering }) => rendering),
+      tellRetryAt: retryAt,
+    };
+  }
+
+  /** What is known not to work under the settings as they are, newest first. */
+  get blocked(): readonly Block[] {
+    return this.#parts.publication.ledger.blocked.filter(({ under }) => under === this.#under);
+  }
+
+  /** With what is suspected. */
+  get #blocks(): readonly Block[] {
+    const { suspect } = this.#parts.publication.ledger;
+    return suspect === null ? this.blocked : [suspect.block, ...this.blocked];
+  }
+
+  /** One try to tell the application. */
+  async reload(signal: AbortSignal): Promise<void> {
+    const { telling, publication, reporter } = this.#parts;
+    const { published, told } = publication.ledger;
+    if (published === null) return;
+    const { process } = telling;
+    const beginning = {
+      how: 'told',
+      process,
+      notBefore: Date.now(),
+      children: this.#childrenOf(process),
+    } as const;
+    faultPoint('reload');
+    const result = await telling.tell(published, told?.version.revision ?? null, signal);
+    if (result === null) return;
+    faultPoint('delivered');
+    reporter.attempts.countReload(result.kind === 'told' ? 'told' : result.result);
+    if (result.kind === 'told') {
+      this.#told({ ...beginning, evidence: result.evidence === null ? [] : [result.evidence] });
+    } else if (result.result === 'unknown' && this.#canProve) {
+      // Whether it was told is not known, but it can be found out.
+      this.#told({ ...beginning, evidence: [] });
+    } else if (result.outcome === 'refused') this.#condemn('refused', result.error);
+    else this.#report(result.outcome, result.error);
+  }
+
+  /** The process started with what is on the volume, so that it need not be told. */
+  pickUp(): void {
+    const { telling, publication, reporter } = this.#parts;
+    reporter.attempts.countReload('picked-up');
+    const notBefore = publication.ledger.published?.at ?? 0;
+    this.#told({ how: 'picked-up', process: telling.process, evidence: ['started'], notBefore });
+  }
+
+  /** Nobody is to be told; what is on the volume is tried all the same. */
+  begin(): void {
+    const { telling, publication } = this.#parts;
+    const notBefore = publication.ledger.published?.at ?? 0;
+    const trial = this.#trial({ how: 'published', process: telling.process, evidence: [], notBefore });
+    publication.note((ledger) => ledgers.triedBy(ledger, trial));
+  }
+
+  /** One look at whether what is on the volume works. */
+  async confirm(signal: AbortSignal): Promise<void> {
+    const { telling, publication, clock } = this.#parts;
+    const { trial, published } = publication.ledger;
+    if (trial === null || published === null) return;
+    telling.see(published, clock());
+    const sightings = { nowMs: Date.now(), ticks: bootTicks(), current: telling.process };
+    const result = await this.#confirming.look(trial, published, sightings, signal);
+    // Somebody may have gone back by hand meanwhile, and a sidecar that ends gives no verdict.
+    if (signal.aborted || publication.ledger.trial !== trial) return;
+    await this.#conclude(result, trial);
+  }
+
+  /** The death was one. */
+  block(): void {
+    const { publication, reporter } = this.#parts;
+    const { suspect } = publication.ledger;
+    if (suspect === null) return;
+    publication.note(ledgers.suspicionTrue);
+    this.save({ flushed: true });
+    const { rendering, revision, code } = suspect.block;
+    reporter.say('blocked by its verdict', { ...suspect.block, digest: '', rendering }, { code, revision });
+  }
+
+  /** Keeps a copy of what is on the volume, once that works. */
+  async keep(): Promise<void> {
+    const { publication, reporter } = this.#parts;
+    try {
+      await publication.keep();
+      this.#keepFails = false;
+    } catch (thrown) {
+      const fields = errorFields(toSidecarError(thrown, 'ledger'));
+      if (!this.#keepFails) reporter.say('generation not kept', publication.ledger.published, fields);
+      this.#keepFails = true;
+    }
+  }
+
+  /** A ledger that cannot be written now is written at the next occasion; what is owed is on the disk already. */
+  save(options: { readonly flushed?: boolean } = {}): void {
+    const { publication, reporter } = this.#parts;
+    try {
+      publication.save(options);
+      this.#saveFails = false;
+    } catch (thrown) {
+      const fields = errorFields(toSidecarError(thrown, 'ledger'));
+      if (!this.#saveFails) reporter.say('ledger not written', null, fields);
+      this.#saveFails = true;
+    }
+  }
+
+  get #confirming(): Confirmation {
+    const { loaded } = this.#parts;
+    const settings = (): ConfirmSettings => confirmSettingsOf(loaded);
+    this.#confirmation ??= new Confirmation({ settings, resumed: !this.#hasBegun });
+    return this.#confirmation;
+  }
+
+  #told(beginning: Beginning): void {
+    const { publication, telling, reporter } = this.#parts;
+    const { process, how, evidence } = beginning;
+    const [first = null] = evidence as readonly Told['evidence'][];
+    const told = { process, evidence: first, at: Date.now() };
+    const trial = this.#trial(beginning);
+    publication.note((ledger) => ledgers.toldOf(ledger, told, trial));
+    telling.reset();
+    this.save();
+    faultPoint('told');
+    reporter.say('told', publication.ledger.published, { how, ...(process && { pid: process.pid }) });
+  }
+
+  #trial({ children = [], ...beginning }: Beginning): Trial {
+    this.#lookAt = 0;
+    this.#hasBegun = true;
+    const { RELOAD_SIGNAL, CONFIRM_PERIOD } = this.#parts.loaded.settings;
+    const restarts = beginning.how === 'told' && RELOAD_SIGNAL === 'SIGTERM' && CONFIRM_PERIOD > 0;
+    return { ...beginning, children, restarts, at: Date.now(), moment: bootStamp() };
+  }
+
+  /** Whether a look can tell that the application took this very version, though the hook did not answer. */
+  get #canProve(): boolean {
+    const { CONFIRM_MATCH, CONFIRM_WORKERS } = this.#parts.loaded.settings;
+    return CONFIRM_MATCH !== undefined || CONFIRM_WORKERS;
+  }
+
+  /** The children to compare with after the telling; none when nobody asks for new ones. */
+  #childrenOf(process: ProcessId | null): readonly ProcessId[] {
+    return process !== null && this.#parts.loaded.settings.CONFIRM_WORKERS ? childrenOf(process) : [];
+  }
+
+  async #conclude(result: ConfirmResult, trial: Trial): Promise<void> {
+    const { publication, tells, clock } = this.#parts;
+    switch (result.kind) {
+      case 'pending':
+        this.#lookAt = clock() + result.inMs;
+        return;
+      case 'confirmed':
+        return await this.#accept(result.evidence, trial);
+      case 'absent':
+        publication.note((ledger) => ledgers.trialLost(ledger, tells, Date.now()));
+        return;
+      case 'restarted': {
+        // It came after the telling, so it has read what was told of.
+        const evidence = [...trial.evidence, 'started'] as const;
+        const next = { ...this.#trial({ ...trial, evidence, process: result.process }), restarts: false };
+        publication.note((ledger) => ledgers.triedBy(ledger, next));
+        return;
+      }
+      case 'died':
+        return this.#condemn('target-died', errorOf(result), { isReplaced: result.replaced });
+      case 'unconfirmed':
+        return this.#condemn('unconfirmed', errorOf(result));
+    }
+  }
+
+  async #accept(evidence: readonly Evidence[], { how }: Trial): Promise<void> {
+    const { publication } = this.#parts;
+    const { published, kept } = publication.ledger;
+    if (published === null) return;
+    const ageMs = Date.now() - (kept.find((one) => one.rendering === published.rendering)?.confirmedAt ?? 0);
+    faultPoint('confirm');
+    publication.confirm(evidence);
+    this.#retelling.clear();
+    await this.keep();
+    this.save();
+    switch (published.as) {
+      case 'desired':
+        if (how === 'picked-up') return this.#report('picked-up');
+        return this.#report(how === 'published' && !publication.isOurs ? 'unchanged' : 'applied');
+      case 'pinned':
+        return this.#report('pinned');
+      case 'fallback':
+        return this.#report('applied', fallbackError(published, Math.round(ageMs / 1000)));
+      case 'rolled-back':
+        return this.#report('rolled-back', rolledBackError(published, this.#reason()));
+    }
+  }
+
+  /** Why what is wanted is not what is on the volume. */
+  #reason(): Block | undefined {
+    const wanted = this.#parts.wanted()?.rendering;
+    return this.#blocks.find(({ rendering }) => rendering === wanted) ?? this.#blocks[0];
+  }
+
+  /** What is on the volume does not work. `isReplaced`: it is known already that the application did not just end. */
+  #condemn(outcome: BadVerdict, error: SidecarError, { isReplaced = true } = {}): void {
+    const { clock, loaded, publication, telling, tells } = this.#parts;
+    const { published } = publication.ledger;
+    if (published === null) return;
+    const { CONFIRM_TIMEOUT, ROLLBACK: goesBack } = loaded.settings;
+    const { ledger } = publication;
+    const block = this.#blockOf(published, outcome, error);
+    const suspectUntil = isReplaced ? null : block.at + CONFIRM_TIMEOUT;
+    publication.note((before) => ledgers.condemned(before, { block, suspectUntil }, tells));
+    this.save({ flushed: true });
+    faultPoint('condemned');
+    const workedBefore = ledger.kept.some(({ rendering }) => rendering === published.rendering);
+    if (workedBefore) this.#retelling.fail(clock());
+    telling.putOff(workedBefore ? this.#retelling.dueAt : clock() + SLOW_RETRY_MS);
+    const said = published.as === 'rolled-back' ? 'rollback-failed' : outcome;
+    this.#report(said, condemnedError(error, published, { ledger, goesBack }));
+  }
+
+  #blockOf({ rendering, revision }: Published, outcome: BadVerdict, error: SidecarError): Block {
+    const { code, message } = error;
+    return { rendering, revision, outcome, code, message, under: this.#under, at: Date.now() };
+  }
+
+  #report(...[outcome, error = null]: [Parameters<Reporter['report']>[0], (SidecarError | null)?]): void {
+    const { reporter, wanted, publication } = this.#parts;
+    // A trial that goes on from the run before can end before the source has answered this one.
+    reporter.report(outcome, wanted() ?? publication.ledger.published, error);
+  }
+}
+
+const SECTIONS: readonly string[] = ['Who is told, and how', 'Confirm and go back'];
+
+function digestOfSettings({ given }: Loaded): string {
+  const texts = NAMES.filter((name) => SECTIONS.includes(rowOf(name).section)).map((name) => {
+    return [name, given.get(name)?.text ?? null];
+  });
+  return `sha256:${createHash('sha256').update(JSON.stringify(texts)).digest('hex')}`;
+}
+
+function isSame(a: ProcessId, b: ProcessId | null): boolean {
+  return a.pid === b?.pid && a.startTicks === b.startTicks;
+}
+
+function errorOf(result: {
+  readonly code: string;
+  readonly message: string;
+  readonly output?: string;
+}): SidecarError {
+  const { code, message, output } = result;
+  return new SidecarError(message, { code, stage: 'reload', ...(output !== undefined && { output }) });
+}
