@@ -109,8 +109,6 @@ export class EtcdClient {
   /** A stream that has not been asked for anything yet. */
   async watch(token: string | null): Promise<WatchStream> {
     const { stub, metadata } = await this.#service('Watch', token);
-    // Asked this way, a member that lost its leader ends the stream instead of staying silent.
-    metadata.set('hasleader', 'true');
     return stub.watch(metadata, {});
   }
 
@@ -127,6 +125,8 @@ export class EtcdClient {
     const found: unknown = await this.#library['pool'].withConnection(name, (given) => given);
     const { client: stub, metadata } = found as { readonly client: Stub; readonly metadata: Metadata };
     this.#stubs.add(stub);
+    // Asked this way, a member that lost its leader says so: a watch would stay silent, a listing wait for seconds.
+    metadata.set('hasleader', 'true');
     if (token !== null) metadata.set('token', token);
     return { stub, metadata };
   }

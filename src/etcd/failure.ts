@@ -37,6 +37,8 @@ const BY_TEXT: readonly (readonly [RegExp, string, string | null])[] = [
     'source.denied',
     'the user may not read this; grant it, or give another ETCDCTL_USER',
   ],
+  // Says nothing about the user: the next watch logs in anew.
+  [/invalid auth token|auth store is old/, 'source.disconnected', null],
   [/invalid auth|user name|auth.* enabled/, 'source.denied', null],
   [/^TLS failed: /, 'source.tls', null],
   [
@@ -54,6 +56,8 @@ const BY_TEXT: readonly (readonly [RegExp, string, string | null])[] = [
   [/ECONNREFUSED/, 'source.unreachable', 'connection refused'],
   [/EHOSTUNREACH|ENETUNREACH/, 'source.unreachable', 'no route to the host'],
   [/keepalive|ping timeout/i, 'source.timeout', 'the connection went silent'],
+  // What gRPC says both of a peer that hung up and of one that answered no ping.
+  [/^Connection dropped$/, 'source.disconnected', 'the connection was closed, or went silent'],
 ];
 
 /** Turns what a call or stream failed with into a reason. */

@@ -75,7 +75,8 @@ function refusalOf(answer: IWatchResponse, from: bigint): EtcdFailure | null {
     return new EtcdFailure('source.compacted', text);
   }
   if (canceled) {
-    const code = /permission|auth|token/.test(reason) ? 'source.denied' : 'source.disconnected';
+    const isDenied = /permission|auth/.test(reason) && !/invalid auth token|auth store is old/.test(reason);
+    const code = isDenied ? 'source.denied' : 'source.disconnected';
     return new EtcdFailure(code, `the watch was refused${reason === '' ? '' : `: ${reason}`}`);
   }
   if (BigInt(header.revision) < from - 1n) {

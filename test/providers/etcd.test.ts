@@ -1,17 +1,15 @@
 // The etcd provider against a real etcd, in good and bad times.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openEtcd } from '../../providers/etcd.ts';
-import { openEtcdConnection } from '../../src/etcd/connection.ts';
-import { explainEtcd } from '../../src/etcd/failure.ts';
-import { etcdRange } from '../../src/etcd/keys.ts';
-import type { Content, ProviderOptions } from '../../src/provider.ts';
+import type { ProviderOptions } from '../../src/provider.ts';
+import { settingsForProvider } from '../../src/settings/secrets.ts';
+import { loadSettings } from '../../src/settings.ts';
 import {
   countResources,
   describeProviderLaw,
-  type Follower,
   failureOf,
   follow,
   leftOver,
@@ -23,6 +21,7 @@ import { type Authority, createAuthority, writeCertificate } from '../servers/ce
 import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
 import { freePorts } from '../servers/ports.ts';
 import { type FaultProxy, startProxy } from '../servers/proxy.ts';
+import { endOf, following, followUrl, open, proxyTo, type Settings, treeOf } from './etcd-parts.ts';
 
 const PASSWORD = 'pa55-word';
 
@@ -42,31 +41,6 @@ describeProviderLaw('etcd', async () => {
     stop: () => server.end(),
   };
 });
-
-/** Starts following a URL with these settings. */
-function followUrl(url: string, settings: Settings = {}, overrides: Partial<ProviderOptions> = {}): Follower {
-  return follow(open(url, settings, overrides), 20_000);
-}
-
-function open(url: string, settings: Settings = {}, overrides: Partial<ProviderOptions> = {}) {
-  return openEtcd(url, providerOptions({ setting: (name) => settings[name], ...overrides }));
-}
-
-type Settings = Record<string, string>;
-
-function treeOf(content: Content): Record<string, string> {
-  if (content.kind === 'nothing') return {};
-  if (content.kind !== 'tree') throw new Error(`Expected a tree, got a ${content.kind}`);
-  return Object.fromEntries(content.entries.map(({ key, value }) => [key, Buffer.from(value).toString()]));
-}
-
-/** The error with which a running watch ends. */
-async function endOf(follower: Follower): Promise<{ code: string; message: string }> {
-  return follower.rest().then(
-    () => Promise.reject(new Error('The watch ended without an error')),
-    (thrown) => thrown,
-  );
-}
 
 describe('an etcd that works', () => {
   let server: EtcdServer;
@@ -216,6 +190,62 @@ describe('an etcd that works', () => {
     await follower.stop();
   });
 
+  // C-S08
+  it('sees 10,000 keys put in 80 transactions, and none of them in half', async () => {
+    const follower = followUrl(url('/put/'));
+    expect(snapshotOf(await follower.next()).content).toEqual({ kind: 'nothing' });
+    const writing = (async () => {
+      for (let from = 0; from < 10_000; from += 125) {
+        const all = Array.from({ length: 125 }, (_, at) => [`/put/k${from + at}`, 'x'.repeat(100)] as const);
+        await server.txn(all);
+      }
+    })();
+    let snapshots = 0;
+    await follower.until((content) => {
+      snapshots += 1;
+      const entries = content.kind === 'tree' ? content.entries : [];
+      expect(entries.length % 125).toBe(0);
+      return entries.length === 10_000;
+    });
+    await writing;
+    expect(snapshots).toBeLessThanOrEqual(80);
+    await server.deletePrefix('/put/');
+    await follower.stop();
+  });
+
+  it('reads a tree of several pages at one revision, whatever changes between them', async () => {
+    const names = Array.from({ length: 3_500 }, (_, at) => `/pages/k${String(at).padStart(5, '0')}`);
+    await server.putAll(Object.fromEntries(names.map((name) => [name, '0'])));
+    let isOver: boolean = false;
+    const writing = (async () => {
+      for (let round = 1; !isOver; round++) {
+        const stamp = String(round);
+        const moving = [
+          [`/pages/k00000-${round}`, stamp],
+          [`/pages/k00000-${round - 1}`, null],
+          [`/pages/k03499-${round}`, stamp],
+          [`/pages/k03499-${round - 1}`, null],
+        ] as const;
+        await server.txn([...moving, ['/pages/k00000', stamp], ['/pages/k03499', stamp]]);
+      }
+    })();
+    // Each of the four pages is this much later than the one before.
+    proxy.delayMs = 60;
+    for (let round = 0; round < 5; round++) {
+      const follower = followUrl(`etcd://127.0.0.1:${proxy.port}/pages/`);
+      const tree = treeOf(snapshotOf(await follower.next()).content);
+      const stamp = tree['k00000'] ?? '';
+      expect(tree['k03499']).toBe(stamp);
+      expect([tree[`k00000-${stamp}`], tree[`k03499-${stamp}`]]).toEqual([stamp, stamp]);
+      expect(Object.keys(tree).length).toBe(3_502);
+      await follower.stop();
+    }
+    isOver = true;
+    proxy.delayMs = 0;
+    await writing;
+    await server.deletePrefix('/pages/');
+  });
+
   it('reads more than the 4 MiB that gRPC allows by default, up to MAX_SIZE', async () => {
     const value = Buffer.alloc(1_000_000, 'x');
     const names = ['1', '2', '3', '4', '5', '6'];
@@ -268,25 +298,6 @@ describe('an etcd that works', () => {
     expect(error.message).toBe(
       `Cannot read etcd "${url('/odd/')}": 127.0.0.1:${server.port}: the key "/odd/\u00ff" is not UTF-8`,
     );
-  });
-
-  it('says that a watch whose revision was compacted away is over', async () => {
-    for (let round = 0; round < 5; round++) await server.put('/compact', String(round));
-    await server.compact();
-    const connection = openEtcdConnection({
-      endpoint: `127.0.0.1:${server.port}`,
-      tls: null,
-      login: () => null,
-      range: etcdRange('/compact'),
-      maxBytes: 1_000,
-      timeoutMs: 10_000,
-      signal: new AbortController().signal,
-    });
-    const thrown = await new Promise((resolve) => {
-      connection.watch(2n, { onEvents: () => undefined, onFailure: resolve });
-    });
-    expect(explainEtcd(thrown)).toMatchObject({ code: 'source.compacted' });
-    await connection.close();
   });
 
   // B-13
@@ -365,53 +376,6 @@ describe('an etcd in bad times', () => {
     await again.stop();
   });
 
-  // A-B06
-  it('is followed from its new beginning when it was rebuilt at a lower revision', async () => {
-    const provider = open(`etcd://127.0.0.1:${server.port}/app/`);
-    for (let round = 0; round < 50; round++) await server.put('/app/k', String(round));
-    const follower = follow(provider);
-    const before = snapshotOf(await follower.next());
-    await server.stop('SIGKILL');
-    expect((await endOf(follower)).code).toBe('source.disconnected');
-    server.wipe();
-    await server.start();
-    await server.put('/app/new', 'store');
-    const again = follow(provider);
-    const after = snapshotOf(await again.next());
-    expect(treeOf(after.content)).toEqual({ new: 'store' });
-    expect(Number(after.revision)).toBeLessThan(Number(before.revision));
-    await server.put('/app/new', 'value');
-    expect(treeOf((await again.nextSnapshot()).content)).toEqual({ new: 'value' });
-    await again.stop();
-  });
-
-  // B-19, C-S05
-  it('is reported within 15 seconds when it goes silent', async () => {
-    await server.put('/app/k', 'v');
-    const provider = open(`etcd://127.0.0.1:${proxy.port}/app/`, {}, { updateFrequencyMs: 60_000 });
-    const follower = follow(provider, 20_000);
-    await follower.next();
-    proxy.mode = 'black-hole';
-    const startedMs = performance.now();
-    const error = await endOf(follower);
-    expect(performance.now() - startedMs).toBeLessThan(15_000);
-    expect(error.message).toMatch(/^Cannot read etcd "etcd:\/\/127\.0\.0\.1:\d+\/app\/": 127\.0\.0\.1:\d+: /);
-    proxy.mode = 'pass';
-    const again = follow(provider);
-    expect(treeOf(snapshotOf(await again.next()).content)).toMatchObject({ k: 'v' });
-    await again.stop();
-  });
-
-  it('is reported within 15 seconds when it is frozen', async () => {
-    const follower = follow(open(`etcd://127.0.0.1:${server.port}/app/`), 20_000);
-    await follower.next();
-    server.signal('SIGSTOP');
-    const startedMs = performance.now();
-    await endOf(follower);
-    expect(performance.now() - startedMs).toBeLessThan(15_000);
-    server.signal('SIGCONT');
-  });
-
   it('gives no half of an answer that breaks off', async () => {
     const value = Buffer.alloc(500_000, 'x');
     for (const name of ['1', '2', '3']) await server.put(`/cut/${name}`, value);
@@ -469,17 +433,33 @@ describe('an etcd with users', () => {
   });
 
   // D-48, C-S10
-  it('outlives its token and a change of the password', async () => {
-    const settings: Settings = { ETCDCTL_USER: 'reader', ETCDCTL_PASSWORD: 'secret' };
-    const follower = followUrl(url(''), settings);
-    await follower.next();
+  it('is logged in to with the new password when the file that holds it is replaced', async (test) => {
+    const file = join(mkdtempSync(join(tmpdir(), 'config-sidecar-etcd-password-')), 'password');
+    writeFileSync(file, 'secret\n');
+    const env = {
+      SOURCE: url(''),
+      OUTPUT: join(dirname(file), 'out.json'),
+      ETCDCTL_USER: 'reader',
+      ETCDCTL_PASSWORD_FILE: file,
+    };
+    const setting = settingsForProvider(await loadSettings({ flags: [], env, cwd: '/' }));
+    const proxy = await proxyTo(server, test);
+    await server.ctl('put', '/app/k', 'before');
+    const followed = following(
+      openEtcd(`etcd://127.0.0.1:${proxy.port}/app/`, providerOptions({ setting })),
+      test,
+    );
+    await followed.until({ k: 'before' });
     await server.changePassword('reader', 'changed');
-    settings['ETCDCTL_PASSWORD'] = 'changed';
-    expect(await follower.next()).toEqual({ kind: 'same' });
-    await server.ctl('put', '/app/k', 'still followed');
-    expect(treeOf((await follower.nextSnapshot()).content)).toEqual({ k: 'still followed' });
-    await follower.stop();
-  });
+    proxy.cut();
+    await expect.poll(() => followed.state().error?.code, { timeout: 15_000 }).toBe('source.denied');
+    writeFileSync(`${file}.new`, 'changed\n');
+    renameSync(`${file}.new`, file);
+    await server.ctl('put', '/app/k', 'after');
+    await followed.until({ k: 'after' }, 30_000);
+    rmSync(dirname(file), { recursive: true });
+    await server.changePassword('reader', 'secret');
+  }, 60_000);
 });
 
 describe('an etcd with TLS', () => {

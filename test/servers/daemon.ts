@@ -15,10 +15,14 @@ export interface DaemonOptions {
 export interface Daemon {
   /** Starts the process and waits until it is up. */
   start(): Promise<void>;
-  /** Sends the signal (SIGTERM) and waits for the process to be gone. */
+  /** Sends the signal (SIGTERM) and waits for the process to be gone, frozen or not. */
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** Sends a signal such as SIGSTOP to the running process. */
   signal(signal: NodeJS.Signals): void;
+  /** Stops it in its tracks (SIGSTOP): connections stay, nothing is answered. */
+  freeze(): void;
+  /** Lets a frozen process go on. */
+  thaw(): void;
 }
 
 const PATIENCE_MS = 60_000;
@@ -58,10 +62,13 @@ export function daemon({ program, parameters, isUp }: DaemonOptions): Daemon {
     if (running === null || running.exitCode !== null || running.signalCode !== null) return;
     const gone = new Promise((resolve) => running.once('exit', resolve));
     running.kill(signal);
+    // A frozen process hears of nothing but SIGKILL.
+    running.kill('SIGCONT');
     await gone;
   };
 
-  return { start, stop, signal: (signal) => void child?.kill(signal) };
+  const send = (signal: NodeJS.Signals): void => void child?.kill(signal);
+  return { start, stop, signal: send, freeze: () => send('SIGSTOP'), thaw: () => send('SIGCONT') };
 }
 
 /** A new folder for a server's data. */
