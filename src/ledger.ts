@@ -279,6 +279,11 @@ export function suspicionDropped(ledger: Ledger): Ledger {
   return { ...ledger, suspect: null, verdict: isStill ? 'pending' : ledger.verdict };
 }
 
+/** At a start: a death whose time ran out while nobody looked may have been the end of a pod. */
+export function suspicionExpired(ledger: Ledger, now: number): Ledger {
+  return ledger.suspect !== null && now >= ledger.suspect.until ? suspicionDropped(ledger) : ledger;
+}
+
 /** Nothing is blocked any more; what is on the volume and did not work is told again. */
 export function unblocked(ledger: Ledger, tells: boolean, now: number): Ledger {
   const isBad = ledger.verdict !== 'good' && ledger.verdict !== 'pending';

@@ -88,7 +88,7 @@ export class Publication {
       this.#publisher.recover();
       const { rendering } = this.look();
       // A ledger in memory is newer than any on disk: the directory was replaced under us.
-      const known = this.#ledger === ledgers.EMPTY_LEDGER ? this.#withCopies(state.ledger) : this.#ledger;
+      const known = this.#ledger === ledgers.EMPTY_LEDGER ? this.#fromDisk(state.ledger) : this.#ledger;
       this.#ledger = ledgers.resolveIntention(known, rendering, this.#momentOfVolume());
       this.#held ??= this.#readVolume();
       this.#saved = state.ledger;
@@ -102,9 +102,10 @@ export class Publication {
   }
 
   /** Without a ledger the copies say themselves what was known to work. */
-  #withCopies(ledger: Ledger): Ledger {
+  #fromDisk(ledger: Ledger): Ledger {
     const copies = ledger.generation > 0 ? [] : findGenerations(this.stateDirectory);
-    return copies.length === 0 ? ledger : ledgers.restored(ledger, copies);
+    const known = copies.length === 0 ? ledger : ledgers.restored(ledger, copies);
+    return ledgers.suspicionExpired(known, Date.now());
   }
 
   /** Whether lock and ledger are where they were; otherwise the volume was taken away or put in place anew. */
@@ -191,7 +192,8 @@ export class Publication {
     const { held, ledger } = this;
     const { published, verdict } = ledger;
     if (held === null || published === null || verdict !== 'good' || this.#state === null) return;
-    if (ledgers.lastKnownGoodOf(ledger)?.rendering === published.rendering) return;
+    const good = ledgers.lastKnownGoodOf(ledger);
+    if (good?.rendering === published.rendering && good.revision === published.revision) return;
     const [newest] = ledgers.keeping(ledger, Date.now(), this.#options.keeps).kept;
     // Also where there is a copy: without a ledger the copies say which of them was confirmed last.
     if (newest !== undefined) await keepGeneration(this.stateDirectory, newest, held);

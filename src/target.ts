@@ -69,6 +69,12 @@ const SHORTEST_WAIT_MS = 2;
 /** A state directory that cannot be had is asked for again this often: a lock is given up without a word. */
 const OPEN_AGAIN_MS = 1_000;
 
+const DAMAGED = {
+  before: 'One of the two copies of the ledger is damaged; the other one serves.',
+  damaged:
+    'Both copies of the ledger are damaged: what was blocked or pinned is forgotten, and the application may be told once more.',
+} as const;
+
 /** Outcomes that say why something is blocked. */
 const ABOUT_A_BLOCK: readonly Outcome[] = [
   'rolled-back',
@@ -292,7 +298,8 @@ export class Target {
       const from = await this.#publication.open();
       if (this.attempts.current?.stage === 'publish') this.attempts.close();
       this.#noteLook();
-      if (from === 'before' || from === 'damaged') this.#reporter.say('ledger damaged', null, { from });
+      if (from === 'before' || from === 'damaged')
+        this.#reporter.say('ledger damaged', null, { from, message: DAMAGED[from] });
     } catch (thrown) {
       this.#report('failed', toSidecarError(thrown, 'publish'));
       await this.#sleep(OPEN_AGAIN_MS, { signal, obstacle: null });
@@ -525,7 +532,8 @@ export class Target {
     if (signal.aborted) return;
     const { isSettling: settling, lastResult: lastReload } = this.#telling;
     const { owed, trial, verdict, published } = this.ledger;
-    const tries = trial !== null || (published !== null && owed === null && verdict === 'pending');
+    const isUntried = published !== null && owed === null && verdict === 'pending';
+    const tries = trial !== null || (isUntried && obstacle === null);
     onWait?.({ obstacle, owed: owed !== null, tries, settling, lastReload });
     const waitMs = Math.max(SHORTEST_WAIT_MS, ms);
     this.#waitsUntil = clock() + waitMs;
