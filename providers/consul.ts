@@ -1,6 +1,6 @@
 // The Consul source: blocking queries in a loop of our own, each answer the whole state.
+import type { ConsulAnswer } from '../src/consul/answer.ts';
 import {
-  type ConsulAnswer,
   type ConsulConnection,
   type ConsulConnectionOptions,
   openConsulConnection,
@@ -30,9 +30,9 @@ const WAIT_MS = { least: 10_000, most: 55_000 };
 /** The least time between two questions to an agent that answers at once though its index stays. */
 const IDLE_PAUSE_MS = 1_000;
 /** Changes are asked for at once, but those of a source that never rests at a rate the agent can bear. */
-const CHANGES = { burst: 1_000, perSecond: 10 };
+const CHANGES = { burst: 50, perSecond: 10 };
 /** An index that moves without news for us: a neighbour's storm, or an agent that cannot count. */
-const NEIGHBOURS = { burst: 10, perSecond: 2 };
+const NEIGHBOURS = { burst: 3, perSecond: 1 };
 
 /**
  * Follows a key, or all keys below a prefix, of Consul. Throws `settings.source` for a URL or settings that cannot
@@ -65,7 +65,7 @@ async function* watch(
     if (signal.aborted) return;
     if (thrown instanceof SidecarError) throw thrown;
     const failure = explainConsul(thrown);
-    const message = `Cannot read Consul "${source}": ${connectionOptions.endpoint}: ${failure.message}`;
+    const message = `Cannot read Consul "${source}": ${connectionOptions.endpoint}: ${failure.text}`;
     throw new SidecarError(message, { code: failure.code, stage: 'source', cause: failure.cause });
   } finally {
     connection.close();
@@ -82,20 +82,29 @@ async function* observe(
   const now = () => performance.now();
   const paces = { snapshot: createPace(CHANGES, now), same: createPace(NEIGHBOURS, now) };
   let known: Snapshot | null = null;
+  let told = 0;
   let index = 0;
   while (!signal.aborted) {
     const startedMs = now();
-    const answer = await connection.read(index, spread(waitMs, Math.random), signal);
+    const wasNothing = known?.content.kind === 'nothing';
+    // That there is nothing is also what an ACL says, and no question is woken when it is mended: ask more often.
+    const patienceMs = wasNothing ? WAIT_MS.least : waitMs;
+    const answer = await connection.read(index, spread(patienceMs, Math.random), signal);
+    const tookMs = now() - startedMs;
     const snapshot = snapshotOf(answer, options);
     const kind = known !== null && isSame(known, snapshot) ? 'same' : 'snapshot';
     yield kind === 'same' ? { kind } : { kind, snapshot };
     known = snapshot;
-    const before = index;
-    // An index that went back belongs to another history: nothing is known of it, so nothing is waited for.
-    index = answer.index < before ? 0 : answer.index;
+    const hasMoved = answer.index !== told;
+    told = answer.index;
+    // An index that went back belongs to another history. One that has not moved though the wait was not over is how
+    // Consul lets go of a question when its store is put back to a snapshot. And a question is answered under the rights
+    // of the moment it was asked. Nothing is known then, or waited for.
+    const isInDoubt = told < index || (told === index && (wasNothing || tookMs < patienceMs / 2));
+    index = isInDoubt ? 0 : told;
     let pauseMs = paces[kind]();
-    if (answer.index === 0) pauseMs = spread(Math.max(IDLE_PAUSE_MS, updateFrequencyMs), Math.random);
-    else if (index === before) pauseMs = IDLE_PAUSE_MS - (now() - startedMs);
+    if (told === 0) pauseMs = spread(Math.max(IDLE_PAUSE_MS, updateFrequencyMs), Math.random);
+    else if (!hasMoved) pauseMs = IDLE_PAUSE_MS - tookMs;
     if (pauseMs > 0) await sleep(pauseMs, signal);
   }
 }
@@ -119,18 +128,19 @@ function connectionOptionsOf(
   };
 }
 
-function snapshotOf(answer: ConsulAnswer, { key, recurse, maxBytes }: ConsulConnectionOptions): Snapshot {
+function snapshotOf(answer: ConsulAnswer, { recurse, maxBytes }: ConsulConnectionOptions): Snapshot {
   // Consul's own page makes an entry for a folder; it says nothing.
   const items = recurse ? answer.items.filter((item) => !item.key.endsWith('/')) : answer.items;
-  const entries = items.map((item) => ({ key: item.key.slice(recurse ? key.length : 0), value: item.value }));
-  const bytes = entries.reduce(
-    (sum, entry) => sum + entry.value.length + (recurse ? entry.key.length : 0),
-    0,
-  );
+  let bytes = 0;
+  let highest = 0;
+  for (const { entry, modifyIndex } of items) {
+    bytes += entry.value.length + (recurse ? entry.key.length : 0);
+    highest = Math.max(highest, modifyIndex);
+  }
   if (bytes > maxBytes) {
     throw new ConsulFailure('source.too-large', `it holds ${bytes} bytes, MAX_SIZE allows ${maxBytes}`);
   }
-  const highest = items.reduce((most, item) => Math.max(most, item.modifyIndex), 0);
+  const entries = items.map(({ entry }) => entry);
   return { revision: String(highest), content: contentOf(entries, recurse) };
 }
 
@@ -153,9 +163,10 @@ function isSame(a: Snapshot, b: Snapshot): boolean {
   const after = entriesOf(b.content);
   return (
     before.length === after.length &&
-    before.every(({ key, value }, at) => {
+    before.every((entry, at) => {
       const other = after[at];
-      return other !== undefined && other.key === key && Buffer.compare(other.value, value) === 0;
+      if (other === entry) return true;
+      return other?.key === entry.key && Buffer.compare(other.value, entry.value) === 0;
     })
   );
 }

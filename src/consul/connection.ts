@@ -1,10 +1,13 @@
-// Asks a Consul agent for keys: one request at a time, bounded in time and size, nothing believed that Consul would not say.
+// Asks a Consul agent for keys: one request at a time, bounded in time and size.
 import { EventEmitter } from 'node:events';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import type Consul from 'consul';
 import type { TlsFiles } from '../source/tls-files.ts';
+import { type ConsulAnswer, readAnswer } from './answer.ts';
 import { ConsulFailure, type ConsulResponse, explainConsul } from './failure.ts';
+import { createListingReader } from './listing.ts';
+import { createPulse, PULSE_MS } from './pulse.ts';
 
 export interface ConsulConnectionOptions {
   /** `host:port`, brackets around IPv6. */
@@ -24,32 +27,19 @@ export interface ConsulConnectionOptions {
   readonly timeoutMs: number;
 }
 
-export interface ConsulItem {
-  readonly key: string;
-  readonly value: Buffer;
-  readonly modifyIndex: number;
-}
-
-export interface ConsulAnswer {
-  /** What to wait for next; 0 when the agent gave none. */
-  readonly index: number;
-  readonly items: readonly ConsulItem[];
-}
-
 export interface ConsulConnection {
   /** Asks at once (index 0), or for the state after `index`, which the agent may keep waiting `waitMs`. */
   read(index: number, waitMs: number, signal: AbortSignal): Promise<ConsulAnswer>;
   close(): void;
 }
 
-/** While the agent keeps us waiting it is asked this often for something small: a silent one is a dead one. */
-const PULSE_MS = 5_000;
 /** Base64 adds a third; names, indexes and quotes of many small keys the rest. Exact bounds are kept after decoding. */
 const rawBound = (maxBytes: number): number => 2 * maxBytes + 4 * 1024 * 1024;
 
 /** Prepares a connection; nothing is sent before the first read. */
 export async function openConsulConnection(options: ConsulConnectionOptions): Promise<ConsulConnection> {
   const { default: Client } = await import('consul');
+  const readListing = createListingReader(options.recurse ? options.key.length : 0);
   let identity: string | null = null;
   let agent: http.Agent | null = null;
   let client: Consul | null = null;
@@ -67,34 +57,64 @@ export async function openConsulConnection(options: ConsulConnectionOptions): Pr
     return client;
   };
 
+  const startPulse = createPulse();
+  let count = 0;
+  let isKept: boolean = true;
   const read: ConsulConnection['read'] = async (index, waitMs, signal) => {
-    const { key, recurse, datacenter, timeoutMs } = options;
     const context = Object.assign(new EventEmitter(), { includeResponse: true });
     const cancel = (): void => void context.emit('cancel');
-    const token = options.token();
-    // Consul itself spreads the end of the wait by a sixteenth.
-    const blocking = index > 0 ? { index, wait: `${waitMs}ms`, timeout: waitMs * (17 / 16) + timeoutMs } : {};
-    const request = {
-      ...{ key, recurse, buffer: true, ctx: context, timeout: timeoutMs, ...blocking },
-      ...(datacenter !== null && { dc: datacenter }),
-      ...(token !== undefined && { token }),
-    };
     const consul = current();
-    const pulse = index > 0 ? watchPulse(consul, timeoutMs, cancel) : null;
+    const request = { ...requestFor(options, index, waitMs), ctx: context };
+    const pulse =
+      index === 0
+        ? null
+        : startPulse(consul, { ...request, index, count, timeoutMs: options.timeoutMs, onVerdict: cancel });
+    const rest = boundRest(context, options.timeoutMs, () => pulse?.stop());
+    let isLost: boolean = false;
+    // An index means nothing to an agent that came up since: on a connection of its own it begins anew.
+    context.once('fresh-connection', () => {
+      isLost = index > 0 && isKept;
+      if (isLost) cancel();
+    });
     signal.addEventListener('abort', cancel);
     try {
       signal.throwIfAborted();
-      const answer: unknown = await consul.kv.get(request);
-      const [response] = answer as [ConsulResponse];
-      return readAnswer(response);
+      const asked: unknown = await consul.kv.get(request);
+      const [response] = asked as [ConsulResponse];
+      const question = {
+        key: options.key,
+        recurse: options.recurse,
+        staleMs: options.timeoutMs,
+        readListing,
+      };
+      const answer = await readAnswer(response, question, signal);
+      count = answer.items.length;
+      isKept = response.headers.connection?.toLowerCase() !== 'close';
+      return answer;
     } catch (thrown) {
-      throw explainConsul(pulse?.failure() ?? thrown);
+      const verdict = pulse?.verdict() ?? rest.failure();
+      if ((isLost || verdict === 'overtaken') && !signal.aborted) return await read(0, 0, signal);
+      throw explainConsul(verdict ?? thrown);
     } finally {
       signal.removeEventListener('abort', cancel);
+      rest.stop();
       pulse?.stop();
     }
   };
   return { read, close: () => agent?.destroy() };
+}
+
+function requestFor(options: ConsulConnectionOptions, index: number, waitMs: number) {
+  const { key, recurse, datacenter, timeoutMs } = options;
+  const token = options.token();
+  // Consul itself spreads the end of the wait by a sixteenth.
+  const blocking = index > 0 ? { index, wait: `${waitMs}ms`, timeout: waitMs * (17 / 16) + timeoutMs } : {};
+  return {
+    // A server that has just come up leads before it has read its own log: any other read finds it empty then.
+    ...{ key, recurse, consistent: true, timeout: timeoutMs, ...blocking },
+    ...(datacenter !== null && { dc: datacenter }),
+    ...(token !== undefined && { token }),
+  };
 }
 
 function tlsAgent({ ca, cert, key }: TlsFiles): https.Agent {
@@ -108,19 +128,38 @@ function tlsAgent({ ca, cert, key }: TlsFiles): https.Agent {
 
 function clientOptions({ endpoint, isTls }: ConsulConnectionOptions, agent: http.Agent) {
   const baseUrl = `${isTls ? 'https' : 'http'}://${endpoint}/v1`;
-  return { baseUrl, agent };
+  // A listing is parsed by us, a slice at a time.
+  const decoders = { 'application/json': (body: Buffer) => body };
+  return { baseUrl, agent, decoders };
 }
 
 interface Transport {
   request(options: http.RequestOptions): http.ClientRequest;
 }
 
+/** Once the agent has begun to answer, the time for the rest is that of any other read, however long it kept us waiting. */
+function boundRest(context: EventEmitter, timeoutMs: number, onBegin: () => void) {
+  let failure: ConsulFailure | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  context.once('answer', () => {
+    onBegin();
+    timer = setTimeout(() => {
+      failure = new ConsulFailure('source.timeout', 'the answer was not finished in time');
+      context.emit('cancel');
+    }, timeoutMs);
+  });
+  return { failure: () => failure, stop: () => clearTimeout(timer) };
+}
+
+interface Sending {
+  transport: Transport;
+  readonly req: { path: string };
+  readonly ctx: EventEmitter;
+}
+
 /** The client library's own way to be extended; its published types leave it out. */
 interface Extensible {
-  _ext(
-    event: 'onRequest',
-    step: (request: { transport: Transport; req: { path: string } }, next: () => void) => void,
-  ): void;
+  _ext(event: 'onRequest', step: (request: Sending, next: () => void) => void): void;
 }
 
 /** Adds what the library has no options for: the namespace, a bound of size, an end to answers that break off. */
@@ -131,12 +170,18 @@ function extend(client: unknown, { namespace, maxBytes }: ConsulConnectionOption
       request.req.path += `${request.req.path.includes('?') ? '&' : '?'}ns=${encodeURIComponent(name)}`;
     }
     const { transport } = request;
-    request.transport = { request: (options) => bounded(transport, options, maxBytes) };
+    request.transport = {
+      request: (options) => bounded(transport, options, { maxBytes, context: request.ctx }),
+    };
     next();
   });
 }
 
-function bounded(transport: Transport, options: http.RequestOptions, maxBytes: number): http.ClientRequest {
+function bounded(
+  transport: Transport,
+  options: http.RequestOptions,
+  { maxBytes, context }: { readonly maxBytes: number; readonly context: EventEmitter },
+): http.ClientRequest {
   // Node looks a bracketed address up as if it were a name.
   const hostname = options.hostname?.replace(/^\[(.*)\]$/, '$1');
   const request = transport.request({ ...options, hostname });
@@ -144,8 +189,12 @@ function bounded(transport: Transport, options: http.RequestOptions, maxBytes: n
     request.emit('error', new ConsulFailure(code, text));
     request.destroy();
   };
-  request.on('socket', (socket) => socket.setKeepAlive(true, PULSE_MS));
+  request.on('socket', (socket) => {
+    socket.setKeepAlive(true, PULSE_MS);
+    if (!request.reusedSocket) context.emit('fresh-connection');
+  });
   request.on('response', (response) => {
+    context.emit('answer');
     let bytes = 0;
     response.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
@@ -158,62 +207,4 @@ function bounded(transport: Transport, options: http.RequestOptions, maxBytes: n
     });
   });
   return request;
-}
-
-interface Pulse {
-  /** What went wrong, once it has. */
-  failure(): unknown;
-  stop(): void;
-}
-
-/** Finds out within seconds when an agent that keeps us waiting has gone silent; any answer is a sign of life. */
-function watchPulse(client: Consul, timeoutMs: number, onSilence: () => void): Pulse {
-  let failure: unknown = null;
-  const context = Object.assign(new EventEmitter(), { includeResponse: true });
-  const timeout = Math.min(PULSE_MS, timeoutMs);
-  const beat = async (): Promise<void> => {
-    try {
-      await client.status.leader({ ctx: context, timeout } as object);
-    } catch (thrown) {
-      if (stopped || Object(thrown).isResponse === true) return;
-      failure = new ConsulFailure('source.timeout', 'the agent has gone silent', thrown);
-      onSilence();
-    }
-  };
-  let stopped = false;
-  const timer = setInterval(() => void beat(), PULSE_MS);
-  const stop = (): void => {
-    stopped = true;
-    clearInterval(timer);
-    context.emit('cancel');
-  };
-  return { failure: () => failure, stop };
-}
-
-/** Takes an answer for what it is, or throws: a page of a proxy must never look like a store without keys. */
-function readAnswer(response: ConsulResponse): ConsulAnswer {
-  const { body, headers, statusCode } = response;
-  const header = headers['x-consul-index'];
-  const index = typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : 0;
-  if (statusCode === 404) {
-    const isEmpty = body === undefined || String(body) === '';
-    if (isEmpty && header !== undefined) return { index, items: [] };
-    throw new ConsulFailure(
-      'source.bad-answer',
-      'answered 404 in a way Consul does not; is this a Consul agent?',
-    );
-  }
-  if (!/^application\/json\b/.test(headers['content-type'] ?? '') || !Array.isArray(body)) {
-    throw new ConsulFailure('source.bad-answer', `answered ${statusCode} with something else than keys`);
-  }
-  return { index, items: body.map(readItem) };
-}
-
-function readItem(item: unknown): ConsulItem {
-  const { Key: key, Value: value, ModifyIndex: modifyIndex } = Object(item) as Record<string, unknown>;
-  const isKey = typeof key === 'string' && Number.isSafeInteger(modifyIndex);
-  if (!isKey || !(value === null || Buffer.isBuffer(value))) {
-    throw new ConsulFailure('source.bad-answer', 'the answer holds something that is no key');
-  }
-  return { key, value: value ?? Buffer.alloc(0), modifyIndex: Number(modifyIndex) };
 }

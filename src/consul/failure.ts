@@ -5,15 +5,18 @@ import { explainFailure } from '../http/failure.ts';
 /** A failure whose text is for the message, never a secret. */
 export class ConsulFailure extends Error {
   readonly code: string;
+  /** The message, to which the client library puts words of its own. */
+  readonly text: string;
 
   constructor(code: string, text: string, cause?: unknown) {
     super(text, { cause });
     this.name = 'ConsulFailure';
     this.code = code;
+    this.text = text;
   }
 }
 
-/** An answer as the client library leaves it: the body read, and parsed where its type is known. */
+/** An answer as the client library leaves it: the body read, text decoded, JSON as bytes. */
 export interface ConsulResponse extends IncomingMessage {
   readonly body?: unknown;
 }
@@ -21,10 +24,8 @@ export interface ConsulResponse extends IncomingMessage {
 /** Turns what the client library threw into a failure. */
 export function explainConsul(thrown: unknown): ConsulFailure {
   if (thrown instanceof ConsulFailure) return thrown;
-  const { isTimeout, isCodec, isResponse, response } = Object(thrown) as Thrown;
+  const { isTimeout, isResponse, response } = Object(thrown) as Thrown;
   if (isTimeout === true) return new ConsulFailure('source.timeout', 'no answer in time');
-  if (isCodec === true)
-    return new ConsulFailure('source.bad-answer', 'the answer is not the JSON it says it is');
   if (isResponse === true && response !== undefined) return refusal(response);
   const { code, reason } = explainFailure(thrown, response !== undefined);
   return new ConsulFailure(SOURCE_CODES[code] ?? 'source.failed', reason, thrown);
@@ -32,7 +33,6 @@ export function explainConsul(thrown: unknown): ConsulFailure {
 
 interface Thrown {
   readonly isTimeout?: boolean;
-  readonly isCodec?: boolean;
   readonly isResponse?: boolean;
   /** Also there when the connection broke off after the head of an answer. */
   readonly response?: ConsulResponse;

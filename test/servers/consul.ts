@@ -1,8 +1,9 @@
 // A real Consul agent for tests, on free ports of the loopback interface, written to by plain HTTP.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Daemon, daemon, dataFolder } from './daemon.ts';
 import { serverBinary } from './install.ts';
 import { freePorts } from './ports.ts';
@@ -17,6 +18,22 @@ export interface ConsulServerOptions {
   };
   /** Turns access control on: nothing is allowed without a token, and this one may do everything. */
   readonly rootToken?: string;
+  /** Keeps its data on disk over restarts, as a server that is used in earnest does; it takes longer to start. */
+  readonly durable?: boolean;
+}
+
+/** One step of a transaction: the key gets this value; null deletes it. */
+export interface ConsulChange {
+  readonly key: string;
+  readonly value: string | Buffer | null;
+}
+
+/** A key as the store has it. */
+export interface ConsulKey {
+  readonly key: string;
+  readonly value: Buffer;
+  /** The store's index when the value became another. */
+  readonly modifyIndex: number;
 }
 
 export interface ConsulServer extends Daemon {
@@ -27,20 +44,35 @@ export interface ConsulServer extends Daemon {
   deleteTree(prefix: string): Promise<void>;
   /** Puts all of them in transactions of at most 64 keys. */
   putAll(values: Readonly<Record<string, string | Buffer>>): Promise<void>;
+  /** Carries out all of them in one transaction of at most 64. */
+  txn(changes: readonly ConsulChange[]): Promise<void>;
+  /** Every key below the prefix, as the store itself says (a consistent read). */
+  list(prefix: string): Promise<ConsulKey[]>;
+  /** The whole store, for `restore`. */
+  snapshot(): Promise<Buffer>;
+  /** Puts the store back to a snapshot, under the running agent. */
+  restore(snapshot: Buffer): Promise<void>;
+  /** Kills it and removes its data; `start` begins a new store on the same ports. */
+  wipe(): Promise<void>;
   /** A new token that may read keys below this prefix and nothing else. */
   readingToken(prefix: string): Promise<string>;
+  /** Takes from a token what it may read, and waits until Consul tells it that there is nothing. */
+  forbid(token: string): Promise<void>;
+  /** Gives it back. */
+  allow(token: string): Promise<void>;
   /** Makes a token worthless. */
   revoke(token: string): Promise<void>;
   /** Stops it for good and removes its files. */
   end(): Promise<void>;
 }
 
-/** Starts `consul agent -dev`, whose data lives in memory: a restart loses everything. */
+/** Starts a server: `consul agent -dev`, whose data lives in memory, so that a restart loses everything; or a durable one. */
 export async function startConsul(options: ConsulServerOptions = {}): Promise<ConsulServer> {
   const [port = 0, dns, serfLan, serfWan, server] = await freePorts(5);
   const { tls, rootToken } = options;
   const folder = dataFolder();
   const config = join(folder.path, 'agent.json');
+  const data = join(folder.path, 'data');
   const ports = { dns, serf_lan: serfLan, serf_wan: serfWan, server, grpc: -1 };
   writeFileSync(config, JSON.stringify(agentConfig(options, { ...ports, ...webPorts(tls, port) })));
   const ask = asker(port, options);
@@ -48,7 +80,7 @@ export async function startConsul(options: ConsulServerOptions = {}): Promise<Co
     program: serverBinary('consul'),
     parameters: [
       'agent',
-      '-dev',
+      ...(options.durable === true ? ['-server', '-bootstrap-expect=1', `-data-dir=${data}`] : ['-dev']),
       '-node=test',
       '-bind=127.0.0.1',
       `-config-file=${config}`,
@@ -62,7 +94,13 @@ export async function startConsul(options: ConsulServerOptions = {}): Promise<Co
     },
   });
   await agent.start();
-  const accessors = new Map<string, string>();
+  const askJson = async (method: string, path: string, body: object): Promise<Record<string, string>> =>
+    JSON.parse((await ask(method, path, JSON.stringify(body))).toString());
+  const tokens = new Map<string, Reading>();
+  const setRules = async (token: string, rules: string): Promise<void> => {
+    const { policy = '', name = '' } = tokens.get(token) ?? {};
+    await askJson('PUT', `/v1/acl/policy/${policy}`, { Name: name, Rules: rules });
+  };
   return {
     ...agent,
     port,
@@ -77,22 +115,71 @@ export async function startConsul(options: ConsulServerOptions = {}): Promise<Co
         await ask('PUT', '/v1/txn', JSON.stringify(all.slice(from, from + 64)));
       }
     },
-    readingToken: async (prefix) => {
-      const name = `reading-${accessors.size}`;
-      const rules = { Name: name, Rules: `key_prefix "${prefix}" { policy = "read" }` };
-      await ask('PUT', '/v1/acl/policy', JSON.stringify(rules));
-      const made = JSON.parse(
-        await ask('PUT', '/v1/acl/token', JSON.stringify({ Policies: [{ Name: name }] })),
-      );
-      accessors.set(made.SecretID, made.AccessorID);
-      return made.SecretID;
+    txn: async (changes) => void (await ask('PUT', '/v1/txn', JSON.stringify(changes.map(operation)))),
+    list: async (prefix) => {
+      const text = await ask('GET', `/v1/kv/${prefix}?recurse&consistent`, undefined, [200, 404]);
+      const items: readonly Listed[] = text.length === 0 ? [] : JSON.parse(text.toString());
+      return items.map(({ Key, Value, ModifyIndex }) => ({
+        key: Key,
+        value: Buffer.from(Value ?? '', 'base64'),
+        modifyIndex: ModifyIndex,
+      }));
     },
-    revoke: async (token) => void (await ask('DELETE', `/v1/acl/token/${accessors.get(token)}`)),
+    snapshot: () => ask('GET', '/v1/snapshot'),
+    restore: async (snapshot) => void (await ask('PUT', '/v1/snapshot', snapshot)),
+    wipe: async () => {
+      await agent.stop('SIGKILL');
+      rmSync(data, { recursive: true, force: true });
+    },
+    readingToken: async (prefix) => {
+      const name = `reading-${tokens.size}`;
+      const rules = `key_prefix "${prefix}" { policy = "read" }`;
+      const policy = await askJson('PUT', '/v1/acl/policy', { Name: name, Rules: rules });
+      const token = await askJson('PUT', '/v1/acl/token', { Policies: [{ Name: name }] });
+      const reading = {
+        accessor: token['AccessorID'] ?? '',
+        policy: policy['ID'] ?? '',
+        name,
+        rules,
+        prefix,
+      };
+      tokens.set(token['SecretID'] ?? '', reading);
+      return token['SecretID'] ?? '';
+    },
+    forbid: async (token) => {
+      await setRules(token, '');
+      const asReader = asker(port, { ...options, rootToken: token });
+      const path = `/v1/kv/${tokens.get(token)?.prefix}?recurse`;
+      while ((await asReader('GET', path, undefined, [200, 404])).length > 0) await sleep(10);
+    },
+    allow: (token) => setRules(token, tokens.get(token)?.rules ?? ''),
+    revoke: async (token) => void (await ask('DELETE', `/v1/acl/token/${tokens.get(token)?.accessor}`)),
     end: async () => {
       await agent.stop('SIGKILL');
       folder.wipe();
     },
   };
+}
+
+/** A token of `readingToken`, and the policy it has. */
+interface Reading {
+  readonly accessor: string;
+  readonly policy: string;
+  readonly name: string;
+  readonly rules: string;
+  readonly prefix: string;
+}
+
+/** A key as the agent writes it. */
+interface Listed {
+  readonly Key: string;
+  readonly Value: string | null;
+  readonly ModifyIndex: number;
+}
+
+function operation({ key, value }: ConsulChange): object {
+  if (value === null) return { KV: { Verb: 'delete', Key: key } };
+  return { KV: { Verb: 'set', Key: key, Value: Buffer.from(value).toString('base64') } };
 }
 
 function webPorts(tls: ConsulServerOptions['tls'], port: number) {
@@ -102,6 +189,8 @@ function webPorts(tls: ConsulServerOptions['tls'], port: number) {
 function agentConfig({ tls, rootToken }: ConsulServerOptions, ports: object): object {
   return {
     ports,
+    // The elections of a fast network; for -dev that is so anyway.
+    performance: { raft_multiplier: 1 },
     ...(tls && {
       ca_file: tls.ca,
       cert_file: tls.cert,
@@ -109,30 +198,44 @@ function agentConfig({ tls, rootToken }: ConsulServerOptions, ports: object): ob
       verify_incoming_https: tls.clientCert !== undefined,
     }),
     ...(rootToken !== undefined && {
-      acl: { enabled: true, default_policy: 'deny', tokens: { master: rootToken, agent: rootToken } },
+      acl: {
+        enabled: true,
+        default_policy: 'deny',
+        tokens: { master: rootToken, agent: rootToken },
+        ...{ policy_ttl: '10ms', token_ttl: '10ms', role_ttl: '10ms' },
+      },
     }),
   };
 }
 
-type Ask = (method: string, path: string, body?: string | Buffer) => Promise<string>;
+type Ask = (
+  method: string,
+  path: string,
+  body?: string | Buffer,
+  statuses?: readonly number[],
+) => Promise<Buffer>;
 
 function asker(port: number, { tls, rootToken }: ConsulServerOptions): Ask {
-  const client = tls?.clientCert && {
-    cert: readFileSync(tls.clientCert.cert),
-    key: readFileSync(tls.clientCert.key),
-  };
-  const identity = tls && { ca: readFileSync(tls.ca), ...client };
+  // Certificates may change between two starts.
+  const identity = () =>
+    tls && {
+      ca: readFileSync(tls.ca),
+      ...(tls.clientCert && {
+        cert: readFileSync(tls.clientCert.cert),
+        key: readFileSync(tls.clientCert.key),
+      }),
+    };
   const headers = rootToken === undefined ? {} : { 'X-Consul-Token': rootToken };
-  return (method, path, body) =>
+  return (method, path, body, statuses = [200]) =>
     new Promise((resolve, reject) => {
-      const options = { host: '127.0.0.1', port, method, path, headers, timeout: 10_000, ...identity };
+      const options = { host: '127.0.0.1', port, method, path, headers, timeout: 10_000, ...identity() };
       const request = (tls ? https : http).request(options, (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('end', () => {
-          const text = Buffer.concat(chunks).toString();
-          if (response.statusCode === 200) resolve(text);
-          else reject(new Error(`${method} ${path} answered ${response.statusCode}: ${text}`));
+          const answer = Buffer.concat(chunks);
+          if (statuses.includes(response.statusCode ?? 0)) resolve(answer);
+          else reject(new Error(`${method} ${path} answered ${response.statusCode}: ${answer}`));
         });
       });
       request.on('timeout', () => request.destroy(new Error(`${method} ${path} timed out`)));

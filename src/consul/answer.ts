@@ -1,0 +1,76 @@
+// Takes an answer of a Consul agent for what it is, or throws: what only looks like one must never pass for a store without keys.
+import { ConsulFailure, type ConsulResponse } from './failure.ts';
+import type { ConsulItem, ListingReader } from './listing.ts';
+
+export interface ConsulAnswer {
+  /** What to wait for next; 0 when the agent gave none. */
+  readonly index: number;
+  readonly items: readonly ConsulItem[];
+}
+
+/** What was asked. */
+export interface ConsulQuestion {
+  readonly key: string;
+  /** Every key that begins with `key`, not just that one. */
+  readonly recurse: boolean;
+  /** An answer that is further behind the leader than this is refused, in milliseconds. */
+  readonly staleMs: number;
+  readonly readListing: ListingReader;
+}
+
+/**
+ * Reads an answer with a status of success, or 404. Throws a ConsulFailure `source.bad-answer` for one that Consul
+ * would not give, and `source.no-leader` for one that may be old.
+ */
+export async function readAnswer(
+  response: ConsulResponse,
+  question: ConsulQuestion,
+  signal: AbortSignal,
+): Promise<ConsulAnswer> {
+  const { body, headers, statusCode } = response;
+  const header = headers['x-consul-index'];
+  const index = typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : 0;
+  refuseStale(response, question.staleMs);
+  if (statusCode === 404) {
+    const isEmpty = body === undefined || String(body) === '';
+    if (isEmpty && header !== undefined) return { index, items: [] };
+    throw badAnswer('answered 404 in a way Consul does not; is this a Consul agent?');
+  }
+  if (!/^application\/json\b/.test(headers['content-type'] ?? '') || !Buffer.isBuffer(body)) {
+    throw badAnswer(`answered ${statusCode} with something else than keys`);
+  }
+  const items = await question.readListing(body, signal);
+  // Consul says 404 for that.
+  if (items.length === 0) throw badAnswer(`answered ${statusCode} with an empty list, which Consul does not`);
+  refuseForeign(items, question);
+  return { index, items };
+}
+
+/** A server that was cut off from its leader holds what was true some time ago. */
+function refuseStale({ headers }: ConsulResponse, staleMs: number): void {
+  if (headers['x-consul-knownleader'] === 'false') {
+    throw new ConsulFailure(
+      'source.no-leader',
+      'the server that answered knows no leader, what it holds may be old',
+    );
+  }
+  const behindMs = Number(headers['x-consul-lastcontact'] ?? 0);
+  if (behindMs > staleMs) {
+    throw new ConsulFailure(
+      'source.no-leader',
+      `the server that answered is ${behindMs} ms behind its leader`,
+    );
+  }
+}
+
+/** A cache or a gateway may hand out what was asked by somebody else. */
+function refuseForeign(items: readonly ConsulItem[], { key, recurse }: ConsulQuestion): void {
+  const isOurs = recurse
+    ? items.every((item) => item.key.startsWith(key))
+    : items.length === 1 && items[0]?.key === key;
+  if (!isOurs) throw badAnswer('answered with keys that were not asked for');
+}
+
+function badAnswer(text: string): ConsulFailure {
+  return new ConsulFailure('source.bad-answer', text);
+}
