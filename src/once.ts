@@ -61,7 +61,9 @@ function showsLastKnownGood({ isReady, ledger }: Keeping['target']): boolean {
 function verdict({ target }: Keeping, waiting: Waiting): number | undefined {
   const { owed, obstacle, settling, tries, lastReload } = waiting;
   const { current } = target.attempts;
-  const isUnderWay = owed && obstacle === null && lastReload === null;
+  // A hook that says no is asked three times, and then there is the way back.
+  const isRefusing = lastReload === 'refused' && current?.outcome === 'failed';
+  const isUnderWay = owed && obstacle === null && (lastReload === null || isRefusing);
   if (current === null || current.code === LOCKED || settling || tries || isUnderWay) return undefined;
   if (current.outcome === 'failed' && current.stage !== 'reload') return EXIT.publishing;
   // Telling of what was published before is not the pass: the source has not answered yet.

@@ -8,6 +8,9 @@ import { diskError, removeIfPossible } from './publish/atomic-file.ts';
 import { listed } from './publish/file.ts';
 import type { Output } from './publish.ts';
 
+/** Name of the control socket in it, while the lock is held. */
+export const CONTROL_SOCKET = 'control.sock';
+
 /** A folder of its own for each output, so that outputs beside each other can share one STATE_DIR. */
 export function stateDirectoryOf(output: Output, stateDir: string): string {
   return join(stateDir, basename(output.path) || 'root');
@@ -69,8 +72,14 @@ function lockedBy(by: string, output: Output): SidecarError {
 }
 
 function removeLeftOvers(path: string): void {
+  removeDeadSocket(join(path, CONTROL_SOCKET));
   for (const name of listed(path)) {
     if (name.startsWith(CHECK_PREFIX) || name.startsWith('.config-sidecar.'))
       removeIfPossible(join(path, name));
   }
+}
+
+/** Whoever listened there had the lock that is ours now. */
+function removeDeadSocket(path: string): void {
+  if (fs.lstatSync(path, { throwIfNoEntry: false })?.isSocket()) removeIfPossible(path);
 }

@@ -473,19 +473,25 @@ export class Target {
   #wanted(what: Goal): readonly [Generation | null, Published | null] {
     const { ledger, held } = this.#publication;
     if (what === 'rendered') return [this.#candidate.generation, this.#candidate.publishable];
-    if (what === 'published' && held !== null) return [held, ledger.published];
+    if (what === 'published' && held !== null) return [held, this.#publishedAgain()];
     const rendering = what === 'pinned' ? ledger.pinned?.rendering : ledger.published?.rendering;
     const kept =
       what === 'last-known-good' ? ledger.kept[0] : ledger.kept.find((one) => one.rendering === rendering);
     if (kept === undefined) return [null, null];
     try {
       const generation = this.#publication.copyOf(kept);
-      if (what === 'published') return [generation, ledger.published];
+      if (what === 'published') return [generation, this.#publishedAgain()];
       return [generation, publishedOf(kept, what === 'pinned' ? 'pinned' : this.#whyGoodOne())];
     } catch (thrown) {
       this.#report('failed', toSidecarError(thrown, 'ledger'));
       return [null, null];
     }
+  }
+
+  /** It is put back because what is wanted cannot be had: else that would be. */
+  #publishedAgain(): Published | null {
+    const { published } = this.ledger;
+    return published?.as === 'desired' ? { ...published, as: 'fallback' } : published;
   }
 
   /** Whether the last known good serves because something did not work, or because nothing else can be had. */

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { AttemptedVersion } from './attempts.ts';
 import { Confirmation, type ConfirmResult, type ConfirmSettings, confirmSettingsOf } from './confirm.ts';
-import type { Facts } from './decide.ts';
+import type { Facts, Outcome } from './decide.ts';
 import { SidecarError, toSidecarError } from './errors.ts';
 import { faultPoint } from './fault-point.ts';
 import type { BadVerdict, Block, Evidence, Published, Told, Trial } from './ledger.ts';
@@ -245,7 +245,8 @@ export class Trying {
     const { publication } = this.#parts;
     const { published, kept } = publication.ledger;
     if (published === null) return;
-    const ageMs = Date.now() - (kept.find((one) => one.rendering === published.rendering)?.confirmedAt ?? 0);
+    const confirmedAt = kept.find((one) => one.rendering === published.rendering)?.confirmedAt;
+    const ageSeconds = confirmedAt === undefined ? null : Math.round((Date.now() - confirmedAt) / 1000);
     faultPoint('confirm');
     publication.confirm(evidence);
     this.#retelling.clear();
@@ -258,7 +259,9 @@ export class Trying {
       case 'pinned':
         return this.#report('pinned');
       case 'fallback':
-        return this.#report('applied', fallbackError(published, Math.round(ageMs / 1000)));
+        // Why nothing newer can be had says more.
+        if (IN_THE_WAY.includes(this.#parts.reporter.attempts.current?.outcome)) return;
+        return this.#report('applied', fallbackError(published, ageSeconds));
       case 'rolled-back':
         return this.#report('rolled-back', rolledBackError(published, this.#reason()));
     }
@@ -300,6 +303,9 @@ export class Trying {
     reporter.report(outcome, wanted() ?? publication.ledger.published, error);
   }
 }
+
+/** Outcomes that say why what is wanted is not published. */
+const IN_THE_WAY: readonly (Outcome | undefined)[] = ['rejected', 'blocked'];
 
 const SECTIONS: readonly string[] = ['Who is told, and how', 'Confirm and go back'];
 

@@ -12,11 +12,15 @@ export function blockedError({ code, message, at, outcome }: Block): SidecarErro
 }
 
 /** The last known good configuration serves because nothing else can be had. */
-export function fallbackError({ revision }: Published, ageSeconds: number): SidecarError {
-  return new SidecarError(
-    `The last known good configuration (revision ${revision}, confirmed ${ageSeconds} s ago) serves while nothing newer can be had.`,
-    { code: 'source.fallback', stage: 'source' },
-  );
+export function fallbackError({ revision }: Published, ageSeconds: number | null): SidecarError {
+  const what =
+    ageSeconds === null
+      ? `What was published before (revision ${revision})`
+      : `The last known good configuration (revision ${revision}, confirmed ${ageSeconds} s ago)`;
+  return new SidecarError(`${what} serves while nothing newer can be had.`, {
+    code: 'source.fallback',
+    stage: 'source',
+  });
 }
 
 /** The last known good configuration took the place of what did not work. */

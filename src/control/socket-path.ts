@@ -3,14 +3,11 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { openDirectory } from '../publish/atomic-file.ts';
 import type { Output } from '../publish.ts';
-import { stateDirectoryOf } from '../state-directory.ts';
-
-/** Its name in the state directory of the output. */
-export const SOCKET_NAME = 'control.sock';
+import { CONTROL_SOCKET, stateDirectoryOf } from '../state-directory.ts';
 
 /** The path as people are told it. */
 export function controlSocketOf(output: Output, stateDir: string): string {
-  return join(stateDirectoryOf(output, stateDir), SOCKET_NAME);
+  return join(stateDirectoryOf(output, stateDir), CONTROL_SOCKET);
 }
 
 /**

@@ -7,7 +7,8 @@ import { errnoOf, SidecarError, toSidecarError } from '../errors.ts';
 import { errorFields, type Log } from '../log.ts';
 import { removeIfPossible } from '../publish/atomic-file.ts';
 import { closeServer, createEndpointServer, type Served } from '../server.ts';
-import { inDirectory, SOCKET_NAME } from './socket-path.ts';
+import { CONTROL_SOCKET } from '../state-directory.ts';
+import { inDirectory } from './socket-path.ts';
 
 export interface ControlOptions {
   /** The state directory of the output while its lock is ours, null otherwise; asked every second. */
@@ -98,14 +99,14 @@ class Keeper {
 
   #drop(): void {
     if (this.#bound === null) return;
-    if (isInPlace(this.#bound)) removeIfPossible(join(this.#bound.directory, SOCKET_NAME));
+    if (isInPlace(this.#bound)) removeIfPossible(join(this.#bound.directory, CONTROL_SOCKET));
     closeServer(this.#bound.server);
     this.#bound = null;
   }
 }
 
 function isInPlace({ directory, inode }: Bound): boolean {
-  return lookAt(join(directory, SOCKET_NAME))?.ino === inode;
+  return lookAt(join(directory, CONTROL_SOCKET))?.ino === inode;
 }
 
 function lookAt(path: string): fs.Stats | undefined {
@@ -122,7 +123,7 @@ function lookAt(path: string): fs.Stats | undefined {
  * finds a socket that is not listening, or has not got its mode yet.
  */
 async function open(directory: string, served: Served): Promise<Bound> {
-  const path = join(directory, SOCKET_NAME);
+  const path = join(directory, CONTROL_SOCKET);
   refuseForeign(path);
   const server = createEndpointServer(served, 'socket');
   try {
@@ -133,7 +134,7 @@ async function open(directory: string, served: Served): Promise<Bound> {
         await listen(server, temporary);
         fs.chmodSync(temporary, 0o600);
         const { ino: inode } = fs.lstatSync(temporary);
-        fs.renameSync(temporary, join(short, SOCKET_NAME));
+        fs.renameSync(temporary, join(short, CONTROL_SOCKET));
         return { server, directory, inode };
       } catch (thrown) {
         removeIfPossible(temporary);
