@@ -9,6 +9,7 @@ import {
   answerFailure,
   type Cursor,
   conditions,
+  isDoubtful,
   understand,
 } from '../src/source/http-answer.ts';
 import {
@@ -37,7 +38,7 @@ export const openHttp: OpenProvider = (url, options) => {
       try {
         let cursor: Cursor | null = null;
         const read = async (): Promise<Observation> => {
-          const answer = await ask({ target, options, client, signal, cursor });
+          const answer = await askTwiceInDoubt({ target, options, client, signal, cursor });
           const { observation, next } = understand(answer, target.pointer, cursor);
           cursor = next;
           return observation;
@@ -63,6 +64,16 @@ interface Asking {
   readonly client: HttpClient;
   readonly signal: AbortSignal;
   readonly cursor: Cursor | null;
+}
+
+/** An answer that may have been cut is believed when it comes twice alike. */
+async function askTwiceInDoubt(asking: Asking): Promise<Answer> {
+  const answer = await ask(asking);
+  if (!isDoubtful(answer.response, asking.cursor)) return answer;
+  const again = await ask({ ...asking, cursor: null });
+  if (again.response.status === 200 && again.response.body.equals(answer.response.body)) return again;
+  const reason = 'the answer has no length, and came out differently when it was asked for again';
+  throw answerFailure(again.url, 'source.truncated', reason);
 }
 
 const MAX_REDIRECTS = 5;

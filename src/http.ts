@@ -195,7 +195,14 @@ async function sendOnce(request: HttpRequest, { route, agent, signal }: Sending)
   const headers = plainHeaders(response.headers);
   if (response.status === 407 && route.proxy !== null) throw new ProxyError('answered 407');
   const body = await readBody(response.data, headers['content-encoding'] ?? '', request);
+  refuseReset(response.data);
   return { status: response.status, headers, body };
+}
+
+/** Of a body that ends with its connection Node.js takes a reset for the end, and calls it complete. */
+function refuseReset(answer: Readable): void {
+  const errored = answer instanceof http.IncomingMessage ? answer.socket?.errored : null;
+  if (errored) throw new BodyError('The connection was reset', { cause: errored });
 }
 
 function headersOf(request: HttpRequest): Record<string, string | false> {

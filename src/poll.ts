@@ -1,6 +1,6 @@
 // Turns "read it once" into a watch: at once, then at intervals, until the signal aborts.
 import type { Observation } from './provider.ts';
-import { sleep } from './wait.ts';
+import * as wait from './wait.ts';
 
 export interface PollOptions {
   /** Time from one read's end to the next read's start, before it is spread. */
@@ -8,12 +8,14 @@ export interface PollOptions {
   readonly signal: AbortSignal;
   /** Gives numbers from 0 to below 1. Default Math.random. */
   readonly random?: () => number;
+  /** Default `sleep`. */
+  readonly sleep?: typeof wait.sleep;
 }
 
 /** Yields what `read` says; ends when it throws (with that error) or when the signal aborts (without one). */
 export async function* poll(
   read: () => Promise<Observation>,
-  { intervalMs, signal, random = Math.random }: PollOptions,
+  { intervalMs, signal, random = Math.random, sleep = wait.sleep }: PollOptions,
 ): AsyncGenerator<Observation, void, void> {
   while (!signal.aborted) {
     const observation = await read().catch((thrown: unknown) => {

@@ -38,12 +38,15 @@ function findProxy(target: URL, request: HttpRequest): URL | null {
   }
 }
 
+/** A session that is resumed skips the check of the certificate, which may have run out since. */
+export const TLS_AGENT = { keepAlive: true, maxCachedSessions: 0 };
+
 /** Connections for one route and one identity, kept between requests. */
 export function createAgent(route: Route, identity: TlsIdentity): http.Agent {
   const pem = secureContext(identity);
   if (route.kind === 'tunnel' && route.proxy !== null) return new TunnelAgent(route.proxy, pem);
-  if (route.kind === 'tls') return new https.Agent({ ...pem, keepAlive: true });
-  if (route.kind === 'plain-by-tls-proxy') return new https.Agent({ keepAlive: true });
+  if (route.kind === 'tls') return new https.Agent({ ...pem, ...TLS_AGENT });
+  if (route.kind === 'plain-by-tls-proxy') return new https.Agent(TLS_AGENT);
   return new http.Agent({ keepAlive: true });
 }
 

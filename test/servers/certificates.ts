@@ -14,12 +14,18 @@ export interface Authority extends Certificate {
   /** A certificate of this authority. `hosts` are DNS names and addresses; default localhost, 127.0.0.1 and ::1. */
   issue(
     name: string,
-    options?: { readonly hosts?: readonly string[]; readonly isExpired?: boolean },
+    options?: {
+      readonly hosts?: readonly string[];
+      readonly isExpired?: boolean;
+      /** How long it is valid from now on, in whole seconds; default 30 days. */
+      readonly lifetimeMs?: number;
+    },
   ): Certificate;
 }
 
 const DEFAULT_HOSTS = ['localhost', '127.0.0.1', '::1'];
 const DAY_MS = 86_400_000;
+const DEFAULT_LIFETIME_MS = 30 * DAY_MS;
 
 /** A self-signed authority with a key of its own. */
 export function createAuthority(name: string): Authority {
@@ -31,12 +37,12 @@ export function createAuthority(name: string): Authority {
     publicKey: pair.publicKey,
     isAuthority: true,
     hosts: [],
-    isExpired: false,
+    lifetimeMs: DEFAULT_LIFETIME_MS,
   });
   return {
     cert: own,
     key: keyPem(pair.privateKey),
-    issue: (subject, { hosts = DEFAULT_HOSTS, isExpired = false } = {}) => {
+    issue: (subject, { hosts = DEFAULT_HOSTS, isExpired = false, lifetimeMs = DEFAULT_LIFETIME_MS } = {}) => {
       const leaf = generateKeyPairSync('ec', { namedCurve: 'P-256' });
       const wanted = {
         issuer,
@@ -44,7 +50,7 @@ export function createAuthority(name: string): Authority {
         publicKey: leaf.publicKey,
         isAuthority: false,
         hosts,
-        isExpired,
+        lifetimeMs: isExpired ? -DAY_MS : lifetimeMs,
       };
       return { cert: certify(wanted), key: keyPem(leaf.privateKey) };
     },
@@ -65,14 +71,14 @@ interface Wanted {
   readonly publicKey: KeyObject;
   readonly isAuthority: boolean;
   readonly hosts: readonly string[];
-  readonly isExpired: boolean;
+  readonly lifetimeMs: number;
 }
 
 /** RFC 5280 4.1: Certificate, signed with ECDSA and SHA-256. */
 function certify(wanted: Wanted): string {
   const algorithm = sequence(objectId('1.2.840.10045.4.3.2'));
   const fromMs = Date.now() - 2 * DAY_MS;
-  const untilMs = Date.now() + (wanted.isExpired ? -DAY_MS : 30 * DAY_MS);
+  const untilMs = Date.now() + wanted.lifetimeMs;
   const content = sequence(
     tagged(0xa0, integer(Buffer.from([2]))),
     integer(Buffer.concat([Buffer.from([1]), randomBytes(15)])),

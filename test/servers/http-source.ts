@@ -29,6 +29,8 @@ export interface HttpSource {
   accepted(): number;
   /** Cuts every connection without a word. */
   cut(): void;
+  /** Shows another certificate from the next connection on. */
+  renew(tls: SourceTls): void;
   stop(): Promise<void>;
 }
 
@@ -39,8 +41,8 @@ export interface SourceTls {
   readonly clientCa?: string;
 }
 
-/** Starts on a free port of 127.0.0.1 and answers 500 until told otherwise. */
-export async function startHttpSource(tls?: SourceTls): Promise<HttpSource> {
+/** Starts on a free port of 127.0.0.1, or on this one, and answers 500 until told otherwise. */
+export async function startHttpSource(tls?: SourceTls, port = 0): Promise<HttpSource> {
   const received: Received[] = [];
   let script: Script = (_request, response) => respond(response, 500, 'no script');
   const listener = (request: http.IncomingMessage, response: http.ServerResponse): void => {
@@ -62,7 +64,7 @@ export async function startHttpSource(tls?: SourceTls): Promise<HttpSource> {
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));
   });
-  await listen(server);
+  await listen(server, port);
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
   };
@@ -76,6 +78,10 @@ export async function startHttpSource(tls?: SourceTls): Promise<HttpSource> {
     connections: () => sockets.size,
     accepted: () => accepted,
     cut,
+    renew: ({ cert, key, clientCa }) => {
+      const demands = clientCa === undefined ? {} : { ca: clientCa };
+      if (server instanceof https.Server) server.setSecureContext({ cert, key, ...demands });
+    },
     stop: () => close(server, cut),
   };
 }
@@ -96,6 +102,11 @@ export function respond(
 ): void {
   response.writeHead(status, { 'content-length': Buffer.byteLength(body), ...headers });
   response.end(body);
+}
+
+/** Answers 200 without any length, so that the end of the connection is the end of the body. */
+export function respondOpenEnded(request: http.IncomingMessage, body: string): void {
+  request.socket.end(`HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n${body}`);
 }
 
 /** A script that answers with a document as a good server does: its ETag, and 304 to who has it already. */
@@ -172,8 +183,8 @@ export async function startHttpProxy({ toPort, refuses, isSilent = false }: Prox
   return { url, asked, headers, connections: () => sockets.size, stop: () => close(server, cut) };
 }
 
-function listen(server: http.Server): Promise<void> {
-  return new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+function listen(server: http.Server, port = 0): Promise<void> {
+  return new Promise((resolve) => server.listen(port, '127.0.0.1', resolve));
 }
 
 async function close(server: http.Server, cut: () => void): Promise<void> {
