@@ -46,6 +46,7 @@ export class Candidate {
   #input: Input | null = null;
   #changes: Changes = { first: 0, latest: 0 };
   #rendered: Rendered | null = null;
+  #complaint: SidecarError | null = null;
   #checked: { readonly rendering: string; readonly passed: boolean } | null = null;
 
   constructor(parts: CandidateParts) {
@@ -79,6 +80,11 @@ export class Candidate {
   /** What was rendered last; null when that was rejected. */
   get generation(): Generation | null {
     return this.#rendered?.generation ?? null;
+  }
+
+  /** Why the newest input was rejected or refused; null when it was not, and while that is not known. */
+  get complaint(): SidecarError | null {
+    return this.#complaint;
   }
 
   /** The version as the ledger keeps it; null when it was rejected. */
@@ -141,11 +147,12 @@ export class Candidate {
     try {
       const generation = await prepare(input, { loaded, env, source: source.state().url, revision });
       this.#rendered = { input, generation, version: { ...version, rendering: generation.rendering } };
-      return null;
+      this.#complaint = null;
     } catch (thrown) {
       this.#rendered = { input, generation: null, version };
-      return toSidecarError(thrown, 'render');
+      this.#complaint = toSidecarError(thrown, 'render');
     }
+    return this.#complaint;
   }
 
   /**
@@ -166,12 +173,14 @@ export class Candidate {
       );
       this.#checked = { rendering, passed: true };
       this.#checking.clear();
+      this.#complaint = null;
       return null;
     } catch (thrown) {
       if (signal.aborted) return null;
       this.#checked = { rendering, passed: false };
       this.#checking.fail(clock());
-      return toSidecarError(thrown, 'validate');
+      this.#complaint = toSidecarError(thrown, 'validate');
+      return this.#complaint;
     }
   }
 

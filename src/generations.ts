@@ -3,9 +3,11 @@ import { isUtf8 } from 'node:buffer';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, SidecarError } from './errors.ts';
+import { findNameProblem } from './file-names.ts';
 import { createGeneration, type Generation, type GenerationFile, type Owner } from './generation.ts';
 import type { Kept } from './ledger.ts';
 import { flush, openDirectory, removeIfPossible, writeFileAtomic } from './publish/atomic-file.ts';
+import { inSlices, type Sliced } from './slices.ts';
 
 const FOLDER = 'generations';
 const FORMAT = 1;
@@ -33,7 +35,7 @@ interface Stored {
  * @throws SidecarError `state.generation-write`; a copy of that number that was there before is untouched.
  */
 export async function keepGeneration(directory: string, kept: Kept, generation: Generation): Promise<void> {
-  const bytes = encode(kept, generation);
+  const bytes = await inSlices(encoding(kept, generation));
   try {
     await makeFolder(directory);
     const path = join(directory, FOLDER, fileName(kept.generation));
@@ -83,12 +85,19 @@ export function pruneGenerations(directory: string, keep: readonly number[]): vo
 }
 
 function fileName(generation: number): string {
+  if (!Number.isSafeInteger(generation) || generation < 0) throw new Error('its number is none');
   return `${generation}.json`;
 }
 
-function encode(kept: Kept, { files, mode, owner }: Generation): Uint8Array {
-  const stored: Stored = { format: FORMAT, kept, mode, owner, files: files.map(encodeFile) };
-  return Buffer.from(`${JSON.stringify(stored)}\n`);
+/** One JSON text, written file by file. */
+function* encoding(kept: Kept, { files, mode, owner }: Generation): Sliced<Uint8Array> {
+  const head: Omit<Stored, 'files'> = { format: FORMAT, kept, mode, owner };
+  const parts: string[] = [];
+  for (const file of files) {
+    parts.push(JSON.stringify(encodeFile(file)));
+    yield;
+  }
+  return Buffer.from(`${JSON.stringify(head).slice(0, -1)},"files":[${parts.join(',')}]}\n`);
 }
 
 function encodeFile({ name, bytes }: GenerationFile): StoredFile {
@@ -107,6 +116,13 @@ function readCopy(folder: string, number: number): Copy {
   if (stored.format !== FORMAT) throw new Error('it was written by another version of config-sidecar');
   const { mode, owner, kept } = stored;
   const files = stored.files.map(decodeFile);
+  const problem = findNameProblem(
+    files.map(({ name }) => name),
+    '',
+  );
+  if (problem !== null) throw new Error(problem);
+  // No setting gives more: a copy is no way to a set-uid file.
+  if ((mode & ~0o777) !== 0) throw new Error('its mode is none that a file of ours can have');
   return { kept, generation: createGeneration(files, { mode, owner }) };
 }
 

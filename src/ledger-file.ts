@@ -4,6 +4,7 @@ import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, SidecarError } from './errors.ts';
 import { EMPTY_LEDGER, type Ledger } from './ledger.ts';
+import { isLedger } from './ledger-shape.ts';
 
 const VERSION = 1;
 
@@ -41,11 +42,26 @@ function slotPath(directory: string, sequence: number): string {
 function readSlot(path: string): Slot | 'missing' | 'damaged' {
   try {
     const { version, checksum, sequence, ledger } = JSON.parse(readText(path));
-    const whole = version === VERSION && checksum === checksumOf(sequence, JSON.stringify(ledger));
-    return whole ? { sequence, ledger: { ...EMPTY_LEDGER, ...ledger } } : 'damaged';
+    if (version !== VERSION || checksum !== checksumOf(sequence, JSON.stringify(ledger))) return 'damaged';
+    const completed = completeLedger(ledger);
+    return Number.isSafeInteger(sequence) && isLedger(completed)
+      ? { sequence, ledger: completed }
+      : 'damaged';
   } catch (error) {
     return errnoOf(error) === 'ENOENT' ? 'missing' : 'damaged';
   }
+}
+
+/** One of version 0.1.0 knows nothing of trials and of what was gone back to. */
+function completeLedger(ledger: Ledger): Ledger {
+  const asDesired = <V>(version: V): V => ({ as: 'desired', ...version });
+  const { published = null, intended = null } = ledger;
+  return {
+    ...EMPTY_LEDGER,
+    ...ledger,
+    published: published && asDesired(published),
+    intended: intended && { ...intended, version: asDesired(intended.version) },
+  };
 }
 
 /** Not through a link that somebody put there, and not from a pipe. */

@@ -72,16 +72,12 @@ export type BadVerdict = 'refused' | 'target-died' | 'unconfirmed';
 export type Verdict = 'pending' | 'good' | BadVerdict;
 
 /** A rendering that is not tried again by itself. */
-export interface Block {
-  readonly rendering: string;
+export interface Block extends Version {
   /** Digest of the reload and confirm settings it did not work under. */
   readonly under: string;
   readonly outcome: BadVerdict;
   readonly code: string;
   readonly message: string;
-  readonly revision: string;
-  /** Unix milliseconds. */
-  readonly at: number;
 }
 
 /** What killed the application, it seems: it is blocked when a replacement is seen, or at `until` (Unix milliseconds). */

@@ -33,7 +33,8 @@ export async function once(options: KeepOptions, signal: AbortSignal): Promise<n
   });
   const code = await settled;
   timeUp.abort();
-  await keeping.stop();
+  // Our own end is none of a pod: what was seen to die stays under suspicion.
+  await keeping.stop({ handsOver: !signal.aborted });
   return code;
 }
 

@@ -38,6 +38,8 @@ export class Publication {
   #volume: Volume | null = null;
   #held: Generation | null = null;
   #isOurs = false;
+  /** Whether the ledger was read: one in memory is newer than any on disk then. */
+  #isKnown = false;
 
   constructor(options: PublicationOptions) {
     this.#options = options;
@@ -88,12 +90,13 @@ export class Publication {
       this.#publisher.recover();
       const { rendering } = this.look();
       // A ledger in memory is newer than any on disk: the directory was replaced under us.
-      const known = this.#ledger === ledgers.EMPTY_LEDGER ? this.#fromDisk(state.ledger) : this.#ledger;
+      const known = this.#isKnown ? this.#ledger : this.#fromDisk(state.ledger);
       this.#ledger = ledgers.resolveIntention(known, rendering, this.#momentOfVolume());
       this.#held ??= this.#readVolume();
       this.#saved = state.ledger;
       this.#sequence = state.sequence;
       this.#state = state;
+      this.#isKnown = true;
       return state.from;
     } catch (thrown) {
       state.release();
@@ -220,8 +223,9 @@ export class Publication {
     this.#ledger = { ...this.#ledger, owed: null };
   }
 
-  /** Notes something that is not about the volume; `save` writes it. */
+  /** Notes something that is not about the volume; `save` writes it. Nothing, before the ledger was read. */
   note(change: (ledger: Ledger) => Ledger): void {
+    if (!this.#isKnown) return;
     this.#ledger = change(this.#ledger);
   }
 

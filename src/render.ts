@@ -5,10 +5,12 @@ import { serialiseDocument } from './document/document.ts';
 import { Fault, showPath } from './document/fault.ts';
 import { FORMATS, type Format, formatOfName, titleOf } from './document/format.ts';
 import { decodeText, encodeText } from './document/text.ts';
-import { createMap, datesAsText, isMap } from './document/value.ts';
+import type { TreeEntry } from './document/tree.ts';
+import { createMap, datesAsText, isMap, type Value } from './document/value.ts';
 import { SidecarError } from './errors.ts';
 import { findNameProblem } from './file-names.ts';
-import { createGeneration, type Generation, type GenerationFile, type Owner } from './generation.ts';
+import { creatingGeneration, type Generation, type GenerationFile, type Owner } from './generation.ts';
+import { inSlices, type Sliced } from './slices.ts';
 import { planOutputs, type TemplateSet } from './template/set.ts';
 
 export type { TemplateSet } from './template/set.ts';
@@ -40,7 +42,7 @@ export async function render(
   if (options.output.kind === 'directory') checkNames(files, options.output.path);
   const size = files.reduce((sum, file) => sum + file.bytes.length, 0);
   if (size > options.maxBytes) throw tooLarge(options);
-  return createGeneration(files, { mode: options.mode, owner: options.owner });
+  return inSlices(creatingGeneration(files, { mode: options.mode, owner: options.owner }));
 }
 
 async function plainFiles(data: Data, options: RenderOptions): Promise<GenerationFile[]> {
@@ -86,10 +88,14 @@ async function templated(
   const sources = new Map(templates.files.map(({ name, bytes }) => [name, decodeText(bytes)]));
   const renderTemplate = await openTemplates(sources, { maxBytes: options.maxBytes });
   const scope = await scopeOf(data, options.templateEnv);
-  return plan.map(({ name, template, bytes }) => ({
-    name,
-    bytes: template === null ? bytes : encodeText(renderTemplate(template, scope)),
-  }));
+  const files: GenerationFile[] = [];
+  for (const { name, template, bytes } of plan) {
+    files.push({
+      name,
+      bytes: template === null ? bytes : encodeText(await renderTemplate(template, scope)),
+    });
+  }
+  return files;
 }
 
 /** What templates see. A fresh map: a template's own assignments must not reach the data. */
@@ -110,12 +116,22 @@ async function scopeOf(
   }
   const env = createMap();
   for (const [name, text] of Object.entries(templateEnv)) if (text !== undefined) env[name] = text;
-  const entries = (await data.entries()).map(({ key, value: leaf }) =>
-    Object.assign(createMap(), { key, value: plain(leaf) }),
-  );
+  const entries = await inSlices(listing(await data.entries(), plain));
   const { revision, digest } = data;
   scope['sidecar'] = Object.assign(createMap(), { data: value, entries, revision, digest, env });
   return scope;
+}
+
+function* listing(
+  entries: readonly TreeEntry[],
+  plain: (value: Value) => Value,
+): Sliced<Record<string, Value>[]> {
+  const listed: Record<string, Value>[] = [];
+  for (const { key, value } of entries) {
+    listed.push(Object.assign(createMap(), { key, value: plain(value) }));
+    yield;
+  }
+  return listed;
 }
 
 function checkNames(files: readonly GenerationFile[], directory: string): void {

@@ -11,6 +11,7 @@ import { closeServer, listenAt, type Served, servedBy } from './server.ts';
 import { currentOf, sourceOf } from './settings/secrets.ts';
 import { schemeOf } from './settings/source.ts';
 import type { Loaded } from './settings.ts';
+import { notKeeping } from './verdict.ts';
 
 /** Settings with the log they ask for. */
 export interface Configured {
@@ -113,7 +114,10 @@ class Running {
 
 function controlsOf({ sync, target }: Keeping): Controls {
   return {
-    sync,
+    sync: (retry) => {
+      if (retry && !target.isOpen) throw notKeeping();
+      sync(retry);
+    },
     rollback: (generation) => target.pin(generation),
     resume: () => target.unpin(),
   };

@@ -41,6 +41,7 @@ export async function openStateDirectory(
 ): Promise<StateDirectory> {
   makeDirectory(dirname(path));
   makeDirectory(path);
+  refuseForeign(path, output);
   // On one machine every sidecar has the same name; the number says which to end.
   const lock = await takeLock(path, `${holder} (process ${process.pid})`);
   if (lock.kind === 'held') throw lockedBy(lock.by, output);
@@ -54,6 +55,25 @@ function makeDirectory(path: string): void {
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw diskError(error, path);
   }
+}
+
+/**
+ * What lies in it decides what is published, by which owner and mode: in a directory that another user made, or that a
+ * link leads to, that would be for somebody else to say.
+ */
+function refuseForeign(path: string, output: Output): void {
+  const stat = fs.lstatSync(path);
+  const own = process.geteuid?.() ?? stat.uid;
+  const reason = !stat.isDirectory()
+    ? 'it is no directory'
+    : stat.uid === own || stat.uid === 0
+      ? null
+      : `it belongs to user ${stat.uid}, and this sidecar runs as user ${own}`;
+  if (reason === null) return;
+  throw new SidecarError(
+    `Cannot keep the state of "${output.path}" in "${path}": ${reason}. Move it away, or give STATE_DIR a volume of its own.`,
+    { code: 'state.foreign', stage: 'publish' },
+  );
 }
 
 async function takeLock(path: string, holder: string): Promise<LockResult> {

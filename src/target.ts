@@ -322,7 +322,7 @@ export class Target {
       publishedAt: this.#publishedAt,
       publishRetryAt: this.#publishing.dueAt,
       lastKnownGood: kept[0]?.rendering ?? null,
-      pinned: pinned?.rendering ?? null,
+      pinned: kept.find(({ rendering }) => rendering === pinned?.rendering)?.rendering ?? null,
       goesBack: loaded.settings.ROLLBACK,
       owed: owed !== null,
       hook: this.#hook,
@@ -368,7 +368,7 @@ export class Target {
       case 'try':
         return this.#trying.begin();
       case 'confirm':
-        return await this.#timed('confirm', () => this.#trying.confirm(signal));
+        return await this.#timed('confirm', () => this.#confirm(signal));
       case 'block':
         return this.#trying.block();
       case 'wait':
@@ -437,11 +437,28 @@ export class Target {
     else if (trial === null && reason !== null) this.#report(reason.outcome, reason.error);
   }
 
+  async #confirm(signal: AbortSignal): Promise<void> {
+    await this.#trying.confirm(signal);
+    const { trial, published } = this.ledger;
+    const { complaint, generation } = this.#candidate;
+    // What came meanwhile and cannot be applied has to be said once more: the verdict is about something else.
+    if (trial !== null || this.desired?.rendering === published?.rendering) return;
+    if (this.attempts.current?.outcome === 'rolled-back') return;
+    if (complaint !== null) return this.#complain(complaint);
+    const block = this.blocked.find(({ rendering }) => rendering === generation?.rendering);
+    if (published?.as === 'desired' && block !== undefined) this.#report('blocked', blockedError(block));
+  }
+
+  #complain(error: SidecarError): void {
+    const isAboutContent = error.stage === 'validate' || error.stage === 'render';
+    this.#report(isAboutContent ? 'rejected' : 'failed', error);
+  }
+
   async #validate(signal: AbortSignal): Promise<void> {
     // The copy must not bring back a state directory that is not ours any more.
     if (!this.#publication.checkState()) return;
     const error = await this.#candidate.validate(this.#publication.stateDirectory, signal);
-    if (error !== null) this.#report(error.stage === 'validate' ? 'rejected' : 'failed', error);
+    if (error !== null) this.#complain(error);
   }
 
   async #publish(what: Goal): Promise<void> {
@@ -449,7 +466,9 @@ export class Target {
     const startedAt = clock();
     this.#rested = false;
     const [generation, version] = this.#wanted(what);
-    if (generation === null || version === null || !this.#publication.checkState()) return;
+    if (!this.#publication.checkState()) return;
+    // Nothing to publish, whatever the facts say: a mistake must not become a hot loop.
+    if (generation === null || version === null) return this.#publishing.fail(startedAt);
     const isUrgent = what === 'last-known-good' || what === 'pinned';
     try {
       await this.#publication.publish(generation, version, {
@@ -537,15 +556,20 @@ export class Target {
     this.#wake = new AbortController();
     if (signal.aborted) return;
     const { isSettling: settling, lastResult: lastReload } = this.#telling;
-    const { owed, trial, verdict, published } = this.ledger;
+    const { owed, trial, suspect, verdict, published } = this.ledger;
     const isUntried = published !== null && owed === null && verdict === 'pending';
-    const tries = trial !== null || (isUntried && obstacle === null);
+    const goesBack = published?.as === 'rolled-back' && owed !== null && !this.#hasFailedToGoBack;
+    const tries = trial !== null || suspect !== null || goesBack || (isUntried && obstacle === null);
     onWait?.({ obstacle, owed: owed !== null, tries, settling, lastReload });
     const waitMs = Math.max(SHORTEST_WAIT_MS, ms);
     this.#waitsUntil = clock() + waitMs;
     await sleep(waitMs, this.#wake.signal);
     this.#waitsUntil = null;
     this.#rested = true;
+  }
+
+  get #hasFailedToGoBack(): boolean {
+    return this.attempts.current?.outcome === 'rollback-failed';
   }
 
   get #isAboutBlock(): boolean {

@@ -1,9 +1,10 @@
 // Liquid, strict: whatever is missing, has no text or differs between two renderings is an error. Loads the library: import it only when needed.
 import { posix } from 'node:path';
-import { Context, type Emitter, type FS, Liquid, LiquidError, toValueSync } from 'liquidjs';
+import { Context, type Emitter, type FS, Liquid, LiquidError } from 'liquidjs';
 import { Fault } from './document/fault.ts';
 import { isBroken } from './document/value.ts';
 import { SidecarError } from './errors.ts';
+import { inSlices, type Sliced } from './slices.ts';
 import { createFilters, type FormatFilters, UNSTEADY_FILTERS } from './template/filters.ts';
 
 /** Longest time one template may take. */
@@ -21,12 +22,12 @@ export interface TemplateOptions {
 }
 
 /** Renders one template by its name. The scope is not changed. */
-export type RenderTemplate = (name: string, scope: Readonly<Record<string, unknown>>) => string;
+export type RenderTemplate = (name: string, scope: Readonly<Record<string, unknown>>) => Promise<string>;
 
 /**
  * Prepares templates that may include each other and nothing else.
  * @param files texts by relative name; null for a file that is not UTF-8, which is an error only when it is used.
- * @returns a function that throws a SidecarError `render.template` naming template, line and reason, or
+ * @returns a function that rejects with a SidecarError `render.template` naming template, line and reason, or
  * `render.too-large`.
  */
 export async function openTemplates(
@@ -34,7 +35,7 @@ export async function openTemplates(
   options: TemplateOptions,
 ): Promise<RenderTemplate> {
   const engine = createEngine(files, await formatFilters(files));
-  return (name, scope) => {
+  return async (name, scope) => {
     const text = files.get(name);
     if (typeof text !== 'string') {
       const reason = text === null ? 'it is not UTF-8 text' : 'it does not exist';
@@ -45,13 +46,48 @@ export async function openTemplates(
       const own = Object.assign(Object.create(null), scope) as Record<string, unknown>;
       const context = new Context(own, engine.options, { sync: true }, { liquid: engine });
       const emitter = boundedEmitter(options.maxBytes);
-      toValueSync(engine.renderer.renderTemplates(engine.parse(text, name), context, emitter));
+      await inSlices(evaluating(engine.renderer.renderTemplates(engine.parse(text, name), context, emitter)));
       if (isBroken(emitter.buffer)) throw new Fault('it makes half of a surrogate pair');
       return emitter.buffer;
     } catch (thrown) {
       throw templateError(thrown, name, files);
     }
   };
+}
+
+type Evaluation = Iterator<unknown, unknown, unknown>;
+
+/**
+ * Runs what the library wrote to be run step by step: a generator that yields generators whose results it wants, and
+ * values, which it gets back. Of its own two ways to do so one takes no pause, the other makes a promise of every step.
+ */
+function* evaluating(evaluation: Evaluation): Sliced<void> {
+  const open: Evaluation[] = [evaluation];
+  let value: unknown;
+  let isThrown: boolean = false;
+  for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+    try {
+      const step = isThrown ? top.throw?.(value) : top.next(value);
+      isThrown = false;
+      value = step?.value;
+      if (step?.done !== false) open.pop();
+      if (isEvaluation(value)) {
+        open.push(value);
+        value = undefined;
+      }
+    } catch (thrown) {
+      open.pop();
+      [isThrown, value] = [true, thrown];
+    }
+    yield;
+  }
+  if (isThrown) throw value;
+}
+
+/** As the library tells them from values. */
+function isEvaluation(value: unknown): value is Evaluation {
+  const { next, throw: fail, return: end } = Object(value) as Partial<Record<string, unknown>>;
+  return [next, fail, end].every((method) => typeof method === 'function');
 }
 
 const DETAILS = { code: 'render.template', stage: 'render' } as const;

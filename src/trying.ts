@@ -16,6 +16,7 @@ import type { Publication } from './publication.ts';
 import type { Reporter } from './reporter.ts';
 import { Retries } from './retries.ts';
 import { type Random, SLOW_RETRY_MS } from './schedule.ts';
+import { tellsVersion } from './settings/answer-match.ts';
 import { NAMES, rowOf } from './settings/table.ts';
 import type { Loaded } from './settings.ts';
 import type { Telling } from './telling.ts';
@@ -104,7 +105,7 @@ export class Trying {
     reporter.attempts.countReload(result.kind === 'told' ? 'told' : result.result);
     if (result.kind === 'told') {
       this.#told({ ...beginning, evidence: result.evidence === null ? [] : [result.evidence] });
-    } else if (result.result === 'unknown' && this.#canProve) {
+    } else if (result.result === 'unknown' && this.#canProve(published)) {
       // Whether it was told is not known, but it can be found out.
       this.#told({ ...beginning, evidence: [] });
     } else if (result.outcome === 'refused') this.#condemn('refused', result.error);
@@ -147,8 +148,7 @@ export class Trying {
     if (suspect === null) return;
     publication.note(ledgers.suspicionTrue);
     this.save({ flushed: true });
-    const { rendering, revision, code } = suspect.block;
-    reporter.say('blocked by its verdict', { ...suspect.block, digest: '', rendering }, { code, revision });
+    reporter.say('blocked by its verdict', suspect.block, { code: suspect.block.code });
   }
 
   /** Keeps a copy of what is on the volume, once that works. */
@@ -206,9 +206,14 @@ export class Trying {
   }
 
   /** Whether a look can tell that the application took this very version, though the hook did not answer. */
-  get #canProve(): boolean {
+  #canProve({ digest }: Published): boolean {
     const { CONFIRM_MATCH, CONFIRM_WORKERS } = this.#parts.loaded.settings;
-    return CONFIRM_MATCH !== undefined || CONFIRM_WORKERS;
+    const { publication, telling } = this.#parts;
+    if (CONFIRM_WORKERS && telling.process !== null) return true;
+    if (CONFIRM_MATCH === undefined) return false;
+    const { byName, byTime } = tellsVersion(CONFIRM_MATCH);
+    // The same data under another template has the same name.
+    return byTime || (byName && publication.ledger.told?.version.digest !== digest);
   }
 
   /** The children to compare with after the telling; none when nobody asks for new ones. */
@@ -263,14 +268,16 @@ export class Trying {
         if (IN_THE_WAY.includes(this.#parts.reporter.attempts.current?.outcome)) return;
         return this.#report('applied', fallbackError(published, ageSeconds));
       case 'rolled-back':
-        return this.#report('rolled-back', rolledBackError(published, this.#reason()));
+        return this.#rolledBack(published);
     }
   }
 
-  /** Why what is wanted is not what is on the volume. */
-  #reason(): Block | undefined {
-    const wanted = this.#parts.wanted()?.rendering;
-    return this.#blocks.find(({ rendering }) => rendering === wanted) ?? this.#blocks[0];
+  /** Said of what did not work: of what is wanted, if it is that, else of what failed last. */
+  #rolledBack(published: Published): void {
+    const { reporter, wanted } = this.#parts;
+    const rendering = wanted()?.rendering;
+    const block = this.#blocks.find((one) => one.rendering === rendering) ?? this.#blocks[0];
+    reporter.report('rolled-back', block ?? wanted(), rolledBackError(published, block));
   }
 
   /** What is on the volume does not work. `isReplaced`: it is known already that the application did not just end. */
@@ -292,15 +299,15 @@ export class Trying {
     this.#report(said, condemnedError(error, published, { ledger, goesBack }));
   }
 
-  #blockOf({ rendering, revision }: Published, outcome: BadVerdict, error: SidecarError): Block {
+  #blockOf(published: Published, outcome: BadVerdict, error: SidecarError): Block {
     const { code, message } = error;
-    return { rendering, revision, outcome, code, message, under: this.#under, at: Date.now() };
+    return { ...ledgers.versionOf(published), outcome, code, message, under: this.#under, at: Date.now() };
   }
 
   #report(...[outcome, error = null]: [Parameters<Reporter['report']>[0], (SidecarError | null)?]): void {
-    const { reporter, wanted, publication } = this.#parts;
-    // A trial that goes on from the run before can end before the source has answered this one.
-    reporter.report(outcome, wanted() ?? publication.ledger.published, error);
+    const { reporter, publication } = this.#parts;
+    // What is wanted may be newer by now, and has its own verdict to come.
+    reporter.report(outcome, publication.ledger.published, error);
   }
 }
 

@@ -84,7 +84,7 @@ export function chooseKept(
 /** There is nothing to steer: somebody else keeps the output, or nobody yet. */
 export function notKeeping(): SidecarError {
   return new SidecarError(
-    'Cannot go back or resume: this sidecar does not keep the output (yet); see its status.',
+    'Cannot steer the target: this sidecar does not keep the output (yet); see its status.',
     { code: 'control.not-keeping', stage: 'control' },
   );
 }

@@ -89,7 +89,7 @@ interface Variable {
 
 test('every setting in a manifest of the README is one that is taken', async () => {
   const manifests = blocks().filter(({ language }) => language === 'yaml');
-  expect(manifests.length).toBe(2);
+  expect(manifests.length).toBe(3);
   for (const { text } of manifests) {
     const { env: variables } = parseYaml(text) as { readonly env: readonly Variable[] };
     const template = join(ROOT, 'examples/nginx-signal');

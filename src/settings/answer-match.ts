@@ -25,6 +25,11 @@ export const answerMatch: Kind<AnswerMatch> = {
   },
 };
 
+/** What in an answer tells one version from another: its name, or the time of the reload. */
+export function tellsVersion({ text }: AnswerMatch): { readonly byName: boolean; readonly byTime: boolean } {
+  return { byName: PLACES.some((place) => text.includes(`{${place}}`)), byTime: text.includes('(?<time>') };
+}
+
 /** The expression for one version of the data: what is filled in stands for itself, whatever characters it has. */
 export function fillIn(
   { text }: AnswerMatch,
