@@ -173,14 +173,15 @@ export class Candidate {
       );
       this.#checked = { rendering, passed: true };
       this.#checking.clear();
-      this.#complaint = null;
+      if (this.version?.rendering === rendering) this.#complaint = null;
       return null;
     } catch (thrown) {
       if (signal.aborted) return null;
       this.#checked = { rendering, passed: false };
       this.#checking.fail(clock());
-      this.#complaint = toSidecarError(thrown, 'validate');
-      return this.#complaint;
+      const error = toSidecarError(thrown, 'validate');
+      if (this.version?.rendering === rendering) this.#complaint = error;
+      return error;
     }
   }
 

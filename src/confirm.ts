@@ -20,9 +20,14 @@ export interface ConfirmationParts {
 
 interface Memory {
   readonly key: string;
-  readonly unseenMs: number;
+  unseenMs: number;
+  /** The trial's age when it was last looked at. */
+  seenAtMs: number;
   readonly probing: Probing;
 }
+
+/** Looks are never put off as long: in between we were asleep, or busy with something else. */
+const UNSEEN_MS = 1_500;
 
 /** Remembers, for the trial it looked at last, what `CONFIRM_URL` answered; another trial starts anew. */
 export class Confirmation {
@@ -44,7 +49,16 @@ export class Confirmation {
     sightings: Sightings,
     signal: AbortSignal,
   ): Promise<ConfirmResult> {
+    const startedAt = performance.now();
     const { view, probing } = this.#viewOf(trial, version, sightings);
+    try {
+      return await this.#judge(view, probing, signal);
+    } finally {
+      if (this.#memory !== null) this.#memory.seenAtMs = view.ageMs + performance.now() - startedAt;
+    }
+  }
+
+  async #judge(view: View, probing: Probing, signal: AbortSignal): Promise<ConfirmResult> {
     const fate = lookAtProcess(view);
     if (fate !== null) return fate;
     const leftOfPeriodMs = watches(view) ? view.settings.periodMs - view.ageMs : 0;
@@ -64,8 +78,10 @@ export class Confirmation {
     const isReturn = this.#memory === null && this.#parts.resumed;
     const key = JSON.stringify([trial.at, trial.moment.ticks, trial.process]);
     if (this.#memory?.key !== key) {
-      this.#memory = { key, unseenMs: isReturn ? age : 0, probing: new Probing() };
+      this.#memory = { key, unseenMs: isReturn ? age : 0, seenAtMs: age, probing: new Probing() };
     }
+    const unseen = age - this.#memory.seenAtMs;
+    if (unseen > UNSEEN_MS) this.#memory.unseenMs += unseen;
     const { unseenMs, probing } = this.#memory;
     const settings = this.#parts.settings();
     const times = { ageMs: age, waitedMs: age - unseenMs, isReturn };

@@ -62,6 +62,8 @@ export interface Facts {
   /** The verdict of VALIDATE_COMMAND; null when there is none yet. `retryAt`: when a refusal may be tried again. */
   readonly checked: { readonly rendering: string; readonly passed: boolean; readonly retryAt: number } | null;
   readonly validates: boolean;
+  /** VALIDATE_COMMAND is being asked just now. */
+  readonly isValidating?: boolean;
   /** What the volume shows, and when that was looked at; null = it must be looked at. */
   readonly volume: { readonly rendering: string | null; readonly lookedAt: number } | null;
   /** What the ledger has as published: whether we still hold its bytes, and whether it is known to work. */
@@ -80,6 +82,8 @@ export interface Facts {
   readonly lastKnownGood: string | null;
   /** The rendering somebody went back to and stays with. */
   readonly pinned: string | null;
+  /** There is no copy any more of what somebody went back to. */
+  readonly isPinLost?: boolean;
   /** ROLLBACK. */
   readonly goesBack: boolean;
   /** The application has not been told of what is on the volume. */
@@ -179,7 +183,8 @@ function renderChange(facts: Facts): Step | null {
 /** Also while the one before is tried: after a bad verdict only what has passed already may take its place at once. */
 function validateRendering(facts: Facts): Step | null {
   const { rendered, checked, validates, volume, now, pinned } = facts;
-  if (!validates || pinned !== null || rendered === null || rendered.rendering === null) return null;
+  if (!validates || facts.isValidating || pinned !== null) return null;
+  if (rendered === null || rendered.rendering === null) return null;
   if (rendered.rendering === volume?.rendering || isBlocked(facts, rendered.rendering)) return null;
   if (needsRender(facts)) return null;
   if (checked?.rendering !== rendered.rendering) return { kind: 'validate' };
@@ -258,16 +263,21 @@ function goalOf(facts: Facts): Goal | null {
   const { pinned, trial, rendered, published, lastKnownGood, goesBack, volume } = facts;
   if (pinned !== null) return { rendering: pinned, what: 'pinned' };
   const there = publishedGoal(facts);
+  const isEmpty = volume?.rendering === null;
   if (trial !== null && there !== null) return there;
+  // Somebody did not want what is wanted now.
+  if (facts.isPinLost) return there ?? (isEmpty ? lastKnownGoodGoal(facts) : null);
   const newest = rendered?.rendering ?? null;
   const wanted = newest !== null && isAcceptable(facts, newest) ? newest : null;
   if (wanted !== null && !isBlocked(facts, wanted)) return { rendering: wanted, what: 'rendered' };
-  const isEmpty = volume?.rendering === null;
   if (there !== null && !isBlocked(facts, there.rendering) && !isVerdictBad(published?.verdict)) return there;
-  if (lastKnownGood !== null && (isEmpty || (goesBack && there !== null)))
-    return { rendering: lastKnownGood, what: 'last-known-good' };
+  if (lastKnownGood !== null && (isEmpty || (goesBack && there !== null))) return lastKnownGoodGoal(facts);
   if (there !== null) return there;
   return wanted !== null && isEmpty ? { rendering: wanted, what: 'rendered' } : null;
+}
+
+function lastKnownGoodGoal({ lastKnownGood }: Facts): Goal | null {
+  return lastKnownGood === null ? null : { rendering: lastKnownGood, what: 'last-known-good' };
 }
 
 /** What was published, while the volume shows it or we could show it again. */
@@ -349,7 +359,7 @@ function watchesForStart(facts: Facts): boolean {
  */
 export function isUnderWay(facts: Facts): boolean {
   const { trial, published, process, volume, now, owed } = facts;
-  if (needsRender(facts) || trial !== null) return true;
+  if (needsRender(facts) || trial !== null || facts.isValidating) return true;
   if (process?.kind === 'obstacle') return false;
   const goal = goalOf(facts);
   const isToPublish = goal !== null && goal.rendering !== volume?.rendering && now >= facts.publishRetryAt;

@@ -74,19 +74,27 @@ function readText(path: string): string {
   }
 }
 
+/** How a ledger is written. */
+export interface LedgerWrite {
+  /** That of the ledger written or read last. */
+  readonly sequence: number;
+  /** What was blocked, pinned or found good has to outlive the machine as well. */
+  readonly flushed?: boolean;
+  /** The one before the last was flushed, and the last was not. */
+  readonly flushesOther?: boolean;
+}
+
 /**
  * Writes the ledger over the older slot, in place: a new file and a rename would make the file system write at once
  * what nobody waits for, which cost as much as publishing. Not flushed as a rule: it has to survive a crash of ours, not of
  * the machine, after which a reload too many does no harm.
- * @param sequence that of the ledger written or read last. `flushed`: what was blocked, pinned or found good has to outlive
- * the machine as well.
  * @returns the sequence to give the next time.
  * @throws SidecarError `ledger.write` with the disk's reason; the ledger written last is as it was.
  */
 export function writeLedger(
   directory: string,
   ledger: Ledger,
-  { sequence, flushed = false }: { readonly sequence: number; readonly flushed?: boolean },
+  { sequence, flushed = false, flushesOther = false }: LedgerWrite,
 ): number {
   const next = sequence + 1;
   const path = slotPath(directory, next);
@@ -96,6 +104,8 @@ export function writeLedger(
     `{"version":${VERSION},"checksum":"${checksum}","sequence":${next},"ledger":${text}}\n`,
   );
   try {
+    // The slot that is overwritten holds what had to outlive the machine: the other one has to, then.
+    if (flushesOther) flushSlot(slotPath(directory, sequence));
     overwrite(path, bytes, flushed);
     return next;
   } catch (cause) {
@@ -104,6 +114,15 @@ export function writeLedger(
       `Cannot write the ledger "${path}": ${reason}. Without it nothing is published, since a reload could be lost.`,
       { code: 'ledger.write', stage: 'ledger', cause },
     );
+  }
+}
+
+function flushSlot(path: string): void {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
+  try {
+    fs.fdatasyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
   }
 }
 

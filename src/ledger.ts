@@ -228,10 +228,9 @@ export function restored(ledger: Ledger, kept: readonly Kept[]): Ledger {
   return { ...ledger, kept, generation };
 }
 
-/** A copy that cannot be used is none. */
+/** A copy that cannot be used is none. A pin stays: whoever chose it did not want what would come in its place. */
 export function withoutKept(ledger: Ledger, lost: string): Ledger {
-  const pinned = ledger.pinned?.rendering === lost ? null : ledger.pinned;
-  return { ...ledger, pinned, kept: ledger.kept.filter(({ rendering }) => rendering !== lost) };
+  return { ...ledger, kept: ledger.kept.filter(({ rendering }) => rendering !== lost) };
 }
 
 /** How what is published did not work. */
@@ -308,5 +307,7 @@ export function resolveIntention(
 /** What the volume shows is what is wanted, but the ledger did not know: whether anybody was told is not known. */
 export function adopt(ledger: Ledger, version: Published, tells: boolean): Ledger {
   const owed = tells ? (ledger.owed ?? { since: version.at }) : null;
-  return { ...ledger, published: version, verdict: 'pending', trial: null, intended: null, owed };
+  // It is another generation than the one before, whoever put it there.
+  const generation = ledger.generation + 1;
+  return { ...ledger, generation, published: version, verdict: 'pending', trial: null, intended: null, owed };
 }

@@ -35,6 +35,8 @@ export class Publication {
   /** What is on the disk: one step behind while the next step is about to be taken. */
   #saved: Ledger = ledgers.EMPTY_LEDGER;
   #sequence = 0;
+  /** The newest that is known to outlive the machine. */
+  #flushed = 0;
   #volume: Volume | null = null;
   #held: Generation | null = null;
   #isOurs = false;
@@ -244,7 +246,13 @@ export class Publication {
   }
 
   #write(ledger: Ledger, flushed = false): void {
-    this.#sequence = writeLedger(this.stateDirectory, ledger, { sequence: this.#sequence, flushed });
+    const sequence = this.#sequence;
+    // What is kept says so itself; a pin and blocks stand nowhere else.
+    const isPrecious = ledger.pinned !== null || ledger.blocked.length > 0;
+    const flushesOther = isPrecious && !flushed && this.#flushed === sequence - 1;
+    this.#sequence = writeLedger(this.stateDirectory, ledger, { sequence, flushed, flushesOther });
+    if (flushed) this.#flushed = this.#sequence;
+    else if (flushesOther) this.#flushed = sequence;
     this.#saved = ledger;
   }
 

@@ -68,6 +68,7 @@ class Running {
       this.#server = server;
     }
     await this.#keeping?.stop({ handsOver: true });
+    if (this.#cli.ending.aborted) return;
     this.#configured = next;
     this.#keeping = keep(options);
     this.#control ??= startControl({
@@ -89,6 +90,7 @@ class Running {
       const next = await load();
       if (this.#configured !== null && sameSettings(next.loaded, this.#configured.loaded))
         return this.#keeping?.sync();
+      if (this.#cli.ending.aborted) return;
       await this.start(next);
       next.log.info('settings changed');
     } catch (thrown) {

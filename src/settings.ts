@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path';
 import { customCleanEnv, makeExactValidator } from 'envalid';
 import { SidecarError } from './errors.ts';
-import { crossCheck, type Facts, missing, namesProcess } from './settings/checks.ts';
+import { crossCheck, type Facts, missing, namesProcess, suspicious } from './settings/checks.ts';
 import {
   type Environment,
   misspeltVariables,
@@ -82,7 +82,12 @@ async function load(options: LoadOptions, required: (facts: Facts) => readonly s
   const checked = parseAll(given, cwd);
   const facts = { values: derive(checked.values, given), given };
   return {
-    loaded: { settings: facts.values as Partial<Settings>, given, warnings: misspeltVariables(env), cwd },
+    loaded: {
+      settings: facts.values as Partial<Settings>,
+      given,
+      warnings: [...misspeltVariables(env), ...suspicious(facts)],
+      cwd,
+    },
     problems: [...problems, ...checked.problems, ...required(facts), ...crossCheck(facts)],
   };
 }

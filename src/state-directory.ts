@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { errnoOf, SidecarError } from './errors.ts';
 import { type LedgerRead, readLedger } from './ledger-file.ts';
 import { type LockResult, tryLock } from './lock.ts';
-import { diskError, removeIfPossible } from './publish/atomic-file.ts';
+import { diskError, removeIfPossible, temporaryName } from './publish/atomic-file.ts';
 import { listed } from './publish/file.ts';
 import type { Output } from './publish.ts';
 
@@ -66,7 +66,7 @@ function refuseForeign(path: string, output: Output): void {
   const own = process.geteuid?.() ?? stat.uid;
   const reason = !stat.isDirectory()
     ? 'it is no directory'
-    : stat.uid === own || stat.uid === 0
+    : stat.uid === own || stat.uid === 0 || stat.uid === ownerOfNew(path)
       ? null
       : `it belongs to user ${stat.uid}, and this sidecar runs as user ${own}`;
   if (reason === null) return;
@@ -74,6 +74,22 @@ function refuseForeign(path: string, output: Output): void {
     `Cannot keep the state of "${output.path}" in "${path}": ${reason}. Move it away, or give STATE_DIR a volume of its own.`,
     { code: 'state.foreign', stage: 'publish' },
   );
+}
+
+/** Network file systems may give everything to one user, or to another than we are. */
+function ownerOfNew(directory: string): number | null {
+  const path = join(directory, temporaryName('owner'));
+  try {
+    const fd = fs.openSync(path, 'wx', 0o600);
+    try {
+      return fs.fstatSync(fd).uid;
+    } finally {
+      fs.closeSync(fd);
+      fs.rmSync(path, { force: true });
+    }
+  } catch {
+    return null;
+  }
 }
 
 async function takeLock(path: string, holder: string): Promise<LockResult> {

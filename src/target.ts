@@ -17,6 +17,7 @@ import type { Generation } from './generation.ts';
 import type { Block, Kept, Ledger, Published, PublishedAs } from './ledger.ts';
 import * as ledgers from './ledger.ts';
 import { errorFields, type Log } from './log.ts';
+import { bootTicks } from './process/boot-clock.ts';
 import { Publication } from './publication.ts';
 import { hookKind } from './reload/settings.ts';
 import { Reporter } from './reporter.ts';
@@ -103,7 +104,8 @@ export class Target {
   /** What the volume shows in place of what was published, told once. */
   #drift: string | null = null;
   #publishedAt: number | null = null;
-  #askUntil: number;
+  readonly #askUntil: number;
+  #validating: Promise<void> | null = null;
   #wake = new AbortController();
   #waitsUntil: number | null = null;
   /** Whether the loop has waited since it last published. */
@@ -221,12 +223,6 @@ export class Target {
     this.#wake.abort();
   }
 
-  /** The source has had its time: what there is without it is to serve. */
-  stopAsking(): void {
-    this.#askUntil = this.#parts.clock();
-    this.#wake.abort();
-  }
-
   /**
    * Goes back to a kept generation and stays there, over restarts; null: the newest one that is not on the volume.
    * @throws SidecarError `control.*` when there is no such generation, or `ledger.write`: nothing has changed then.
@@ -235,6 +231,8 @@ export class Target {
     if (!this.isOpen) throw notKeeping();
     const onVolume = this.#publication.volume?.rendering ?? null;
     const chosen = chooseKept(this.ledger, { generation, onVolume });
+    // One that cannot be read is not chosen, and nothing changes.
+    this.#publication.copyOf(chosen);
     const { rendering } = chosen;
     this.#setPinned({ rendering, generation: chosen.generation });
     this.#reporter.say('pinned by hand', chosen, { generation: chosen.generation });
@@ -281,6 +279,7 @@ export class Target {
       }
     }
     signal.removeEventListener('abort', stop);
+    await this.#validating;
     if (signal.reason !== HANDED_OVER) this.#publication.note(ledgers.suspicionDropped);
     this.#trying.save();
     this.#publication.release();
@@ -295,6 +294,8 @@ export class Target {
 
   async #open(signal: AbortSignal): Promise<void> {
     try {
+      // Its copy would be taken for a left-over.
+      await this.#validating;
       const from = await this.#publication.open();
       if (this.attempts.current?.stage === 'publish') this.attempts.close();
       this.#noteLook();
@@ -312,8 +313,10 @@ export class Target {
     const { ledger, volume, held } = this.#publication;
     const { published, owed, verdict, pinned, kept } = ledger;
     const isKept = kept.some(({ rendering }) => rendering === published?.rendering);
+    const isPinKept = kept.some(({ rendering }) => rendering === pinned?.rendering);
     return {
       ...this.#candidate.facts,
+      isValidating: this.#validating !== null,
       now,
       limits: { ...this.#limits, lookEveryMs: this.#looked.everyMs },
       askUntil: this.#askUntil,
@@ -322,7 +325,8 @@ export class Target {
       publishedAt: this.#publishedAt,
       publishRetryAt: this.#publishing.dueAt,
       lastKnownGood: kept[0]?.rendering ?? null,
-      pinned: kept.find(({ rendering }) => rendering === pinned?.rendering)?.rendering ?? null,
+      pinned: isPinKept ? (pinned?.rendering ?? null) : null,
+      isPinLost: pinned !== null && !isPinKept,
       goesBack: loaded.settings.ROLLBACK,
       owed: owed !== null,
       hook: this.#hook,
@@ -340,8 +344,11 @@ export class Target {
     const { published } = this.ledger;
     const fact = this.#telling.see(published, now);
     if (fact?.kind !== 'ready' || published?.afterDeath !== true) return fact;
-    const until = now + published.at + this.#parts.loaded.settings.CONFIRM_PERIOD - Date.now();
-    return until > now ? { kind: 'settling', until } : fact;
+    const ticks = bootTicks();
+    const since = published.moment?.ticks ?? null;
+    if (ticks === null || since === null) return fact;
+    const leftMs = this.#parts.loaded.settings.CONFIRM_PERIOD - (ticks - since) * 10;
+    return leftMs > 0 ? { kind: 'settling', until: now + leftMs } : fact;
   }
 
   /** Nobody asks for the process while what is on the volume works. */
@@ -356,7 +363,14 @@ export class Target {
       case 'render':
         return await this.#timed('render', () => this.#render());
       case 'validate':
-        return await this.#timed('validate', () => this.#validate(signal));
+        // Whether the one before works is looked at meanwhile: a death is not to wait for a slow command.
+        this.#validating = this.#timed('validate', () => this.#validate(signal))
+          .catch((thrown) => this.#report('failed', toSidecarError(thrown, 'validate')))
+          .finally(() => {
+            this.#validating = null;
+            this.#wake.abort();
+          });
+        return this.ledger.trial === null ? await this.#validating : undefined;
       case 'publish':
         return await this.#timed('publish', () => this.#publish(step.what));
       case 'adopt':
@@ -449,16 +463,17 @@ export class Target {
     if (published?.as === 'desired' && block !== undefined) this.#report('blocked', blockedError(block));
   }
 
-  #complain(error: SidecarError): void {
+  #complain(error: SidecarError, version = this.#candidate.version): void {
     const isAboutContent = error.stage === 'validate' || error.stage === 'render';
-    this.#report(isAboutContent ? 'rejected' : 'failed', error);
+    this.#reporter.report(isAboutContent ? 'rejected' : 'failed', version, error);
   }
 
   async #validate(signal: AbortSignal): Promise<void> {
     // The copy must not bring back a state directory that is not ours any more.
     if (!this.#publication.checkState()) return;
+    const { version } = this.#candidate;
     const error = await this.#candidate.validate(this.#publication.stateDirectory, signal);
-    if (error !== null) this.#complain(error);
+    if (error !== null) this.#complain(error, version);
   }
 
   async #publish(what: Goal): Promise<void> {
@@ -559,7 +574,12 @@ export class Target {
     const { owed, trial, suspect, verdict, published } = this.ledger;
     const isUntried = published !== null && owed === null && verdict === 'pending';
     const goesBack = published?.as === 'rolled-back' && owed !== null && !this.#hasFailedToGoBack;
-    const tries = trial !== null || suspect !== null || goesBack || (isUntried && obstacle === null);
+    const tries =
+      this.#validating !== null ||
+      trial !== null ||
+      suspect !== null ||
+      goesBack ||
+      (isUntried && obstacle === null);
     onWait?.({ obstacle, owed: owed !== null, tries, settling, lastReload });
     const waitMs = Math.max(SHORTEST_WAIT_MS, ms);
     this.#waitsUntil = clock() + waitMs;

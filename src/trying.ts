@@ -67,7 +67,8 @@ export class Trying {
     return {
       trial: trial && { lookAt: this.#lookAt },
       suspect: suspect && {
-        isReplaced: process !== null && !isSame(process, suspect.process),
+        // An orphaned worker of the dead one is older.
+        isReplaced: process !== null && process.startTicks > (suspect.process?.startTicks ?? 0),
         until: now + suspect.until - Date.now(),
       },
       blocked: this.#blocks.map(({ rendering }) => rendering),
@@ -292,7 +293,7 @@ export class Trying {
     publication.note((before) => ledgers.condemned(before, { block, suspectUntil }, tells));
     this.save({ flushed: true });
     faultPoint('condemned');
-    const workedBefore = ledger.kept.some(({ rendering }) => rendering === published.rendering);
+    const workedBefore = ledgers.lastKnownGoodOf(ledger)?.rendering === published.rendering;
     if (workedBefore) this.#retelling.fail(clock());
     telling.putOff(workedBefore ? this.#retelling.dueAt : clock() + SLOW_RETRY_MS);
     const said = published.as === 'rolled-back' ? 'rollback-failed' : outcome;
@@ -321,10 +322,6 @@ function digestOfSettings({ given }: Loaded): string {
     return [name, given.get(name)?.text ?? null];
   });
   return `sha256:${createHash('sha256').update(JSON.stringify(texts)).digest('hex')}`;
-}
-
-function isSame(a: ProcessId, b: ProcessId | null): boolean {
-  return a.pid === b?.pid && a.startTicks === b.startTicks;
 }
 
 function errorOf(result: {

@@ -47,7 +47,7 @@ function whatNow({ rendering }: Published, { kept, pinned }: Ledger, goesBack: b
   const [good] = kept;
   if (pinned !== null)
     return 'It was chosen by hand and stays; "config-sidecar resume" follows the source again.';
-  if (kept.some((one) => one.rendering === rendering))
+  if (good?.rendering === rendering)
     return 'It worked before, so it stays, and the application is told again.';
   if (!goesBack) return 'It stays, since ROLLBACK is off.';
   if (good === undefined) return 'It stays: nothing was confirmed before that one could go back to.';

@@ -289,6 +289,9 @@ describe('after a restart of the sidecar', () => {
     expect(await one.look(trial, VERSION, atAge(trial, 60_000, null), never())).toMatchObject({
       kind: 'pending',
     });
+    // Time in which nobody looks would not count.
+    for (let age = 61_000; age < 90_000; age += 1_000)
+      await one.look(trial, VERSION, atAge(trial, age, null), never());
     expect(await one.look(trial, VERSION, atAge(trial, 90_000, null), never())).toMatchObject({
       kind: 'unconfirmed',
       code: 'confirm.not-restarted',

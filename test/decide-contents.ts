@@ -86,3 +86,8 @@ export function deserves(rendering: string, { isNamed, probes, ...setting }: Set
       return false;
   }
 }
+
+/** The world's clock as the kernel shows it. */
+export function ticksOf(ms: number): number {
+  return Math.floor(ms / 10) + 1_000_000;
+}

@@ -2,7 +2,8 @@
 import type { Facts, Step } from '../src/decide.ts';
 import type { Ledger } from '../src/ledger.ts';
 import { deserves, isPublishable, natureOfRendering, renderingOf, type Setting } from './decide-contents.ts';
-import { type Sidecar, SLOW_MS } from './decide-sidecar.ts';
+import { SLOW_MS } from './decide-retries.ts';
+import type { Sidecar } from './decide-sidecar.ts';
 import type { World } from './decide-world.ts';
 
 type Goal = Extract<Step, { kind: 'publish' }>['what'];
@@ -62,8 +63,9 @@ export function lawsOfRest(world: World, { ledger, blocks }: Sidecar): void {
   if (world.setting.hook !== 'none' && ledger.owed === null && isForgotten(world, ledger))
     throw new Error(`nothing is owed, but the application runs ${world.runs} and not ${world.volume}`);
   if (!world.onlyContent) return;
-  const innocent = blocks.find(({ rendering }) => !deserves(rendering, world.setting));
-  if (innocent !== undefined && innocent !== ledger.suspect?.block)
+  const certain = blocks.filter((block) => block !== ledger.suspect?.block);
+  const innocent = certain.find(({ rendering }) => !deserves(rendering, world.setting));
+  if (innocent !== undefined)
     throw new Error(`${innocent.rendering} is blocked and good: ${innocent.outcome}`);
 }
 
@@ -118,8 +120,12 @@ export function judge(world: World): void {
 
 /** The first of: the pin; what is wanted, unless refused or blocked; what is there and works, or the last known good. */
 function goalsOf(world: World, { ledger, blocks }: Sidecar): readonly (string | null)[] {
-  if (ledger.pinned !== null) return [ledger.pinned.rendering];
   const good = ledger.kept[0]?.rendering ?? null;
+  const { pinned } = ledger;
+  // Of one whose copy was lost, what is there stays.
+  if (pinned !== null && !ledger.kept.some(({ rendering }) => rendering === pinned.rendering))
+    return [pinned.rendering, world.volume, good];
+  if (pinned !== null) return [pinned.rendering];
   const wanted = renderingOf(world.content);
   const blocked = blocks.map(({ rendering }) => rendering).filter((rendering) => rendering !== good);
   if (isPublishable(world.content, world.setting) && !blocked.includes(wanted)) return [wanted];

@@ -14,8 +14,12 @@ import type {
 import * as ledgers from '../src/ledger.ts';
 import type { ProcessId } from '../src/process/proc.ts';
 import { chooseKept } from '../src/verdict.ts';
-import { isAnswered, isPublishable, natureOf, renderingOf } from './decide-contents.ts';
+import type { Application } from './decide-application.ts';
+import { Candidate } from './decide-candidate.ts';
+import { isAnswered } from './decide-contents.ts';
 import { lawOfPickingUp, lawsOfPublishing, lawsOfTelling } from './decide-laws.ts';
+import { delayOf, SLOW_MS } from './decide-retries.ts';
+import { Looks } from './decide-trial.ts';
 import type { World } from './decide-world.ts';
 
 /** Where in a step the sidecar can be ended, in the order in which a change passes them. */
@@ -27,20 +31,13 @@ export type KillPoint = (typeof KILL_POINTS)[number];
 
 /** FETCH_TIMEOUT. */
 export const ASK_MS = 10_000;
-/** What is slow is tried again after this. */
-export const SLOW_MS = 300_000;
 const GONE_MS = 100;
 const REFUSALS = 3;
-/** CONFIRM_SUCCESSES, and the time between two requests. */
-const SUCCESSES = 2;
-const PROBE_MS = 250;
-/** How often a trial is looked at. */
-const TRIAL_LOOK_MS = 200;
 /** Far above what any chain of rules needs at one instant. */
 const MAX_STEPS_AT_ONCE = 30;
 
 type Goal = Extract<Step, { kind: 'publish' }>['what'];
-type Sight = ReturnType<World['see']>;
+type Sight = ReturnType<Application['see']>;
 
 export class DiskFull extends Error {}
 
@@ -52,13 +49,8 @@ export class Sidecar {
   readonly publications: { readonly at: number; readonly isUrgent: boolean }[] = [];
   readonly #world: World;
   readonly #askUntil: number;
+  readonly #candidate: Candidate;
   #saved: Ledger;
-  #asked = false;
-  #input: Facts['input'] = null;
-  #inputContent = 0;
-  #rendered: Facts['rendered'] = null;
-  #checked: Facts['checked'] = null;
-  #checkFailures = 0;
   #held: string | null = null;
   #volume: Facts['volume'] = null;
   #publishedAt: number | null = null;
@@ -71,13 +63,13 @@ export class Sidecar {
   #process: ProcessId | null = null;
   #hasBegun = false;
   #lookAt = 0;
-  #confirming: { key: string; unseenMs: number; successes: number; dueAt: number } | null = null;
-  #resumes: boolean | null = null;
+  #looks: Looks | null = null;
   #steps: { at: number; count: number } = { at: 0, count: 0 };
 
   constructor(world: World) {
     this.#world = world;
     this.#askUntil = world.now + ASK_MS;
+    this.#candidate = new Candidate(world);
     const found = world.disk.current;
     const known = found.generation > 0 ? found : this.#withCopies(found);
     this.ledger = ledgers.resolveIntention(known, world.volume, world.momentOfVolume());
@@ -141,12 +133,8 @@ export class Sidecar {
     return {
       now,
       limits: setting.limits,
-      asked: this.#asked,
+      ...this.#candidate.facts,
       askUntil: this.#askUntil,
-      input: this.#input,
-      rendered: this.#rendered,
-      checked: this.#checked,
-      validates: setting.validates,
       volume: this.#volume,
       published: published && {
         ...{ rendering: published.rendering, verdict },
@@ -156,7 +144,8 @@ export class Sidecar {
       publishRetryAt: this.#publishRetryAt,
       blocked: this.blocks.map(({ rendering }) => rendering),
       lastKnownGood: kept[0]?.rendering ?? null,
-      pinned: pinned?.rendering ?? null,
+      pinned: kept.find(({ rendering }) => rendering === pinned?.rendering)?.rendering ?? null,
+      isPinLost: pinned !== null && !kept.some(({ rendering }) => rendering === pinned.rendering),
       goesBack: setting.goesBack,
       owed: owed !== null,
       tellRetryAt: this.#tellRetryAt,
@@ -188,36 +177,29 @@ export class Sidecar {
 
   #see(published: Published | null): Sight {
     if (published === null) return { fact: null, id: null };
-    const sight = this.#world.see(published);
+    const sight = this.#world.application.see(published);
     this.#process = sight.id;
-    return sight;
+    // As in target.ts: a process from before may be about to die of what was there before.
+    const until = published.at + this.#world.setting.periodMs;
+    const isUnsure = sight.fact?.kind === 'ready' && published.afterDeath === true;
+    return isUnsure && until > this.#world.now ? { ...sight, fact: { kind: 'settling', until } } : sight;
   }
 
   // What comes from outside.
 
-  /** The source answered or failed. */
+  /** The source answered, or failed (null). */
   notice(content: number | null): void {
-    this.#asked = true;
-    if (content === null) return;
-    const id = `i${content}`;
-    if (this.#input?.id === id) return;
-    const { now } = this.#world;
-    const waits = this.#input !== null && this.#input.id !== this.#rendered?.input;
-    const first = waits && this.#input !== null ? this.#input.changes.first : now;
-    this.#input = { id, changes: { first, latest: now } };
-    this.#inputContent = content;
+    this.#candidate.notice(content);
   }
 
   sync(retry: boolean): void {
-    if (this.#rendered?.rendering === null) this.#rendered = null;
-    this.#checkFailures = 0;
-    if (this.#checked !== null) this.#checked = { ...this.#checked, retryAt: 0 };
+    this.#candidate.tryAgain();
     this.#clearPublishing();
     if (!retry) return;
     this.#world.uncertain.add(this.#world.publications);
     this.ledger = ledgers.unblocked(this.ledger, this.#tells, this.#world.now);
     this.#resetTelling();
-    this.#rendered = null;
+    this.#candidate.reconsider();
   }
 
   /** @throws SidecarError when there is no such generation, DiskFull. */
@@ -236,7 +218,7 @@ export class Sidecar {
       this.ledger = { ...this.ledger, pinned: before };
       throw thrown;
     }
-    this.#rendered = null;
+    this.#candidate.reconsider();
     this.#clearPublishing();
   }
 
@@ -252,7 +234,7 @@ export class Sidecar {
         this.#render();
         return;
       case 'validate':
-        this.#validate();
+        this.#candidate.validate();
         return;
       case 'publish':
         this.#publish(step.what, facts);
@@ -283,12 +265,8 @@ export class Sidecar {
   }
 
   #render(): void {
-    const content = this.#inputContent;
-    this.#world.renders.push(this.#world.now);
-    this.#world.take();
-    const isRenderable = natureOf(content) !== 'unrenderable';
-    const rendering = isRenderable ? renderingOf(content) : null;
-    this.#rendered = { input: `i${content}`, rendering };
+    this.#candidate.render();
+    const { rendering } = this.#candidate;
     if (rendering === null) return;
     this.#clearPublishing();
     if (this.ledger.pinned !== null || rendering !== this.#volume?.rendering) return;
@@ -297,18 +275,6 @@ export class Sidecar {
     const { published } = this.ledger;
     if (published?.rendering === rendering && published.as !== 'desired')
       this.ledger = { ...this.ledger, published: { ...published, as: 'desired' } };
-  }
-
-  #validate(): void {
-    const rendering = this.#rendered?.rendering ?? null;
-    if (rendering === null) throw new Error('validates nothing');
-    this.#world.take();
-    if (this.isStopping) return;
-    const passed = this.#world.validatorWorks && natureOf(Number(rendering.slice(1))) !== 'invalid';
-    if (this.#checked?.rendering !== rendering) this.#checkFailures = 0;
-    this.#checkFailures = passed ? 0 : this.#checkFailures + 1;
-    const retryAt = passed ? 0 : this.#world.now + delayOf(this.#checkFailures);
-    this.#checked = { rendering, passed, retryAt };
   }
 
   #publish(what: Goal, facts: Facts): void {
@@ -355,7 +321,7 @@ export class Sidecar {
 
   #wanted(what: Goal): Published | null {
     const { published, kept, pinned } = this.ledger;
-    if (what === 'rendered') return this.#newVersion();
+    if (what === 'rendered') return this.#candidate.version;
     if (what === 'published' && this.#isHeld) return published;
     const rendering = what === 'pinned' ? pinned?.rendering : published?.rendering;
     const one = what === 'last-known-good' ? kept[0] : kept.find((each) => each.rendering === rendering);
@@ -374,7 +340,7 @@ export class Sidecar {
 
   #whyGoodOne(): PublishedAs {
     const { published, verdict } = this.ledger;
-    const wanted = this.#rendered?.rendering ?? null;
+    const wanted = this.#candidate.rendering;
     const isBlocked = this.blocks.some(({ rendering }) => rendering === wanted);
     const isBad = published !== null && verdict !== 'good' && verdict !== 'pending';
     return isBlocked || isBad ? 'rolled-back' : 'fallback';
@@ -392,17 +358,6 @@ export class Sidecar {
 
   get #tells(): boolean {
     return this.#world.setting.hook !== 'none';
-  }
-
-  #newVersion(): Published | null {
-    if (this.#rendered === null || this.#rendered.rendering === null) return null;
-    const { rendering, input } = this.#rendered;
-    if (!isPublishable(Number(rendering.slice(1)), this.#world.setting) && this.#world.volume !== rendering)
-      throw new Error(`publishes what is refused: ${rendering}`);
-    return {
-      ...{ revision: input, digest: input, rendering, input },
-      ...{ at: this.#world.now, moment: null, as: 'desired' },
-    };
   }
 
   #adopt(what: Goal): void {
@@ -426,7 +381,7 @@ export class Sidecar {
     const notBefore = world.now;
     world.point('reload');
     if (this.isStopping) return;
-    const result = world.tell(process);
+    const result = world.application.tell(process);
     world.take();
     if (result !== 'told' && this.isStopping) return;
     world.point('delivered');
@@ -443,7 +398,7 @@ export class Sidecar {
     this.#untold(result);
   }
 
-  #untold(result: Exclude<ReturnType<World['tell']>, 'told'>): void {
+  #untold(result: Exclude<ReturnType<Application['tell']>, 'told'>): void {
     const { now } = this.#world;
     this.#tellFailures += 1;
     this.#refusals = result === 'refused' ? this.#refusals + 1 : 0;
@@ -494,10 +449,11 @@ export class Sidecar {
     const { trial, published } = this.ledger;
     if (trial === null || published === null) return;
     const { id: current } = this.#see(published);
-    const result = this.#look(trial, published, current);
+    this.#looks ??= new Looks(this.#world, !this.#hasBegun);
+    const result = this.#looks.look({ trial, published, current });
     if (this.isStopping || this.ledger.trial !== trial) return;
     if (typeof result === 'number') this.#lookAt = this.#world.now + result;
-    else if (result === 'confirmed') this.#accept(trial);
+    else if (result === 'confirmed') this.#accept();
     else if (result === 'absent') {
       this.#world.uncertain.add(this.#world.publications);
       this.ledger = ledgers.trialLost(this.ledger, this.#tells, this.#world.now);
@@ -509,58 +465,7 @@ export class Sidecar {
     }
   }
 
-  /** As `Confirmation.look`. A number: look again after so many milliseconds. */
-  #look(trial: Trial, published: Published, current: ProcessId | null): LookResult {
-    const world = this.#world;
-    const { periodMs, timeoutMs } = world.setting;
-    const ageMs = world.now - trial.at;
-    this.#resumes ??= !this.#hasBegun;
-    const isReturn = this.#confirming === null && this.#resumes;
-    const key = JSON.stringify([trial.at, trial.process]);
-    if (this.#confirming?.key !== key)
-      this.#confirming = { key, unseenMs: isReturn ? ageMs : 0, successes: 0, dueAt: 0 };
-    const waitedMs = ageMs - this.#confirming.unseenMs;
-    const { process: id } = trial;
-    if (id !== null) {
-      const isOtherBoot = trial.moment.bootId !== world.bootId;
-      const lives = !isOtherBoot && world.isAlive(id);
-      const sinceTelling = Math.ceil((trial.at - trial.notBefore) / 10);
-      const isLater =
-        current !== null && (isOtherBoot || current.startTicks >= (trial.moment.ticks ?? 0) - sinceTelling);
-      const next = current !== null && (isOtherBoot || !isSame(current, id)) && isLater ? current : null;
-      if (trial.restarts) {
-        if (!lives && next !== null) return { kind: 'restarted', process: next };
-        return waitedMs < timeoutMs ? Math.min(TRIAL_LOOK_MS, timeoutMs - waitedMs) : 'unconfirmed';
-      }
-      if (periodMs > 0 && !lives) {
-        if (!isReturn) return { kind: 'died', isReplaced: next !== null };
-        if (next === null) return 'absent';
-        const livedMs = (next.startTicks - (trial.moment.ticks ?? 0)) * 10;
-        if (isOtherBoot || livedMs > periodMs) return { kind: 'restarted', process: next };
-        return { kind: 'died', isReplaced: true };
-      }
-      if (periodMs > ageMs) return Math.min(TRIAL_LOOK_MS, periodMs - ageMs);
-    }
-    return this.#probe(published, { trial, waitedMs });
-  }
-
-  #probe(published: Published, { trial, waitedMs }: { trial: Trial; waitedMs: number }): LookResult {
-    const world = this.#world;
-    const memory = this.#confirming;
-    if (!world.setting.probes || memory === null) return 'confirmed';
-    if (world.now >= memory.dueAt) {
-      world.take();
-      const watched = trial.process !== null && world.setting.periodMs > 0;
-      if (watched && trial.process !== null && !world.isAlive(trial.process)) return 1;
-      memory.successes = world.answersAs(published.rendering) ? memory.successes + 1 : 0;
-      memory.dueAt = world.now + PROBE_MS;
-    }
-    if (memory.successes >= SUCCESSES) return 'confirmed';
-    const leftMs = world.setting.timeoutMs - waitedMs;
-    return leftMs <= 0 ? 'unconfirmed' : Math.max(1, Math.min(leftMs, PROBE_MS));
-  }
-
-  #accept(_trial: Trial): void {
+  #accept(): void {
     const { published } = this.ledger;
     this.#world.point('confirm');
     const evidence: readonly Evidence[] = ['alive'];
@@ -597,7 +502,7 @@ export class Sidecar {
     const world = this.#world;
     const { rendering, revision } = published;
     const block: Block = {
-      ...{ rendering, revision, outcome, under: world.under, at: world.now },
+      ...{ rendering, revision, digest: published.digest, outcome, under: world.under, at: world.now },
       ...{ code: `confirm.${outcome}`, message: 'It did not work.' },
     };
     const isLastKnownGood = this.ledger.kept[0]?.rendering === rendering;
@@ -634,18 +539,6 @@ export class Sidecar {
     this.#world.disk = { before: disk.current, current: ledger };
     this.#saved = ledger;
   }
-}
-
-type LookResult =
-  | number
-  | 'confirmed'
-  | 'unconfirmed'
-  | 'absent'
-  | { readonly kind: 'died'; readonly isReplaced: boolean }
-  | { readonly kind: 'restarted'; readonly process: ProcessId };
-
-export function delayOf(failures: number): number {
-  return Math.min(60_000, 500 * 2 ** failures);
 }
 
 function isSame(a: ProcessId, b: ProcessId | null): boolean {

@@ -65,9 +65,9 @@ function kept(ledger: Ledger, what: Published, limit = 5): Ledger {
   return keeping(confirmed(trying(ledger, what), WORKS), 1_900, limit);
 }
 
-function blockOf({ rendering, revision }: Published, changes: Partial<Block> = {}): Block {
+function blockOf({ rendering, revision, digest }: Published, changes: Partial<Block> = {}): Block {
   return {
-    ...{ rendering, revision, under: 'settings', outcome: 'target-died', at: 9_000 },
+    ...{ rendering, revision, digest, under: 'settings', outcome: 'target-died', at: 9_000 },
     ...{ code: 'confirm.died', message: 'It died.', ...changes },
   };
 }
@@ -130,7 +130,13 @@ describe('the order', () => {
   it('owes a reload for what is adopted, since nobody knows whether it was told', () => {
     expect(adopt(GOOD, B, true)).toEqual({
       ...GOOD,
-      ...{ published: B, verdict: 'pending', trial: null, owed: { since: 2_000 } },
+      ...{
+        generation: GOOD.generation + 1,
+        published: B,
+        verdict: 'pending',
+        trial: null,
+        owed: { since: 2_000 },
+      },
     });
   });
 
@@ -258,10 +264,10 @@ describe('what works', () => {
     expect(renderings(kept({ ...two, pinned }, C, 1).kept)).toEqual([C.rendering, A.rendering]);
   });
 
-  it('is neither kept nor pinned when its copy cannot be used', () => {
+  it('is not kept when its copy cannot be used, though it stays pinned', () => {
     const pinned = { rendering: A.rendering, generation: 1 };
     const two = { ...kept(kept(EMPTY_LEDGER, A), B), pinned };
-    expect(withoutKept(two, A.rendering)).toMatchObject({ pinned: null, kept: [{ rendering: B.rendering }] });
+    expect(withoutKept(two, A.rendering)).toMatchObject({ pinned, kept: [{ rendering: B.rendering }] });
     expect(withoutKept(two, B.rendering)).toMatchObject({ pinned, kept: [{ rendering: A.rendering }] });
   });
 });

@@ -14,7 +14,8 @@ const LONGEST_INTERVAL_MS = 1_000;
 const TRY_MS = 5_000;
 /** How often the process is looked at while it owes an answer. */
 const LIFE_MS = 100;
-const MAX_BODY_BYTES = 65_536;
+/** Pages of metrics are long. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
 /** What is kept of an answer that is not as wanted. */
 const MAX_OUTPUT_LENGTH = 200;
 
@@ -110,5 +111,8 @@ function judge({ status, body }: HttpResponse, view: View, shown: string): Missi
   const { match } = view.settings;
   if (match === undefined) return null;
   const flaw = findFlaw(text, { match, version: view.version, notBeforeMs: view.trial.notBefore });
-  return flaw && { code: flaw.code, reason: `${shown} answered ${status}, but ${flaw.reason}`, ...output };
+  const cut = flaw !== null && body.length >= MAX_BODY_BYTES ? ' in its first 4 MiB' : '';
+  return (
+    flaw && { code: flaw.code, reason: `${shown} answered ${status}, but ${flaw.reason}${cut}`, ...output }
+  );
 }

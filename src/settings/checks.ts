@@ -30,6 +30,18 @@ export function crossCheck(facts: Facts): readonly string[] {
   return checks.flatMap((check) => check(facts));
 }
 
+/** kubelet waits this long before it starts a container again that has ended often; and some seconds to come up. */
+const RESTARTS_WITHIN_MS = 360_000;
+
+/** Sentences for what is legal but probably not meant. */
+export function suspicious({ values }: Facts): readonly string[] {
+  const { RELOAD_SIGNAL, CONFIRM_PERIOD = 0, CONFIRM_TIMEOUT = 0 } = values;
+  if (RELOAD_SIGNAL !== 'SIGTERM' || CONFIRM_PERIOD === 0 || CONFIRM_TIMEOUT >= RESTARTS_WITHIN_MS) return [];
+  return [
+    `RELOAD_SIGNAL "SIGTERM" with CONFIRM_TIMEOUT "${printDuration(CONFIRM_TIMEOUT)}": a configuration counts as failed when its application is not started again within that time. kubelet waits up to 5 minutes after several restarts; 6m is on the safe side.`,
+  ];
+}
+
 /** What a command that follows a source cannot do without. */
 export function missing({ given }: Facts): readonly string[] {
   const problems: string[] = [];

@@ -107,9 +107,9 @@ describe('the URL', () => {
     });
   });
 
-  test('that answers without an end is read no further than 64 KiB', async () => {
+  test('that answers without an end is read no further than 4 MiB', async () => {
     const endless: Answer = (_request, response) => {
-      response.write(`first\n${'x'.repeat(65_530)}`);
+      response.write(`first\n${'x'.repeat(4 * 1024 * 1024)}`);
       const more = (): void => {
         while (response.write('late'.repeat(16_384)));
       };
@@ -120,7 +120,9 @@ describe('the URL', () => {
     const early = confirmation({ url: () => url, successes: 1, match: { text: '^first$' } });
     expect((await verdictOn(early, trialOf(null))).result).toMatchObject({ kind: 'confirmed' });
     const late = confirmation({ url: () => url, timeoutMs: 500, match: { text: 'late' } });
-    expect((await verdictOn(late, trialOf(null))).result).toMatchObject({ code: 'confirm.no-match' });
+    const { result } = await verdictOn(late, trialOf(null));
+    expect(result).toMatchObject({ code: 'confirm.no-match' });
+    expect(result).toMatchObject({ message: expect.stringMatching(/ in its first 4 MiB$/) });
   });
 
   test('that can be read no more, being a secret in a file, is a try that failed', async () => {

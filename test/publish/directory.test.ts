@@ -12,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -99,6 +100,23 @@ describe('a directory output', () => {
     publisher.prune(1_000 + GRACE_MS);
     expect(hidden(root)).toEqual(['..data', readlinkSync(join(root, '..data'))]);
     expect(text(root, 'a')).toBe('5');
+  });
+
+  it('removes at a start what was retired long ago, and nothing that may still be read', async () => {
+    const { root, publisher } = place();
+    for (let i = 1; i <= 3; i += 1) await publisher.publish(generation({ a: `${i}` }));
+    const folders = hidden(root)
+      .filter((name) => name !== '..data')
+      .map((name) => join(root, name));
+    const holding = (value: string): string => folders.find((path) => text(path, 'a') === value) ?? 'nowhere';
+    const [one, two, three] = ['1', '2', '3'].map(holding) as [string, string, string];
+    const seconds = Date.now() / 1000;
+    // The first was in use until ten minutes ago, the second until a minute ago.
+    utimesSync(one, seconds - 1_200, seconds - 1_200);
+    utimesSync(two, seconds - 600, seconds - 600);
+    utimesSync(three, seconds - 60, seconds - 60);
+    publisher.recover();
+    expect([one, two, three].map((path) => existsSync(path))).toEqual([false, true, true]);
   });
 
   // C-C09
