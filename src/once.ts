@@ -47,7 +47,10 @@ function isSilent({ source, template }: Keeping): boolean {
 }
 
 async function servesLastKnownGood({ target }: Keeping, signal: AbortSignal): Promise<void> {
-  for (let waited = 0; waited < FALLBACK_MS && !showsLastKnownGood(target); waited += LOOK_MS) {
+  // And whoever is there to be told of it is: a telling that is cut off would be made again by the next run.
+  const isDone = (): boolean =>
+    showsLastKnownGood(target) && !(target.ledger.owed !== null && target.isUnderWay);
+  for (let waited = 0; waited < FALLBACK_MS && !isDone(); waited += LOOK_MS) {
     if (target.ledger.kept.length === 0) return;
     await sleep(LOOK_MS, signal);
   }

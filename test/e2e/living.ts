@@ -144,9 +144,24 @@ export function confirmedAs(
   job: OrdersJob,
 ): Promise<TargetSeen> {
   return until(`${value} is ${outcome}`, async () => {
+    // First, so that what is asked for is not older than what is seen.
+    const shown = job.shown();
     const seen = await sidecar.target();
     const good = seen.generations.find(({ lastKnownGood }) => lastKnownGood);
     if (seen.outcome !== outcome) throw new Error(`it is ${seen.outcome}: ${seen.message}`);
-    return job.shown() === value && good?.onVolume === true && !seen.reloadOwed && seen;
+    const isWanted = outcome === 'rolled-back' || seen.desired?.rendering === good?.rendering;
+    return shown === value && isWanted && good?.onVolume === true && !seen.reloadOwed && seen;
   });
+}
+
+/** Waits until the first configuration, "one", is known to work. */
+export function begins(sidecar: Sidecar, job: OrdersJob): Promise<TargetSeen> {
+  return confirmedAs(sidecar, 'applied', 'one', job);
+}
+
+/** A sidecar whose first configuration, "one", is known to work. */
+export async function startsWell(place: Place, job: OrdersJob, variables: Variables = {}): Promise<Sidecar> {
+  const sidecar = await place.start({ ...job.variables, ...variables });
+  await begins(sidecar, job);
+  return sidecar;
 }

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { get } from 'node:http';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { freePorts } from '../servers/ports.ts';
+import { quietPort } from './quiet-port.ts';
 import { until } from './until.ts';
 
 const PROJECT = new URL('../..', import.meta.url).pathname;
@@ -151,7 +151,7 @@ const SETTLED = ['applied', 'unchanged', 'picked-up'];
 
 /** Starts it with these variables and no others, on a port of its own. */
 export async function startSidecar(variables: Variables, cwd: string, start: Start): Promise<Sidecar> {
-  const [port = 0] = await freePorts(1);
+  const port = await quietPort();
   const { node = process.execPath, main = MAIN, nodeWords = [], words = [] } = start;
   // Whether an application lives on is another matter than most of what is looked at here, and takes its time.
   const env = { LISTEN: `127.0.0.1:${port}`, CONFIRM_PERIOD: '0', ...variables };
