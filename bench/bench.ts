@@ -1,5 +1,6 @@
-// `npm run bench`: how soon a change reaches the application, how many reloads a burst costs, and what the sidecar
-// weighs, each beside the floor in the same run. Prints tables; judges nothing but the one bound it is given.
+// `npm run bench`: how soon a change reaches the application, how many reloads a burst costs, what the sidecar weighs,
+// each beside the floor in the same run, and how long 10,000 keys hold it up. Prints tables; judges nothing but the two
+// bounds it is given. `npm run bench -- stalls` measures the last alone.
 import { type ChildProcess, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { startConsul } from '../test/servers/consul.ts';
 import { startEtcd } from '../test/servers/etcd.ts';
 import install from '../test/servers/install.ts';
+import { type FilledStore, fill, measureStalls, OUTPUTS, type Stalls } from './stalls.ts';
 
 /** Changes measured for each way, after the ones that warm it up. */
 const CHANGES = 300;
@@ -16,6 +18,9 @@ const BURST = 50;
 const STORM = 2_000;
 /** The p50 of the sidecar must stay below this multiple of the floor's. */
 const BOUND = 1.5;
+/** No change of one key among 10,000 may hold up the event loop for longer than this, in milliseconds of its own work. */
+const STALL_BOUND_MS = 50;
+const STALL_CHANGES = 20;
 const MAIN = join(process.cwd(), 'dist/main.js');
 const here = (name: string): string => join(process.cwd(), 'bench', name);
 
@@ -31,11 +36,8 @@ interface Application {
   readonly seen: { readonly at: bigint; readonly value: string }[];
 }
 
-interface Store {
-  readonly name: string;
+interface Store extends FilledStore {
   readonly address: string;
-  readonly source: (key: string) => string;
-  readonly put: (key: string, value: string) => Promise<void>;
 }
 
 async function startApplication(): Promise<Application> {
@@ -196,12 +198,14 @@ async function stores(): Promise<{ readonly all: readonly Store[]; readonly end:
     address: `http://127.0.0.1:${etcd.port}`,
     source: (key) => `etcd://127.0.0.1:${etcd.port}?key=${key}`,
     put: (key, value) => etcd.put(key, value),
+    putAll: (values) => etcd.putAll(values),
   };
   const consulStore: Store = {
     name: 'consul',
     address: `http://127.0.0.1:${consul.port}`,
     source: (key) => `consul://127.0.0.1:${consul.port}/${key}`,
     put: (key, value) => consul.put(key, value),
+    putAll: (values) => consul.putAll(values),
   };
   return {
     all: [etcdStore, consulStore],
@@ -212,11 +216,56 @@ async function stores(): Promise<{ readonly all: readonly Store[]; readonly end:
   };
 }
 
+/** @returns whether the bound is kept. */
+async function benchStalls(all: readonly Store[]): Promise<boolean> {
+  const heads = [
+    'change p50',
+    'longest',
+    'at rest',
+    'wall p50',
+    'longest',
+    'applied p50',
+    'MiB before',
+    'MiB after',
+  ];
+  console.log(
+    `10,000 keys of 100 bytes, one changes: the longest stall, ms on the processor and by the clock`,
+  );
+  row('', ...heads);
+  let isWithin = true;
+  for (const store of all) {
+    await fill(store, 'bench-stalls/');
+    for (const output of OUTPUTS) {
+      const stalls = await measureStalls(store, 'bench-stalls/', output, {
+        main: MAIN,
+        probe: here('stall-probe.mjs'),
+        folder: fs.mkdtempSync(join(root, 'stalls-')),
+        changes: STALL_CHANGES,
+        anonymousOf: (pid) => memoryOf(pid).anonymous,
+      });
+      isWithin &&= Math.max(...stalls.cpuMs.changes) <= STALL_BOUND_MS;
+      rowOfStalls(`${store.name} ${output}`, stalls);
+    }
+  }
+  console.log(`\nno change stalls for more than ${STALL_BOUND_MS} ms: ${isWithin ? 'yes' : 'no'}\n`);
+  return isWithin;
+}
+
+function rowOfStalls(name: string, { cpuMs, wallMs, tookMs, anonymous }: Stalls): void {
+  row(
+    name.padEnd(16),
+    ...[quantile(cpuMs.changes, 0.5), Math.max(...cpuMs.changes), cpuMs.rest],
+    ...[quantile(wallMs.changes, 0.5), Math.max(...wallMs.changes), quantile(tookMs, 0.5)],
+    ...[anonymous.before, anonymous.after],
+  );
+}
+
 async function main(): Promise<boolean> {
   await install();
   const { all, end } = await stores();
   let isWithin = true;
   try {
+    if (process.argv[2] === 'stalls') return await benchStalls(all);
     console.log(`Node ${process.version}, ${CHANGES} changes each, interleaved\n`);
     row('put to read', 'p50 ms', 'p95 ms', 'p99 ms', 'floor p50', 'floor p95', 'floor p99', 'p50 ratio');
     for (const store of all) {
@@ -247,7 +296,8 @@ async function main(): Promise<boolean> {
       row(`${store.name} at rest`, rest.rss, rest.pss, rest.anonymous);
       row(`after ${STORM}`, storm.rss, storm.pss, storm.anonymous);
     }
-    console.log(`\np50 within ${BOUND} x floor: ${isWithin ? 'yes' : 'no'}`);
+    console.log(`\np50 within ${BOUND} x floor: ${isWithin ? 'yes' : 'no'}\n`);
+    if (!(await benchStalls(all))) isWithin = false;
   } finally {
     for (const child of children) child.kill('SIGKILL');
     await end();

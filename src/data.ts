@@ -10,10 +10,11 @@ import {
   titleOf,
 } from './document/format.ts';
 import { resolvePointer } from './document/pointer.ts';
-import { type KeysAs, nestTree, readEntries, sortEntries, type TreeEntry } from './document/tree.ts';
+import { type KeysAs, nestingTree, readingEntries, sortEntries, type TreeEntry } from './document/tree.ts';
 import { leavesOf, type Value } from './document/value.ts';
 import { SidecarError } from './errors.ts';
 import type { Content, Entry, Snapshot } from './provider.ts';
+import { inSlices, type Sliced } from './slices.ts';
 
 export interface DataOptions {
   /** KEYS_AS: how leaf values of a key tree are read. */
@@ -51,11 +52,22 @@ export interface Data {
  * format and pointer do, since they change what the bytes mean.
  */
 export function digestOf(content: Content): string {
+  const known = digests.get(content);
+  if (known !== undefined) return known;
+  const digest = computeDigest(content);
+  digests.set(content, digest);
+  return digest;
+}
+
+/** Contents are never changed, and asked for theirs several times. */
+const digests = new WeakMap<Content, string>();
+
+function computeDigest(content: Content): string {
   const hash = createHash('sha256');
   if (content.kind === 'tree') {
     const entries = sortEntries(content.entries);
-    hash.update(JSON.stringify(['tree', ...entries.flatMap(({ key, value }) => [key, value.length])]));
-    for (const { value } of entries) hash.update(value);
+    hash.update(JSON.stringify(['tree', entries.length]));
+    for (let from = 0; from < entries.length; from += GROUP) hash.update(digestOfGroup(entries, from));
   } else if (content.kind === 'document') {
     hash.update(JSON.stringify(['document', formatOf(content) ?? null, content.pointer ?? '']));
     hash.update(content.bytes);
@@ -63,6 +75,26 @@ export function digestOf(content: Content): string {
     hash.update('nothing');
   }
   return `sha256:${hash.digest('hex')}`;
+}
+
+/** The digest of a tree is one of digests, each over this many entries: what did not change is not computed again. */
+const GROUP = 100;
+
+/** By the first entry. Stores that tell one change of many keys hand out the same objects for the others. */
+const groups = new WeakMap<Entry, { readonly entries: readonly Entry[]; readonly digest: Buffer }>();
+
+function digestOfGroup(all: readonly Entry[], from: number): Buffer {
+  const entries = all.slice(from, from + GROUP);
+  const [first] = entries;
+  const known = first && groups.get(first);
+  const isKnown = known?.entries.length === entries.length;
+  if (isKnown && known.entries.every((entry, at) => entry === entries[at])) return known.digest;
+  const described = entries.flatMap(({ key, value }) => [key, value.length]);
+  const hash = createHash('sha256').update(JSON.stringify(described));
+  for (const { value } of entries) hash.update(value);
+  const digest = hash.digest();
+  if (first !== undefined) groups.set(first, { entries, digest });
+  return digest;
 }
 
 /**
@@ -80,17 +112,17 @@ export async function readData(snapshot: Snapshot, options: DataOptions): Promis
 
 function treeData(unsorted: readonly Entry[], options: DataOptions) {
   const tree = sortEntries(unsorted);
-  const entries = once(async () => readTree(options.source, () => readEntries(tree, options.keysAs)));
+  const entries = once(() => readTree(options.source, readingEntries(tree, options.keysAs)));
   const value = once(async () => {
     const read = await entries();
-    return readTree(options.source, () => nestTree(read));
+    return readTree(options.source, nestingTree(read));
   });
   return { kind: 'tree', tree, entries, value, format: null } as const;
 }
 
-function readTree<T>(source: string, read: () => T): T {
+async function readTree<T>(source: string, reading: Sliced<T>): Promise<T> {
   try {
-    return read();
+    return await inSlices(reading);
   } catch (thrown) {
     if (!(thrown instanceof Fault)) throw thrown;
     throw refuse('render.key', `Cannot use the keys of "${source}": ${thrown.message}`, thrown);

@@ -1,5 +1,6 @@
 // Which names files of a directory output may have: none that leaves the directory, hides in it or cannot be created.
 import { Buffer } from 'node:buffer';
+import { atOnce, type Sliced } from './slices.ts';
 
 /** Longest name of one file or directory, in bytes: the limit of every usual Linux file system. */
 const MAX_PART_BYTES = 255;
@@ -12,18 +13,25 @@ const MAX_PATH_BYTES = 3_900;
  * @param directory the output's path, for the length of the whole.
  */
 export function findNameProblem(names: readonly string[], directory: string): string | null {
+  return atOnce(findingNameProblem(names, directory));
+}
+
+/** The same in slices. */
+export function* findingNameProblem(names: readonly string[], directory: string): Sliced<string | null> {
   const all = new Set<string>();
   for (const name of names) {
     const problem = problemOf(name, directory);
     if (problem !== null) return `the name ${JSON.stringify(name)} ${problem}`;
     if (all.has(name)) return `the name "${name}" is given twice`;
     all.add(name);
+    yield;
   }
   for (const name of names) {
     for (let slash = name.indexOf('/'); slash !== -1; slash = name.indexOf('/', slash + 1)) {
       const folder = name.slice(0, slash);
       if (all.has(folder)) return `the name "${folder}" is both a file and a folder ("${name}")`;
     }
+    yield;
   }
   return null;
 }

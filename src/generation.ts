@@ -1,5 +1,6 @@
 // A generation: the files that become visible together, and the digest by which two of them are compared.
 import { createHash } from 'node:crypto';
+import { atOnce, type Sliced } from './slices.ts';
 
 /** One file of a generation. For a file output the one name is the output's own; else a relative path with `/`. */
 export interface GenerationFile {
@@ -29,9 +30,17 @@ export function createGeneration(
   files: readonly GenerationFile[],
   options: { readonly mode: number; readonly owner: Owner | null },
 ): Generation {
+  return atOnce(creatingGeneration(files, options));
+}
+
+/** The same in slices. */
+export function* creatingGeneration(
+  files: readonly GenerationFile[],
+  options: { readonly mode: number; readonly owner: Owner | null },
+): Sliced<Generation> {
   const sorted = [...files].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  const described = sorted.map((file) => ({ ...file, ...options }));
-  return { files: sorted, ...options, rendering: digestOfFiles(described) };
+  const described = sorted.map(({ name, bytes }) => ({ name, bytes, ...options }));
+  return { files: sorted, ...options, rendering: yield* digestingFiles(described) };
 }
 
 /** One file as it is, or should be, on the volume. */
@@ -42,11 +51,17 @@ export interface DescribedFile extends GenerationFile {
 
 /** The rendering digest of files in name order; lengths are part of it, so no two sets can run together. */
 export function digestOfFiles(files: readonly DescribedFile[]): string {
+  return atOnce(digestingFiles(files));
+}
+
+/** The same in slices. */
+export function* digestingFiles(files: readonly DescribedFile[]): Sliced<string> {
   const hash = createHash('sha256');
   for (const { name, bytes, mode, owner } of files) {
     const who = owner === null ? '' : `${owner.uid}:${owner.gid ?? ''}`;
     hash.update(JSON.stringify([name, mode.toString(8), who, bytes.length]));
     hash.update(bytes);
+    yield;
   }
   return `sha256:${hash.digest('hex')}`;
 }

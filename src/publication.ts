@@ -90,7 +90,7 @@ export class Publication {
     const state = await openStateDirectory(this.stateDirectory, output, holder);
     try {
       this.#publisher.recover();
-      const { rendering } = this.look();
+      const { rendering } = this.#lookAtOnce();
       // A ledger in memory is newer than any on disk: the directory was replaced under us.
       const known = this.#isKnown ? this.#ledger : this.#fromDisk(state.ledger);
       this.#ledger = ledgers.resolveIntention(known, rendering, this.#momentOfVolume());
@@ -123,9 +123,13 @@ export class Publication {
   }
 
   /** Reads the volume, and removes generations whose grace time is over. */
-  look(nowMs?: number): Volume {
+  async look(nowMs: number): Promise<void> {
+    this.#volume = await this.#publisher.lookInSlices();
+    this.#publisher.prune(nowMs);
+  }
+
+  #lookAtOnce(): Volume {
     this.#volume = this.#publisher.look();
-    if (nowMs !== undefined) this.#publisher.prune(nowMs);
     return this.#volume;
   }
 
@@ -154,7 +158,11 @@ export class Publication {
     try {
       await this.#publisher.publish(generation, meanwhile);
     } catch (thrown) {
-      this.#ledger = ledgers.resolveIntention(this.#ledger, this.look().rendering, this.#momentOfVolume());
+      this.#ledger = ledgers.resolveIntention(
+        this.#ledger,
+        this.#lookAtOnce().rendering,
+        this.#momentOfVolume(),
+      );
       throw thrown;
     }
     this.#ledger = ledgers.carriedOut(this.#ledger, bootStamp());

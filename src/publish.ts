@@ -20,10 +20,12 @@ export interface Volume {
   readonly problem: SidecarError | null;
 }
 
-/** Puts generations on one volume. Knows nothing of why. All methods but `publish` are quick and synchronous. */
+/** Puts generations on one volume. Knows nothing of why. */
 export interface Publisher {
   /** Reads what is there. What cannot be used as ours has a digest nothing else has, so that it is replaced. */
   look(): Volume;
+  /** The same without holding up the event loop for long, however many files there are. */
+  lookInSlices(): Promise<Volume>;
   /** The files that are there, in name order; none where there is nothing to read. */
   read(): readonly DescribedFile[];
   /** Whether anything is there at all: for a question asked often. */
@@ -36,7 +38,7 @@ export interface Publisher {
   publish(generation: Generation, meanwhile?: () => void): Promise<void>;
   /** Once at the start: removes left-overs of a crash of ours and only those, and finishes half-done visible names. */
   recover(): void;
-  /** Removes generations that readers may still have had open, once their grace time (one minute) is over. */
+  /** Removes generations that readers may still have had open, once their grace time (one minute) is over: large ones bit by bit. */
   prune(now: number): void;
 }
 

@@ -8,7 +8,7 @@ import { decodeText, encodeText } from './document/text.ts';
 import type { TreeEntry } from './document/tree.ts';
 import { createMap, datesAsText, isMap, type Value } from './document/value.ts';
 import { SidecarError } from './errors.ts';
-import { findNameProblem } from './file-names.ts';
+import { findingNameProblem } from './file-names.ts';
 import { creatingGeneration, type Generation, type GenerationFile, type Owner } from './generation.ts';
 import { inSlices, type Sliced } from './slices.ts';
 import { planOutputs, type TemplateSet } from './template/set.ts';
@@ -39,7 +39,7 @@ export async function render(
 ): Promise<Generation> {
   const files =
     templates === null ? await plainFiles(data, options) : await templated(data, templates, options);
-  if (options.output.kind === 'directory') checkNames(files, options.output.path);
+  if (options.output.kind === 'directory') await checkNames(files, options.output.path);
   const size = files.reduce((sum, file) => sum + file.bytes.length, 0);
   if (size > options.maxBytes) throw tooLarge(options);
   return inSlices(creatingGeneration(files, { mode: options.mode, owner: options.owner }));
@@ -134,9 +134,9 @@ function* listing(
   return listed;
 }
 
-function checkNames(files: readonly GenerationFile[], directory: string): void {
+async function checkNames(files: readonly GenerationFile[], directory: string): Promise<void> {
   const names = files.map((file) => file.name);
-  const problem = findNameProblem(names, directory);
+  const problem = await inSlices(findingNameProblem(names, directory));
   if (problem !== null) {
     throw refuse('render.name', `Cannot write the files of "${directory}": ${problem}; nothing was written`);
   }

@@ -392,7 +392,7 @@ export class Target {
 
   async #look(): Promise<void> {
     if (!this.#publication.checkState()) return;
-    this.#publication.look(this.#parts.clock());
+    await this.#publication.look(this.#parts.clock());
     this.#noteLook();
     await this.#trying.keep();
   }

@@ -13,6 +13,9 @@ const RENDER_LIMIT_MS = 5_000;
 /** Bound of what a rendering may allocate, in the library's own count (roughly bytes). */
 const MEMORY_LIMIT = 256 * 1024 * 1024;
 
+/** Bound of what the library has begun and not finished: an include that is in an include takes about three. */
+const MAX_NESTING = 3_000;
+
 /** Bound of one template, in characters. */
 const PARSE_LIMIT = 16 * 1024 * 1024;
 
@@ -72,6 +75,7 @@ function* evaluating(evaluation: Evaluation): Sliced<void> {
       value = step?.value;
       if (step?.done !== false) open.pop();
       if (isEvaluation(value)) {
+        if (open.length > MAX_NESTING) throw new Fault('templates include each other without end');
         open.push(value);
         value = undefined;
       }
@@ -215,9 +219,6 @@ function failure(name: string, line: number | null, origin: unknown, cause: unkn
 function reasonOf(origin: unknown): string {
   if (origin instanceof TooLarge) return `it makes ${origin.message}; raise MAX_SIZE`;
   if (!(origin instanceof Error)) return String(origin);
-  if (origin instanceof RangeError && origin.message.includes('call stack')) {
-    return 'templates include each other without end';
-  }
   if ('variableName' in origin) {
     return `the variable "${origin.variableName}" is missing; add the key, or give it a default`;
   }

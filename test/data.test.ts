@@ -250,6 +250,29 @@ describe('the digest', () => {
     expect(new Set([digest, ...others.map(digestOf), digestOf({ kind: 'nothing' })]).size).toBe(7);
   });
 
+  it('of a large tree is the same whether or not parts of it are known already', () => {
+    const copyOf = (entries: readonly Entry[]) =>
+      entries.map(({ key, value }) => ({ key, value: Buffer.from(value) }));
+    const keys = Array.from({ length: 250 }, (_, at) => `key-${1000 + at}`);
+    let entries: readonly Entry[] = keys.map((key) => ({ key, value: Buffer.from(`value of ${key}`) }));
+    const seenDigests = new Set([digestOf({ kind: 'tree', entries })]);
+    const changed = { key: 'key-1150', value: Buffer.from('changed') };
+    const steps: ((before: readonly Entry[]) => readonly Entry[])[] = [
+      (before) => before.with(150, changed),
+      (before) => before.toSpliced(149, 1),
+      (before) => [{ key: 'key-0999', value: Buffer.from('first') }, ...before],
+      (before) => before.slice(0, 200),
+      (before) => before.slice(0, 100),
+    ];
+    for (const step of steps) {
+      entries = step(entries);
+      const digest = digestOf({ kind: 'tree', entries });
+      expect(digestOf({ kind: 'tree', entries: copyOf(entries) })).toBe(digest);
+      seenDigests.add(digest);
+    }
+    expect(seenDigests.size).toBe(steps.length + 1);
+  });
+
   it('of a document depends on its bytes, its pointer and its format, and not on its revision', async () => {
     const all = [
       document('{}'),

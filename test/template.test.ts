@@ -32,7 +32,7 @@ async function render(template: string, scope = scopeOf(DATA), maxBytes = 100_00
   const files = new Map<string, string | null>(Object.entries({ ...PARTIALS, main: template }));
   files.set('bytes.liquid', null);
   try {
-    return (await openTemplates(files, { maxBytes }))('main', scope);
+    return await (await openTemplates(files, { maxBytes }))('main', scope);
   } catch (thrown) {
     if (thrown instanceof SidecarError) return `${thrown.stage} ${thrown.code}: ${thrown.message}`;
     throw thrown;
@@ -144,8 +144,8 @@ describe('a template is refused, by file and line,', () => {
 
   it('when it does not exist or is not UTF-8', async () => {
     const renderTemplate = await openTemplates(new Map([['a', null]]), { maxBytes: 1 });
-    expect(() => renderTemplate('a', {})).toThrow('Cannot render template "a": it is not UTF-8 text');
-    expect(() => renderTemplate('b', {})).toThrow('Cannot render template "b": it does not exist');
+    await expect(renderTemplate('a', {})).rejects.toThrow('Cannot render template "a": it is not UTF-8 text');
+    await expect(renderTemplate('b', {})).rejects.toThrow('Cannot render template "b": it does not exist');
   });
 
   it('when it makes too much, or takes too long', async () => {

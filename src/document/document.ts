@@ -1,9 +1,10 @@
 // Bytes to value and back, in any format. The heavy parsers are loaded when the first document needs them.
+import { inSlices } from '../slices.ts';
 import { parseEnv, serialiseEnv } from './env.ts';
 import { Fault } from './fault.ts';
 import type { ParsedFormat } from './format.ts';
 import { parseIni, serialiseIni } from './ini.ts';
-import { parseJson, serialiseJson } from './json.ts';
+import { parsingJson, writingJson } from './json.ts';
 import { parseProperties, serialiseProperties } from './properties.ts';
 import { decodeText, encodeText } from './text.ts';
 import type { Value } from './value.ts';
@@ -16,7 +17,7 @@ export async function parseDocument(bytes: Uint8Array, format: ParsedFormat): Pr
   const text = textOf(bytes);
   switch (format) {
     case 'json':
-      return parseJson(text);
+      return inSlices(parsingJson(text));
     case 'yaml':
       return (await import('./yaml.ts')).parseYaml(text);
     case 'toml':
@@ -41,7 +42,7 @@ export async function serialiseDocument(value: Value, format: ParsedFormat): Pro
 async function serialise(value: Value, format: ParsedFormat): Promise<string> {
   switch (format) {
     case 'json':
-      return `${serialiseJson(value)}\n`;
+      return `${await inSlices(writingJson(value))}\n`;
     case 'yaml':
       return (await import('./yaml.ts')).serialiseYaml(value);
     case 'toml':

@@ -1,4 +1,5 @@
 // JSON, more strictly than the language reads it: no duplicate keys, no rounded integers, positions in every error.
+import { atOnce, type Sliced } from '../slices.ts';
 import { Fault, positionAt } from './fault.ts';
 import { createMap, isBroken, isList, isMap, MAX_DEPTH, type Value, type ValueMap } from './value.ts';
 
@@ -20,19 +21,33 @@ export function isSyntaxFault(fault: unknown): boolean {
  * @throws Fault with line and column; duplicate keys, numbers too large for any reader and half surrogate pairs too.
  */
 export function parseJson(text: string): Value {
+  return atOnce(parsingJson(text));
+}
+
+/** The same in slices. */
+export function* parsingJson(text: string): Sliced<Value> {
   const cursor: Cursor = { text, at: 0 };
-  const value = readValue(cursor, 0);
+  const value = opens(cursor, 0) ? yield* readParts(cursor, 0) : readScalar(cursor);
   skipBlanks(cursor);
   if (cursor.at < text.length) throw unexpected(cursor, 'the end');
   return value;
 }
 
-function readValue(cursor: Cursor, depth: number): Value {
+/** Whether the next value, at this depth, is a map or a list. */
+function opens(cursor: Cursor, depth: number): boolean {
   skipBlanks(cursor);
   if (depth > MAX_DEPTH) throw refused(cursor, `it is nested deeper than ${MAX_DEPTH} levels`);
   const char = cursor.text[cursor.at];
-  if (char === '{') return readMap(cursor, depth);
-  if (char === '[') return readList(cursor, depth);
+  return char === '{' || char === '[';
+}
+
+function readParts(cursor: Cursor, depth: number): Sliced<Value> {
+  return cursor.text[cursor.at] === '{' ? readMap(cursor, depth) : readList(cursor, depth);
+}
+
+/** At its first character. */
+function readScalar(cursor: Cursor): Value {
+  const char = cursor.text[cursor.at];
   if (char === '"') return readString(cursor);
   if (char === 't') return readWord(cursor, 'true', true);
   if (char === 'f') return readWord(cursor, 'false', false);
@@ -40,7 +55,7 @@ function readValue(cursor: Cursor, depth: number): Value {
   return readNumber(cursor);
 }
 
-function readMap(cursor: Cursor, depth: number): Value {
+function* readMap(cursor: Cursor, depth: number): Sliced<Value> {
   const map = createMap();
   cursor.at += 1;
   if (takes(cursor, '}')) return map;
@@ -51,18 +66,21 @@ function readMap(cursor: Cursor, depth: number): Value {
     const key = readString(cursor);
     if (key in map) throw refused({ ...cursor, at: start }, 'this key stands here for the second time');
     if (!takes(cursor, ':')) throw unexpected(cursor, 'a colon');
-    map[key] = readValue(cursor, depth + 1);
+    map[key] = opens(cursor, depth + 1) ? yield* readParts(cursor, depth + 1) : readScalar(cursor);
+    yield;
   } while (takes(cursor, ','));
   if (!takes(cursor, '}')) throw unexpected(cursor, 'a comma or a closing brace');
   return map;
 }
 
-function readList(cursor: Cursor, depth: number): Value {
+function* readList(cursor: Cursor, depth: number): Sliced<Value> {
   const list: Value[] = [];
   cursor.at += 1;
   if (takes(cursor, ']')) return list;
-  do list.push(readValue(cursor, depth + 1));
-  while (takes(cursor, ','));
+  do {
+    list.push(opens(cursor, depth + 1) ? yield* readParts(cursor, depth + 1) : readScalar(cursor));
+    yield;
+  } while (takes(cursor, ','));
   if (!takes(cursor, ']')) throw unexpected(cursor, 'a comma or a closing bracket');
   return list;
 }
@@ -151,7 +169,15 @@ function refused({ text, at }: Cursor, reason: string): Fault {
  * @throws Fault on numbers that are not finite.
  */
 export function serialiseJson(value: Value, indent = 2): string {
-  return write(value, indent === 0 ? '' : '\n', { step: ' '.repeat(indent), path: [] });
+  return atOnce(writingJson(value, indent));
+}
+
+/** The same in slices. */
+export function* writingJson(value: Value, indent = 2): Sliced<string> {
+  const layout = { step: ' '.repeat(indent), path: [] };
+  return hasParts(value)
+    ? yield* writeParts(value, indent === 0 ? '' : '\n', layout)
+    : writeScalar(value, layout);
 }
 
 interface Layout {
@@ -160,10 +186,12 @@ interface Layout {
   readonly path: string[];
 }
 
-function write(value: Value, newline: string, layout: Layout): string {
+function hasParts(value: Value): value is ValueMap | readonly Value[] {
+  return isMap(value) || isList(value);
+}
+
+function writeScalar(value: Exclude<Value, ValueMap | readonly Value[]>, layout: Layout): string {
   if (typeof value === 'string') return JSON.stringify(value);
-  if (isMap(value)) return writeParts(value, '{}', newline, layout);
-  if (isList(value)) return writeParts(value, '[]', newline, layout);
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'number' && !Number.isFinite(value)) {
     throw new Fault('it is not a finite number, which JSON cannot say', { path: [...layout.path] });
@@ -171,20 +199,19 @@ function write(value: Value, newline: string, layout: Layout): string {
   return JSON.stringify(value);
 }
 
-function writeParts(
-  parts: ValueMap | readonly Value[],
-  braces: '{}' | '[]',
-  newline: string,
-  layout: Layout,
-): string {
+function* writeParts(parts: ValueMap | readonly Value[], newline: string, layout: Layout): Sliced<string> {
+  const isNamed = isMap(parts);
   const inner = newline + layout.step;
   const colon = newline === '' ? ':' : ': ';
   let text = '';
   for (const [key, part] of Object.entries<Value>(parts)) {
     layout.path.push(key);
-    const name = braces === '{}' ? JSON.stringify(key) + colon : '';
-    text += `${text === '' ? '' : ','}${inner}${name}${write(part, inner, layout)}`;
+    const name = isNamed ? JSON.stringify(key) + colon : '';
+    const written = hasParts(part) ? yield* writeParts(part, inner, layout) : writeScalar(part, layout);
+    text += `${text === '' ? '' : ','}${inner}${name}${written}`;
     layout.path.pop();
+    yield;
   }
-  return text === '' ? braces : `${braces[0]}${text}${newline}${braces[1]}`;
+  const end = text === '' ? '' : newline;
+  return isNamed ? `{${text}${end}}` : `[${text}${end}]`;
 }

@@ -1,4 +1,5 @@
 // Names with separators into nested maps: `db/host` is `host` in `db`.
+import { atOnce, type Sliced } from '../slices.ts';
 import { Fault } from './fault.ts';
 import { createMap, MAX_DEPTH, type Value } from './value.ts';
 
@@ -21,22 +22,28 @@ interface Nesting {
  * @throws Fault naming the key: an empty part, a NUL, given twice, or both a value and a folder.
  */
 export function nest(named: Iterable<Named>, separator: string): Record<string, Value> {
+  return atOnce(nesting(named, separator));
+}
+
+/** The same in slices. */
+export function* nesting(named: Iterable<Named>, separator: string): Sliced<Record<string, Value>> {
   const root = createMap();
-  const nesting = { root, folders: new Set<Value>([root]), separator };
+  const tree = { root, folders: new Set<Value>([root]), separator };
   for (const { path, value } of named) {
     checkPath(path, separator);
-    if (value === undefined) folderAt(nesting, path, path.length);
-    else put(nesting, path, value);
+    if (value === undefined) folderAt(tree, path, path.length);
+    else put(tree, path, value);
+    yield;
   }
   return root;
 }
 
-function put(nesting: Nesting, path: readonly string[], value: Value): void {
-  const folder = folderAt(nesting, path, path.length - 1);
+function put(tree: Nesting, path: readonly string[], value: Value): void {
+  const folder = folderAt(tree, path, path.length - 1);
   const name = path.at(-1) ?? '';
   const there = folder[name];
   if (there !== undefined) {
-    throw nesting.folders.has(there) ? both(path, nesting.separator) : twice(path, nesting.separator);
+    throw tree.folders.has(there) ? both(path, tree.separator) : twice(path, tree.separator);
   }
   folder[name] = value;
 }

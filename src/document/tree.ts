@@ -1,8 +1,9 @@
 // A key tree as nested maps, and its flat list of keys.
 import type { Entry } from '../provider.ts';
+import type { Sliced } from '../slices.ts';
 import { Fault } from './fault.ts';
 import { isSyntaxFault, parseJson } from './json.ts';
-import { nest } from './keys.ts';
+import { type Named, nesting } from './keys.ts';
 import { decodeText } from './text.ts';
 import type { Value } from './value.ts';
 
@@ -22,15 +23,18 @@ export function sortEntries(entries: readonly Entry[]): readonly Entry[] {
 }
 
 /**
- * Reads the values of a tree.
+ * Reads the values of a tree, in slices.
  * @throws Fault naming the key whose value is not UTF-8, or is JSON that no reader agrees on.
  */
-export function readEntries(entries: readonly Entry[], keysAs: KeysAs): TreeEntry[] {
-  return entries.map(({ key, value }) => {
+export function* readingEntries(entries: readonly Entry[], keysAs: KeysAs): Sliced<TreeEntry[]> {
+  const read: TreeEntry[] = [];
+  for (const { key, value } of entries) {
     const text = decodeText(value);
     if (text === null) throw new Fault(`the value of the key "${key}" is not UTF-8 text`);
-    return { key, value: keysAs === 'json' ? jsonOrText(key, text) : text };
-  });
+    read.push({ key, value: keysAs === 'json' ? jsonOrText(key, text) : text });
+    yield;
+  }
+  return read;
 }
 
 function jsonOrText(key: string, text: string): Value {
@@ -43,18 +47,16 @@ function jsonOrText(key: string, text: string): Value {
 }
 
 /**
- * The tree as nested maps, split at `/`, names of each level in the order of their code units.
+ * The tree as nested maps, split at `/`, names of each level in the order of their code units; in slices.
  * @throws Fault naming a key that is both a value and a folder, or has an empty part.
  */
-export function nestTree(entries: readonly TreeEntry[]): Value {
-  // Compared part by part: as whole keys `a-b/x` would come before `a/x`.
-  const ranked = entries.map(({ key, value }) => ({
-    rank: key.replaceAll('/', '\0'),
-    path: key.split('/'),
-    value,
-  }));
-  return nest(
-    ranked.sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0)),
-    '/',
-  );
+export function* nestingTree(entries: readonly TreeEntry[]): Sliced<Value> {
+  const ranked: (Named & { readonly rank: string })[] = [];
+  for (const { key, value } of entries) {
+    // Compared part by part: as whole keys `a-b/x` would come before `a/x`.
+    ranked.push({ rank: key.replaceAll('/', '\0'), path: key.split('/'), value });
+    yield;
+  }
+  ranked.sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0));
+  return yield* nesting(ranked, '/');
 }

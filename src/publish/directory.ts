@@ -5,8 +5,9 @@ import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf, SidecarError } from '../errors.ts';
 import { faultPoint } from '../fault-point.ts';
-import { type DescribedFile, digestOfFiles, type Generation, type Owner } from '../generation.ts';
+import { type DescribedFile, digestingFiles, type Generation, type Owner } from '../generation.ts';
 import type { Publisher, Volume } from '../publish.ts';
+import { atOnce, inSlices, type Sliced } from '../slices.ts';
 import { changeOwner, diskError, flush, openNewFile, removeIfPossible } from './atomic-file.ts';
 import { listed, ownerOf } from './file.ts';
 
@@ -23,12 +24,13 @@ export const GRACE_MS = 60_000;
 const FLUSHES_AT_ONCE = 16;
 
 export function directoryPublisher(root: string, owner: Owner | null): Publisher {
-  const retiredAt = new Map<string, number>();
+  const retired: Retired = { since: new Map(), goes: new Set() };
   return {
-    look: () => lookAtDirectory(root, owner),
+    look: () => atOnce(lookingAtDirectory(root, owner)),
+    lookInSlices: () => inSlices(lookingAtDirectory(root, owner)),
     read: () => {
       const generation = linkAt(root, DATA);
-      return generation === undefined ? [] : readGeneration(join(root, generation), owner);
+      return generation === undefined ? [] : atOnce(readingGeneration(join(root, generation), owner));
     },
     isThere: () => fs.existsSync(join(root, DATA)),
     publish: async (generation) => {
@@ -40,14 +42,14 @@ export function directoryPublisher(root: string, owner: Owner | null): Publisher
       }
     },
     recover: () => recover(root),
-    prune: (now) => prune(root, retiredAt, now),
+    prune: (now) => prune(root, retired, now),
   };
 }
 
 async function publishDirectory(root: string, generation: Generation): Promise<void> {
   requireDirectory(root);
   const names = visibleNames(generation.files.map((file) => file.name));
-  refuseForeign(root, names);
+  await inSlices(refusingForeign(root, names));
   const id = randomBytes(6).toString('hex');
   const stage = join(root, STAGE + id);
   try {
@@ -56,16 +58,16 @@ async function publishDirectory(root: string, generation: Generation): Promise<v
     faultPoint('flush');
     putLink(root, GENERATION + id, DATA);
     faultPoint('swap');
-    flushDirectory(root);
+    await flushDirectory(root);
   } catch (error) {
     fs.rmSync(stage, { recursive: true, force: true });
     if (linkAt(root, DATA) !== GENERATION + id)
       fs.rmSync(join(root, GENERATION + id), { recursive: true, force: true });
     throw error;
   }
-  mendNames(root, names);
+  await inSlices(mendingNames(root, names));
   faultPoint('names');
-  flushDirectory(root);
+  await flushDirectory(root);
 }
 
 async function writeStage(stage: string, generation: Generation): Promise<void> {
@@ -84,7 +86,7 @@ async function writeStage(stage: string, generation: Generation): Promise<void> 
   } finally {
     for (const fd of open) fs.closeSync(fd);
   }
-  for (const directory of directories) flushDirectory(directory);
+  await flushDirectories([...directories]);
 }
 
 async function flushAndClose(open: number[]): Promise<void> {
@@ -128,15 +130,23 @@ function visibleNames(names: readonly string[]): ReadonlySet<string> {
 }
 
 /** Adds, then removes, so that no name which stays is ever missing. Only links into `..data` are ours. */
-function mendNames(root: string, wanted: ReadonlySet<string>): void {
+function* mendingNames(root: string, wanted: ReadonlySet<string>): Sliced<void> {
   for (const name of wanted) {
     if (linkAt(root, name) !== `${DATA}/${name}`) putLink(root, `${DATA}/${name}`, name);
+    yield;
   }
-  for (const name of ourNames(root)) if (!wanted.has(name)) fs.rmSync(join(root, name), { force: true });
+  for (const name of yield* findingOurNames(root)) {
+    if (!wanted.has(name)) fs.rmSync(join(root, name), { force: true });
+  }
 }
 
-function ourNames(root: string): readonly string[] {
-  return listed(root).filter((name) => !name.startsWith('..') && linkAt(root, name)?.startsWith(`${DATA}/`));
+function* findingOurNames(root: string): Sliced<readonly string[]> {
+  const ours: string[] = [];
+  for (const name of listed(root)) {
+    if (!name.startsWith('..') && linkAt(root, name)?.startsWith(`${DATA}/`)) ours.push(name);
+    yield;
+  }
+  return ours;
 }
 
 function requireDirectory(root: string): void {
@@ -153,11 +163,13 @@ function requireDirectory(root: string): void {
   throw new SidecarError(`Cannot publish "${root}/": ${reason}`, { code, stage: 'publish' });
 }
 
-function refuseForeign(root: string, names: ReadonlySet<string>): void {
-  const foreign = [...names].filter((name) => {
+function* refusingForeign(root: string, names: ReadonlySet<string>): Sliced<void> {
+  const foreign: string[] = [];
+  for (const name of names) {
     const stat = fs.lstatSync(join(root, name), { throwIfNoEntry: false });
-    return stat !== undefined && !linkAt(root, name)?.startsWith(`${DATA}/`);
-  });
+    if (stat !== undefined && !linkAt(root, name)?.startsWith(`${DATA}/`)) foreign.push(name);
+    yield;
+  }
   const data = fs.lstatSync(join(root, DATA), { throwIfNoEntry: false });
   if (data !== undefined && !linkAt(root, DATA)?.startsWith(GENERATION)) foreign.unshift(DATA);
   if (foreign.length === 0) return;
@@ -176,39 +188,44 @@ function linkAt(root: string, name: string): string | undefined {
   }
 }
 
-function lookAtDirectory(root: string, owner: Owner | null): Volume {
+function* lookingAtDirectory(root: string, owner: Owner | null): Sliced<Volume> {
   try {
     requireDirectory(root);
-    refuseForeign(root, new Set());
+    yield* refusingForeign(root, new Set());
     const generation = linkAt(root, DATA);
     if (generation === undefined) return { rendering: null, changedAt: null, problem: null };
-    const files = readGeneration(join(root, generation), owner);
-    const complete = namesAreRight(root, visibleNames(files.map((file) => file.name)));
+    const files = yield* readingGeneration(join(root, generation), owner);
+    const isComplete = yield* checkingNames(root, visibleNames(files.map((file) => file.name)));
     const changedAt = fs.lstatSync(join(root, DATA)).ctimeMs;
-    return { rendering: complete ? digestOfFiles(files) : 'incomplete', changedAt, problem: null };
+    const rendering = isComplete ? yield* digestingFiles(files) : 'incomplete';
+    return { rendering, changedAt, problem: null };
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return { rendering: 'incomplete', changedAt: null, problem: null };
     return { rendering: null, changedAt: null, problem: diskError(error, `${root}/`) };
   }
 }
 
-function namesAreRight(root: string, wanted: ReadonlySet<string>): boolean {
-  const there = ourNames(root);
-  return (
-    there.length === wanted.size && there.every((n) => wanted.has(n) && linkAt(root, n) === `${DATA}/${n}`)
-  );
+function* checkingNames(root: string, wanted: ReadonlySet<string>): Sliced<boolean> {
+  const there = yield* findingOurNames(root);
+  if (there.length !== wanted.size) return false;
+  for (const name of there) {
+    if (!wanted.has(name) || linkAt(root, name) !== `${DATA}/${name}`) return false;
+    yield;
+  }
+  return true;
 }
 
-function readGeneration(directory: string, owner: Owner | null): readonly DescribedFile[] {
+function* readingGeneration(directory: string, owner: Owner | null): Sliced<readonly DescribedFile[]> {
   const files: DescribedFile[] = [];
-  const walk = (prefix: string): void => {
+  const folders = [''];
+  for (let prefix = folders.pop(); prefix !== undefined; prefix = folders.pop()) {
     for (const entry of fs.readdirSync(join(directory, prefix), { withFileTypes: true })) {
       const name = prefix === '' ? entry.name : `${prefix}/${entry.name}`;
-      if (entry.isDirectory()) walk(name);
+      if (entry.isDirectory()) folders.push(name);
       else files.push(readDescribed(directory, name, owner));
+      yield;
     }
-  };
-  walk('');
+  }
   return files.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -226,32 +243,76 @@ function recover(root: string): void {
   }
   const generation = linkAt(root, DATA);
   if (!generation?.startsWith(GENERATION) || !fs.existsSync(join(root, generation))) return;
+  removeLongRetired(root, generation);
   const names = visibleNames(listed(join(root, generation)));
   try {
-    refuseForeign(root, names);
-    mendNames(root, names);
+    atOnce(refusingForeign(root, names));
+    atOnce(mendingNames(root, names));
   } catch {
     // The next look or publication says so; nothing of somebody else's is touched.
   }
 }
 
-function prune(root: string, retiredAt: Map<string, number>, now: number): void {
-  const current = linkAt(root, DATA);
-  const retired = listed(root).filter((name) => name.startsWith(GENERATION) && name !== current);
-  for (const name of retired) {
-    const since = retiredAt.get(name) ?? now;
-    retiredAt.set(name, since);
-    if (now - since < GRACE_MS) continue;
-    removeIfPossible(join(root, name));
-    retiredAt.delete(name);
+interface Retired {
+  /** When a generation was first seen to be replaced. */
+  readonly since: Map<string, number>;
+  /** Those that are being removed. */
+  readonly goes: Set<string>;
+}
+
+/** By the files' own time, which can be set: so for twice the grace time. */
+const LONG_MS = 2 * GRACE_MS;
+
+/** One was retired when the next was made. A sidecar that never lives for a minute would keep them all. */
+function removeLongRetired(root: string, current: string): void {
+  const madeAt = (name: string): number =>
+    fs.lstatSync(join(root, name), { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY;
+  const generations = listed(root)
+    .filter((name) => name.startsWith(GENERATION))
+    .map((name) => ({ name, at: name === current ? Number.POSITIVE_INFINITY : madeAt(name) }))
+    .sort((a, b) => a.at - b.at);
+  for (const [i, { name }] of generations.entries()) {
+    const next = generations[i + 1];
+    const retiredAt = next?.name === current ? madeAt(current) : (next?.at ?? Number.POSITIVE_INFINITY);
+    if (name !== current && Date.now() - retiredAt >= LONG_MS) removeIfPossible(join(root, name));
   }
 }
 
-function flushDirectory(path: string): void {
-  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
-  try {
-    fs.fsyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
+function prune(root: string, { since, goes }: Retired, now: number): void {
+  const current = linkAt(root, DATA);
+  for (const name of listed(root)) {
+    if (!name.startsWith(GENERATION) || name === current || goes.has(name)) continue;
+    const at = since.get(name) ?? now;
+    since.set(name, at);
+    if (now - at < GRACE_MS) continue;
+    since.delete(name);
+    goes.add(name);
+    // One that cannot be removed (another user's, a read-only mount) is in nobody's way.
+    inSlices(removing(join(root, name)))
+      .catch(() => {})
+      .finally(() => goes.delete(name));
   }
+}
+
+/** Nothing through a link. With many files it takes a while, and nobody waits for it. */
+function* removing(path: string): Sliced<void> {
+  if (!fs.lstatSync(path).isDirectory()) return fs.unlinkSync(path);
+  for (const entry of fs.readdirSync(path, { withFileTypes: true })) {
+    const inside = join(path, entry.name);
+    if (entry.isDirectory()) yield* removing(inside);
+    else fs.unlinkSync(inside);
+    yield;
+  }
+  fs.rmdirSync(path);
+}
+
+async function flushDirectories(paths: readonly string[]): Promise<void> {
+  for (let at = 0; at < paths.length; at += FLUSHES_AT_ONCE) {
+    await Promise.all(paths.slice(at, at + FLUSHES_AT_ONCE).map(flushDirectory));
+  }
+}
+
+async function flushDirectory(path: string): Promise<void> {
+  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  await flush(fd).finally(() => fs.closeSync(fd));
 }

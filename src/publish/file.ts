@@ -10,6 +10,7 @@ export function filePublisher(path: string, owner: Owner | null): Publisher {
   const name = basename(path);
   return {
     look: () => lookAtFile(path, owner),
+    lookInSlices: async () => lookAtFile(path, owner),
     read: () => {
       const file = readExisting(path, owner);
       return file === null ? [] : [file];
