@@ -30,7 +30,14 @@ const TROUBLED: TargetStatus = {
   generations: [TWO, { ...ONE, pinned: true }],
   blocked: [
     {
-      ...{ rendering: 'sha256:f3', revision: 'r3', digest: 'sha256:d3', outcome: 'unconfirmed', code: 'confirm.url', at: AT },
+      ...{
+        rendering: 'sha256:f3',
+        revision: 'r3',
+        digest: 'sha256:d3',
+        outcome: 'unconfirmed',
+        code: 'confirm.url',
+        at: AT,
+      },
       message: 'It answered 500.',
     },
   ],

@@ -157,7 +157,13 @@ describe('what is remembered', () => {
 
   test('is a pin, a block and a debt', () => {
     const block: Block = {
-      ...{ rendering: files.rendering, digest: 'sha256:d', under: 'u', outcome: 'target-died', code: 'confirm.died' },
+      ...{
+        rendering: files.rendering,
+        digest: 'sha256:d',
+        under: 'u',
+        outcome: 'target-died',
+        code: 'confirm.died',
+      },
       ...{ message: 'Process 7 (web) died.', revision: '42', at: Date.UTC(2024, 1, 3) },
     };
     const found = about(state(), {

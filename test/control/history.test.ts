@@ -15,7 +15,13 @@ const PINNED: TargetStatus = {
   ],
   blocked: [
     {
-      ...{ rendering: 'sha256:f3', revision: 'r3', digest: 'sha256:d3', outcome: 'target-died', code: 'confirm.died' },
+      ...{
+        rendering: 'sha256:f3',
+        revision: 'r3',
+        digest: 'sha256:d3',
+        outcome: 'target-died',
+        code: 'confirm.died',
+      },
       ...{ message: 'The process ended.\n  Its last words.', at: AT },
     },
   ],
