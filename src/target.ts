@@ -28,7 +28,7 @@ import { withoutSecrets } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
 import { Telling, type Untold } from './telling.ts';
 import { Trying } from './trying.ts';
-import { blockedError, chooseKept, notKeeping } from './verdict.ts';
+import { blockedError, chooseKept, fallbackError, notKeeping } from './verdict.ts';
 import { sleep } from './wait.ts';
 
 export interface TargetParts {
@@ -423,7 +423,8 @@ export class Target {
   /** What somebody chose by hand stays; whether it works is said when that is known. */
   #changedWhilePinned(): void {
     const { pinned, published, verdict } = this.ledger;
-    if (published?.rendering === pinned?.rendering && verdict === 'good') this.#report('pinned');
+    if (published?.rendering === pinned?.rendering && verdict === 'good')
+      this.#reporter.report('pinned', published);
   }
 
   /** Whether the outcome that stands is about what is blocked already: it says more. */
@@ -558,9 +559,20 @@ export class Target {
       if (met === 'loud')
         this.#reporter.say('reload overdue', this.ledger.published, errorFields(reason.error));
     }
+    if (this.attempts.current === null) this.#sayWhatServes();
     this.#trying.save();
     if (obstacle === null) this.#telling.glance();
     await this.#sleep(until - clock(), { signal, obstacle });
+  }
+
+  /** After a start without the source: what there is, and how old. */
+  #sayWhatServes(): void {
+    const { published, verdict, owed, kept } = this.ledger;
+    if (published === null || verdict !== 'good' || owed !== null || this.desired !== null) return;
+    if (!this.#candidate.facts.asked || !this.isReady) return;
+    const confirmedAt = kept.find((one) => one.rendering === published.rendering)?.confirmedAt;
+    const ageSeconds = confirmedAt === undefined ? null : Math.round((Date.now() - confirmedAt) / 1000);
+    this.#reporter.report('unchanged', published, fallbackError(published, ageSeconds));
   }
 
   async #sleep(

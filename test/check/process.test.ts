@@ -237,7 +237,7 @@ describe('the process', () => {
         'mount -t proc -o hidepid=2 proc /proc && exec setpriv "$@"',
         'sh',
         ...words,
-        JSON.stringify({ ...site.env, APP_PROCESS: 'nginx' }),
+        JSON.stringify({ ...site.env, APP_PROCESS: 'hidden-from-us' }),
       ],
       { encoding: 'utf8', cwd: '/' },
     );

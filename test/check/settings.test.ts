@@ -34,7 +34,8 @@ test('a gate that is open is told, unless the signal needs no handler', async ()
   expect(withCode(examined, 'settings.gate-off').message).toBe(
     'RELOAD_GATE is off: SIGHUP is also sent to a process that has no handler for it yet, which kills it.',
   );
-  expect(await warnings({ ...gate, RELOAD_SIGNAL: 'SIGTERM' })).toEqual([]);
+  const patient = { RELOAD_SIGNAL: 'SIGTERM', CONFIRM_TIMEOUT: '6m' };
+  expect(await warnings({ ...gate, ...patient })).toEqual([]);
   expect(await warnings({ APP_PROCESS: 'none' })).toEqual([]);
 });
 

@@ -162,7 +162,13 @@ describe.concurrent('a real nginx', () => {
       RELOAD_WAIT: '5s',
     });
     await sidecar.outcome('no-target');
-    place.spawn(nginx, ['-p', run, '-e', 'stderr', '-c', place.at('out/nginx.conf'), '-g', 'daemon off;']);
+    const words = ['-p', run, '-e', 'stderr', '-c', place.at('out/nginx.conf'), '-g', 'daemon off;'];
+    const master = place.spawn(nginx, words);
+    // It writes its title over the environment by which the others are found and ended; and its workers outlive a kill.
+    context.onTestFinished(async () => {
+      master.kill('SIGTERM');
+      await until('nginx has ended', () => master.exitCode !== null || master.signalCode !== null);
+    });
     await sidecar.outcome('picked-up');
     set('second', [port]);
     await sidecar.outcome('applied');
