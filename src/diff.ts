@@ -1,13 +1,13 @@
 // What a publication would change, as a unified diff, writing nothing.
 import { createTwoFilesPatch } from 'diff';
-import { SidecarError } from './errors.ts';
 import type { Generation, GenerationFile } from './generation.ts';
 import { inputOf } from './input.ts';
 import { providerOptions } from './keep.ts';
 import { readLedger } from './ledger-file.ts';
 import { prepare, renderingExtras } from './prepare.ts';
-import type { OpenProvider, Provider, Snapshot } from './provider.ts';
+import type { OpenProvider } from './provider.ts';
 import { openPublisher } from './publish.ts';
+import { readOnce } from './read-once.ts';
 import type { Environment } from './settings/environment.ts';
 import { sourceOf } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
@@ -41,27 +41,6 @@ export async function diff({ loaded, env, open }: DiffOptions): Promise<string> 
   const { rendering, problem } = publisher.look();
   if (problem !== null) throw problem;
   return rendering === wanted.rendering ? '' : compare(publisher.read(), wanted);
-}
-
-/** The first snapshot of a watch, within a time. */
-async function readOnce(provider: Provider, timeoutMs: number): Promise<Snapshot> {
-  const stopping = new AbortController();
-  const timer = setTimeout(() => stopping.abort(), timeoutMs);
-  try {
-    for await (const observation of provider.watch(stopping.signal)) {
-      if (observation.kind === 'snapshot') return observation.snapshot;
-    }
-  } finally {
-    clearTimeout(timer);
-    stopping.abort();
-  }
-  throw new SidecarError(
-    `Cannot read "${provider.source}": no answer within ${timeoutMs / 1000} s (FETCH_TIMEOUT).`,
-    {
-      code: 'source.timeout',
-      stage: 'source',
-    },
-  );
 }
 
 type Described = GenerationFile & { readonly mode: number };

@@ -6,6 +6,7 @@ import { errnoOf, SidecarError } from './errors.ts';
 import { findNameProblem } from './file-names.ts';
 import { createGeneration, type Generation, type GenerationFile, type Owner } from './generation.ts';
 import type { Kept } from './ledger.ts';
+import { readOwnText } from './own-file.ts';
 import { flush, openDirectory, removeIfPossible, writeFileAtomic } from './publish/atomic-file.ts';
 import { inSlices, type Sliced } from './slices.ts';
 
@@ -14,8 +15,6 @@ const FORMAT = 1;
 const FILE_NAME = /^(0|[1-9]\d*)\.json$/;
 /** What a crash in the middle of a write leaves. */
 const LEFT_OVER = /^\.config-sidecar\.[0-9a-f]{16}\.[0-9a-f]{16}\.tmp$/;
-/** More than a text of Node.js can hold; whatever is larger was not written by us. */
-const LARGEST_BYTES = 2 ** 29;
 
 type StoredFile =
   | { readonly name: string; readonly text: string }
@@ -112,7 +111,7 @@ interface Copy {
 
 /** Throws for whatever is not a copy, with half a sentence. */
 function readCopy(folder: string, number: number): Copy {
-  const stored = JSON.parse(readText(join(folder, fileName(number)))) as Stored;
+  const stored = JSON.parse(readOwnText(join(folder, fileName(number)))) as Stored;
   if (stored.format !== FORMAT) throw new Error('it was written by another version of config-sidecar');
   const { mode, owner, kept } = stored;
   const files = stored.files.map(decodeFile);
@@ -129,20 +128,6 @@ function readCopy(folder: string, number: number): Copy {
 function decodeFile(file: StoredFile): GenerationFile {
   const bytes = 'text' in file ? Buffer.from(file.text) : Buffer.from(file.base64, 'base64');
   return { name: file.name, bytes };
-}
-
-/** Not through a link that somebody put there, and not from a pipe. */
-function readText(path: string): string {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-  const fd = fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  try {
-    const stat = fs.fstatSync(fd);
-    if (!stat.isFile()) throw new Error('it is no regular file');
-    if (stat.size > LARGEST_BYTES) throw new Error('it is larger than any that was kept');
-    return fs.readFileSync(fd, 'utf8');
-  } finally {
-    fs.closeSync(fd);
-  }
 }
 
 function copiesIn(directory: string): Kept[] {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { errnoOf, SidecarError } from './errors.ts';
 import { EMPTY_LEDGER, type Ledger } from './ledger.ts';
 import { isLedger } from './ledger-shape.ts';
+import { readOwnText, withOwnFile } from './own-file.ts';
 
 const VERSION = 1;
 
@@ -41,7 +42,7 @@ function slotPath(directory: string, sequence: number): string {
 
 function readSlot(path: string): Slot | 'missing' | 'damaged' {
   try {
-    const { version, checksum, sequence, ledger } = JSON.parse(readText(path));
+    const { version, checksum, sequence, ledger } = JSON.parse(readOwnText(path));
     if (version !== VERSION || checksum !== checksumOf(sequence, JSON.stringify(ledger))) return 'damaged';
     const completed = completeLedger(ledger);
     return Number.isSafeInteger(sequence) && isLedger(completed)
@@ -62,16 +63,6 @@ function completeLedger(ledger: Ledger): Ledger {
     published: published && asDesired(published),
     intended: intended && { ...intended, version: asDesired(intended.version) },
   };
-}
-
-/** Not through a link that somebody put there, and not from a pipe. */
-function readText(path: string): string {
-  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
-  try {
-    return fs.readFileSync(fd, 'utf8');
-  } finally {
-    fs.closeSync(fd);
-  }
 }
 
 /** How a ledger is written. */
@@ -105,7 +96,7 @@ export function writeLedger(
   );
   try {
     // The slot that is overwritten holds what had to outlive the machine: the other one has to, then.
-    if (flushesOther) flushSlot(slotPath(directory, sequence));
+    if (flushesOther) withOwnFile(slotPath(directory, sequence), fs.fdatasyncSync);
     overwrite(path, bytes, flushed);
     return next;
   } catch (cause) {
@@ -114,15 +105,6 @@ export function writeLedger(
       `Cannot write the ledger "${path}": ${reason}. Without it nothing is published, since a reload could be lost.`,
       { code: 'ledger.write', stage: 'ledger', cause },
     );
-  }
-}
-
-function flushSlot(path: string): void {
-  const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
-  try {
-    fs.fdatasyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
   }
 }
 

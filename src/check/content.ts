@@ -7,12 +7,12 @@ import type { Ledger } from '../ledger.ts';
 import { prepare, renderingExtras } from '../prepare.ts';
 import type { Snapshot } from '../provider.ts';
 import { withStagedCopy } from '../publish/staged-copy.ts';
+import { readOnce } from '../read-once.ts';
 import { environmentForCommands } from '../settings/environment.ts';
 import { withoutSecrets } from '../settings/secrets.ts';
 import { openTemplate } from '../source/template-source.ts';
 import { runValidateCommand } from '../validate-command.ts';
 import { type Finding, fail, failure, ok, type Subject, warn } from './finding.ts';
-import { readOnce } from './source.ts';
 
 export interface ContentCheck {
   readonly findings: readonly Finding[];

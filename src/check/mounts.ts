@@ -1,5 +1,4 @@
 // What mounts a process has, with what `process/mounts.ts` needs not know: how they are mounted, and of which kind.
-import { join } from 'node:path';
 import { type Mount, parseMountInfo } from '../process/mounts.ts';
 import { readMountInfo } from '../process/proc.ts';
 
@@ -24,27 +23,6 @@ function details(line: string): Pick<MountDetails, 'options' | 'kind'> {
   const [mount = '', system = ''] = line.split(' - ');
   const [kind = '', , ofSystem = ''] = system.split(' ');
   return { kind, options: `${mount.split(' ')[5] ?? ''},${ofSystem}` };
-}
-
-/** Where a real path lies, in terms every mount namespace shares. */
-export interface Whereabouts {
-  readonly mount: MountDetails;
-  /** Path inside the file system. */
-  readonly inside: string;
-}
-
-/** The longest mount point counts, and of equal ones the last, which covers the others; null when none holds it. */
-export function locate(mounts: readonly MountDetails[], real: string): Whereabouts | null {
-  let best: MountDetails | null = null;
-  for (const mount of mounts) {
-    if (isWithin(real, mount.point) && mount.point.length >= (best?.point.length ?? 0)) best = mount;
-  }
-  if (best === null) return null;
-  return { mount: best, inside: join(best.root, best.point === '/' ? real : real.slice(best.point.length)) };
-}
-
-export function isWithin(path: string, directory: string): boolean {
-  return directory === '/' || path === directory || path.startsWith(`${directory}/`);
 }
 
 /** Whether what is mounted may not be written to by anybody. */

@@ -1,12 +1,12 @@
 // Whether the application reads what is published: the same volume, whole, and files its user may open.
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { staleMount } from '../process/mounts.ts';
+import { isWithin, locate, staleMount, type Whereabouts } from '../process/mounts.ts';
 import type { ProcessId } from '../process/proc.ts';
 import { processFolder, readRootMount } from '../process/proc.ts';
 import type { Settings } from '../settings.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
-import { isReadOnly, isWithin, locate, type MountDetails, mountsOf, type Whereabouts } from './mounts.ts';
+import { isReadOnly, type MountDetails, mountsOf } from './mounts.ts';
 import { type Application, checkReadable, userOf } from './readable.ts';
 import { folderOf } from './try-out.ts';
 
@@ -56,7 +56,7 @@ export interface Comparison {
   readonly settings: Settings;
   readonly name: string;
   /** Where the output's directory lies. */
-  readonly place: Whereabouts;
+  readonly place: Whereabouts<MountDetails>;
   readonly its: readonly MountDetails[];
 }
 

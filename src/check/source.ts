@@ -1,7 +1,8 @@
 // Asks the source once, as the sidecar would.
-import { SidecarError, toSidecarError } from '../errors.ts';
+import { toSidecarError } from '../errors.ts';
 import { providerOptions } from '../keep.ts';
-import type { OpenProvider, Provider, Snapshot } from '../provider.ts';
+import type { OpenProvider, Snapshot } from '../provider.ts';
+import { readOnce } from '../read-once.ts';
 import { sourceOf } from '../settings/secrets.ts';
 import { type SourceScheme, schemeOf } from '../settings/source.ts';
 import { type Finding, failure, ok, type Subject } from './finding.ts';
@@ -47,37 +48,6 @@ function describe(source: string, { content, revision }: Snapshot): string {
   const bytes = content.entries.reduce((sum, { value }) => sum + value.length, 0);
   const keys = content.entries.length === 1 ? '1 key' : `${content.entries.length} keys`;
   return `"${source}" was read: ${keys} with ${bytes} bytes${at}.`;
-}
-
-/** A provider has a deadline of its own, and says more about it than we could. */
-const GRACE_MS = 500;
-
-/**
- * The first snapshot of a watch.
- * @throws SidecarError as the provider does, or `source.timeout`.
- */
-export async function readOnce(
-  provider: Provider,
-  timeoutMs: number,
-  signal: AbortSignal,
-): Promise<Snapshot> {
-  const stopping = new AbortController();
-  const stop = (): void => stopping.abort();
-  const timer = setTimeout(stop, timeoutMs + GRACE_MS);
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    for await (const observation of provider.watch(stopping.signal)) {
-      if (observation.kind === 'snapshot') return observation.snapshot;
-    }
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', stop);
-    stop();
-  }
-  throw new SidecarError(
-    `Cannot read "${provider.source}": no answer within ${timeoutMs / 1000} s (FETCH_TIMEOUT).`,
-    { code: 'source.timeout', stage: 'source' },
-  );
 }
 
 const CREDENTIALS: Readonly<Record<SourceScheme, string>> = {

@@ -1,12 +1,13 @@
 // Tries on the output's volume what a publication does there, under hidden names, and looks at what would be in its way.
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { SidecarError } from '../errors.ts';
 import type { Generation } from '../generation.ts';
 import { readStatus } from '../process/proc.ts';
 import { diskError } from '../publish/atomic-file.ts';
+import { refusingForeign, visibleNames } from '../publish/directory.ts';
 import { type Output, openPublisher } from '../publish.ts';
 import type { Settings } from '../settings.ts';
+import { atOnce } from '../slices.ts';
 import { type Finding, failure, hasFailed, ok, warn } from './finding.ts';
 import { mountsOf } from './mounts.ts';
 import { checkRoom } from './room.ts';
@@ -74,19 +75,7 @@ function refuseSticky(output: Output): void {
 /** A visible name that is needed and is not a link of ours: publishing refuses it. */
 function refuseForeign({ kind, path }: Output, generation: Generation | null): void {
   if (kind === 'file' || generation === null) return;
-  const names = new Set(generation.files.map(({ name }) => name.split('/', 1)[0] ?? name));
-  const foreign = [...names].filter((name) => isForeign(join(path, name)));
-  if (foreign.length === 0) return;
-  throw new SidecarError(
-    `Cannot publish "${path}/": ${foreign.map((name) => `"${name}"`).join(', ')} in it was not made by config-sidecar. ` +
-      'Move it away, or choose an OUTPUT directory of its own.',
-    { code: 'publish.foreign', stage: 'publish' },
-  );
-}
-
-function isForeign(path: string): boolean {
-  const stat = fs.lstatSync(path, { throwIfNoEntry: false });
-  return stat !== undefined && !(stat.isSymbolicLink() && fs.readlinkSync(path).startsWith('..data/'));
+  atOnce(refusingForeign(path, visibleNames(generation.files.map(({ name }) => name))));
 }
 
 function warnOfLink({ kind, path }: Output): readonly Finding[] {

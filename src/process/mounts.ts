@@ -78,13 +78,16 @@ function isStale(root: string, { path, liveGeneration }: OutputPlace): boolean {
 function locateOutput(outputPath: string): OutputPlace {
   const mounts = parseMountInfo(readMountInfo('/proc/self') ?? '');
   const real = join(realpathSync(dirname(outputPath)), basename(outputPath));
-  const { device, path } = locate(mounts, real);
-  return { device, path, liveGeneration: isDirectory(real) ? locateLive(mounts, real) : null };
+  const place = locate(mounts, real);
+  if (place === null) throw new Error(`no mount holds ${real}`);
+  const { mount, inside } = place;
+  const liveGeneration = isDirectory(real) ? locateLive(mounts, real) : null;
+  return { device: mount.device, path: inside, liveGeneration };
 }
 
 function locateLive(mounts: readonly Mount[], directory: string): string | null {
   try {
-    return locate(mounts, realpathSync(join(directory, '..data'))).path;
+    return locate(mounts, realpathSync(join(directory, '..data')))?.inside ?? null;
   } catch {
     return null;
   }
@@ -94,14 +97,23 @@ function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-/** Translates a real path of ours: the longest mount point counts, and of equal ones the last, which covers the others. */
-function locate(mounts: readonly Mount[], real: string): { readonly device: string; readonly path: string } {
-  let best: Mount | null = null;
+/** Where a real path lies, in terms every mount namespace shares. */
+export interface Whereabouts<M extends Mount> {
+  readonly mount: M;
+  /** Path inside the file system. */
+  readonly inside: string;
+}
+
+/** The longest mount point counts, and of equal ones the last, which covers the others; null when none holds it. */
+export function locate<M extends Mount>(mounts: readonly M[], real: string): Whereabouts<M> | null {
+  let best: M | null = null;
   for (const mount of mounts) {
-    const isAbove = mount.point === '/' || real === mount.point || real.startsWith(`${mount.point}/`);
-    if (isAbove && mount.point.length >= (best?.point.length ?? 0)) best = mount;
+    if (isWithin(real, mount.point) && mount.point.length >= (best?.point.length ?? 0)) best = mount;
   }
-  if (best === null) throw new Error(`no mount holds ${real}`);
-  const inside = best.point === '/' ? real : real.slice(best.point.length);
-  return { device: best.device, path: join(best.root, inside) };
+  if (best === null) return null;
+  return { mount: best, inside: join(best.root, best.point === '/' ? real : real.slice(best.point.length)) };
+}
+
+export function isWithin(path: string, directory: string): boolean {
+  return directory === '/' || path === directory || path.startsWith(`${directory}/`);
 }

@@ -125,7 +125,7 @@ function putLink(root: string, target: string, name: string): void {
 }
 
 /** The names a reader sees: the first part of every path. */
-function visibleNames(names: readonly string[]): ReadonlySet<string> {
+export function visibleNames(names: readonly string[]): ReadonlySet<string> {
   return new Set(names.map((name) => name.split('/', 1)[0] ?? name));
 }
 
@@ -163,7 +163,8 @@ function requireDirectory(root: string): void {
   throw new SidecarError(`Cannot publish "${root}/": ${reason}`, { code, stage: 'publish' });
 }
 
-function* refusingForeign(root: string, names: ReadonlySet<string>): Sliced<void> {
+/** @throws SidecarError `publish.foreign` when something that is not ours has a name that is needed, or that of our link. */
+export function* refusingForeign(root: string, names: ReadonlySet<string>): Sliced<void> {
   const foreign: string[] = [];
   for (const name of names) {
     const stat = fs.lstatSync(join(root, name), { throwIfNoEntry: false });
