@@ -1,5 +1,16 @@
-# The image holds the built program and nothing else: "npm ci && npm run build" come first, and the build itself needs
-# no network. HEALTHCHECK is kept by Docker's image format only (podman: --format docker).
+# The image holds the built program and nothing else. Two lines make it:
+#
+#   npm ci && npm run build
+#   docker build -t config-sidecar .
+#
+# With podman: "podman build --format docker", since only that image format keeps HEALTHCHECK.
+#
+# An application's own checker, for VALIDATE_COMMAND, goes into an image on top of it:
+#
+#   FROM config-sidecar
+#   USER root
+#   RUN apt-get update && apt-get install -y --no-install-recommends nginx-light && rm -rf /var/lib/apt/lists/*
+#   USER 65532:65532
 ARG NODE_IMAGE=node:24-slim
 FROM ${NODE_IMAGE}
 
@@ -7,6 +18,11 @@ LABEL org.opencontainers.image.title="config-sidecar" \
       org.opencontainers.image.description="Follows an application's configuration in etcd, Consul, an HTTP API or a file, publishes it atomically, and tells the application to reload." \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0"
+
+# Node.js takes no notice of processes whose parents have ended; tini does. A base that has it needs no network here.
+RUN command -v tini || (apt-get update \
+      && apt-get install -y --no-install-recommends tini \
+      && rm -rf /var/lib/apt/lists/*)
 
 COPY package.json /opt/config-sidecar/
 COPY dist /opt/config-sidecar/dist
@@ -21,8 +37,9 @@ EXPOSE 9533
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "/opt/config-sidecar/dist/main.js", "status"]
 
-# The two flags save 2 MB of memory and three threads, with Node 20 as with 24.
-ENTRYPOINT ["node", "--max-semi-space-size=1", "--v8-pool-size=1", "/opt/config-sidecar/dist/main.js"]
+# -s: what our commands leave behind comes to tini also where another process is PID 1, and no warning is printed.
+# The two flags of Node.js save 2 MB of memory and three threads, with 20 as with 24.
+ENTRYPOINT ["tini", "-s", "--", "node", "--max-semi-space-size=1", "--v8-pool-size=1", "/opt/config-sidecar/dist/main.js"]
 CMD ["run"]
 
 # Every setting, as an environment variable, with its default. README.md says what they mean. They are comments and not
@@ -75,6 +92,7 @@ CMD ["run"]
 #   VALIDATE_COMMAND
 #   VALIDATE_TIMEOUT=30s
 # Who is told, and how
+#   PRESET
 #   APP_PROCESS
 #   APP_CONTAINER
 #   APP_PID_FILE

@@ -1,6 +1,7 @@
 // The `status` command's side: asks the sidecar that runs here, and puts its answer into words.
 import { toSidecarError } from './errors.ts';
 import { request } from './http.ts';
+import { trustIn } from './presets/describe.ts';
 import type { Listen } from './settings/web.ts';
 import type { SourceStatus, Status, TargetStatus } from './status.ts';
 
@@ -70,7 +71,7 @@ export function describeStatus({ version, instance, ready, fresh, targets }: Sta
 }
 
 function describeTarget(name: string, target: TargetStatus): string {
-  const { outcome, message, desired, running, reloadOwed, nextAttemptAt, sources, template } = target;
+  const { outcome, message, desired, running, reloadOwed, nextAttemptAt, sources, template, preset } = target;
   const lines = [
     `${name}: ${outcome ?? 'starting'}${message === '' ? '' : `: ${message}`}`,
     ...printedBy(target),
@@ -82,6 +83,7 @@ function describeTarget(name: string, target: TargetStatus): string {
       : []),
     ...sources.map((source) => describeFollowed('source  ', source)),
     ...(template === null ? [] : [describeFollowed('template', template)]),
+    ...(preset === null ? [] : [`  preset   ${preset.name}: ${preset.application}, ${trustIn(preset)}`]),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -13,6 +13,7 @@ import { withStagedCopy } from './publish/staged-copy.ts';
 import { Retries } from './retries.ts';
 import type { Changes, Random } from './schedule.ts';
 import { type Environment, environmentForCommands } from './settings/environment.ts';
+import { checkerHint } from './settings/preset.ts';
 import type { Loaded } from './settings.ts';
 import { runValidateCommand } from './validate-command.ts';
 
@@ -166,7 +167,7 @@ export class Candidate {
     if (argv === undefined || generation === null) return null;
     const { rendering } = generation;
     if (this.#checked?.rendering !== rendering) this.#checking.clear();
-    const command = { argv, env: environmentForCommands(env), timeoutMs, signal };
+    const command = { argv, env: environmentForCommands(env), timeoutMs, signal, hint: checkerHint(loaded) };
     try {
       await withStagedCopy(stateDirectory, { output, generation }, (path) =>
         runValidateCommand({ ...command, path }),

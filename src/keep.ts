@@ -2,6 +2,7 @@
 
 import { type Followed, follow, type News, type SourceState, silenceBoundMs } from './follow.ts';
 import { errorFields, type Log } from './log.ts';
+import { presetStatus } from './presets/describe.ts';
 import type { OpenProvider, ProviderOptions } from './provider.ts';
 import type { Environment } from './settings/environment.ts';
 import { settingsForProvider, sourceOf } from './settings/secrets.ts';
@@ -65,6 +66,7 @@ export function keep(options: KeepOptions): Keeping {
     source,
     template,
     staleAfterMs: loaded.settings.STALE_AFTER,
+    preset: loaded.settings.PRESET === undefined ? null : presetStatus(loaded.settings.PRESET),
     sync: (retry = false) => {
       source.sync();
       template?.sync();

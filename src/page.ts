@@ -1,6 +1,7 @@
 // The page for a person: what /status says, as one document without scripts and without anything from elsewhere.
 import { createHash } from 'node:crypto';
 import { ageOf, toTheSecond } from './age.ts';
+import { trustIn } from './presets/describe.ts';
 import type { SourceStatus, Status, TargetStatus } from './status.ts';
 
 /** The page asks for itself again after so many seconds. */
@@ -63,6 +64,9 @@ function targetSection(name: string, target: TargetStatus, now: number): Html {
     ['pinned', target.pinned ? mark(false, '', 'yes, until "config-sidecar resume"') : 'no'],
     ...target.sources.map((source) => ['source', followed(source, now)] as const),
     ...(target.template === null ? [] : [['template', followed(target.template, now)] as const]),
+    ...(target.preset === null
+      ? []
+      : [['preset', `${target.preset.name}, ${trustIn(target.preset)}`] as const]),
   ];
   return html`<h2>${name}: ${mark(GOOD.includes(outcome), outcome ?? 'starting')}</h2>
 <p>${message}${code === null ? '' : ` (${code})`}</p>

@@ -14,6 +14,7 @@ import { readFlags } from './settings/flags.ts';
 import { complaint, describe, type Given, type Layer } from './settings/given.ts';
 import { Refusal } from './settings/kind.ts';
 import type { Place } from './settings/paths.ts';
+import { readPreset } from './settings/preset.ts';
 import { currentText } from './settings/secrets.ts';
 import { isName, NAMES, type Name, rowOf, type Values } from './settings/table.ts';
 
@@ -55,7 +56,7 @@ export class SettingsError extends SidecarError {
 }
 
 /**
- * Reads and checks every setting. Flag beats environment beats file beats default; a name with the prefix
+ * Reads and checks every setting. Flag beats environment beats file beats preset beats default; a name with the prefix
  * `CONFIG_SIDECAR_` beats the plain one. Touches no network. Throws a SettingsError.
  */
 export async function loadSettings(options: LoadOptions): Promise<Loaded> {
@@ -78,14 +79,14 @@ interface Outcome {
 
 async function load(options: LoadOptions, required: (facts: Facts) => readonly string[]): Promise<Outcome> {
   const { env, cwd } = options;
-  const { given, problems } = await gather(options);
+  const { given, problems, warnings } = await gather(options);
   const checked = parseAll(given, cwd);
   const facts = { values: derive(checked.values, given), given };
   return {
     loaded: {
       settings: facts.values as Partial<Settings>,
       given,
-      warnings: [...misspeltVariables(env), ...suspicious(facts)],
+      warnings: [...misspeltVariables(env), ...warnings, ...suspicious(facts)],
       cwd,
     },
     problems: [...problems, ...checked.problems, ...required(facts), ...crossCheck(facts)],
@@ -95,6 +96,7 @@ async function load(options: LoadOptions, required: (facts: Facts) => readonly s
 interface Gathered {
   readonly given: ReadonlyMap<Name, Given>;
   readonly problems: readonly string[];
+  readonly warnings: readonly string[];
 }
 
 /** From every place, the strongest first. */
@@ -104,11 +106,15 @@ async function gather({ flags, env, cwd }: LoadOptions): Promise<Gathered> {
   if (file !== undefined) layers.push(await readSettingsFile(file, cwd));
   const given = new Map<Name, Given>();
   const problems: string[] = [];
-  for (const layer of layers) {
+  const warnings: string[] = [];
+  const add = (layer: Layer): void => {
     problems.push(...layer.problems, ...givenBothWays(layer));
+    warnings.push(...(layer.warnings ?? []));
     for (const one of layer.given) if (!given.has(one.name)) given.set(one.name, one);
-  }
-  return { given, problems };
+  };
+  for (const layer of layers) add(layer);
+  add(readPreset(given, env));
+  return { given, problems, warnings };
 }
 
 function givenBothWays({ given }: Layer): readonly string[] {

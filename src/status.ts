@@ -2,6 +2,7 @@
 import type { AttemptedVersion, Report } from './attempts.ts';
 import type { Followed, SourceState } from './follow.ts';
 import type { Block, Kept as KeptGeneration, Running, Version } from './ledger.ts';
+import type { PresetStatus } from './presets/describe.ts';
 import type { Target } from './target.ts';
 
 /** One target with what it follows. */
@@ -12,6 +13,8 @@ export interface Kept {
   /** The followed templates; null without TEMPLATE. */
   readonly template: Followed | null;
   readonly staleAfterMs: number;
+  /** PRESET; null without one. */
+  readonly preset: PresetStatus | null;
 }
 
 export interface SourceStatus {
@@ -42,6 +45,8 @@ export interface TargetStatus {
   readonly sources: readonly SourceStatus[];
   /** The templates, which are followed like a source; null without TEMPLATE. */
   readonly template: SourceStatus | null;
+  /** The known application it is set up for; null without PRESET. */
+  readonly preset: PresetStatus | null;
   /** The confirmed generations that are kept, the last known good first. */
   readonly generations: readonly GenerationStatus[];
   /** What is known not to work under the settings as they are, newest first. */
@@ -112,7 +117,7 @@ export function reasonsNotReady(kept: readonly Kept[]): readonly string[] {
     });
 }
 
-function targetStatus({ target, source, template }: Kept, withOutputs: boolean): TargetStatus {
+function targetStatus({ target, source, template, preset }: Kept, withOutputs: boolean): TargetStatus {
   const { current, history } = target.attempts;
   const { owed, running, pinned } = target.ledger;
   const waits = target.triesAgainInMs;
@@ -130,6 +135,7 @@ function targetStatus({ target, source, template }: Kept, withOutputs: boolean):
     nextAttemptAt: waits !== null ? iso(Date.now() + waits) : null,
     sources: [sourceStatus(source.state())],
     template: template && sourceStatus(template.state()),
+    preset,
     generations: generationsOf(target),
     blocked: target.blocked.map(({ under: _under, at, ...block }) => ({ ...block, at: iso(at) })),
     history: history.map(({ attempted: _attempted, stage: _stage, output, at, ...report }) => ({

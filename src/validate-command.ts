@@ -12,6 +12,8 @@ export interface ValidateCommand {
   /** `VALIDATE_TIMEOUT`. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** What to think of where the command refuses, a clause; it ends the message. */
+  readonly hint?: string | undefined;
 }
 
 const MAX_OUTPUT_BYTES = 16_384;
@@ -21,16 +23,19 @@ const MAX_OUTPUT_BYTES = 16_384;
  * as its `output`: `validate.command` (it refused, or was killed), `validate.timeout`, `validate.not-found` (it could
  * not be started) or `validate.aborted`.
  */
-export async function runValidateCommand({ argv, path, ...how }: ValidateCommand): Promise<void> {
+export async function runValidateCommand({ argv, path, hint, ...how }: ValidateCommand): Promise<void> {
   const words = argv.map((word) => word.replaceAll('{path}', () => path));
   const result = await runCommand({ ...how, argv: words, maxOutputBytes: MAX_OUTPUT_BYTES });
   if (result.kind === 'exit' && result.code === 0) return;
   const { code, reason } = explain(result, how.timeoutMs);
-  throw new SidecarError(`Cannot accept the configuration by "${words[0] ?? ''}": ${reason}`, {
-    code,
-    stage: 'validate',
-    ...(result.kind !== 'not-started' && result.output !== '' && { output: result.output }),
-  });
+  throw new SidecarError(
+    `Cannot accept the configuration by "${words[0] ?? ''}": ${reason}${hint === undefined ? '' : ` (${hint})`}`,
+    {
+      code,
+      stage: 'validate',
+      ...(result.kind !== 'not-started' && result.output !== '' && { output: result.output }),
+    },
+  );
 }
 
 function explain(

@@ -9,6 +9,7 @@ import type { Snapshot } from '../provider.ts';
 import { withStagedCopy } from '../publish/staged-copy.ts';
 import { readOnce } from '../read-once.ts';
 import { environmentForCommands } from '../settings/environment.ts';
+import { checkerHint } from '../settings/preset.ts';
 import { withoutSecrets } from '../settings/secrets.ts';
 import { openTemplate } from '../source/template-source.ts';
 import { runValidateCommand } from '../validate-command.ts';
@@ -102,7 +103,7 @@ export async function checkValidation(
       ),
     ];
   }
-  const command = { argv, env: environmentForCommands(env), timeoutMs, signal };
+  const command = { argv, env: environmentForCommands(env), timeoutMs, signal, hint: checkerHint(loaded) };
   try {
     await withStagedCopy(directory, { output, generation }, (path) =>
       runValidateCommand({ ...command, path }),

@@ -1,4 +1,5 @@
 // The table of settings in words: what is in effect, the help text, and the reference in the README.
+import { presetsHelp } from '../presets/describe.ts';
 import type { Loaded, Settings } from '../settings.ts';
 import { type From, shown } from './given.ts';
 import { flagOf, NAMES, type Name, rowOf, SECTIONS, type Section } from './table.ts';
@@ -42,7 +43,7 @@ export function helpText(): string {
     const entries = namesIn(section).map((name) => `  ${headline(name)}\n${wrap(plain(helpMeaning(name)))}`);
     return `${section}:\n${entries.join('\n')}`;
   });
-  return `${HELP_INTRODUCTION}\n\n${sections.join('\n\n')}\n`;
+  return `${HELP_INTRODUCTION}\n\n${sections.join('\n\n')}\n\n${presetsHelp()}`;
 }
 
 const HELP_INTRODUCTION = `Every setting has three spellings: --reload-signal SIGHUP, the environment variable RELOAD_SIGNAL (or

@@ -3,7 +3,7 @@ import { maskUrl } from '../mask.ts';
 import type { Refusal } from './kind.ts';
 import { type Name, rowOf, type Secret } from './table.ts';
 
-export type From = 'flag' | 'environment' | 'file' | 'default';
+export type From = 'flag' | 'environment' | 'file' | 'preset' | 'default';
 
 export interface Given {
   readonly name: Name;
@@ -19,6 +19,8 @@ export interface Given {
 export interface Layer {
   readonly given: readonly Given[];
   readonly problems: readonly string[];
+  /** Sentences for what is legal but probably not meant. */
+  readonly warnings?: readonly string[];
 }
 
 const MASK = '***';

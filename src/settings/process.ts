@@ -1,4 +1,5 @@
 // Settings that say who is told and by which signal or command.
+import { PRESET_NAMES, type PresetName } from '../presets.ts';
 import { choice, type Kind, Refusal } from './kind.ts';
 import { quoteWord, splitWords, WordsError } from './words.ts';
 
@@ -74,3 +75,20 @@ export const command: Kind<readonly string[]> = {
     }
   },
 };
+
+/** Names people try; they are not accepted here, but lead to the one that is. */
+const PRESET_SYNONYMS: Readonly<Record<string, PresetName>> = {
+  apache2: 'apache',
+  bind9: 'bind',
+  fluentbit: 'fluent-bit',
+  httpd: 'apache',
+  named: 'bind',
+  nodejs: 'node',
+  php: 'php-fpm',
+  postgres: 'postgresql',
+  rsyslogd: 'rsyslog',
+  syslog: 'syslog-ng',
+};
+
+/** A known application by its name. */
+export const presetName: Kind<PresetName> = { ...choice(PRESET_NAMES, PRESET_SYNONYMS), type: 'name' };

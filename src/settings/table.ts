@@ -2,7 +2,7 @@
 import { answerMatch } from './answer-match.ts';
 import { boolean, choice, count, type Kind, keyPaths, text, token, variableNames, word } from './kind.ts';
 import { output, path, readableFile, readablePlace } from './paths.ts';
-import { command, processMatch, reloadSignal } from './process.ts';
+import { command, presetName, processMatch, reloadSignal } from './process.ts';
 import { httpUrl, source } from './source.ts';
 import { duration, mode, owner, size } from './units.ts';
 import { headers, listen, statuses } from './web.ts';
@@ -182,6 +182,10 @@ export const TABLE = {
   ),
   VALIDATE_TIMEOUT: checks.defaulted(positive, '30s', 'then the whole process group is killed'),
 
+  PRESET: who.optional(
+    presetName,
+    'a known application: how it is found, told, checked and confirmed; any setting given beats it',
+  ),
   APP_PROCESS: who.optional(processMatch, 'who: a process name (`nginx`), or `/regex/` on the command line'),
   APP_CONTAINER: who.optional(word, 'who: only processes of this Kubernetes container'),
   APP_PID_FILE: who.optional(path, 'who: the process whose number stands in this file'),

@@ -47,6 +47,7 @@ export const TARGET: TargetStatus = {
   nextAttemptAt: null,
   sources: [SOURCE],
   template: null,
+    preset: null,
   generations: [TWO, ONE],
   blocked: [],
   history: [

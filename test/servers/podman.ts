@@ -1,9 +1,10 @@
 // Containers for tests, by a real podman, and a base image with Node.js that is made from this machine: none is pulled.
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { fetchDebian } from './fetch-debian.ts';
 
 const run = promisify(execFile);
 
@@ -25,8 +26,11 @@ export interface Podman {
   ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>;
   /** The same for what must succeed; gives what it printed. */
   must(...words: string[]): Promise<string>;
-  /** Makes an image `FROM scratch` with this Node.js, the libraries it needs and the user root, and nothing else. */
-  makeNodeImage(tag: string): Promise<void>;
+  /**
+   * Makes an image `FROM scratch` with this Node.js (or another one's binary), tini, a shell, the libraries they need and
+   * the user root, and nothing else.
+   */
+  makeNodeImage(tag: string, node?: string): Promise<void>;
   /** Removes our configuration; images and containers are the caller's to remove. */
   close(): void;
 }
@@ -65,10 +69,16 @@ export function openPodman(): Podman {
     return stdout;
   };
 
-  const makeNodeImage = async (tag: string): Promise<void> => {
-    const root = join(folder, 'root');
-    const archive = join(folder, 'root.tar');
-    layOutNode(root);
+  const makeNodeImage: Podman['makeNodeImage'] = async (tag, node = process.execPath) => {
+    const tini = join(await fetchDebian(['tini']), 'usr/bin/tini');
+    const root = mkdtempSync(join(folder, 'root-'));
+    const archive = `${root}.tar`;
+    for (const name of ['etc', 'tmp']) mkdirSync(join(root, name));
+    writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/bin/false\n');
+    layOutProgram(root, node, '/usr/local/bin/node');
+    layOutProgram(root, tini, '/usr/bin/tini');
+    layOutProgram(root, '/bin/sh', '/bin/sh');
+    chmodSync(root, 0o755);
     await run('tar', ['-C', root, '-cf', archive, '.']);
     await must('import', '--change', 'ENV PATH=/usr/local/bin:/usr/bin:/bin', archive, tag);
     rmSync(root, { recursive: true });
@@ -83,14 +93,11 @@ export function openPodman(): Podman {
   };
 }
 
-function layOutNode(root: string): void {
-  for (const name of ['usr/local/bin', 'etc', 'tmp']) mkdirSync(join(root, name), { recursive: true });
-  cpSync(realpathSync(process.execPath), join(root, 'usr/local/bin/node'));
-  const libraries =
-    execFileSync('ldd', [process.execPath], { encoding: 'utf8' }).match(/\/\S+(?= \(0x)/g) ?? [];
-  for (const library of libraries) {
-    mkdirSync(join(root, dirname(library)), { recursive: true });
-    cpSync(realpathSync(library), join(root, library));
+/** Puts a program of this machine and the libraries it is linked with into the folder an image is made of. */
+export function layOutProgram(root: string, program: string, path: string): void {
+  const libraries = execFileSync('ldd', [program], { encoding: 'utf8' }).match(/\/\S+(?= \(0x)/g) ?? [];
+  for (const [from, to] of [[program, path], ...libraries.map((library) => [library, library])] as const) {
+    mkdirSync(join(root, dirname(to)), { recursive: true });
+    cpSync(realpathSync(from), join(root, to));
   }
-  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/bin/false\n');
 }

@@ -1,0 +1,17 @@
+// Prometheus, whose metrics say when it last took its configuration.
+import type { Preset } from './preset.ts';
+
+export const prometheus: Preset = {
+  application: 'Prometheus',
+  verified: null,
+  process: 'prometheus',
+  hook: { RELOAD_URL: 'http://127.0.0.1:9090/-/reload' },
+  main: 'prometheus.yml',
+  checker: { programs: ['promtool'], arguments: 'check config {main}' },
+  confirm: {
+    CONFIRM_URL: 'http://127.0.0.1:9090/metrics',
+    CONFIRM_MATCH: '^prometheus_config_last_reload_success_timestamp_seconds (?<time>\\S+)',
+  },
+  onBadFile: 'keeps the old one',
+  remarks: ['It has to run with `--web.enable-lifecycle`, else it answers 403.'],
+};

@@ -1,0 +1,47 @@
+// The preset of nginx, shown with the real one.
+import { createServer } from 'node:net';
+import { httpGet } from '../e2e/sidecar.ts';
+import { freePorts } from '../servers/ports.ts';
+import { type Scene, testClaims } from './claims.ts';
+
+const [port = 0, taken = 0] = await freePorts(2);
+
+/** Without paths of its own, `nginx -t` makes its directories of temporary files below /var/lib. */
+const config = (version: string, { place }: Scene, more = '') => `worker_processes 2;
+pid ${place.at('nginx.pid')};
+events { worker_connections 64; }
+http {
+  access_log off;
+  client_body_temp_path ${place.at('run')};
+  proxy_temp_path ${place.at('run')};
+  fastcgi_temp_path ${place.at('run')};
+  uwsgi_temp_path ${place.at('run')};
+  scgi_temp_path ${place.at('run')};
+  server { listen 127.0.0.1:${port}; return 200 "${version}"; }
+  ${more}
+}
+`;
+
+testClaims({
+  preset: 'nginx',
+  packages: ['nginx'],
+  output: 'nginx.conf',
+  prepare: ({ place }) => {
+    place.directory('run');
+    createServer().listen(taken, '127.0.0.1').unref();
+  },
+  good: config,
+  badSyntax: (scene) => config('never', scene, 'server { listen ; }'),
+  badSemantics: (scene) => config('never', scene, `server { listen 127.0.0.1:${taken}; }`),
+  command: ({ programs, output }) => [
+    programs.path('nginx'),
+    '-e',
+    'stderr',
+    '-c',
+    output,
+    '-g',
+    'daemon off;',
+  ],
+  served: async () => (await httpGet(port, '/')).body,
+  signal: 'SIGHUP',
+});
