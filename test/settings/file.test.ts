@@ -66,7 +66,7 @@ test('an empty file, or one of comments, holds no settings', async () => {
 const KEYS: ReadonlyArray<readonly [text: string, key: string, said: string]> = [
   ['reload_sginal: x', 'reload_sginal', 'there is no such setting; did you mean reload_signal?'],
   ['OUTPUT_MODE: 0600', 'OUTPUT_MODE', 'there is no such setting; did you mean output_mode?'],
-  ['preset: nginx', 'preset', 'there is no such setting'],
+  ['predecessor: nginx', 'predecessor', 'there is no such setting'],
   ['__proto__: nginx', '__proto__', 'there is no such setting'],
   ['settings_file: x', 'settings_file', 'a settings file cannot name another one'],
   ['splay:', 'splay', 'it must be one value, and not empty'],
