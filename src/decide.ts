@@ -294,7 +294,8 @@ function wasSeenLately(volume: Facts['volume'], now: number): boolean {
   return volume !== null && now - volume.lookedAt <= LOOK_BEFORE_RELOAD_MS;
 }
 
-function isVerdictBad(verdict: Verdict | undefined): boolean {
+/** Whether a trial ended badly. */
+export function isVerdictBad(verdict: Verdict | undefined): boolean {
   return verdict !== undefined && verdict !== 'pending' && verdict !== 'good';
 }
 

@@ -9,7 +9,8 @@ import { settingsForProvider, sourceOf } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
 import { openTemplate } from './source/template-source.ts';
 import type { Kept } from './status.ts';
-import { HANDED_OVER, Target, type Waiting } from './target.ts';
+import { HANDED_OVER, Target } from './target.ts';
+import type { Waiting } from './waiting.ts';
 
 export interface KeepOptions {
   readonly name: string;

@@ -3,8 +3,8 @@ import { EXIT, EXIT_BY_OUTCOME } from './exit-codes.ts';
 import { type Keeping, type KeepOptions, keep } from './keep.ts';
 import { errorFields } from './log.ts';
 import { LOCKED } from './state-directory.ts';
-import type { Waiting } from './target.ts';
 import { sleep } from './wait.ts';
+import type { Waiting } from './waiting.ts';
 
 /**
  * Asks the source until ONCE_TIMEOUT, applies what it says, and resolves to the exit code. An application or a hook

@@ -240,6 +240,21 @@ export class Publication {
   }
 
   /**
+   * Notes what was chosen by hand, or null for nothing, on the disk.
+   * @throws SidecarError `ledger.write`: nothing has changed then.
+   */
+  pin(pinned: Ledger['pinned']): void {
+    const before = this.#ledger.pinned;
+    this.note((ledger) => ({ ...ledger, pinned }));
+    try {
+      this.save({ flushed: true });
+    } catch (thrown) {
+      this.note((ledger) => ({ ...ledger, pinned: before }));
+      throw thrown;
+    }
+  }
+
+  /**
    * Writes what was noted. `flushed`: it has to outlive the machine, and not only us.
    * @throws SidecarError `ledger.write`; it is tried again at the next call.
    */

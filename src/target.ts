@@ -2,22 +2,14 @@
 // what is published and reports outcomes; policy that grows here belongs into decide.ts.
 import type { AttemptedVersion, Attempts, Stage } from './attempts.ts';
 import { Candidate } from './candidate.ts';
-import {
-  decide,
-  type Facts,
-  isUnderWay,
-  type Obstacle,
-  type Outcome,
-  type ProcessFact,
-  type Step,
-} from './decide.ts';
-import { type SidecarError, toSidecarError } from './errors.ts';
+import { type Choice, choose, type Goal } from './choice.ts';
+import { decide, type Facts, isUnderWay, type Obstacle, type Step } from './decide.ts';
+import { toSidecarError } from './errors.ts';
 import type { Followed } from './follow.ts';
 import type { Generation } from './generation.ts';
-import type { Block, Kept, Ledger, Published, PublishedAs } from './ledger.ts';
+import type { Block, Kept, Ledger } from './ledger.ts';
 import * as ledgers from './ledger.ts';
-import { errorFields, type Log } from './log.ts';
-import { bootTicks } from './process/boot-clock.ts';
+import type { Log } from './log.ts';
 import { Publication } from './publication.ts';
 import { hookKind } from './reload/settings.ts';
 import { Reporter } from './reporter.ts';
@@ -26,10 +18,12 @@ import { type Random, splayOf, spread } from './schedule.ts';
 import type { Environment } from './settings/environment.ts';
 import { withoutSecrets } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
-import { Telling, type Untold } from './telling.ts';
+import { Standing } from './standing.ts';
+import { Telling } from './telling.ts';
 import { Trying } from './trying.ts';
-import { blockedError, chooseKept, fallbackError, notKeeping } from './verdict.ts';
+import { chooseKept, confirmedSecondsAgo, notKeeping } from './verdict.ts';
 import { sleep } from './wait.ts';
+import { type Waiting, waitingOf } from './waiting.ts';
 
 export interface TargetParts {
   readonly name: string;
@@ -53,18 +47,6 @@ export interface TargetParts {
   readonly onWait?: (waiting: Waiting) => void;
 }
 
-/** Why the loop waits, for a run that is to end when there is nothing left to do. */
-export interface Waiting {
-  readonly obstacle: Obstacle | null;
-  readonly owed: boolean;
-  /** Whether it is being found out if what is on the volume works. */
-  readonly tries: boolean;
-  /** Whether the application's process is only too young to be told. */
-  readonly settling: boolean;
-  /** How the last try to tell the application ended, when it was not told; null before one and after success. */
-  readonly lastReload: Untold | null;
-}
-
 /** No wait is shorter, whatever the facts say: a mistake must not become a hot loop. */
 const SHORTEST_WAIT_MS = 2;
 /** A state directory that cannot be had is asked for again this often: a lock is given up without a word. */
@@ -76,19 +58,8 @@ const DAMAGED = {
     'Both copies of the ledger are damaged: what was blocked or pinned is forgotten, and the application may be told once more.',
 } as const;
 
-/** Outcomes that say why something is blocked. */
-const ABOUT_A_BLOCK: readonly Outcome[] = [
-  'rolled-back',
-  'rollback-failed',
-  'refused',
-  'target-died',
-  'unconfirmed',
-];
-
 /** Why a loop ends that another one for the same output takes over from: nothing is over by that. */
 export const HANDED_OVER = 'handed over';
-
-type Goal = Extract<Step, { kind: 'publish' }>['what'];
 
 export class Target {
   readonly #parts: TargetParts;
@@ -99,6 +70,7 @@ export class Target {
   readonly #reporter: Reporter;
   readonly #telling: Telling;
   readonly #trying: Trying;
+  readonly #standing: Standing;
   readonly #publishing: Retries;
   #looked = { at: 0, everyMs: 0 };
   /** What the volume shows in place of what was published, told once. */
@@ -134,6 +106,10 @@ export class Target {
       ...{ publication: this.#publication, telling: this.#telling, reporter: this.#reporter },
       wanted: () => this.#candidate.version,
       tells: this.#hook !== 'none',
+    });
+    this.#standing = new Standing({
+      ...{ candidate: this.#candidate, publication: this.#publication, reporter: this.#reporter },
+      ...{ telling: this.#telling, trying: this.#trying, goesBack: settings.ROLLBACK },
     });
     this.#publishing = new Retries(random);
     this.#askUntil = clock() + (parts.asksForMs ?? settings.FETCH_TIMEOUT);
@@ -201,8 +177,7 @@ export class Target {
   /** A snapshot or a template arrived, or the source failed: the loop looks again. */
   notice(): void {
     const isSame = this.#candidate.take();
-    // A new revision of the same data is nothing to do, and hides nothing that is still open.
-    if (isSame && this.#isPublished && !this.attempts.isOpen) this.#report('unchanged');
+    if (isSame) this.#standing.sameAgain();
     this.#wake.abort();
   }
 
@@ -252,14 +227,7 @@ export class Target {
   }
 
   #setPinned(pinned: Ledger['pinned']): void {
-    const before = this.ledger.pinned;
-    this.#publication.note((ledger) => ({ ...ledger, pinned }));
-    try {
-      this.#publication.save({ flushed: true });
-    } catch (thrown) {
-      this.#publication.note((ledger) => ({ ...ledger, pinned: before }));
-      throw thrown;
-    }
+    this.#publication.pin(pinned);
     this.#candidate.reconsider();
     this.#publishing.clear();
     this.#wake.abort();
@@ -274,7 +242,7 @@ export class Target {
         if (this.#publication.isOpen) await this.#carryOut(decide(this.#facts()), signal);
         else await this.#open(signal);
       } catch (thrown) {
-        this.#report('failed', toSidecarError(thrown));
+        this.#standing.report('failed', toSidecarError(thrown));
         await sleep(OPEN_AGAIN_MS, signal);
       }
     }
@@ -283,13 +251,6 @@ export class Target {
     if (signal.reason !== HANDED_OVER) this.#publication.note(ledgers.suspicionDropped);
     this.#trying.save();
     this.#publication.release();
-  }
-
-  /** Whether what was rendered last is published, and whoever is to be told of it was told. */
-  get #isPublished(): boolean {
-    const { published, owed, verdict } = this.ledger;
-    const isSettled = owed === null && verdict === 'good';
-    return isSettled && published !== null && published.rendering === this.desired?.rendering;
   }
 
   async #open(signal: AbortSignal): Promise<void> {
@@ -302,7 +263,7 @@ export class Target {
       if (from === 'before' || from === 'damaged')
         this.#reporter.say('ledger damaged', null, { from, message: DAMAGED[from] });
     } catch (thrown) {
-      this.#report('failed', toSidecarError(thrown, 'publish'));
+      this.#standing.report('failed', toSidecarError(thrown, 'publish'));
       await this.#sleep(OPEN_AGAIN_MS, { signal, obstacle: null });
     }
   }
@@ -324,36 +285,16 @@ export class Target {
       published: published && { rendering: published.rendering, held: held !== null || isKept, verdict },
       publishedAt: this.#publishedAt,
       publishRetryAt: this.#publishing.dueAt,
-      lastKnownGood: kept[0]?.rendering ?? null,
+      lastKnownGood: ledgers.lastKnownGoodOf(ledger)?.rendering ?? null,
       pinned: isPinKept ? (pinned?.rendering ?? null) : null,
       isPinLost: pinned !== null && !isPinKept,
       goesBack: loaded.settings.ROLLBACK,
       owed: owed !== null,
       hook: this.#hook,
       // Where the volume is to be looked at first, the look-up would be done for nothing.
-      process: volume && this.#asksForProcess(ledger) ? this.#process(now) : null,
+      process: volume && this.#trying.seeProcess(now),
       ...this.#trying.facts(now),
     };
-  }
-
-  /**
-   * Where the one before killed the application, a process from before this publication may have started with that and
-   * be about to die of it: this one would be blamed.
-   */
-  #process(now: number): ProcessFact | null {
-    const { published } = this.ledger;
-    const fact = this.#telling.see(published, now);
-    if (fact?.kind !== 'ready' || published?.afterDeath !== true) return fact;
-    const ticks = bootTicks();
-    const since = published.moment?.ticks ?? null;
-    if (ticks === null || since === null) return fact;
-    const leftMs = this.#parts.loaded.settings.CONFIRM_PERIOD - (ticks - since) * 10;
-    return leftMs > 0 ? { kind: 'settling', until: now + leftMs } : fact;
-  }
-
-  /** Nobody asks for the process while what is on the volume works. */
-  #asksForProcess({ owed, verdict, trial, suspect }: Ledger): boolean {
-    return owed !== null || suspect !== null || (verdict !== 'good' && trial === null);
   }
 
   async #carryOut(step: Step, signal: AbortSignal): Promise<void> {
@@ -365,7 +306,7 @@ export class Target {
       case 'validate':
         // Whether the one before works is looked at meanwhile: a death is not to wait for a slow command.
         this.#validating = this.#timed('validate', () => this.#validate(signal))
-          .catch((thrown) => this.#report('failed', toSidecarError(thrown, 'validate')))
+          .catch((thrown) => this.#standing.report('failed', toSidecarError(thrown, 'validate')))
           .finally(() => {
             this.#validating = null;
             this.#wake.abort();
@@ -410,63 +351,29 @@ export class Target {
   async #render(): Promise<void> {
     if (!this.#rested) await this.#candidate.takeArrived();
     const rejection = await this.#candidate.render(this.ledger.published);
-    if (rejection !== null) return this.#report('rejected', rejection);
+    if (rejection !== null) return this.#standing.report('rejected', rejection);
     this.#publishing.clear();
     const { generation } = this.#candidate;
     if (generation === null) return;
-    if (this.ledger.pinned !== null) return this.#changedWhilePinned();
-    if (generation.rendering === this.#publication.volume?.rendering) return this.#alreadyThere(generation);
-    const block = this.blocked.find(({ rendering }) => rendering === generation.rendering);
-    if (block !== undefined && !this.#isToldOf(block)) this.#report('blocked', blockedError(block));
-  }
-
-  /** What somebody chose by hand stays; whether it works is said when that is known. */
-  #changedWhilePinned(): void {
-    const { pinned, published, verdict } = this.ledger;
-    if (published?.rendering === pinned?.rendering && verdict === 'good')
-      this.#reporter.report('pinned', published);
-  }
-
-  /** Whether the outcome that stands is about what is blocked already: it says more. */
-  #isToldOf({ rendering }: Block): boolean {
-    const { current } = this.attempts;
-    return current?.attempted?.rendering === rendering && ABOUT_A_BLOCK.includes(current.outcome);
+    if (this.ledger.pinned !== null) this.#standing.changedWhilePinned();
+    else if (generation.rendering === this.#publication.volume?.rendering) this.#alreadyThere(generation);
+    else this.#standing.blocked();
   }
 
   #alreadyThere(generation: Generation): void {
-    const { published, owed, verdict, trial } = this.ledger;
+    const { published } = this.ledger;
     this.#publication.hold(generation);
     this.#publishedAt ??= this.#parts.clock() - this.#limits.minIntervalMs;
     if (published?.rendering !== generation.rendering) return;
     const isNew = published.as !== 'desired';
     if (isNew)
       this.#publication.note((ledger) => ({ ...ledger, published: { ...published, as: 'desired' } }));
-    const { reason } = this.#telling;
-    const block = this.blocked.find(({ rendering }) => rendering === generation.rendering);
-    const goesBack = this.#parts.loaded.settings.ROLLBACK && this.ledger.kept.length > 0;
-    // What takes its place reports itself.
-    if (block !== undefined && goesBack) return;
-    if (block !== undefined) this.#report(block.outcome, blockedError(block));
-    else if (verdict === 'good' && owed === null) this.#report(isNew ? 'applied' : 'unchanged');
-    // What was said of another change is over; what is still owed is what stands again.
-    else if (trial === null && reason !== null) this.#report(reason.outcome, reason.error);
+    this.#standing.alreadyThere(isNew);
   }
 
   async #confirm(signal: AbortSignal): Promise<void> {
     await this.#trying.confirm(signal);
-    const { trial, published } = this.ledger;
-    const { complaint, generation } = this.#candidate;
-    // What came meanwhile and cannot be applied has to be said once more: the verdict is about something else.
-    if (trial !== null || this.desired?.rendering === published?.rendering) return;
-    if (this.attempts.current?.outcome === 'rolled-back') return;
-    if (complaint !== null) return this.#complain(complaint);
-    const block = this.blocked.find(({ rendering }) => rendering === generation?.rendering);
-    if (published?.as === 'desired' && block !== undefined) this.#report('blocked', blockedError(block));
-  }
-
-  #complain(error: SidecarError, version = this.#candidate.version): void {
-    const isAboutContent = error.stage === 'validate' || error.stage === 'render';
-    this.#reporter.report(isAboutContent ? 'rejected' : 'failed', version, error);
+    this.#standing.tried();
   }
 
   async #validate(signal: AbortSignal): Promise<void> {
@@ -474,17 +381,18 @@ export class Target {
     if (!this.#publication.checkState()) return;
     const { version } = this.#candidate;
     const error = await this.#candidate.validate(this.#publication.stateDirectory, signal);
-    if (error !== null) this.#complain(error, version);
+    if (error !== null) this.#standing.refuse(error, version);
   }
 
   async #publish(what: Goal): Promise<void> {
     const { clock } = this.#parts;
     const startedAt = clock();
     this.#rested = false;
-    const [generation, version] = this.#wanted(what);
+    const choice = this.#choose(what);
     if (!this.#publication.checkState()) return;
     // Nothing to publish, whatever the facts say: a mistake must not become a hot loop.
-    if (generation === null || version === null) return this.#publishing.fail(startedAt);
+    if (choice === null) return this.#publishing.fail(startedAt);
+    const { generation, version } = choice;
     const isUrgent = what === 'last-known-good' || what === 'pinned';
     try {
       await this.#publication.publish(generation, version, {
@@ -493,86 +401,42 @@ export class Target {
       });
     } catch (thrown) {
       this.#publishing.fail(clock());
-      return this.#report('failed', toSidecarError(thrown, 'publish'));
+      return this.#standing.report('failed', toSidecarError(thrown, 'publish'));
     }
     this.#publishedAt = startedAt;
     this.#noteLook();
     this.#publishing.clear();
     this.#telling.reset();
     this.#reporter.say('published', version, { generation: this.ledger.generation, as: version.as });
-    if (version.as === 'fallback')
-      this.#reporter.say('serving the last known good', version, this.#ageOf(version));
+    if (version.as !== 'fallback') return;
+    const ageSeconds = confirmedSecondsAgo(this.ledger, version) ?? 0;
+    this.#reporter.say('serving the last known good', version, { ageSeconds });
   }
 
-  /** The bytes and the version to publish; a copy that is damaged is said, and is none from then on. */
-  #wanted(what: Goal): readonly [Generation | null, Published | null] {
-    const { ledger, held } = this.#publication;
-    if (what === 'rendered') return [this.#candidate.generation, this.#candidate.publishable];
-    if (what === 'published' && held !== null) return [held, this.#publishedAgain()];
-    const rendering = what === 'pinned' ? ledger.pinned?.rendering : ledger.published?.rendering;
-    const kept =
-      what === 'last-known-good' ? ledger.kept[0] : ledger.kept.find((one) => one.rendering === rendering);
-    if (kept === undefined) return [null, null];
+  /** What is to be on the volume; a copy that is damaged is said, and then there is none. */
+  #choose(what: Goal): Choice | null {
+    const isBlocked = (rendering: string): boolean => this.#trying.isBlocked(rendering);
     try {
-      const generation = this.#publication.copyOf(kept);
-      if (what === 'published') return [generation, this.#publishedAgain()];
-      return [generation, publishedOf(kept, what === 'pinned' ? 'pinned' : this.#whyGoodOne())];
+      return choose(what, { candidate: this.#candidate, publication: this.#publication, isBlocked });
     } catch (thrown) {
-      this.#report('failed', toSidecarError(thrown, 'ledger'));
-      return [null, null];
+      this.#standing.report('failed', toSidecarError(thrown, 'ledger'));
+      return null;
     }
   }
 
-  /** It is put back because what is wanted cannot be had: else that would be. */
-  #publishedAgain(): Published | null {
-    const { published } = this.ledger;
-    return published?.as === 'desired' ? { ...published, as: 'fallback' } : published;
-  }
-
-  /** Whether the last known good serves because something did not work, or because nothing else can be had. */
-  #whyGoodOne(): PublishedAs {
-    const { published, verdict } = this.ledger;
-    const wanted = this.#candidate.generation?.rendering;
-    const isBlocked = wanted !== undefined && this.#trying.facts(0).blocked.includes(wanted);
-    const isBad = published !== null && verdict !== 'good' && verdict !== 'pending';
-    return isBlocked || isBad ? 'rolled-back' : 'fallback';
-  }
-
-  #ageOf({ rendering }: Published): { readonly ageSeconds: number } {
-    const confirmedAt =
-      this.ledger.kept.find((one) => one.rendering === rendering)?.confirmedAt ?? Date.now();
-    return { ageSeconds: Math.round((Date.now() - confirmedAt) / 1000) };
-  }
-
   #adopt(what: Goal): void {
-    const [, version] = this.#wanted(what);
-    if (version !== null) this.#publication.adopt(version);
+    const choice = this.#choose(what);
+    if (choice !== null) this.#publication.adopt(choice.version);
   }
 
   async #wait({ until, obstacle }: Extract<Step, { kind: 'wait' }>, signal: AbortSignal): Promise<void> {
     const { clock } = this.#parts;
     const met = this.#telling.meet(obstacle);
-    const { reason } = this.#telling;
-    if (met !== null && reason !== null) {
-      // Why something was taken back, or had to stay, says more than that the application is not back yet.
-      if (!this.#isAboutBlock) this.#report(reason.outcome, reason.error);
-      if (met === 'loud')
-        this.#reporter.say('reload overdue', this.ledger.published, errorFields(reason.error));
-    }
-    if (this.attempts.current === null) this.#sayWhatServes();
+    if (met !== null) this.#standing.waits(met === 'loud');
+    this.#standing.servesMeanwhile();
     this.#trying.save();
     if (obstacle === null) this.#telling.glance();
     await this.#sleep(until - clock(), { signal, obstacle });
-  }
-
-  /** After a start without the source: what there is, and how old. */
-  #sayWhatServes(): void {
-    const { published, verdict, owed, kept } = this.ledger;
-    if (published === null || verdict !== 'good' || owed !== null || this.desired !== null) return;
-    if (!this.#candidate.facts.asked || !this.isReady) return;
-    const confirmedAt = kept.find((one) => one.rendering === published.rendering)?.confirmedAt;
-    const ageSeconds = confirmedAt === undefined ? null : Math.round((Date.now() - confirmedAt) / 1000);
-    this.#reporter.report('unchanged', published, fallbackError(published, ageSeconds));
   }
 
   async #sleep(
@@ -582,17 +446,14 @@ export class Target {
     const { clock, onWait } = this.#parts;
     this.#wake = new AbortController();
     if (signal.aborted) return;
-    const { isSettling: settling, lastResult: lastReload } = this.#telling;
-    const { owed, trial, suspect, verdict, published } = this.ledger;
-    const isUntried = published !== null && owed === null && verdict === 'pending';
-    const goesBack = published?.as === 'rolled-back' && owed !== null && !this.#hasFailedToGoBack;
-    const tries =
-      this.#validating !== null ||
-      trial !== null ||
-      suspect !== null ||
-      goesBack ||
-      (isUntried && obstacle === null);
-    onWait?.({ obstacle, owed: owed !== null, tries, settling, lastReload });
+    onWait?.(
+      waitingOf(this.ledger, {
+        obstacle,
+        telling: this.#telling,
+        isValidating: this.#validating !== null,
+        hasFailedToGoBack: this.attempts.current?.outcome === 'rollback-failed',
+      }),
+    );
     const waitMs = Math.max(SHORTEST_WAIT_MS, ms);
     this.#waitsUntil = clock() + waitMs;
     await sleep(waitMs, this.#wake.signal);
@@ -600,27 +461,9 @@ export class Target {
     this.#rested = true;
   }
 
-  get #hasFailedToGoBack(): boolean {
-    return this.attempts.current?.outcome === 'rollback-failed';
-  }
-
-  get #isAboutBlock(): boolean {
-    const { published, verdict } = this.ledger;
-    const isBad = published?.as === 'rolled-back' || (verdict !== 'good' && verdict !== 'pending');
-    return isBad && ABOUT_A_BLOCK.includes(this.attempts.current?.outcome ?? 'applied');
-  }
-
   async #timed(stage: Stage, step: () => Promise<void>): Promise<void> {
     const startedAt = this.#parts.clock();
     await step();
     this.attempts.observe(stage, this.#parts.clock() - startedAt);
   }
-
-  #report(outcome: Outcome, error: SidecarError | null = null): void {
-    this.#reporter.report(outcome, this.#candidate.version, error);
-  }
-}
-
-function publishedOf(kept: Kept, as: PublishedAs): Published {
-  return { ...ledgers.versionOf(kept), input: kept.input, moment: null, as };
 }

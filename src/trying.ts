@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { AttemptedVersion } from './attempts.ts';
 import { Confirmation, type ConfirmResult, type ConfirmSettings, confirmSettingsOf } from './confirm.ts';
-import type { Facts, Outcome } from './decide.ts';
+import type { Facts, Outcome, ProcessFact } from './decide.ts';
 import { SidecarError, toSidecarError } from './errors.ts';
 import { faultPoint } from './fault-point.ts';
 import type { BadVerdict, Block, Evidence, Published, Told, Trial } from './ledger.ts';
@@ -20,7 +20,7 @@ import { tellsVersion } from './settings/answer-match.ts';
 import { NAMES, rowOf } from './settings/table.ts';
 import type { Loaded } from './settings.ts';
 import type { Telling } from './telling.ts';
-import { condemnedError, fallbackError, rolledBackError } from './verdict.ts';
+import { condemnedError, confirmedSecondsAgo, fallbackError, rolledBackError } from './verdict.ts';
 
 export interface TryingParts {
   readonly loaded: Loaded;
@@ -76,9 +76,37 @@ export class Trying {
     };
   }
 
+  /** The process, as far as anybody asks for it: nobody does while what is on the volume works. */
+  seeProcess(now: number): ProcessFact | null {
+    const { owed, verdict, trial, suspect } = this.#parts.publication.ledger;
+    const asks = owed !== null || suspect !== null || (verdict !== 'good' && trial === null);
+    return asks ? this.#afterDeath(now) : null;
+  }
+
+  /**
+   * Where the one before killed the application, a process from before this publication may have started with that and
+   * be about to die of it: this one would be blamed.
+   */
+  #afterDeath(now: number): ProcessFact | null {
+    const { publication, telling, loaded } = this.#parts;
+    const { published } = publication.ledger;
+    const fact = telling.see(published, now);
+    if (fact?.kind !== 'ready' || published?.afterDeath !== true) return fact;
+    const ticks = bootTicks();
+    const since = published.moment?.ticks ?? null;
+    if (ticks === null || since === null) return fact;
+    const leftMs = loaded.settings.CONFIRM_PERIOD - (ticks - since) * 10;
+    return leftMs > 0 ? { kind: 'settling', until: now + leftMs } : fact;
+  }
+
   /** What is known not to work under the settings as they are, newest first. */
   get blocked(): readonly Block[] {
     return this.#parts.publication.ledger.blocked.filter(({ under }) => under === this.#under);
+  }
+
+  /** Whether this is known not to work, or suspected of it. */
+  isBlocked(rendering: string): boolean {
+    return this.#blocks.some((one) => one.rendering === rendering);
   }
 
   /** With what is suspected. */
@@ -249,10 +277,9 @@ export class Trying {
 
   async #accept(evidence: readonly Evidence[], { how }: Trial): Promise<void> {
     const { publication } = this.#parts;
-    const { published, kept } = publication.ledger;
+    const { published } = publication.ledger;
     if (published === null) return;
-    const confirmedAt = kept.find((one) => one.rendering === published.rendering)?.confirmedAt;
-    const ageSeconds = confirmedAt === undefined ? null : Math.round((Date.now() - confirmedAt) / 1000);
+    const ageSeconds = confirmedSecondsAgo(publication.ledger, published);
     faultPoint('confirm');
     publication.confirm(evidence);
     this.#retelling.clear();
@@ -305,7 +332,7 @@ export class Trying {
     return { ...ledgers.versionOf(published), outcome, code, message, under: this.#under, at: Date.now() };
   }
 
-  #report(...[outcome, error = null]: [Parameters<Reporter['report']>[0], (SidecarError | null)?]): void {
+  #report(outcome: Outcome, error: SidecarError | null = null): void {
     const { reporter, publication } = this.#parts;
     // What is wanted may be newer by now, and has its own verdict to come.
     reporter.report(outcome, publication.ledger.published, error);
@@ -318,9 +345,10 @@ const IN_THE_WAY: readonly (Outcome | undefined)[] = ['rejected', 'blocked'];
 const SECTIONS: readonly string[] = ['Who is told, and how', 'Confirm and go back'];
 
 function digestOfSettings({ given }: Loaded): string {
-  const texts = NAMES.filter((name) => SECTIONS.includes(rowOf(name).section)).map((name) => {
-    return [name, given.get(name)?.text ?? null];
-  });
+  // Without what is not set: a release that knows more settings would forget every verdict.
+  const texts = NAMES.filter((name) => given.has(name) && SECTIONS.includes(rowOf(name).section)).map(
+    (name) => [name, given.get(name)?.text],
+  );
   return `sha256:${createHash('sha256').update(JSON.stringify(texts)).digest('hex')}`;
 }
 

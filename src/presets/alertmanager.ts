@@ -4,7 +4,7 @@ import type { Preset } from './preset.ts';
 export const alertmanager: Preset = {
   application: 'Alertmanager',
   verified: null,
-  process: 'prometheus-alertmanager',
+  process: '/^\\S*alertmanager(?: |$)/',
   hook: { RELOAD_URL: 'http://127.0.0.1:9093/-/reload' },
   main: 'alertmanager.yml',
   checker: { programs: ['amtool'], arguments: 'check-config {main}' },

@@ -13,5 +13,9 @@ export const prometheus: Preset = {
     CONFIRM_MATCH: '^prometheus_config_last_reload_success_timestamp_seconds (?<time>\\S+)',
   },
   onBadFile: 'keeps the old one',
-  remarks: ['It has to run with `--web.enable-lifecycle`, else it answers 403.'],
+  remarks: [
+    'It has to run with `--web.enable-lifecycle`, else it answers 403.',
+    'The check looks for rule files and certificates too, relative ones beside the staged copy: where the sidecar cannot see them, `VALIDATE_COMMAND="promtool check config --syntax-only {path}"`.',
+    'What only the reload finds out (a `query_log_file` that cannot be opened) is taken in part, until it is taken back.',
+  ],
 };
