@@ -8,7 +8,7 @@ const AREA = 'settings';
 
 export function checkSettings(loaded: Loaded): readonly Finding[] {
   const suspicious = loaded.warnings.map((message) =>
-    warn(AREA, 'settings.suspicious', message, 'Correct the name, or remove the variable.'),
+    warn(AREA, 'settings.suspicious', message, 'Change it, unless it is meant.'),
   );
   const found = [
     ...suspicious,

@@ -40,7 +40,10 @@ export function readPreset(given: ReadonlyMap<Name, Given>, env: Environment): L
   return {
     given: entries,
     problems: [],
-    warnings: lacks ? [noChecker(asked.text, preset, preset.checker)] : [],
+    warnings: [
+      ...(preset.verified === null ? [unverified(asked.text, preset)] : []),
+      ...(lacks ? [noChecker(asked.text, preset, preset.checker)] : []),
+    ],
   };
 }
 
@@ -104,6 +107,10 @@ function cannotReload(asked: string, { application, remarks }: Preset): string {
     `Cannot use ${asked} alone: ${application} cannot be told to read its configuration again. ${remarks[0] ?? ''} ` +
     'Set RELOAD_SIGNAL to SIGTERM to have its supervisor start it again, to none to publish only, or RELOAD_COMMAND to what changes it while it runs'
   );
+}
+
+function unverified(name: string, { application }: Preset): string {
+  return `PRESET "${name}" is unverified: it follows the documentation of ${application}, and no test of ours has run it. Try a good and a bad change before you rely on it.`;
 }
 
 function noChecker(name: string, { application, onBadFile }: Preset, { programs }: Checker): string {

@@ -16,7 +16,7 @@ test('a variable that is nearly a setting is told', async () => {
     code: 'settings.suspicious',
     message:
       'The environment variable RELOAD_SIGNL is no setting and is ignored; did you mean RELOAD_SIGNAL?',
-    mend: 'Correct the name, or remove the variable.',
+    mend: 'Change it, unless it is meant.',
   });
 });
 
