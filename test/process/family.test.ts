@@ -19,10 +19,12 @@ test('a process lives until it ended, and not as a zombie or as another one with
 
 test('its children are those that live, each with its start; grandchildren, zombies and strangers are not', async (context) => {
   const stage = createStage(context);
-  const script = 'sleep 600 & sh -c "sleep 601; true" & sleep 602 & kill -9 $!; echo > "$0"; exec sleep 603';
-  const parent = stage.start(['sh', '-c', script, stage.at('ready')]);
-  await until('it has its children', () => stage.read('ready') === '\n');
+  const script = 'sleep 600 & sh -c "sleep 601; true" & sleep 602 & echo $! > "$0"; exec sleep 603';
+  const parent = stage.start(['sh', '-c', script, stage.at('third')]);
+  await until('it has its children', () => stage.read('third').endsWith('\n'));
   await until('it became another program', () => commOf(parent.pid) === 'sleep');
+  // Not before: a shell collects its dead.
+  process.kill(Number(stage.read('third')), 'SIGKILL');
   const children = await until('they are what they will be', () => {
     const seen = childrenOf(parent);
     return seen.length === 2 && seen.some(({ pid }) => commOf(pid) === 'sh') && seen;
