@@ -1,5 +1,6 @@
 // Runs a command of the user's: bounded in time and output, in a process group of its own, and ended with all it started.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
+import { type Capture, openCapture } from './command-output.ts';
 import { errnoOf } from './errors.ts';
 
 export interface Command {
@@ -28,17 +29,20 @@ export type CommandResult =
 /** Runs a command to its end. Resolves in every case, and promptly after time-out or abort. */
 export async function runCommand(command: Command): Promise<CommandResult> {
   if (command.signal.aborted) return { kind: 'aborted', output: '' };
-  let child: ChildProcess;
+  const capture = openCapture(command.maxOutputBytes);
   try {
-    child = start(command);
+    const child = start(command, capture);
+    capture.follow(child);
+    return await follow(child, command, capture);
   } catch (thrown) {
     return { kind: 'not-started', reason: explainStart(thrown) };
+  } finally {
+    capture.close();
   }
-  return await follow(child, command);
 }
 
-function start({ argv: [program = '', ...words], env, cwd }: Command): ChildProcess {
-  const stdio: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe'];
+function start({ argv: [program = '', ...words], env, cwd }: Command, capture: Capture): ChildProcess {
+  const stdio: StdioOptions = ['ignore', capture.stdio, capture.stdio];
   // detached: a session, and so a process group, of its own. What it starts can be killed with it.
   return spawn(program, words, { env: { ...env }, stdio, detached: true, ...(cwd !== undefined && { cwd }) });
 }
@@ -48,8 +52,11 @@ const DRAIN_MS = 100;
 /** A process that the kernel cannot end (waiting for a dead disk) is left behind after this. */
 const UNKILLABLE_MS = 1000;
 
-function follow(child: ChildProcess, { timeoutMs, signal, maxOutputBytes }: Command): Promise<CommandResult> {
-  const output = collect(child, maxOutputBytes);
+function follow(
+  child: ChildProcess,
+  { timeoutMs, signal }: Command,
+  { text: output }: Capture,
+): Promise<CommandResult> {
   return new Promise((resolve) => {
     let stopped: 'timeout' | 'aborted' | null = null;
     const timers = new Set<NodeJS.Timeout>();
@@ -59,8 +66,6 @@ function follow(child: ChildProcess, { timeoutMs, signal, maxOutputBytes }: Comm
     const finish = (result: CommandResult): void => {
       for (const timer of timers) clearTimeout(timer);
       signal.removeEventListener('abort', onAbort);
-      child.stdout?.destroy();
-      child.stderr?.destroy();
       resolve(result);
     };
     const stop = (why: 'timeout' | 'aborted'): void => {
@@ -106,25 +111,4 @@ function explainStart(thrown: unknown): string {
   if (code === 'ENOEXEC') return 'it is neither a program nor a script that begins with #!';
   if (code === 'E2BIG') return 'its arguments and environment are too long';
   return `the program could not be started (${code ?? 'unknown error'})`;
-}
-
-/** Keeps the first and the last half of `maxBytes`; returns what says so. */
-function collect(child: ChildProcess, maxBytes: number): () => string {
-  const half = Math.floor(maxBytes / 2);
-  let head: Buffer = Buffer.alloc(0);
-  let tail: Buffer = Buffer.alloc(0);
-  let size = 0;
-  const add = (chunk: Buffer): void => {
-    size += chunk.length;
-    const room = half - head.length;
-    if (room > 0) head = Buffer.concat([head, chunk.subarray(0, room)]);
-    if (chunk.length > room) tail = Buffer.concat([tail, chunk.subarray(Math.max(0, room))]).subarray(-half);
-  };
-  child.stdout?.on('data', add);
-  child.stderr?.on('data', add);
-  return () => {
-    const leftOut = size - head.length - tail.length;
-    const gap = leftOut > 0 ? `\n… ${leftOut} bytes left out …\n` : '';
-    return Buffer.concat([head, Buffer.from(gap), tail]).toString();
-  };
 }

@@ -1,8 +1,10 @@
 // Commands of the user's: bounded in time and output, ended with everything they started.
-import { getEventListeners } from 'node:events';
+import { spawn } from 'node:child_process';
+import { getEventListeners, once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { type Command, type CommandResult, runCommand } from '../src/command.ts';
+import { openCapture } from '../src/command-output.ts';
 import { SidecarError } from '../src/errors.ts';
 import { listProcesses } from '../src/process/proc.ts';
 import { runValidateCommand } from '../src/validate-command.ts';
@@ -87,6 +89,42 @@ describe('a command', () => {
       code: 0,
       output: '€'.repeat(10),
     });
+  });
+
+  test('may open its output as /dev/stderr or /dev/stdout, as servers do that log there', async () => {
+    const { uid } = process.getuid?.() === 0 ? { uid: '65534' } : { uid: String(process.getuid?.()) };
+    expect(await sh('echo one; echo two >>/dev/stderr; echo three >>/dev/stdout')).toEqual({
+      kind: 'exit',
+      code: 0,
+      output: 'one\ntwo\nthree\n',
+    });
+    const asAnother = [
+      'setpriv',
+      `--reuid=${uid}`,
+      '--clear-groups',
+      'sh',
+      '-c',
+      'echo it >>/proc/self/fd/2',
+    ];
+    expect(await run(asAnother)).toEqual({ kind: 'exit', code: 0, output: 'it\n' });
+  });
+
+  test('that prints without end fills neither memory nor disk', async () => {
+    const script = 'head -c 30000000 /dev/zero; sleep 1; echo; stat -L -c %s /proc/self/fd/1';
+    const result = await sh(script, { maxOutputBytes: 40 });
+    const [, size] = /\n(\d+)\n$/.exec(result.kind === 'exit' ? result.output : '') ?? [];
+    expect(Number(size)).toBeLessThan(1000);
+  });
+
+  test('is heard by pipes where no file can be made', async () => {
+    const capture = openCapture(100, ['/proc/nowhere']);
+    const child = spawn('sh', ['-c', 'echo out; echo err >&2'], {
+      stdio: ['ignore', capture.stdio, capture.stdio],
+    });
+    capture.follow(child);
+    await once(child, 'close');
+    expect(capture.text().split('\n').sort()).toEqual(['', 'err', 'out']);
+    capture.close();
   });
 
   // A-R02 B-38 C-V03

@@ -167,7 +167,8 @@ describe('HTTP under generated writes and faults', () => {
       sequences: 60,
       proxyFaults: PROXY_FAULTS.filter((fault) => fault !== 'cut-after'),
     });
-    expect(report.snapshots).toBeGreaterThan(report.sequences);
+    // A state that is gone before it came twice alike is never told.
+    expect(report.snapshots).toBeGreaterThanOrEqual(report.sequences);
   }, 300_000);
 });
 
