@@ -41,13 +41,17 @@ const argv = process.argv.slice(2);
 process.title = 'config-sidecar';
 // Libraries' notes to their developers would only break the log.
 process.noDeprecation = true;
+// As they were given: commands of the user's are to get them so.
+const env = { ...process.env };
+// The library below etcd3 writes to standard error by itself.
+process.env['GRPC_VERBOSITY'] ??= 'NONE';
 
 // Loaded only now: until the handlers above are there, a SIGHUP would kill.
 const { runCli } = await import('./cli.ts');
 
 process.exitCode = await runCli({
   argv,
-  env: process.env,
+  env,
   cwd: process.cwd(),
   version: packageJson.version,
   instance: process.env['HOSTNAME'] || hostname(),

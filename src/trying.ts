@@ -51,6 +51,8 @@ export class Trying {
   /** Tellings of something that worked before and did not this time. */
   readonly #retelling: Retries;
   #lookAt = 0;
+  /** What the hook or the application said of what did not work; forgotten with this run. */
+  #said: string | undefined;
   #saveFails = false;
   #keepFails = false;
 
@@ -305,7 +307,7 @@ export class Trying {
     const { reporter, wanted } = this.#parts;
     const rendering = wanted()?.rendering;
     const block = this.#blocks.find((one) => one.rendering === rendering) ?? this.#blocks[0];
-    reporter.report('rolled-back', block ?? wanted(), rolledBackError(published, block));
+    reporter.report('rolled-back', block ?? wanted(), rolledBackError(published, block, this.#said));
   }
 
   /** What is on the volume does not work. `isReplaced`: it is known already that the application did not just end. */
@@ -316,6 +318,7 @@ export class Trying {
     const { CONFIRM_TIMEOUT, ROLLBACK: goesBack } = loaded.settings;
     const { ledger } = publication;
     const block = this.#blockOf(published, outcome, error);
+    this.#said = error.output;
     const suspectUntil = isReplaced ? null : block.at + CONFIRM_TIMEOUT;
     publication.note((before) => ledgers.condemned(before, { block, suspectUntil }, tells));
     this.save({ flushed: true });

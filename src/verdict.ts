@@ -30,11 +30,16 @@ export function fallbackError({ revision }: Published, ageSeconds: number | null
 }
 
 /** The last known good configuration took the place of what did not work. */
-export function rolledBackError({ revision }: Published, block: Block | undefined): SidecarError {
+export function rolledBackError(
+  { revision }: Published,
+  block: Block | undefined,
+  output: string | undefined,
+): SidecarError {
   const why = block?.message ?? 'what came after it did not work.';
   return new SidecarError(`Went back to the last known good configuration (revision ${revision}): ${why}`, {
     code: block?.code ?? 'confirm.failed',
     stage: 'reload',
+    ...(output !== undefined && { output }),
   });
 }
 

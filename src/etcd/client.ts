@@ -64,7 +64,8 @@ function libraryOptions({ endpoint, tls, maxBytes }: EtcdClientOptions): Library
   clients += 1;
   const grpcOptions = {
     ...KEEPALIVE,
-    'grpc.keepalive_permit_without_calls': 1,
+    // etcd counts a ping while no call is open as one too many, and closes the connection at the third.
+    'grpc.keepalive_permit_without_calls': 0,
     'grpc.max_receive_message_length': maxBytes + MESSAGE_SLACK_BYTES,
     'grpc.enable_retries': 0,
     'grpc.enable_http_proxy': 0,

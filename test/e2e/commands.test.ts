@@ -1,5 +1,8 @@
 // The commands as a shell sees them: exit codes, what they print, where settings come from, logs and endpoints.
+
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { constants, createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { respond, startHttpSource } from '../servers/http-source.ts';
 import { freePorts } from '../servers/ports.ts';
@@ -288,6 +291,28 @@ describe.concurrent('a sidecar that runs', () => {
     expect(texts.map((line) => /^\d\d:\d\d:\d\d\.\d{3} info {2}(source up|\w+)/.exec(line)?.[1])).toEqual(
       events,
     );
+  });
+
+  // C-M16
+  test('logs nothing but events, also where a library would speak for itself', async (context) => {
+    const place = createPlace(context);
+    let closed = 0;
+    // What etcd says to a client that pings too often.
+    const server = createServer().on('session', (session) => {
+      session.on('error', () => {});
+      session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from('too_many_pings'));
+      closed += 1;
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    context.onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const sidecar = await place.start({
+      SOURCE: `etcd://127.0.0.1:${port}/app/`,
+      OUTPUT: place.at('app.json'),
+    });
+    await until('it was sent away', () => closed > 1 && sidecar.logs('source down').length > 0);
+    await sidecar.end();
+    for (const line of sidecar.output().trim().split('\n')) expect(line).toMatch(/^\{.*\}$/);
   });
 
   // C-M06

@@ -38,6 +38,8 @@ describe.concurrent('a refused reload', () => {
     expect(sidecar.logs('refused')).toMatchObject([
       { level: 'error', output: 'line 7: "bad" is no upstream' },
     ]);
+    const { stdout } = await place.run(['status'], { ...job.variables, LISTEN: 'off' });
+    expect(stdout).toMatch(/: rolled-back: Went back .*\n {2}\| line 7: "bad" is no upstream\n/);
     expect((await sidecar.get('/readyz')).status).toBe(200);
     const attempts = await sidecar.metric('config_sidecar_attempts_total');
     expect(attempts).toEqual({
