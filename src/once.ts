@@ -84,6 +84,7 @@ function outOfTime(keeping: Keeping, { log }: KeepOptions): number {
   const error = source.state().error ?? template?.state().error ?? null;
   const { current } = target.attempts;
   if (current?.outcome === 'failed' && current.stage !== 'reload') return EXIT.publishing;
-  log.error('out of time', { source: url, ...(error === null ? {} : errorFields(error)) });
-  return error === null ? EXIT.reload : EXIT.source;
+  const silence = isSilent(keeping) ? { message: 'The source has not answered within ONCE_TIMEOUT.' } : {};
+  log.error('out of time', { source: url, ...(error === null ? silence : errorFields(error)) });
+  return error === null && !isSilent(keeping) ? EXIT.reload : EXIT.source;
 }

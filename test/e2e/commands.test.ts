@@ -35,10 +35,13 @@ describe.concurrent('once', () => {
     const job = fileJob(place);
     const bad = await startHttpSource();
     bad.answer((_request, response) => respond(response, 404, 'no'));
+    const silent = await startHttpSource();
+    silent.answer(() => {});
     const template = place.write('bad.liquid', '{{ nothing.there }}');
     const cases: Readonly<Record<string, readonly [number, Readonly<Record<string, string>>]>> = {
       settings: [2, { UPDATE_FREQUENCY: 'often' }],
       source: [3, { SOURCE: place.at('nowhere.json'), ONCE_TIMEOUT: '700ms' }],
+      'a source that says nothing': [3, { SOURCE: `${silent.origin}/app.yaml`, ONCE_TIMEOUT: '700ms' }],
       render: [4, { OUTPUT: place.at('out/x'), TEMPLATE: template }],
       guard: [4, { REQUIRED_KEYS: 'missing' }],
       check: [4, { VALIDATE_COMMAND: 'false' }],
@@ -58,7 +61,7 @@ describe.concurrent('once', () => {
     expect(Object.fromEntries(codes)).toEqual(
       Object.fromEntries(Object.entries(cases).map(([name, [code]]) => [name, code])),
     );
-    await bad.stop();
+    await Promise.all([bad.stop(), silent.stop()]);
   });
 
   test('leaves what it could not deliver to the sidecar that comes after it', async (context) => {
