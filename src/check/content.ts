@@ -99,7 +99,7 @@ export async function checkValidation(
         'validation',
         'validation.not-tried',
         message,
-        'Mend the state directory first, then check again.',
+        'Mend the state directory, or mount a volume at /tmp where a sidecar runs already; then check again.',
       ),
     ];
   }

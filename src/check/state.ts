@@ -84,12 +84,16 @@ async function beside(loaded: Loaded, keeper: string, undo: (() => void)[]): Pro
   return { findings: [await describeKeeper(loaded, keeper)], keeper, directory };
 }
 
+/** Memory as well: in a container with a read-only root there may be nothing else. */
 function makeTemporary(): string | null {
-  try {
-    return fs.mkdtempSync(join(tmpdir(), 'config-sidecar-check-'));
-  } catch {
-    return null;
+  for (const folder of [tmpdir(), '/dev/shm']) {
+    try {
+      return fs.mkdtempSync(join(folder, 'config-sidecar-check-'));
+    } catch {
+      // The next one may do.
+    }
   }
+  return null;
 }
 
 async function describeKeeper({ settings }: Loaded, keeper: string): Promise<Finding> {
