@@ -1,6 +1,7 @@
 // `npm run bench`: how soon a change reaches the application, how many reloads a burst costs, what the sidecar weighs,
 // each beside the floor in the same run, and how long 10,000 keys hold it up. Prints tables; judges nothing but the two
-// bounds it is given. `npm run bench -- stalls` measures the last alone.
+// bounds it is given. `npm run bench -- stalls` measures the last alone, and `npm run bench -- image [another node]` what
+// the image's sidecar weighs with each start-up flag (see image-flags.ts).
 import { type ChildProcess, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import { createInterface } from 'node:readline';
 import { startConsul } from '../test/servers/consul.ts';
 import { startEtcd } from '../test/servers/etcd.ts';
 import install from '../test/servers/install.ts';
+import { measureFlags } from './image-flags.ts';
 import { type FilledStore, fill, measureStalls, OUTPUTS, type Stalls } from './stalls.ts';
 
 /** Changes measured for each way, after the ones that warm it up. */
@@ -21,6 +23,7 @@ const BOUND = 1.5;
 /** No change of one key among 10,000 may hold up the event loop for longer than this, in milliseconds of its own work. */
 const STALL_BOUND_MS = 50;
 const STALL_CHANGES = 20;
+const IMAGE_ROUNDS = 3;
 const MAIN = join(process.cwd(), 'dist/main.js');
 const here = (name: string): string => join(process.cwd(), 'bench', name);
 
@@ -260,12 +263,34 @@ function rowOfStalls(name: string, { cpuMs, wallMs, tookMs, anonymous }: Stalls)
   );
 }
 
+/** Node.js for the image may be another one than this. */
+async function benchImage(store: Store, node = process.execPath): Promise<void> {
+  const folder = fs.mkdtempSync(join(root, 'image-'));
+  const input = join(folder, 'in', 'value.txt');
+  fs.mkdirSync(join(folder, 'in'));
+  for (const path of [root, folder]) fs.chmodSync(path, 0o755);
+  const put = (value: string): void => {
+    fs.writeFileSync(`${input}.next`, value);
+    fs.renameSync(`${input}.next`, input);
+  };
+  const key = 'bench/image';
+  const sources = {
+    file: { source: input, put },
+    [store.name]: { source: store.source(key), put: (value: string) => store.put(key, value) },
+  };
+  await measureFlags({ context: process.cwd(), node, folder, sources, rounds: IMAGE_ROUNDS });
+}
+
 async function main(): Promise<boolean> {
   await install();
   const { all, end } = await stores();
   let isWithin = true;
   try {
     if (process.argv[2] === 'stalls') return await benchStalls(all);
+    if (process.argv[2] === 'image') {
+      for (const store of all) if (store.name === 'etcd') await benchImage(store, process.argv[3]);
+      return true;
+    }
     console.log(`Node ${process.version}, ${CHANGES} changes each, interleaved\n`);
     row('put to read', 'p50 ms', 'p95 ms', 'p99 ms', 'floor p50', 'floor p95', 'floor p99', 'p50 ratio');
     for (const store of all) {
