@@ -1,7 +1,7 @@
 // The README's references of settings and presets are the tables in the code, word for word.
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { presetsTable } from '../src/presets/describe.ts';
+import { presetsReference } from '../src/presets/describe.ts';
 import { readmeTable } from '../src/settings/docs.ts';
 
 const README = new URL('../README.md', import.meta.url);
@@ -20,6 +20,6 @@ test('the README holds the table of settings as the code has it', () => {
 
 test('the README holds the table of presets as the code has it', () => {
   const advice =
-    'README.md must hold what presetsTable() of src/presets/describe.ts gives, between "<!-- presets -->" and "<!-- /presets -->"';
-  expect(between('presets'), advice).toBe(presetsTable());
+    'README.md must hold what presetsReference() of src/presets/describe.ts gives, between "<!-- presets -->" and "<!-- /presets -->"';
+  expect(between('presets'), advice).toBe(presetsReference());
 });

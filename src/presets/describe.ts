@@ -30,18 +30,32 @@ export function presetsHelp(): string {
   return `Presets (PRESET; the README says more):\n${lines.join('\n')}\n`;
 }
 
-/** The README's table, as it stands between its two markers. */
-export function presetsTable(): string {
-  const rows = Object.entries<Preset>(PRESETS).map(([name, preset]) => {
-    const { application, checker, onBadFile, remarks } = preset;
+/** The README's table and what there is to know of each, as they stand between its two markers. */
+export function presetsReference(): string {
+  const entries = Object.entries<Preset>(PRESETS);
+  const rows = entries.map(([name, preset]) => {
+    const { application, checker, onBadFile } = preset;
     const checked =
       checker === null ? '–' : `\`${checker.programs[0]} ${checker.arguments.replaceAll('{main}', 'FILE')}\``;
-    return `| \`${name}\` | ${[application, trustIn(preset), toldBy(preset, '`'), checked, confirmedBy(preset), onBadFile, remarks.join(' ') || '–'].join(' | ')} |`;
+    const cells = [
+      application,
+      trustIn(preset),
+      toldBy(preset, '`'),
+      checked,
+      confirmedBy(preset),
+      onBadFile,
+    ];
+    return `| \`${name}\` | ${cells.join(' | ')} |`;
   });
+  const remarks = entries.flatMap(([name, preset]) =>
+    preset.remarks.length === 0 ? [] : [`* **${name}**: ${preset.remarks.join(' ')}`],
+  );
   return [
-    '| `PRESET` | Application | | Told by | Checked by | Confirmed by | A bad file: it | To know |',
-    '|---|---|---|---|---|---|---|---|',
+    '| `PRESET` | Application | | Told by | Checked by | Confirmed by | With a bad file it |',
+    '|---|---|---|---|---|---|---|',
     ...rows,
+    '',
+    ...remarks,
   ].join('\n');
 }
 

@@ -3,7 +3,7 @@ import type { Preset } from './preset.ts';
 
 export const dnsmasq: Preset = {
   application: 'dnsmasq',
-  verified: null,
+  verified: '2.90 (Debian 12)',
   process: 'dnsmasq',
   hook: { RELOAD_SIGNAL: 'SIGHUP' },
   main: 'hosts',
@@ -11,6 +11,7 @@ export const dnsmasq: Preset = {
   confirm: {},
   onBadFile: 'takes a part',
   remarks: [
-    '`SIGHUP` makes it read `addn-hosts`, `hostsdir`, `dhcp-hostsfile` and `servers-file` again, not `dnsmasq.conf`: that one needs a restart (`RELOAD_SIGNAL=SIGTERM`).',
+    '`SIGHUP` makes it read `addn-hosts`, `hostsdir`, `dhcp-hostsfile` and `servers-file` again, not `dnsmasq.conf`: for that one set `RELOAD_SIGNAL=SIGTERM`, so that its supervisor starts it again, and `VALIDATE_COMMAND="dnsmasq --test -C {path}"`.',
+    'It leaves out lines it cannot read, and nobody sees that.',
   ],
 };

@@ -6,11 +6,13 @@ export const envoy: Preset = {
   verified: null,
   process: 'envoy',
   hook: { RELOAD_SIGNAL: 'none' },
-  main: 'envoy.yaml',
+  main: 'lds.yaml',
   checker: null,
   confirm: {},
   onBadFile: 'keeps the old one',
   remarks: [
-    'It watches the files its `path_config_source` names, and only those; a change of the bootstrap needs a restart.',
+    'There is no Debian package; tried by hand with 1.40.0. The bootstrap cannot be reloaded: `OUTPUT` is a file that its `path_config_source` names, or a directory that is its `watched_directory`.',
+    'Whether it took `lds.yaml` is seen with `CONFIRM_URL=http://127.0.0.1:9901/stats?filter=lds.update_time` (its `admin` port) and `CONFIRM_MATCH="^\\S+\\.update_time: (?<time>\\d+)\\d{3}$"`.',
+    'Fields it does not know are passed over.',
   ],
 };

@@ -10,5 +10,8 @@ export const fluentBit: Preset = {
   checker: { programs: ['fluent-bit'], arguments: '--dry-run -c {main}' },
   confirm: {},
   onBadFile: 'keeps the old one',
-  remarks: ['It has to run with `-Y` (`hot_reload on`).'],
+  remarks: [
+    'There is no Debian package: taken from its documentation. What became of a reload cannot be seen, as it counts reloads and gives no time.',
+    'It has to run with `-Y`, or `hot_reload: on`.',
+  ],
 };

@@ -3,12 +3,16 @@ import type { Preset } from './preset.ts';
 
 export const node: Preset = {
   application: 'Node.js',
-  verified: null,
+  verified: '20.20',
   process: 'node',
   hook: { RELOAD_SIGNAL: 'SIGHUP' },
   main: 'config.json',
   checker: null,
   confirm: {},
   onBadFile: 'exits',
-  remarks: ['The program needs `process.on("SIGHUP", …)`: without it nothing is sent, since it would die.'],
+  remarks: [
+    'The program needs `process.on("SIGHUP", …)`: without it nothing is sent, since it would die.',
+    'One that catches its own errors lives on with the old configuration: let it answer what it runs, and set `CONFIRM_URL` and `CONFIRM_MATCH`.',
+    'Under a wrapper (`npm`, `nodemon`), or with a `process.title`, name the program: `APP_PROCESS="/server\\.js/"`.',
+  ],
 };
