@@ -13,6 +13,6 @@ export const node: Preset = {
   remarks: [
     'The program needs `process.on("SIGHUP", …)`: without it nothing is sent, since it would die.',
     'One that catches its own errors lives on with the old configuration: let it answer what it runs, and set `CONFIRM_URL` and `CONFIRM_MATCH`.',
-    'Under a wrapper (`npm`, `nodemon`), or with a `process.title`, name the program: `APP_PROCESS="/server\\.js/"`.',
+    'Started by another Node.js program (such as `nodemon`), or with a `process.title`, it has to be named: `APP_PROCESS="/server\\.js/"`.',
   ],
 };

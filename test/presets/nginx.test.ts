@@ -3,15 +3,17 @@ import { createServer } from 'node:net';
 import { httpGet } from '../e2e/sidecar.ts';
 import { freePorts } from '../servers/ports.ts';
 import { type Scene, testClaims } from './claims.ts';
+import { intoFile } from './programs.ts';
 
 const [port = 0, taken = 0] = await freePorts(2);
 
-/** Without paths of its own, `nginx -t` makes its directories of temporary files below /var/lib. */
+/** As in a container, it logs to its standard streams. Without paths of its own, `nginx -t` makes folders below /var/lib. */
 const config = (version: string, { place }: Scene, more = '') => `worker_processes 2;
+error_log /dev/stderr notice;
 pid ${place.at('nginx.pid')};
 events { worker_connections 64; }
 http {
-  access_log off;
+  access_log /dev/stdout;
   client_body_temp_path ${place.at('run')};
   proxy_temp_path ${place.at('run')};
   fastcgi_temp_path ${place.at('run')};
@@ -24,7 +26,7 @@ http {
 
 testClaims({
   preset: 'nginx',
-  packages: ['nginx'],
+  packages: ['nginx', 'libssl3'],
   output: 'nginx.conf',
   prepare: ({ place }) => {
     place.directory('run');
@@ -33,14 +35,10 @@ testClaims({
   good: config,
   badSyntax: (scene) => config('never', scene, 'server { listen ; }'),
   badSemantics: (scene) => config('never', scene, `server { listen 127.0.0.1:${taken}; }`),
-  command: ({ programs, output }) => [
-    programs.path('nginx'),
-    '-e',
-    'stderr',
-    '-c',
-    output,
-    '-g',
-    'daemon off;',
+  command: ({ place, programs, output }) => [
+    ...intoFile(place.at('nginx.log')),
+    ...[programs.path('nginx'), '-e', 'stderr', '-c', output],
+    ...['-g', 'daemon off;'],
   ],
   served: async () => (await httpGet(port, '/')).body,
   signal: 'SIGHUP',

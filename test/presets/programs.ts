@@ -14,9 +14,9 @@ export interface Programs {
 
 const FOLDERS = ['usr/sbin', 'usr/bin', 'sbin', 'bin'];
 
-/** Fetches the packages named: the server's, and those libraries of it that a bare machine does not have. */
+/** Fetches the packages named: the server's, and those libraries of it that a bare machine does not have. None: its own. */
 export async function debianPrograms(packages: readonly string[]): Promise<Programs> {
-  const root = await fetchDebian(packages);
+  const root = packages.length === 0 ? '/' : await fetchDebian(packages);
   const libraries = ['usr/lib', 'lib'].flatMap((folder) =>
     [folder, ...platformFolders(join(root, folder)).map((name) => join(folder, name))].map((one) =>
       join(root, one),
@@ -46,4 +46,9 @@ function isProgram(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Words before a program that logs to `/dev/stderr`: what it gets from a test is a socket, which cannot be opened. */
+export function intoFile(path: string): readonly string[] {
+  return ['sh', '-c', 'exec "$@" >>"$0" 2>&1', path];
 }

@@ -1,0 +1,42 @@
+// The preset of Unbound, shown with the real one.
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { freePorts } from '../servers/ports.ts';
+import { type Scene, testClaims } from './claims.ts';
+import { askText } from './dns.ts';
+
+const [port = 0, taken = 0] = await freePorts(2);
+
+const config = (version: string, { place }: Scene, more = '') => `server:
+  directory: "${place.at('run')}"
+  interface: 127.0.0.1
+  port: ${port}
+  chroot: ""
+  username: ""
+  pidfile: ""
+  use-syslog: no
+  local-data: 'version.test. 0 IN TXT ${version}'
+  ${more}
+remote-control:
+  control-enable: no
+`;
+
+testClaims({
+  preset: 'unbound',
+  packages: [
+    ...['unbound', 'libevent-2.1-7', 'libexpat1', 'libnghttp2-14', 'libprotobuf-c1', 'libpython3.11'],
+    'libssl3',
+  ],
+  output: 'unbound.conf',
+  prepare: async ({ place }) => {
+    place.directory('run');
+    const other = createSocket('udp4').bind(taken, '127.0.0.1').unref();
+    await once(other, 'listening');
+  },
+  good: config,
+  badSyntax: (scene) => config('never', scene, 'colour: red'),
+  badSemantics: (scene) => config('never', scene, `port: ${taken}`),
+  command: ({ programs, output }) => [programs.path('unbound'), '-d', '-c', output],
+  served: () => askText(port, 'version.test'),
+  signal: 'SIGHUP',
+});
