@@ -65,12 +65,18 @@ function captureFile(fd: number, maxBytes: number): Capture {
       position = 0;
     }
   };
-  const timer = setInterval(look, LOOK_MS);
+  // What cannot be read is lost; that is no reason to end.
+  const lookIfPossible = (): void => {
+    try {
+      look();
+    } catch {}
+  };
+  const timer = setInterval(lookIfPossible, LOOK_MS);
   return {
     stdio: fd,
     follow: () => {},
     text: () => {
-      look();
+      lookIfPossible();
       return kept.text();
     },
     close: () => {
