@@ -14,8 +14,10 @@ import { measureFlags } from './image-flags.ts';
 import { type FilledStore, fill, measureStalls, OUTPUTS, type Stalls } from './stalls.ts';
 
 /** Changes measured for each way, after the ones that warm it up. */
-const CHANGES = 300;
-const WARM_UP = 30;
+const CHANGES = 150;
+/** Between two changes: by default they are a second apart, and what follows one (its copy) is not the next one's cost. */
+const APART_MS = 120;
+const WARM_UP = 15;
 const BURST = 50;
 const STORM = 2_000;
 /** The p50 of the sidecar must stay below this multiple of the floor's. */
@@ -90,7 +92,8 @@ async function measureChange(store: Store, key: string, app: Application, value:
 
 const NOW = { DEBOUNCE: '0s', RELOAD_MIN_INTERVAL: '0s', CONFIRM_PERIOD: '0s' };
 
-async function measureLatency(store: Store): Promise<readonly [number[], number[]]> {
+/** @param apartMs 0: each change follows the one before at once. */
+async function measureLatency(store: Store, apartMs: number): Promise<readonly [number[], number[]]> {
   const [ours, bare] = [await startApplication(), await startApplication()];
   const [ourKey, bareKey] = [`bench/ours-${ours.pid}`, `bench/bare-${bare.pid}`];
   await store.put(ourKey, 'start');
@@ -109,13 +112,14 @@ async function measureLatency(store: Store): Promise<readonly [number[], number[
   await new Promise((resolve) => setTimeout(resolve, 6_000));
   const times: readonly [number[], number[]] = [[], []];
   for (let i = 0; i < WARM_UP + CHANGES; i += 1) {
-    const pair: readonly [number, number] = [
-      await measureChange(store, ourKey, ours, `v${i}`),
-      await measureChange(store, bareKey, bare, `v${i}`),
-    ];
-    if (i < WARM_UP) continue;
-    times[0].push(pair[0]);
-    times[1].push(pair[1]);
+    for (const [index, key, app] of [
+      [0, ourKey, ours],
+      [1, bareKey, bare],
+    ] as const) {
+      await new Promise((resolve) => setTimeout(resolve, apartMs));
+      const ms = await measureChange(store, key, app, `v${i}`);
+      if (i >= WARM_UP) times[index].push(ms);
+    }
   }
   return times;
 }
@@ -281,6 +285,14 @@ async function benchImage(store: Store, node = process.execPath): Promise<void> 
   await measureFlags({ context: process.cwd(), node, folder, sources, rounds: IMAGE_ROUNDS });
 }
 
+/** Gives the ratio of the medians. */
+function printLatency(name: string, [ours, floor]: readonly [number[], number[]]): number {
+  const ratio = quantile(ours, 0.5) / quantile(floor, 0.5);
+  const shares = [0.5, 0.95, 0.99];
+  row(name, ...shares.map((s) => quantile(ours, s)), ...shares.map((s) => quantile(floor, s)), ratio);
+  return ratio;
+}
+
 async function main(): Promise<boolean> {
   await install();
   const { all, end } = await stores();
@@ -294,16 +306,10 @@ async function main(): Promise<boolean> {
     console.log(`Node ${process.version}, ${CHANGES} changes each, interleaved\n`);
     row('put to read', 'p50 ms', 'p95 ms', 'p99 ms', 'floor p50', 'floor p95', 'floor p99', 'p50 ratio');
     for (const store of all) {
-      const [ours, floor] = await measureLatency(store);
-      const ratio = quantile(ours, 0.5) / quantile(floor, 0.5);
+      const ratio = printLatency(store.name, await measureLatency(store, APART_MS));
       isWithin &&= ratio <= BOUND;
-      const shares = [0.5, 0.95, 0.99];
-      row(
-        store.name,
-        ...shares.map((s) => quantile(ours, s)),
-        ...shares.map((s) => quantile(floor, s)),
-        ratio,
-      );
+      // Not judged: here the copy of one change is paid for by the next, and Consul is asked ten times a second at most.
+      printLatency('at once', await measureLatency(store, 0));
     }
     console.log('');
     row('', 'reloads of 50', 'start ms');

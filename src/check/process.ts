@@ -87,7 +87,7 @@ function explainNone(reason: string): Finding {
 
 const SHOW = 'Mount /proc in the sidecar without hidepid, or run both as the same user and group.';
 const SHARE =
-  'Set shareProcessNamespace: true in the pod (pid: "service:…" in Compose), or use RELOAD_URL, which needs none.';
+  'Set shareProcessNamespace: true in the pod (in Compose a namespace that both share: examples/haproxy-compose), or use RELOAD_URL, which needs none.';
 
 interface Sight {
   /** Nobody but our own container is in sight, on what is no machine of its own. */

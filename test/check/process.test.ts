@@ -212,7 +212,7 @@ describe('the process', () => {
       /^Cannot find the application: no process is named "nginx".*\. Only processes of this container are in sight, so the process namespace is not shared\.$/,
     );
     expect(finding.mend).toBe(
-      'Set shareProcessNamespace: true in the pod (pid: "service:…" in Compose), or use RELOAD_URL, which needs none.',
+      'Set shareProcessNamespace: true in the pod (in Compose a namespace that both share: examples/haproxy-compose), or use RELOAD_URL, which needs none.',
     );
   });
 
