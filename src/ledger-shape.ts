@@ -49,6 +49,7 @@ const isTrial = isRecordOf({
   at: isNumber,
   moment: isStamp,
   notBefore: isNumber,
+  toldFrom: (value) => value === undefined || isOrNull(isNumber)(value),
   evidence: isListOf(isEvidence),
 });
 

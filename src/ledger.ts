@@ -62,6 +62,8 @@ export interface Trial {
   readonly moment: BootStamp;
   /** Unix milliseconds before which a reload time reported by the application proves nothing. */
   readonly notBefore: number;
+  /** When the telling began, on the boot clock in 1/100 s; absent where nobody was told, or no such clock was seen. */
+  readonly toldFrom?: number | null;
   /** What the telling itself has proved. */
   readonly evidence: readonly Evidence[];
 }

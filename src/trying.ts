@@ -37,7 +37,7 @@ export interface TryingParts {
 }
 
 /** What is known when a trial begins. */
-type Beginning = Pick<Trial, 'how' | 'process' | 'evidence' | 'notBefore'> & {
+type Beginning = Pick<Trial, 'how' | 'process' | 'evidence' | 'notBefore' | 'toldFrom'> & {
   readonly children?: readonly ProcessId[];
 };
 
@@ -51,8 +51,8 @@ export class Trying {
   /** Tellings of something that worked before and did not this time. */
   readonly #retelling: Retries;
   #lookAt = 0;
-  /** What the hook or the application said of what did not work; forgotten with this run. */
-  #said: string | undefined;
+  /** What the hook or the application said of what did not work last; forgotten with this run. */
+  #said: { readonly rendering: string; readonly output: string | undefined } | null = null;
   #saveFails = false;
   #keepFails = false;
 
@@ -127,6 +127,7 @@ export class Trying {
       how: 'told',
       process,
       notBefore: Date.now(),
+      toldFrom: bootTicks(),
       children: this.#childrenOf(process),
     } as const;
     faultPoint('reload');
@@ -233,7 +234,9 @@ export class Trying {
     this.#hasBegun = true;
     const { RELOAD_SIGNAL, CONFIRM_PERIOD } = this.#parts.loaded.settings;
     const restarts = beginning.how === 'told' && RELOAD_SIGNAL === 'SIGTERM' && CONFIRM_PERIOD > 0;
-    return { ...beginning, children, restarts, at: Date.now(), moment: bootStamp() };
+    // In this order: a pause between the two makes the telling look earlier, which does no harm.
+    const moment = bootStamp();
+    return { ...beginning, children, restarts, moment, at: Date.now() };
   }
 
   /** Whether a look can tell that the application took this very version, though the hook did not answer. */
@@ -307,7 +310,8 @@ export class Trying {
     const { reporter, wanted } = this.#parts;
     const rendering = wanted()?.rendering;
     const block = this.#blocks.find((one) => one.rendering === rendering) ?? this.#blocks[0];
-    reporter.report('rolled-back', block ?? wanted(), rolledBackError(published, block, this.#said));
+    const output = block?.rendering === this.#said?.rendering ? this.#said?.output : undefined;
+    reporter.report('rolled-back', block ?? wanted(), rolledBackError(published, block, output));
   }
 
   /** What is on the volume does not work. `isReplaced`: it is known already that the application did not just end. */
@@ -318,7 +322,7 @@ export class Trying {
     const { CONFIRM_TIMEOUT, ROLLBACK: goesBack } = loaded.settings;
     const { ledger } = publication;
     const block = this.#blockOf(published, outcome, error);
-    this.#said = error.output;
+    this.#said = { rendering: published.rendering, output: error.output };
     const suspectUntil = isReplaced ? null : block.at + CONFIRM_TIMEOUT;
     publication.note((before) => ledgers.condemned(before, { block, suspectUntil }, tells));
     this.save({ flushed: true });

@@ -5,7 +5,7 @@ import type { ProcessId } from '../process/proc.ts';
 
 const TICK_MS = 10;
 
-type Began = Pick<Trial, 'at' | 'moment' | 'notBefore'>;
+type Began = Pick<Trial, 'at' | 'moment' | 'notBefore' | 'toldFrom'>;
 
 /** Milliseconds since the trial began: by the boot clock (to 10 ms), or by Unix time where there is none. Never negative. */
 export function ageMs(
@@ -25,11 +25,14 @@ export function isOfAnotherBoot({ bootId: then }: Trial['moment']): boolean {
 
 /**
  * Milliseconds from the beginning of the telling to the start of the process, negative for one that was there before;
- * null where the two cannot be compared. The telling began at `notBefore`, and the trial only after it, which for a
- * slow hook is much later. A tie is 0.
+ * null where the two cannot be compared. The telling began before the trial did, with a slow hook long before. A tie
+ * is 0.
  */
-export function startedAfterTellingMs(id: ProcessId, { at, moment, notBefore }: Began): number | null {
+export function startedAfterTellingMs(id: ProcessId, began: Began): number | null {
+  const { at, moment, notBefore, toldFrom } = began;
   if (moment.ticks === null || isOfAnotherBoot(moment)) return null;
+  // Workers are there within milliseconds: a pause of ours between two clocks must not make them older.
+  if (typeof toldFrom === 'number') return (id.startTicks - toldFrom) * TICK_MS;
   const tellingMs = Math.max(0, at - notBefore);
   return (id.startTicks - moment.ticks + Math.ceil(tellingMs / TICK_MS)) * TICK_MS;
 }
