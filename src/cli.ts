@@ -78,7 +78,7 @@ interface Command {
 }
 
 const COMMANDS: Readonly<Record<string, Command>> = {
-  run: { run: (cli, { flags }) => run(cli, () => load(cli, flags)) },
+  run: { run: runUntilEnd },
   once: { run: runOnce },
   diff: { run: runDiff, takes: ['exit-code'] },
   check: { run: runCheck, takes: ['json'] },
@@ -145,11 +145,18 @@ function misuse(message: string): SidecarError {
   return new SidecarError(message, { code: 'settings', stage: 'settings' });
 }
 
-async function load(cli: Cli, flags: readonly string[]): Promise<Configured> {
+function runUntilEnd(cli: Cli, { flags }: Words): Promise<number> {
+  const told = new Set<string>();
+  return run(cli, () => load(cli, flags, told));
+}
+
+/** @param told the warnings that were logged before. */
+async function load(cli: Cli, flags: readonly string[], told = new Set<string>()): Promise<Configured> {
   const loaded = await loadSettings({ flags, env: cli.env, cwd: cli.cwd });
   const { LOG_LEVEL, LOG_FORMAT } = loaded.settings;
   const log = createLog({ level: LOG_LEVEL, format: LOG_FORMAT ?? (cli.isTerminal ? 'pretty' : 'json') });
-  for (const message of loaded.warnings) log.warn('setting suspicious', { message });
+  for (const message of loaded.warnings) if (!told.has(message)) log.warn('setting suspicious', { message });
+  for (const message of loaded.warnings) told.add(message);
   return { loaded, log };
 }
 

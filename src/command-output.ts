@@ -1,106 +1,123 @@
-// What a command prints. It goes to a file without a name: Node's pipes are sockets, which nobody can open as /dev/stderr,
-// and servers that log there refuse a good configuration then.
-import type { ChildProcess } from 'node:child_process';
+// What a command prints. Node's own pipes are sockets, which nobody can open as /dev/stderr, and servers that log there
+// refuse a good configuration then: so it is a named pipe, whose name is gone before anybody else sees it.
+import { type ChildProcess, execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 
 export interface Capture {
   /** What standard output and standard error are to be. */
   readonly stdio: number | 'pipe';
-  /** Begins to listen. */
-  readonly follow: (child: ChildProcess) => void;
+  /** The command has started, or could not; resolves when everybody who could print has gone. */
+  readonly follow: (child: ChildProcess) => Promise<void>;
   /** What was printed on both channels, in order of arrival, until now. */
   readonly text: () => string;
   readonly close: () => void;
 }
 
-/** Memory first: a full disk must not make a command fail for what it prints. */
-const FOLDERS = ['/dev/shm', tmpdir()];
-const LOOK_MS = 20;
-/** What was read is thrown away at this size, or a command that never stops would fill the memory. */
-const LONGEST_BYTES = 1024 * 1024;
-const CHUNK_BYTES = 64 * 1024;
+/** A pipe takes no room in either; the second is there when the root file system is read-only. */
+const FOLDERS = [tmpdir(), '/dev/shm'];
+const MAKING_MS = 5_000;
 
-/** Keeps the first and the last half of `maxBytes`. Where no folder can be written to, pipes have to do. */
-export function openCapture(maxBytes: number, folders: readonly string[] = FOLDERS): Capture {
-  const fd = openNameless(folders);
-  return fd === null ? capturePipes(maxBytes) : captureFile(fd, maxBytes);
-}
-
-function openNameless(folders: readonly string[]): number | null {
-  const { O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
+/** Keeps the first and the last half of `maxBytes`. Where no pipe can be made, Node's own have to do. */
+export async function openCapture(maxBytes: number, folders: readonly string[] = FOLDERS): Promise<Capture> {
+  const kept = createKept(maxBytes);
   for (const folder of folders) {
-    const path = join(folder, `.config-sidecar.${randomBytes(8).toString('hex')}.out`);
-    try {
-      const fd = fs.openSync(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-      fs.unlinkSync(path);
-      // Now that nobody else can find it: a command that becomes another user opens it by /dev/stderr too.
-      fs.fchmodSync(fd, 0o666);
-      return fd;
-    } catch {
-      // A read-only file system, or none of that name.
-    }
+    const pipe = await openPipe(folder);
+    if (pipe !== null) return capturePipe(pipe, kept);
   }
-  return null;
+  return captureStreams(kept);
 }
 
-function captureFile(fd: number, maxBytes: number): Capture {
-  const kept = createKept(maxBytes);
-  const chunk = Buffer.alloc(CHUNK_BYTES);
-  let position = 0;
-  const look = (): void => {
-    const { size } = fs.fstatSync(fd);
-    // `> /dev/stderr` in a shell begins anew.
-    if (size < position) position = 0;
-    while (position < size) {
-      const length = fs.readSync(fd, chunk, 0, CHUNK_BYTES, position);
-      if (length === 0) break;
-      kept.add(chunk.subarray(0, length));
-      position += length;
-    }
-    if (position > LONGEST_BYTES) {
-      fs.ftruncateSync(fd);
-      position = 0;
-    }
-  };
-  // What cannot be read is lost; that is no reason to end.
-  const lookIfPossible = (): void => {
-    try {
-      look();
-    } catch {}
-  };
-  const timer = setInterval(lookIfPossible, LOOK_MS);
-  return {
-    stdio: fd,
-    follow: () => {},
-    text: () => {
-      lookIfPossible();
-      return kept.text();
-    },
-    close: () => {
-      clearInterval(timer);
-      fs.closeSync(fd);
-    },
-  };
+interface Pipe {
+  readonly reads: number;
+  readonly writes: number;
 }
 
-function capturePipes(maxBytes: number): Capture {
-  const kept = createKept(maxBytes);
-  let child: ChildProcess | null = null;
+async function openPipe(folder: string): Promise<Pipe | null> {
+  const path = join(folder, `.config-sidecar.${randomBytes(8).toString('hex')}.pipe`);
+  if (!(await makeNamedPipe(path))) return null;
+  const opened: number[] = [];
+  const open = (flags: number): number => {
+    const fd = fs.openSync(path, flags | fs.constants.O_NOFOLLOW);
+    opened.push(fd);
+    return fd;
+  };
+  try {
+    // Reading first: to open it for writing waits for a reader.
+    const pipe = {
+      reads: open(fs.constants.O_RDONLY | fs.constants.O_NONBLOCK),
+      writes: open(fs.constants.O_WRONLY),
+    };
+    fs.unlinkSync(path);
+    // Now that nobody else can find it: a command that becomes another user opens it by /dev/stderr too.
+    fs.fchmodSync(pipe.writes, 0o622);
+    return pipe;
+  } catch {
+    for (const fd of opened) fs.closeSync(fd);
+    fs.rmSync(path, { force: true });
+    return null;
+  }
+}
+
+function makeNamedPipe(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    execFile('mkfifo', ['-m', '600', path], { timeout: MAKING_MS }, (error) => resolve(error === null));
+  });
+}
+
+function capturePipe({ reads, writes }: Pipe, kept: Kept): Capture {
+  const stream = new Socket({ fd: reads, readable: true, writable: false });
+  let isOurs = true;
+  const letGo = (): void => {
+    if (isOurs) fs.closeSync(writes);
+    isOurs = false;
+  };
   return {
-    stdio: 'pipe',
-    follow: (started) => {
-      child = started;
-      for (const stream of [started.stdout, started.stderr]) stream?.on('data', kept.add);
+    stdio: writes,
+    follow: () => {
+      const ended = collect([stream], kept);
+      // While we hold it open as well, its end is never seen.
+      letGo();
+      return ended;
     },
     text: kept.text,
     close: () => {
-      child?.stdout?.destroy();
-      child?.stderr?.destroy();
+      letGo();
+      stream.destroy();
     },
   };
+}
+
+function captureStreams(kept: Kept): Capture {
+  let streams: readonly Readable[] = [];
+  return {
+    stdio: 'pipe',
+    follow: ({ stdout, stderr }) => {
+      streams = [stdout, stderr].filter((stream) => stream !== null);
+      return collect(streams, kept);
+    },
+    text: kept.text,
+    close: () => {
+      for (const stream of streams) stream.destroy();
+    },
+  };
+}
+
+async function collect(streams: readonly Readable[], { add }: Kept): Promise<void> {
+  const ends = streams.map(
+    (stream) =>
+      new Promise<void>((resolve) => {
+        stream
+          .on('data', add)
+          .once('close', resolve)
+          .once('error', () => resolve());
+      }),
+  );
+  await Promise.all(ends);
 }
 
 interface Kept {

@@ -29,11 +29,10 @@ export type CommandResult =
 /** Runs a command to its end. Resolves in every case, and promptly after time-out or abort. */
 export async function runCommand(command: Command): Promise<CommandResult> {
   if (command.signal.aborted) return { kind: 'aborted', output: '' };
-  const capture = openCapture(command.maxOutputBytes);
+  const capture = await openCapture(command.maxOutputBytes);
   try {
-    const child = start(command, capture);
-    capture.follow(child);
-    return await follow(child, command, capture);
+    if (command.signal.aborted) return { kind: 'aborted', output: '' };
+    return await follow(start(command, capture), command, capture);
   } catch (thrown) {
     return { kind: 'not-started', reason: explainStart(thrown) };
   } finally {
@@ -55,8 +54,10 @@ const UNKILLABLE_MS = 1000;
 function follow(
   child: ChildProcess,
   { timeoutMs, signal }: Command,
-  { text: output }: Capture,
+  capture: Capture,
 ): Promise<CommandResult> {
+  const output = capture.text;
+  const silent = capture.follow(child);
   return new Promise((resolve) => {
     let stopped: 'timeout' | 'aborted' | null = null;
     const timers = new Set<NodeJS.Timeout>();
@@ -81,8 +82,10 @@ function follow(
     signal.addEventListener('abort', onAbort);
     after(timeoutMs, () => stop('timeout'));
     child.once('error', (thrown) => finish({ kind: 'not-started', reason: explainStart(thrown) }));
-    child.once('exit', () => after(DRAIN_MS, conclude));
-    child.once('close', conclude);
+    child.once('exit', () => {
+      after(DRAIN_MS, conclude);
+      void silent.then(conclude);
+    });
   });
 }
 

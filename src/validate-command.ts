@@ -28,14 +28,12 @@ export async function runValidateCommand({ argv, path, hint, ...how }: ValidateC
   const result = await runCommand({ ...how, argv: words, maxOutputBytes: MAX_OUTPUT_BYTES });
   if (result.kind === 'exit' && result.code === 0) return;
   const { code, reason } = explain(result, how.timeoutMs);
-  throw new SidecarError(
-    `Cannot accept the configuration by "${words[0] ?? ''}": ${reason}${hint === undefined ? '' : ` (${hint})`}`,
-    {
-      code,
-      stage: 'validate',
-      ...(result.kind !== 'not-started' && result.output !== '' && { output: result.output }),
-    },
-  );
+  const aside = hint === undefined || result.kind !== 'exit' ? '' : ` (${hint})`;
+  throw new SidecarError(`Cannot accept the configuration by "${words[0] ?? ''}": ${reason}${aside}`, {
+    code,
+    stage: 'validate',
+    ...(result.kind !== 'not-started' && result.output !== '' && { output: result.output }),
+  });
 }
 
 function explain(

@@ -99,7 +99,10 @@ function testImage(): void {
 
   test('one pass works for any user, on a read-only file system and without any capability', async (context) => {
     const { flags, live } = createVolumes(context, { 'app.yaml': 'greeting: Hello\n' });
-    const { code, stdout } = await podman.run('run', '--rm', ...LOCKED_DOWN, ...flags, made.image, 'once');
+    // A checker that logs to /dev/stderr, as servers in containers do; /tmp cannot be written to here.
+    const checker = ['-e', 'VALIDATE_COMMAND=sh -c "echo checked > /dev/stderr"'];
+    const words = ['run', '--rm', ...LOCKED_DOWN, ...flags, ...checker, made.image, 'once'];
+    const { code, stdout } = await podman.run(...words);
     expect(stdout).toContain('"event":"applied"');
     expect(code).toBe(0);
     const output = join(live, 'app.json');

@@ -69,6 +69,7 @@ function toldBy({ hook }: Preset, quote = ''): string {
 
 function confirmedBy({ hook, confirm }: Preset): string {
   if (hook === null) return '–';
+  if (hook.RELOAD_SIGNAL === 'none' && confirm.CONFIRM_URL === undefined) return 'what you set';
   if (confirm.CONFIRM_MATCH !== undefined) return 'its own report';
   if (confirm.CONFIRM_URL !== undefined) return 'its answer';
   return confirm.CONFIRM_WORKERS === 'true' ? 'new workers' : 'it lives on';

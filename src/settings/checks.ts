@@ -68,6 +68,12 @@ function said({ given }: Facts, name: Name): string {
   return found === undefined ? name : describe(found);
 }
 
+/** `CONFIRM_PERIOD "5s"`; one that is the preset's says so. */
+function named({ given }: Facts, name: Name, ms: number): string {
+  const spelled = given.get(name)?.from === 'preset' ? given.get(name)?.spelled : name;
+  return `${spelled} "${printDuration(ms)}"`;
+}
+
 function timesFit(facts: Facts): readonly string[] {
   const { UPDATE_FREQUENCY, STALE_AFTER, DEBOUNCE, DEBOUNCE_MAX } = facts.values;
   const problems: string[] = [];
@@ -140,7 +146,7 @@ function confirmationFits(facts: Facts): readonly string[] {
   problems.push(...enoughTime(facts));
   if (CONFIRM_PERIOD !== undefined && CONFIRM_TIMEOUT !== undefined && CONFIRM_TIMEOUT <= CONFIRM_PERIOD) {
     problems.push(
-      `Cannot use CONFIRM_TIMEOUT "${printDuration(CONFIRM_TIMEOUT)}" with CONFIRM_PERIOD "${printDuration(CONFIRM_PERIOD)}": CONFIRM_TIMEOUT must be longer, or nothing could ever be confirmed`,
+      `Cannot use ${named(facts, 'CONFIRM_TIMEOUT', CONFIRM_TIMEOUT)} with ${named(facts, 'CONFIRM_PERIOD', CONFIRM_PERIOD)}: CONFIRM_TIMEOUT must be longer, or nothing could ever be confirmed`,
     );
   }
   return problems;

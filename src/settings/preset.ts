@@ -13,53 +13,64 @@ import { quoteWord } from './words.ts';
 /** Where servers are installed, and what an ordinary user's PATH leaves out. */
 const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
+/** Where a program is looked for when nobody says. */
+const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
+
 /**
  * The settings of PRESET, as far as `given` leaves room for them. A hook that is given replaces the preset's whole
  * hook, and a process that is named replaces its process. Its checker is set where the program can be found.
  */
 export function readPreset(given: ReadonlyMap<Name, Given>, env: Environment): Layer {
   const asked = given.get('PRESET');
-  if (asked === undefined || !Object.hasOwn(PRESETS, asked.text)) return { given: [], problems: [] };
-  const preset: Preset = PRESETS[asked.text as PresetName];
-  const hook = hookGiven(given) ? {} : preset.hook;
+  const name = asked?.text.trim() ?? '';
+  if (asked === undefined || !Object.hasOwn(PRESETS, name)) return { given: [], problems: [] };
+  const preset: Preset = PRESETS[name as PresetName];
+  const hook = isHookGiven(given) ? {} : preset.hook;
   if (hook === null) return { given: [], problems: [cannotReload(describe(asked), preset)] };
-  const told = { ...textsOf(given), ...hook };
-  const checker = preset.checker === null ? undefined : commandOf(preset.checker, preset, told, env);
-  const texts = {
+  const written = { ...writtenIn(given), ...hook };
+  const checker = preset.checker === null ? undefined : commandOf(preset.checker, preset, written, env);
+  const isSignalled = signalOf(written) !== undefined;
+  const isItsSignal = isSignalled && written.RELOAD_SIGNAL === preset.hook?.RELOAD_SIGNAL;
+  const texts: Written = {
     ...hook,
-    ...(preset.gate !== undefined && { RELOAD_GATE: preset.gate }),
-    ...(isSignalled(told) && !namesByItself(given) && { APP_PROCESS: preset.process }),
+    ...(preset.gate !== undefined && isItsSignal && { RELOAD_GATE: preset.gate }),
+    ...(isSignalled && !namesByItself(given) && { APP_PROCESS: preset.process }),
     ...(checker !== undefined && { VALIDATE_COMMAND: checker }),
-    ...confirmationOf(preset, told, given),
+    ...confirmationOf(preset, written, given),
   };
-  const entries = Object.entries(texts).flatMap(([name, text]): readonly Given[] => {
-    if (!isName(name) || given.has(name) || text === undefined) return [];
-    return [{ name, from: 'preset', spelled: `${name} of PRESET`, text, secretFile: false }];
+  const entries = Object.entries(texts).flatMap(([setting, text]): readonly Given[] => {
+    if (!isName(setting) || given.has(setting) || text === undefined) return [];
+    return [{ name: setting, from: 'preset', spelled: `${setting} of PRESET`, text, secretFile: false }];
   });
   const lacks = checker === undefined && preset.checker !== null && !given.has('VALIDATE_COMMAND');
   return {
     given: entries,
     problems: [],
     warnings: [
-      ...(preset.verified === null ? [unverified(asked.text, preset)] : []),
-      ...(lacks ? [noChecker(asked.text, preset, preset.checker)] : []),
+      ...(preset.verified === null ? [unverified(name, preset)] : []),
+      ...(lacks ? [noChecker(name, preset, preset.checker)] : []),
     ],
   };
 }
 
-type Texts = { readonly [N in Name]?: string };
+/** Settings as they are written. */
+type Written = { readonly [N in Name]?: string };
 
-function textsOf(given: ReadonlyMap<Name, Given>): Texts {
-  return Object.fromEntries([...given].map(([name, { text }]) => [name, text]));
+function writtenIn(given: ReadonlyMap<Name, Given>): Written {
+  return Object.fromEntries([...given].map(([name, { text }]) => [name, text.trim()]));
 }
 
-function hookGiven(given: ReadonlyMap<Name, Given>): boolean {
+function isHookGiven(given: ReadonlyMap<Name, Given>): boolean {
   return given.has('RELOAD_SIGNAL') || given.has('RELOAD_URL') || given.has('RELOAD_COMMAND');
 }
 
-/** With another hook the process is not needed, and waiting for one that is out of sight would put off every reload. */
-function isSignalled({ RELOAD_URL, RELOAD_COMMAND }: Texts): boolean {
-  return RELOAD_URL === undefined && RELOAD_COMMAND === undefined;
+/**
+ * The signal that somebody gets. Nobody else has to be found: waiting for a process that is out of sight would put off
+ * every reload.
+ */
+function signalOf({ RELOAD_SIGNAL, RELOAD_URL, RELOAD_COMMAND }: Written): string | undefined {
+  if (RELOAD_URL !== undefined || RELOAD_COMMAND !== undefined || RELOAD_SIGNAL === 'none') return undefined;
+  return RELOAD_SIGNAL;
 }
 
 function namesByItself(given: ReadonlyMap<Name, Given>): boolean {
@@ -67,22 +78,38 @@ function namesByItself(given: ReadonlyMap<Name, Given>): boolean {
 }
 
 /** What nobody tells does not reload, so nothing of a reload can be seen; and workers are those of a process. */
-function confirmationOf(preset: Preset, told: Texts, given: ReadonlyMap<Name, Given>): Texts {
-  const watchesItself = preset.hook?.RELOAD_SIGNAL === 'none';
-  if (told.RELOAD_SIGNAL === 'none' && isSignalled(told) && !watchesItself) return {};
-  const { CONFIRM_WORKERS, ...others } = preset.confirm;
-  const seen = isSignalled(told) || namesProcess(given);
-  return CONFIRM_WORKERS !== undefined && seen ? { ...others, CONFIRM_WORKERS } : others;
+function confirmationOf(preset: Preset, written: Written, given: ReadonlyMap<Name, Given>): Written {
+  const { RELOAD_SIGNAL, RELOAD_URL, RELOAD_COMMAND } = written;
+  const isTold = RELOAD_URL !== undefined || RELOAD_COMMAND !== undefined || RELOAD_SIGNAL !== 'none';
+  if (!isTold && preset.hook?.RELOAD_SIGNAL !== 'none') return {};
+  const { CONFIRM_WORKERS, CONFIRM_MATCH, ...others } = preset.confirm;
+  const isSeen = signalOf(written) !== undefined || namesProcess(given);
+  return {
+    ...others,
+    ...(isSeen && CONFIRM_WORKERS !== undefined && { CONFIRM_WORKERS }),
+    ...(isOfSamePage(preset, given.get('CONFIRM_URL')) && CONFIRM_MATCH !== undefined && { CONFIRM_MATCH }),
+  };
+}
+
+/** What is looked for stands on the page the preset names, on whatever port or below whatever prefix, and on no other. */
+function isOfSamePage({ confirm }: Preset, given: Given | undefined): boolean {
+  if (given === undefined || given.secretFile || confirm.CONFIRM_URL === undefined) return true;
+  const page = pageOf(confirm.CONFIRM_URL);
+  return page !== undefined && pageOf(given.text.trim())?.endsWith(page) === true;
+}
+
+function pageOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).pathname : undefined;
 }
 
 /** The checker as a command, by its whole path where PATH does not lead to it; undefined where it is not installed. */
 function commandOf(
   checker: Checker,
   { main }: Preset,
-  { OUTPUT }: Texts,
+  { OUTPUT }: Written,
   env: Environment,
 ): string | undefined {
-  const onPath = (env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  const onPath = (env['PATH'] ?? DEFAULT_PATH).split(delimiter).filter((folder) => folder !== '');
   const found = (folders: readonly string[], program: string): string | undefined =>
     folders.map((folder) => join(folder, program)).find(isProgram);
   const staged = OUTPUT?.endsWith('/') ? `{path}/${main}` : '{path}';

@@ -27,7 +27,7 @@ export interface Podman {
   /** The same for what must succeed; gives what it printed. */
   must(...words: string[]): Promise<string>;
   /**
-   * Makes an image `FROM scratch` with this Node.js (or another one's binary), tini, a shell, the libraries they need and
+   * Makes an image `FROM scratch` with this Node.js (or another one's binary), tini, a shell, mkfifo, the libraries they need and
    * the user root, and nothing else.
    */
   makeNodeImage(tag: string, node?: string): Promise<void>;
@@ -78,6 +78,7 @@ export function openPodman(): Podman {
     layOutProgram(root, node, '/usr/local/bin/node');
     layOutProgram(root, tini, '/usr/bin/tini');
     layOutProgram(root, '/bin/sh', '/bin/sh');
+    layOutProgram(root, '/usr/bin/mkfifo', '/usr/bin/mkfifo');
     chmodSync(root, 0o755);
     await run('tar', ['-C', root, '-cf', archive, '.']);
     await must('import', '--change', 'ENV PATH=/usr/local/bin:/usr/bin:/bin', archive, tag);

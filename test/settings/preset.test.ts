@@ -61,9 +61,39 @@ describe('a preset', () => {
   });
 
   test('watches nothing of a reload where nobody is told', async () => {
-    const found = await inEffect({ PRESET: 'nginx', RELOAD_SIGNAL: 'none' });
-    expect(found('APP_PROCESS')).toEqual([PRESETS.nginx.process, 'preset']);
+    const found = await inEffect({ PRESET: 'nginx', RELOAD_SIGNAL: ' none' });
+    expect(found('APP_PROCESS')).toEqual(['', 'default']);
     expect(found('CONFIRM_WORKERS')).toEqual(['false', 'default']);
+  });
+
+  test('names no process of an application that watches its files: it may be out of sight', async () => {
+    expect((await inEffect({ PRESET: 'traefik' }))('APP_PROCESS')).toEqual(['', 'default']);
+  });
+
+  test('is read like any other value, with white space around it', async () => {
+    const found = await inEffect({ PRESET: 'nginx\n' });
+    expect(found('RELOAD_SIGNAL')).toEqual(['SIGHUP', 'preset']);
+  });
+
+  test('opens the gate for its own signal only', async () => {
+    expect((await inEffect({ PRESET: 'bind' }))('RELOAD_GATE')).toEqual(['off', 'preset']);
+    expect((await inEffect({ PRESET: 'bind', RELOAD_SIGNAL: 'SIGHUP' }))('RELOAD_GATE')).toEqual([
+      'off',
+      'preset',
+    ]);
+    expect((await inEffect({ PRESET: 'bind', RELOAD_SIGNAL: 'SIGUSR1' }))('RELOAD_GATE')[1]).toBe('default');
+  });
+
+  test('looks for its report on the page that has it, and on no other one that is given', async () => {
+    const url = (CONFIRM_URL: string) => inEffect({ PRESET: 'prometheus', CONFIRM_URL });
+    expect((await url('http://127.0.0.1:9191/prom/metrics'))('CONFIRM_MATCH')[1]).toBe('preset');
+    expect((await url('http://127.0.0.1:9090/-/ready'))('CONFIRM_MATCH')).toEqual(['', 'default']);
+  });
+
+  test('says which of two times is its own when they do not fit', async () => {
+    expect(await problemsOf({ PRESET: 'squid', CONFIRM_TIMEOUT: '4s' })).toEqual([
+      'Cannot use CONFIRM_TIMEOUT "4s" with CONFIRM_PERIOD of PRESET "5s": CONFIRM_TIMEOUT must be longer, or nothing could ever be confirmed',
+    ]);
   });
 
   test('leaves the process alone where a PID file or a container says which one it is', async () => {
@@ -81,6 +111,8 @@ describe('the checker of a preset', () => {
     expect(file('VALIDATE_COMMAND')).toEqual(['promtool check config {path}', 'preset']);
     const directory = await inEffect({ PRESET: 'prometheus', PATH, OUTPUT: '/srv/prometheus/' });
     expect(directory('VALIDATE_COMMAND')).toEqual(['promtool check config {path}/prometheus.yml', 'preset']);
+    const padded = await inEffect({ PRESET: 'prometheus', PATH, OUTPUT: '/srv/prometheus/ ' });
+    expect(padded('VALIDATE_COMMAND')).toEqual(directory('VALIDATE_COMMAND'));
   });
 
   test('is missed with a warning, which says what a bad file would do', async () => {
