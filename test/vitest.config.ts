@@ -7,7 +7,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     // More than the two cores it is made for: most of the time is spent waiting for processes and servers.
-    maxWorkers: 3,
+    maxWorkers: 4,
     // Real processes on a busy machine: one more try in CI, and the last lines name whoever needed it.
     retry: process.env['CI'] ? 1 : 0,
     testTimeout: 30_000,
