@@ -47,7 +47,7 @@ export const TARGET: TargetStatus = {
   nextAttemptAt: null,
   sources: [SOURCE],
   template: null,
-    preset: null,
+  preset: null,
   generations: [TWO, ONE],
   blocked: [],
   history: [
