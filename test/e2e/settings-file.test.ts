@@ -5,7 +5,15 @@ import { type ConsulServer, startConsul } from '../servers/consul.ts';
 import { type EtcdServer, startEtcd } from '../servers/etcd.ts';
 import { startHttpSource } from '../servers/http-source.ts';
 import { freePorts } from '../servers/ports.ts';
-import { type Backing, consulTree, etcdTree, fileDocument, httpDocument, replaceFile } from './backing.ts';
+import {
+  type Backing,
+  consulTree,
+  etcdTree,
+  fileDocument,
+  fileJob,
+  httpDocument,
+  replaceFile,
+} from './backing.ts';
 import { createPlace, type Place } from './place.ts';
 import { httpGet } from './sidecar.ts';
 import { until } from './until.ts';
@@ -139,4 +147,24 @@ describe.concurrent('SIGHUP', () => {
     await until('it still follows', () => place.read('out/app.json') === '{"value":2}');
     await blocker.stop();
   });
+});
+
+test('a warning is said once, and not at every SIGHUP; a new one is said', async (context) => {
+  const place = createPlace(context);
+  const job = fileJob(place);
+  const file = place.write('settings.yaml', 'preset: envoy\n');
+  const sidecar = await place.start({ ...job.variables, SETTINGS_FILE: file });
+  await sidecar.outcome('applied');
+  const warned = (): readonly unknown[] => sidecar.logs('setting suspicious').map(({ message }) => message);
+  const contact = async () => (await sidecar.target()).sources[0]?.lastContactAt ?? '';
+  for (let i = 0; i < 2; i += 1) {
+    const before = await contact();
+    sidecar.signal('SIGHUP');
+    await until('it has read the source again', async () => (await contact()) > before);
+  }
+  expect(warned()).toEqual([expect.stringContaining('PRESET "envoy" is unverified')]);
+  replaceFile(file, 'preset: traefik\n');
+  sidecar.signal('SIGHUP');
+  await until('the new one is there', () => warned().length === 2);
+  expect(warned()[1]).toContain('PRESET "traefik" is unverified');
 });
