@@ -247,11 +247,22 @@ function waitForProcess(facts: Facts, until: number, obstacle: Obstacle | null):
 /** What is on the volume and whoever is to know of it knows: whether it works is to be found out. */
 function beginTrial(facts: Facts): Step | null {
   const { trial, owed, published, volume, process, now } = facts;
-  if (trial !== null || owed || published === null || published.verdict !== 'pending') return null;
+  if (trial !== null || owed || published === null) return null;
+  if (published.verdict !== 'pending' && !isVerdictOfOthers(facts, published)) return null;
   if (!shows(volume, published)) return null;
   if (process?.kind === 'obstacle') return waitForProcess(facts, now + PROCESS_LOOK_MS, process.obstacle);
   if (process?.kind === 'settling') return waitForProcess(facts, process.until, null);
   return { kind: 'try' };
+}
+
+/**
+ * It did not work under other settings and had to stay, and by now nobody is to be told, so that only a trial is left. A
+ * process that is named may still run something else, and be about to die of it: that one has to start anew.
+ */
+function isVerdictOfOthers(facts: Facts, { rendering, verdict }: NonNullable<Facts['published']>): boolean {
+  if (facts.hook !== 'none' || facts.process !== null || rendering === facts.lastKnownGood) return false;
+  if (!isVerdictBad(verdict)) return false;
+  return !isBlocked(facts, rendering) && goalOf(facts)?.rendering === rendering;
 }
 
 /**

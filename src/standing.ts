@@ -19,6 +19,8 @@ export interface StandingParts {
   readonly reporter: Reporter;
   /** `ROLLBACK` */
   readonly goesBack: boolean;
+  /** Whether there is a hook. */
+  readonly tells: boolean;
 }
 
 /** Outcomes that say why something is blocked. */
@@ -77,6 +79,14 @@ export class Standing {
       this.report(isNew ? 'applied' : 'unchanged');
     // What was said of another change is over; what is still owed is what stands again.
     else if (ledger.trial === null && reason !== null) this.report(reason.outcome, reason.error);
+    else if (!this.#parts.tells && isVerdictBad(ledger.verdict)) this.#badUnderOthers();
+  }
+
+  /** Nobody is told, so it is tried when the application starts with it, and not before. */
+  #badUnderOthers(): void {
+    const { rendering } = this.#parts.candidate.version ?? {};
+    const block = this.#parts.publication.ledger.blocked.find((one) => one.rendering === rendering);
+    if (block !== undefined) this.report(block.outcome, blockedError(block));
   }
 
   /** What is wanted is known not to work, and does not get to the volume. */

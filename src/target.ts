@@ -109,7 +109,12 @@ export class Target {
     });
     this.#standing = new Standing({
       ...{ candidate: this.#candidate, publication: this.#publication, reporter: this.#reporter },
-      ...{ telling: this.#telling, trying: this.#trying, goesBack: settings.ROLLBACK },
+      ...{
+        telling: this.#telling,
+        trying: this.#trying,
+        goesBack: settings.ROLLBACK,
+        tells: this.#hook !== 'none',
+      },
     });
     this.#publishing = new Retries(random);
     this.#askUntil = clock() + (parts.asksForMs ?? settings.FETCH_TIMEOUT);

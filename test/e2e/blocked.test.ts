@@ -2,6 +2,7 @@
 import { request } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { fileJob } from './backing.ts';
+import { startLiving } from './living.ts';
 import { goesBack, isOutcome, pickyHook, shown } from './picky.ts';
 import { createPlace } from './place.ts';
 
@@ -54,6 +55,29 @@ describe.concurrent('what is blocked', () => {
     expect(hook.told).toHaveLength(6);
     expect((await changed.target()).blocked).toEqual([]);
     await hook.server.stop();
+  });
+
+  test('and had to stay is found to work when nobody is to be told of it any more', async (context) => {
+    const place = createPlace(context);
+    const job = fileJob(place);
+    const refusing = { ...job.variables, RELOAD_COMMAND: "sh -c 'exit 5'" };
+    expect((await place.run(['once'], refusing)).code).toBe(6);
+    expect((await place.run(['once'], job.variables)).code).toBe(0);
+    const sidecar = await place.start(job.variables);
+    const seen = await sidecar.outcome('unchanged');
+    expect(seen.lastKnownGood?.rendering).toBe(seen.desired?.rendering);
+  });
+
+  test('and had to stay is said to be so where only a start of the application can tell', async (context) => {
+    const place = createPlace(context);
+    const job = fileJob(place);
+    const refusing = { ...job.variables, RELOAD_COMMAND: "sh -c 'exit 5'" };
+    expect((await place.run(['once'], refusing)).code).toBe(6);
+    const sidecar = await place.start({ ...job.variables, APP_PROCESS: place.name, RELOAD_SIGNAL: 'none' });
+    const seen = await sidecar.outcome('refused');
+    expect(seen.message).toContain('It is known not to work (refused, ');
+    await startLiving(place, { config: job.config });
+    await sidecar.outcome('picked-up');
   });
 
   test('is not lifted by SIGHUP, but by "sync --retry"', async (context) => {
