@@ -3,7 +3,7 @@ import { toSidecarError } from './errors.ts';
 import { request } from './http.ts';
 import { trustIn } from './presets/describe.ts';
 import type { Listen } from './settings/web.ts';
-import type { SourceStatus, Status, TargetStatus } from './status.ts';
+import type { SourceStatus, Status, TargetStatus, TrialStatus } from './status.ts';
 
 const ASK_MS = 3_000;
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -72,7 +72,9 @@ export function describeStatus({ version, instance, ready, fresh, targets }: Sta
 
 function describeTarget(name: string, target: TargetStatus): string {
   const { outcome, message, desired, running, reloadOwed, nextAttemptAt, sources, template, preset } = target;
+  const tried = target.trial === null ? [] : [`${name}: ${describeTrial(target.trial)}; before that:`];
   const lines = [
+    ...tried,
     `${name}: ${outcome ?? 'starting'}${message === '' ? '' : `: ${message}`}`,
     ...printedBy(target),
     `  desired  ${desired === null ? 'not known yet' : `revision ${desired.revision}, ${desired.rendering ?? 'not rendered'}`}`,
@@ -86,6 +88,11 @@ function describeTarget(name: string, target: TargetStatus): string {
     ...(preset === null ? [] : [`  preset   ${preset.name}: ${preset.application}, ${trustIn(preset)}`]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function describeTrial({ since, until, waitsFor }: TrialStatus): string {
+  const what = waitsFor.length === 0 ? 'nothing' : waitsFor.join(', ');
+  return `on trial since ${since}, until ${until} at the latest, for ${what}`;
 }
 
 /** What a command or hook printed about the outcome that stands. */

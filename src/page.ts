@@ -55,6 +55,14 @@ const GOOD: readonly (string | null)[] = ['applied', 'unchanged', 'picked-up'];
 function targetSection(name: string, target: TargetStatus, now: number): Html {
   const { outcome, code, message, running, lastKnownGood, desired, attempted } = target;
   const rows: readonly (readonly [string, Part])[] = [
+    ...(target.trial === null
+      ? []
+      : [
+          [
+            'on trial',
+            `since ${toTheSecond(target.trial.since)}, until ${toTheSecond(target.trial.until)} at the latest: ${target.trial.waitsFor.join(', ')}`,
+          ] as const,
+        ]),
     ['desired', version(desired, now)],
     ['attempted', version(attempted, now)],
     ['running', running === null ? 'without evidence' : html`${version(running, now)}: ${running.evidence}`],
@@ -68,7 +76,8 @@ function targetSection(name: string, target: TargetStatus, now: number): Html {
       ? []
       : [['preset', `${target.preset.name}, ${trustIn(target.preset)}`] as const]),
   ];
-  return html`<h2>${name}: ${mark(GOOD.includes(outcome), outcome ?? 'starting')}</h2>
+  const heading = target.trial === null ? mark(GOOD.includes(outcome), outcome ?? 'starting') : 'on trial';
+  return html`<h2>${name}: ${heading}</h2>
 <p>${message}${code === null ? '' : ` (${code})`}</p>
 <table>${rows.map(([label, value]) => html`<tr><th>${label}</th><td>${value}</td></tr>\n`)}</table>
 ${generations(target, now)}${blocked(target, now)}${history(target, now)}`;

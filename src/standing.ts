@@ -116,6 +116,9 @@ export class Standing {
     const { telling, publication, reporter } = this.#parts;
     const { reason } = telling;
     if (reason === null) return;
+    // What was seen of it is no evidence any more.
+    if (reason.outcome === 'no-target' && publication.ledger.running !== null)
+      publication.note((ledger) => ({ ...ledger, running: null }));
     // Why something was taken back, or had to stay, says more than that the application is not back yet.
     if (!this.#isAboutBlock) this.report(reason.outcome, reason.error);
     if (isLoud) reporter.say('reload overdue', publication.ledger.published, errorFields(reason.error));

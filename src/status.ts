@@ -39,6 +39,8 @@ export interface TargetStatus {
   readonly lastKnownGood: Shown<Version> | null;
   readonly reloadOwed: boolean;
   readonly pinned: boolean;
+  /** What is on the volume is being tried: nothing newer is published until the verdict. */
+  readonly trial: TrialStatus | null;
   /** Whether something is being done that ends in an outcome by itself. */
   readonly underWay: boolean;
   readonly nextAttemptAt: string | null;
@@ -56,6 +58,14 @@ export interface TargetStatus {
     readonly at: string;
     readonly output?: string | null;
   })[];
+}
+
+export interface TrialStatus {
+  readonly since: string;
+  /** When it ends at the latest (`CONFIRM_TIMEOUT`). */
+  readonly until: string;
+  /** The settings that ask for what has to be seen. */
+  readonly waitsFor: readonly string[];
 }
 
 export interface GenerationStatus {
@@ -121,16 +131,18 @@ function targetStatus({ target, source, template, preset }: Kept, withOutputs: b
   const { current, history } = target.attempts;
   const { owed, running, pinned } = target.ledger;
   const waits = target.triesAgainInMs;
+  const trial = target.underTrial;
   return {
     outcome: current?.outcome ?? null,
     code: current?.code ?? null,
     message: current?.message ?? '',
     desired: shown(target.desired),
-    attempted: shown(current?.attempted ?? null),
+    attempted: shown(trial?.version ?? current?.attempted ?? null),
     running: shownRunning(running),
     lastKnownGood: shownGood(target.ledger.kept[0]),
     reloadOwed: owed !== null,
     pinned: pinned !== null,
+    trial: trial && { since: iso(trial.since), until: iso(trial.until), waitsFor: trial.waitsFor },
     underWay: target.isUnderWay,
     nextAttemptAt: waits !== null ? iso(Date.now() + waits) : null,
     sources: [sourceStatus(source.state())],

@@ -20,7 +20,7 @@ import { withoutSecrets } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
 import { Standing } from './standing.ts';
 import { Telling } from './telling.ts';
-import { Trying } from './trying.ts';
+import { Trying, type UnderTrial } from './trying.ts';
 import { chooseKept, confirmedSecondsAgo, notKeeping } from './verdict.ts';
 import { sleep } from './wait.ts';
 import { type Waiting, waitingOf } from './waiting.ts';
@@ -152,6 +152,11 @@ export class Target {
   /** What is known not to work under the settings as they are, newest first. */
   get blocked(): readonly Block[] {
     return this.#trying.blocked;
+  }
+
+  /** What is being found out just now: whether what is on the volume works. */
+  get underTrial(): UnderTrial | null {
+    return this.#trying.underTrial;
   }
 
   /** Whether a configuration of ours is on the volume; false as soon as it has vanished. */

@@ -62,7 +62,7 @@ function whatNow({ rendering }: Published, { kept, pinned }: Ledger, goesBack: b
     return 'It worked before, so it stays, and the application is told again.';
   if (!goesBack) return 'It stays, since ROLLBACK is off.';
   if (good === undefined) return 'It stays: nothing was confirmed before that one could go back to.';
-  return `The last known good configuration (generation ${good.generation}, revision ${good.revision}) takes its place.`;
+  return `The last known good configuration (generation ${good.generation}, revision ${good.revision}) takes its place, unless something newer is tried first.`;
 }
 
 /**

@@ -72,11 +72,10 @@ describe.each(PODS)('%s/pod.yaml', (name) => {
       const isEmpty = volumes.find((volume) => volume.name === mount.name)?.emptyDir !== undefined;
       return [mount.mountPath, isEmpty ? empty : files] as const;
     });
-    const place = (text: string): string =>
-      places.reduce(
-        (value, [from, to]) => (value.startsWith(`${from}/`) ? to + value.slice(from.length) : value),
-        text,
-      );
+    const place = (text: string): string => {
+      const [from = '', to = ''] = places.find(([path]) => text.startsWith(`${path}/`)) ?? [];
+      return to + text.slice(from.length);
+    };
     return Object.fromEntries(Object.entries(env).map(([key, value]) => [key, place(value)]));
   }
 });

@@ -76,7 +76,9 @@ function explainNone(reason: string): Finding {
   const message = `Cannot find the application: ${reason}.`;
   if (reason.includes('hidepid')) return fail('process', 'reload.hidden', message, SHOW);
   const { isAlone, names } = inSight();
-  if (isAlone) {
+  // What is wrong with these is known already, and may be all.
+  const isKnown = reason.includes('PID file') || reason.includes('zombie');
+  if (isAlone && !isKnown) {
     const why = 'Only processes of this container are in sight, so the process namespace is not shared.';
     return fail('process', 'reload.not-shared', `${message} ${why}`, SHARE);
   }

@@ -1,4 +1,6 @@
 // Settings that are legal and yet likely to hurt: what looks misspelt, and combinations that switch a promise off.
+import type { Preset } from '../presets/preset.ts';
+import { PRESETS } from '../presets.ts';
 import { hookKind } from '../reload/settings.ts';
 import { namesProcess } from '../settings/checks.ts';
 import type { Loaded } from '../settings.ts';
@@ -12,12 +14,21 @@ export function checkSettings(loaded: Loaded): readonly Finding[] {
   );
   const found = [
     ...suspicious,
+    ...presetInUse(loaded),
     ...[shadowedSource, openGate, blindPeriod, nothingConfirms, noWayBack].flatMap(
       (look) => look(loaded) ?? [],
     ),
   ];
   if (found.length > 0) return found;
   return [ok(AREA, 'settings.accepted', `${loaded.given.size} settings are given, and all are accepted.`)];
+}
+
+/** What there is to know of it, where whoever asks why it does not reload reads it. */
+function presetInUse({ settings: { PRESET } }: Loaded): readonly Finding[] {
+  if (PRESET === undefined) return [];
+  const { application, remarks }: Preset = PRESETS[PRESET];
+  const message = `PRESET "${PRESET}" is for ${application}. ${remarks.join(' ')}`.trim();
+  return [ok(AREA, 'settings.preset', message.replaceAll('`', ''))];
 }
 
 function shadowedSource({ given }: Loaded): Finding | null {

@@ -48,8 +48,9 @@ export function helpText(): string {
 
 const HELP_INTRODUCTION = `Every setting has three spellings: --reload-signal SIGHUP, the environment variable RELOAD_SIGNAL (or
 CONFIG_SIDECAR_RELOAD_SIGNAL), and the key reload_signal in the settings file. Flag beats environment beats
-file. Durations carry a unit (500ms, 30s, 5m, 1h; a bare number means seconds), sizes too (64KiB, 16MiB). A
-setting marked "secret" can also be given as a file: --http-token-file PATH, HTTP_TOKEN_FILE, http_token_file.`;
+file beats PRESET; an empty variable counts as not given. Durations carry a unit (500ms, 30s, 5m, 1h; a
+bare number means seconds), sizes too (64KiB, 16MiB). A setting marked "secret" can also be given as a
+file: --http-token-file PATH, HTTP_TOKEN_FILE, http_token_file.`;
 
 function headline(name: Name): string {
   const { type, bareFlag } = rowOf(name).kind;

@@ -155,5 +155,5 @@ export function checkerHint({ given, settings }: Loaded): string | undefined {
   const { main } = PRESETS[PRESET];
   if (OUTPUT.kind === 'file' && basename(OUTPUT.path) === main) return undefined;
   const whole = OUTPUT.kind === 'file' ? `OUTPUT for a whole ${main}` : `${main} in OUTPUT for the whole`;
-  return `PRESET "${PRESET}" takes ${whole}; where that is wrong, set VALIDATE_COMMAND`;
+  return `PRESET "${PRESET}" takes ${whole}; where that is wrong, set VALIDATE_COMMAND ("true" checks nothing)`;
 }

@@ -178,7 +178,7 @@ export const TABLE = {
   SCHEMA: checks.optional(readableFile, 'JSON Schema file for the data, before rendering'),
   VALIDATE_COMMAND: checks.optional(
     command,
-    'run on the staged copy, `{path}` replaced; anything but exit code 0 refuses',
+    "run on a private copy, `{path}` replaced, as the sidecar's own user; anything but exit code 0 refuses",
   ),
   VALIDATE_TIMEOUT: checks.defaulted(positive, '30s', 'then the whole process group is killed'),
 

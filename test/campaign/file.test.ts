@@ -288,7 +288,7 @@ describe('files under generated writes and faults', () => {
         name: `file, ${name}`,
         open: async (at) => placeOf(make(at)),
         promise,
-        sequences: 200,
+        sequences: 120,
         proxyFaults: [],
         serverFaults,
       });

@@ -48,6 +48,7 @@ export const TARGET: TargetStatus = {
   sources: [SOURCE],
   template: null,
   preset: null,
+  trial: null,
   generations: [TWO, ONE],
   blocked: [],
   history: [

@@ -182,6 +182,46 @@ describe.concurrent('an application that is not told', () => {
   });
 });
 
+test('what is on trial is shown as such, until when and what for, also after the one before', async (context) => {
+  const place = createPlace(context);
+  const job = ordersJob(place, { value: 'one' });
+  await startLiving(place, { config: job.config });
+  const sidecar = await place.start({ ...job.variables, CONFIRM_PERIOD: '3s', CONFIRM_TIMEOUT: '20s' });
+  await confirmedAs(sidecar, 'applied', 'one', job);
+  job.set({ value: 'two' });
+  await until(
+    'it was told',
+    () => sidecar.logs('told').length === 2 || sidecar.logs('published').length === 2,
+  );
+  const tried = await until('it is on trial', async () => {
+    const seen = await sidecar.target();
+    return seen.trial === null ? null : seen;
+  });
+  expect(tried.trial).toMatchObject({ waitsFor: ['CONFIRM_PERIOD'] });
+  expect(tried.attempted).toMatchObject({ rendering: tried.desired?.rendering });
+  const { since, until: end } = tried.trial ?? { since: '', until: '' };
+  expect(Date.parse(end) - Date.parse(since)).toBe(20_000);
+  const { stdout } = await place.run(['status'], { ...job.variables, LISTEN: 'off' });
+  expect(stdout).toMatch(
+    /^default: on trial since .*Z, until .*Z at the latest, for CONFIRM_PERIOD; before that:\ndefault: applied/m,
+  );
+  expect((await sidecar.get('/')).body).toContain('<h2>default: on trial</h2>');
+  await confirmedAs(sidecar, 'applied', 'two', job);
+  expect((await sidecar.target()).trial).toBeNull();
+});
+
+test('what was seen of an application is no evidence any more when it has gone and is looked for', async (context) => {
+  const place = createPlace(context);
+  const job = ordersJob(place, { value: 'one' });
+  const app = await startLiving(place, { config: job.config });
+  const sidecar = await place.start({ ...job.variables, CONFIRM_PERIOD: '500ms' });
+  await confirmedAs(sidecar, 'applied', 'one', job);
+  await app.end();
+  job.set({ value: 'two' });
+  const seen = await sidecar.outcome('no-target');
+  expect(seen.running).toBeNull();
+});
+
 describe.concurrent('a confirmation that was interrupted', () => {
   test.for(['SIGTERM', 'SIGKILL'] as const)('goes on at the next start (%s)', async (signal, context) => {
     const place = createPlace(context);

@@ -42,7 +42,7 @@ describe.concurrent('CONFIRM_URL', () => {
     expect(unconfirmed?.['message']).toMatch(
       new RegExp(
         `^Cannot confirm revision "sha256:\\w+" within 6s: "http://127.0.0.1:${port}/" answered 200, but the answer does not match ` +
-          'CONFIRM_MATCH ".*"\\. The last known good configuration \\(generation 2, revision sha256:\\w+\\) takes its place\\.$',
+          'CONFIRM_MATCH ".*"\\. The last known good configuration \\(generation 2, revision sha256:\\w+\\) takes its place, unless something newer is tried first\\.$',
       ),
     );
     expect(app.values()).toEqual(['one', 'late', 'kept', 'late']);

@@ -65,6 +65,12 @@ export interface TargetSeen {
   readonly code: string | null;
   readonly message: string;
   readonly desired: VersionSeen | null;
+  readonly attempted: VersionSeen | null;
+  readonly trial: {
+    readonly since: string;
+    readonly until: string;
+    readonly waitsFor: readonly string[];
+  } | null;
   readonly running: (VersionSeen & { readonly evidence: string }) | null;
   readonly lastKnownGood: VersionSeen | null;
   readonly reloadOwed: boolean;

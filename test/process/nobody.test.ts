@@ -4,13 +4,17 @@ import { expect, test } from 'vitest';
 import { compile } from '../publish/programs.ts';
 
 /** What a look-up says in a process namespace of its own, with `/proc` mounted like this. */
-function lookApart(context: { onTestFinished: (end: () => void) => void }, mountOptions: string): unknown {
+function lookApart(
+  context: { onTestFinished: (end: () => void) => void },
+  mountOptions: string,
+  selector: object = { name: 'no-such-program' },
+): unknown {
   const program = compile('../process/look-program.ts');
   context.onTestFinished(program.remove);
   // Without root the same goes through a user namespace.
   const own = process.getuid?.() === 0 ? '-pfm' : '-rpfm';
   const script = 'mount -t proc -o "$1" proc /proc && shift && "$@"; exit $?';
-  const words = [mountOptions, process.execPath, program.path, JSON.stringify({ name: 'no-such-program' })];
+  const words = [mountOptions, process.execPath, program.path, JSON.stringify(selector)];
   const printed = execFileSync('unshare', [own, 'sh', '-c', script, 'sh', ...words], { encoding: 'utf8' });
   return JSON.parse(printed);
 }
@@ -20,6 +24,15 @@ test('a process namespace that is not shared', (context) => {
     kind: 'none',
     reason:
       'no process is named "no-such-program" (nobody else is in sight: share the process namespace (shareProcessNamespace: true), or use RELOAD_URL)',
+  });
+});
+
+test('a pod runtime that shows no names of containers', (context) => {
+  expect(lookApart(context, 'rw', { container: 'web' })).toEqual({
+    kind: 'none',
+    reason: expect.stringMatching(
+      /^this pod runtime does not show container names; use APP_PROCESS or APP_PID_FILE instead of APP_CONTAINER/,
+    ),
   });
 });
 

@@ -144,7 +144,7 @@ describe('the checker of a preset', () => {
       checkerHint(await load({ PRESET: 'prometheus', PATH, OUTPUT: '/srv/prometheus.yml' })),
     ).toBeUndefined();
     expect(checkerHint(await load({ PRESET: 'prometheus', PATH, OUTPUT: '/srv/rules.yml' }))).toBe(
-      'PRESET "prometheus" takes OUTPUT for a whole prometheus.yml; where that is wrong, set VALIDATE_COMMAND',
+      'PRESET "prometheus" takes OUTPUT for a whole prometheus.yml; where that is wrong, set VALIDATE_COMMAND ("true" checks nothing)',
     );
     const own = await load({
       PRESET: 'prometheus',
