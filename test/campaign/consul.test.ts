@@ -20,8 +20,8 @@ describe('Consul under generated writes and faults', () => {
   afterAll(() => server.end());
 
   it('ends equal to the store, and shows no state it never had', async () => {
-    const report = await runCampaign({ name: 'consul', open: placesIn(server), sequences: 150 });
-    expect(report.sequences).toBeGreaterThanOrEqual(Number(process.env['CAMPAIGN_SEQUENCES'] ?? 150));
+    const report = await runCampaign({ name: 'consul', open: placesIn(server), sequences: 250 });
+    expect(report.sequences).toBeGreaterThanOrEqual(Number(process.env['CAMPAIGN_SEQUENCES'] ?? 250));
     expect(report.snapshots).toBeGreaterThan(report.sequences);
   }, 300_000);
 

@@ -45,8 +45,8 @@ describe('etcd under generated writes and faults', () => {
   }
 
   it('ends equal to the store, and shows no state it never had', async () => {
-    const report = await runCampaign({ name: 'etcd', open, sequences: 150 });
-    expect(report.sequences).toBeGreaterThanOrEqual(Number(process.env['CAMPAIGN_SEQUENCES'] ?? 150));
+    const report = await runCampaign({ name: 'etcd', open, sequences: 250 });
+    expect(report.sequences).toBeGreaterThanOrEqual(Number(process.env['CAMPAIGN_SEQUENCES'] ?? 250));
     expect(report.snapshots).toBeGreaterThan(report.sequences);
   }, 300_000);
 

@@ -288,7 +288,7 @@ describe('files under generated writes and faults', () => {
         name: `file, ${name}`,
         open: async (at) => placeOf(make(at)),
         promise,
-        sequences: 120,
+        sequences: 200,
         proxyFaults: [],
         serverFaults,
       });

@@ -148,13 +148,13 @@ describe('HTTP under generated writes and faults', () => {
   }
 
   it('ends equal to the store, and shows no state it never had', async () => {
-    const report = await runCampaign({ name: 'http', open, sequences: 120 });
+    const report = await runCampaign({ name: 'http', open, sequences: 210 });
     expect(report.snapshots).toBeGreaterThan(report.sequences);
   }, 300_000);
 
   it('does so when the server, or whoever answers in its place, misbehaves', async () => {
     const serverFaults = Object.keys(FAULTS);
-    const report = await runCampaign({ name: 'http server', open, sequences: 120, serverFaults });
+    const report = await runCampaign({ name: 'http server', open, sequences: 210, serverFaults });
     expect(report.snapshots).toBeGreaterThan(report.sequences);
     expect(Object.keys(report.faults)).toEqual(expect.arrayContaining(serverFaults));
   }, 300_000);

@@ -82,7 +82,7 @@ describe('a reader in a tight loop', () => {
   });
 });
 
-const KILLS = 40;
+const KILLS = 110;
 
 /** Starts the publisher, lets it publish at least once, and kills it at a random moment of its loop. */
 async function killAtRandom(order: Order): Promise<void> {
