@@ -2,7 +2,12 @@
 import { defineConfig } from 'vitest/config';
 
 /** Generated sequences of changes and faults, and kills by the dozen: a command of their own, "npm run campaigns". */
-export const CAMPAIGNS = ['test/campaign/{consul,etcd,file,http}.test.ts', 'test/publish/readers.test.ts'];
+export const CAMPAIGNS = [
+  'test/campaign/{consul,etcd,file,http}.test.ts',
+  'test/publish/readers.test.ts',
+  'test/fleet.test.ts',
+  'test/e2e/kills.test.ts',
+];
 
 /** What both commands have in common. */
 export const COMMON = {
