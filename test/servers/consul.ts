@@ -215,7 +215,27 @@ type Ask = (
   statuses?: readonly number[],
 ) => Promise<Buffer>;
 
-function asker(port: number, { tls, rootToken }: ConsulServerOptions): Ask {
+/** What an agent says that has lost its leadership, as after it was frozen, and has done nothing. */
+const NOT_LEADING =
+  /answered 500: .*(leadership has not been established|Not ready to serve|No cluster leader)/;
+const LEADS_AGAIN_MS = 15_000;
+
+function asker(port: number, options: ConsulServerOptions): Ask {
+  const ask = singleAsker(port, options);
+  return async (...words) => {
+    const deadline = Date.now() + LEADS_AGAIN_MS;
+    for (;;) {
+      try {
+        return await ask(...words);
+      } catch (thrown) {
+        if (Date.now() > deadline || !NOT_LEADING.test(String(thrown))) throw thrown;
+        await sleep(50);
+      }
+    }
+  };
+}
+
+function singleAsker(port: number, { tls, rootToken }: ConsulServerOptions): Ask {
   // Certificates may change between two starts.
   const identity = () =>
     tls && {
