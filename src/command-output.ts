@@ -18,12 +18,15 @@ export interface Capture {
   readonly close: () => void;
 }
 
-/** A pipe takes no room in either; the second is there when the root file system is read-only. */
-const FOLDERS = [tmpdir(), '/dev/shm'];
+/** For what is there for a moment only; the second can be written to also where the root file system is read-only. */
+export const TEMPORARY_FOLDERS: readonly string[] = [tmpdir(), '/dev/shm'];
 const MAKING_MS = 5_000;
 
 /** Keeps the first and the last half of `maxBytes`. Where no pipe can be made, Node's own have to do. */
-export async function openCapture(maxBytes: number, folders: readonly string[] = FOLDERS): Promise<Capture> {
+export async function openCapture(
+  maxBytes: number,
+  folders: readonly string[] = TEMPORARY_FOLDERS,
+): Promise<Capture> {
   const kept = createKept(maxBytes);
   for (const folder of folders) {
     const pipe = await openPipe(folder);

@@ -2,7 +2,7 @@
 import { dirname, join } from 'node:path';
 import { customCleanEnv, makeExactValidator } from 'envalid';
 import { SidecarError } from './errors.ts';
-import { crossCheck, type Facts, missing, namesProcess, suspicious } from './settings/checks.ts';
+import { crossCheck, type Facts, givesHook, missing, namesProcess, suspicious } from './settings/checks.ts';
 import {
   type Environment,
   misspeltVariables,
@@ -167,8 +167,8 @@ function derive(values: Partial<Values>, given: ReadonlyMap<Name, Given>): Parti
   const { OUTPUT, RELOAD_SIGNAL } = values;
   const derived: { STATE_DIR?: string; RELOAD_SIGNAL?: 'SIGHUP' } = {};
   if (!given.has('STATE_DIR') && OUTPUT !== undefined) derived.STATE_DIR = stateBeside(OUTPUT);
-  const hooked = given.has('RELOAD_SIGNAL') || given.has('RELOAD_URL') || given.has('RELOAD_COMMAND');
-  if (RELOAD_SIGNAL === undefined && namesProcess(given) && !hooked) derived.RELOAD_SIGNAL = 'SIGHUP';
+  if (RELOAD_SIGNAL === undefined && namesProcess(given) && !givesHook(given))
+    derived.RELOAD_SIGNAL = 'SIGHUP';
   return { ...values, ...derived };
 }
 

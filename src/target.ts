@@ -20,7 +20,8 @@ import { withoutSecrets } from './settings/secrets.ts';
 import type { Loaded } from './settings.ts';
 import { Standing } from './standing.ts';
 import { Telling } from './telling.ts';
-import { Trying, type UnderTrial } from './trying.ts';
+import { Trying } from './trying.ts';
+import { type UnderTrial, underTrialOf } from './under-trial.ts';
 import { chooseKept, confirmedSecondsAgo, notKeeping } from './verdict.ts';
 import { sleep } from './wait.ts';
 import { type Waiting, waitingOf } from './waiting.ts';
@@ -156,7 +157,7 @@ export class Target {
 
   /** What is being found out just now: whether what is on the volume works. */
   get underTrial(): UnderTrial | null {
-    return this.#trying.underTrial;
+    return underTrialOf(this.ledger, this.#parts.loaded.settings);
   }
 
   /** Whether a configuration of ours is on the volume; false as soon as it has vanished. */

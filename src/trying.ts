@@ -6,7 +6,7 @@ import { Confirmation, type ConfirmResult, type ConfirmSettings, confirmSettings
 import type { Facts, Outcome, ProcessFact } from './decide.ts';
 import { SidecarError, toSidecarError } from './errors.ts';
 import { faultPoint } from './fault-point.ts';
-import type { BadVerdict, Block, Evidence, Published, Told, Trial, Version } from './ledger.ts';
+import type { BadVerdict, Block, Evidence, Published, Told, Trial } from './ledger.ts';
 import * as ledgers from './ledger.ts';
 import { errorFields } from './log.ts';
 import { bootStamp, bootTicks } from './process/boot-clock.ts';
@@ -34,16 +34,6 @@ export interface TryingParts {
   readonly random: Random;
   /** Milliseconds of a clock that does not jump. */
   readonly clock: () => number;
-}
-
-/** A trial as it is shown. */
-export interface UnderTrial {
-  readonly version: Version;
-  /** Unix milliseconds: when it began, and when it ends at the latest. */
-  readonly since: number;
-  readonly until: number;
-  /** The settings that ask for what has to be seen. */
-  readonly waitsFor: readonly string[];
 }
 
 /** What is known when a trial begins. */
@@ -109,24 +99,6 @@ export class Trying {
     if (ticks === null || since === null) return fact;
     const leftMs = loaded.settings.CONFIRM_PERIOD - (ticks - since) * 10;
     return leftMs > 0 ? { kind: 'settling', until: now + leftMs } : fact;
-  }
-
-  /** What is being found out just now; null: nothing. */
-  get underTrial(): UnderTrial | null {
-    const { trial, published } = this.#parts.publication.ledger;
-    const { settings } = this.#parts.loaded;
-    if (trial === null || published === null) return null;
-    const waitsFor = [
-      ...(trial.process !== null && settings.CONFIRM_PERIOD > 0 ? ['CONFIRM_PERIOD'] : []),
-      ...(trial.process !== null && settings.CONFIRM_WORKERS ? ['CONFIRM_WORKERS'] : []),
-      ...(settings.CONFIRM_URL === undefined ? [] : ['CONFIRM_URL']),
-    ];
-    return {
-      version: ledgers.versionOf(published),
-      since: trial.at,
-      until: trial.at + settings.CONFIRM_TIMEOUT,
-      waitsFor,
-    };
   }
 
   /** What is known not to work under the settings as they are, newest first. */

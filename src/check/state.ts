@@ -1,8 +1,8 @@
 // The state directory for the time of a check: locked as a sidecar would, and left as it was found.
 import * as fs from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { askSidecar } from '../ask-status.ts';
+import { TEMPORARY_FOLDERS } from '../command-output.ts';
 import { controlSocketOf } from '../control/socket-path.ts';
 import { errnoOf } from '../errors.ts';
 import { readLedger } from '../ledger-file.ts';
@@ -84,9 +84,8 @@ async function beside(loaded: Loaded, keeper: string, undo: (() => void)[]): Pro
   return { findings: [await describeKeeper(loaded, keeper)], keeper, directory };
 }
 
-/** Memory as well: in a container with a read-only root there may be nothing else. */
 function makeTemporary(): string | null {
-  for (const folder of [tmpdir(), '/dev/shm']) {
+  for (const folder of TEMPORARY_FOLDERS) {
     try {
       return fs.mkdtempSync(join(folder, 'config-sidecar-check-'));
     } catch {

@@ -111,6 +111,11 @@ function processNamed(facts: Facts): readonly string[] {
   ];
 }
 
+/** Whether the settings say how the application is told, or that it is not. */
+export function givesHook(given: ReadonlyMap<Name, unknown>): boolean {
+  return given.has('RELOAD_SIGNAL') || given.has('RELOAD_URL') || given.has('RELOAD_COMMAND');
+}
+
 /** Whether the settings say which process is the application. */
 export function namesProcess(given: ReadonlyMap<Name, unknown>): boolean {
   return given.has('APP_PROCESS') || given.has('APP_CONTAINER') || given.has('APP_PID_FILE');

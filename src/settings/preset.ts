@@ -4,7 +4,7 @@ import { basename, delimiter, join } from 'node:path';
 import type { Checker, Preset } from '../presets/preset.ts';
 import { PRESETS, type PresetName } from '../presets.ts';
 import type { Loaded } from '../settings.ts';
-import { namesProcess } from './checks.ts';
+import { givesHook, namesProcess } from './checks.ts';
 import type { Environment } from './environment.ts';
 import { describe, type Given, type Layer } from './given.ts';
 import { isName, type Name } from './table.ts';
@@ -25,7 +25,7 @@ export function readPreset(given: ReadonlyMap<Name, Given>, env: Environment): L
   const name = asked?.text.trim() ?? '';
   if (asked === undefined || !Object.hasOwn(PRESETS, name)) return { given: [], problems: [] };
   const preset: Preset = PRESETS[name as PresetName];
-  const hook = isHookGiven(given) ? {} : preset.hook;
+  const hook = givesHook(given) ? {} : preset.hook;
   if (hook === null) return { given: [], problems: [cannotReload(describe(asked), preset)] };
   const written = { ...writtenIn(given), ...hook };
   const checker = preset.checker === null ? undefined : commandOf(preset.checker, preset, written, env);
@@ -58,10 +58,6 @@ type Written = { readonly [N in Name]?: string };
 
 function writtenIn(given: ReadonlyMap<Name, Given>): Written {
   return Object.fromEntries([...given].map(([name, { text }]) => [name, text.trim()]));
-}
-
-function isHookGiven(given: ReadonlyMap<Name, Given>): boolean {
-  return given.has('RELOAD_SIGNAL') || given.has('RELOAD_URL') || given.has('RELOAD_COMMAND');
 }
 
 /**
