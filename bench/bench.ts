@@ -7,9 +7,9 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { startConsul } from '../test/servers/consul.ts';
-import { startEtcd } from '../test/servers/etcd.ts';
-import install from '../test/servers/install.ts';
+import { startConsul } from '../test/support/servers/consul.ts';
+import { startEtcd } from '../test/support/servers/etcd.ts';
+import install from '../test/support/servers/install.ts';
 import { measureFlags } from './image-flags.ts';
 import { type FilledStore, fill, measureStalls, OUTPUTS, type Stalls } from './stalls.ts';
 

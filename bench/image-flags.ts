@@ -2,7 +2,7 @@
 // without, in containers made of the real Dockerfile. All variants of a round run side by side, so noise hits them alike.
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { openPodman, type Podman } from '../test/servers/podman.ts';
+import { openPodman, type Podman } from '../test/support/servers/podman.ts';
 
 /** A way to start the program: flags of Node.js, and variables of the environment. */
 interface Variant {

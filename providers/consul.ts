@@ -1,14 +1,17 @@
 // The Consul source: blocking queries in a loop of our own, each answer the whole state.
-import type { ConsulAnswer } from '../src/consul/answer.ts';
+
+import { SidecarError } from '../src/lib/errors.ts';
+import { maskUrl } from '../src/lib/mask.ts';
+import { sleep } from '../src/lib/wait.ts';
+import type { ConsulAnswer } from '../src/source/consul/answer.ts';
 import {
   type ConsulConnection,
   type ConsulConnectionOptions,
   openConsulConnection,
-} from '../src/consul/connection.ts';
-import { ConsulFailure, explainConsul } from '../src/consul/failure.ts';
-import { SidecarError } from '../src/errors.ts';
-import { maskUrl } from '../src/mask.ts';
-import { spread } from '../src/poll.ts';
+} from '../src/source/consul/connection.ts';
+import { ConsulFailure, explainConsul } from '../src/source/consul/failure.ts';
+import { createPace } from '../src/source/pace.ts';
+import { spread } from '../src/source/poll.ts';
 import type {
   Content,
   Entry,
@@ -16,11 +19,9 @@ import type {
   OpenProvider,
   ProviderOptions,
   Snapshot,
-} from '../src/provider.ts';
-import { createPace } from '../src/source/pace.ts';
+} from '../src/source/provider.ts';
 import { endpointName, parseStoreUrl, refuseSource, type StoreUrl } from '../src/source/store-url.ts';
 import { readTlsFiles, tlsSettingsProblem } from '../src/source/tls-files.ts';
-import { sleep } from '../src/wait.ts';
 
 const URL_RULES = { scheme: 'consul', defaultPort: 8500, severalHosts: false, parameters: ['dc'] };
 const TLS_SETTINGS = { ca: 'CONSUL_CACERT', cert: 'CONSUL_CLIENT_CERT', key: 'CONSUL_CLIENT_KEY' };

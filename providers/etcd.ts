@@ -1,15 +1,15 @@
 // The etcd source: everything read at one revision, then followed from the next, and read whole again now and then.
-import { SidecarError } from '../src/errors.ts';
+import { SidecarError } from '../src/lib/errors.ts';
+import { maskUrl } from '../src/lib/mask.ts';
 import {
   type EtcdConnection,
   type EtcdConnectionOptions,
   openEtcdConnection,
-} from '../src/etcd/connection.ts';
-import { explainEtcd, type Reason } from '../src/etcd/failure.ts';
-import { type EtcdEvent, EtcdKeys, type EtcdListing, etcdRange } from '../src/etcd/keys.ts';
-import { maskUrl } from '../src/mask.ts';
-import { spread } from '../src/poll.ts';
-import type { Observation, OpenProvider, ProviderOptions } from '../src/provider.ts';
+} from '../src/source/etcd/connection.ts';
+import { explainEtcd, type Reason } from '../src/source/etcd/failure.ts';
+import { type EtcdEvent, EtcdKeys, type EtcdListing, etcdRange } from '../src/source/etcd/keys.ts';
+import { spread } from '../src/source/poll.ts';
+import type { Observation, OpenProvider, ProviderOptions } from '../src/source/provider.ts';
 import { endpointName, parseStoreUrl, refuseSource, type StoreUrl } from '../src/source/store-url.ts';
 import { readTlsFiles, tlsSettingsProblem } from '../src/source/tls-files.ts';
 

@@ -1,9 +1,9 @@
 // A file or a directory on a local volume as a source: directory watch, and a read of everything at every interval.
 import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { SidecarError } from '../src/errors.ts';
-import type { Content, Entry, OpenProvider } from '../src/provider.ts';
+import { SidecarError } from '../src/lib/errors.ts';
 import { followPath } from '../src/source/path-source.ts';
+import type { Content, Entry, OpenProvider } from '../src/source/provider.ts';
 import { type Subject, type Survey, survey, surveyFailure } from '../src/source/survey.ts';
 
 /**

@@ -1,9 +1,7 @@
 // An HTTP address as a source: conditional GET at every interval, credentials read anew for each.
-import { SidecarError } from '../src/errors.ts';
-import { type HttpClient, openClient } from '../src/http.ts';
-import { maskUrl } from '../src/mask.ts';
-import { poll } from '../src/poll.ts';
-import type { Observation, OpenProvider, ProviderOptions } from '../src/provider.ts';
+import { SidecarError } from '../src/lib/errors.ts';
+import { type HttpClient, openClient } from '../src/lib/http/http.ts';
+import { maskUrl } from '../src/lib/mask.ts';
 import {
   type Answer,
   answerFailure,
@@ -18,6 +16,8 @@ import {
   identityProblem,
   readIdentity,
 } from '../src/source/http-credentials.ts';
+import { poll } from '../src/source/poll.ts';
+import type { Observation, OpenProvider, ProviderOptions } from '../src/source/provider.ts';
 
 /**
  * `http://…` or `https://…`; a fragment is a JSON Pointer and is not sent. The revision is the ETag, else a digest.

@@ -4,8 +4,8 @@ import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { isatty } from 'node:tty';
 import packageJson from '../package.json' with { type: 'json' };
-import type { OpenProvider } from './provider.ts';
 import type { SourceScheme } from './settings/source.ts';
+import type { OpenProvider } from './source/provider.ts';
 
 /** Every provider; the one a source needs is loaded, with its client library. */
 const PROVIDERS: Readonly<Record<SourceScheme, () => Promise<OpenProvider>>> = {
@@ -47,7 +47,7 @@ const env = { ...process.env };
 process.env['GRPC_VERBOSITY'] ??= 'NONE';
 
 // Loaded only now: until the handlers above are there, a SIGHUP would kill.
-const { runCli } = await import('./cli.ts');
+const { runCli } = await import('./cli/cli.ts');
 
 process.exitCode = await runCli({
   argv,

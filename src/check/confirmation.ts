@@ -1,10 +1,10 @@
 // Whether what confirms a reload could be seen: CONFIRM_URL is asked once, as it always is; children are counted.
-import { findFlaw } from '../confirm/answer.ts';
-import { toSidecarError } from '../errors.ts';
-import { request } from '../http.ts';
-import type { Ledger } from '../ledger.ts';
-import { maskUrl } from '../mask.ts';
-import { childrenOf } from '../process/family.ts';
+import { findFlaw } from '../application/confirm/answer.ts';
+import { childrenOf } from '../application/process/family.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { toSidecarError } from '../lib/errors.ts';
+import { request } from '../lib/http/http.ts';
+import { maskUrl } from '../lib/mask.ts';
 import type { AnswerMatch } from '../settings/answer-match.ts';
 import { currentOf } from '../settings/secrets.ts';
 import { type Finding, fail, failure, ok, type Subject, warn } from './finding.ts';

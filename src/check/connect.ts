@@ -1,9 +1,9 @@
 // A connection that says nothing: name, way, port and TLS are tried, and the other side is asked for nothing.
 import * as net from 'node:net';
 import * as tls from 'node:tls';
-import { SidecarError } from '../errors.ts';
-import { explainFailure } from '../http/failure.ts';
-import { hostOf, portOf } from '../http/proxy.ts';
+import { SidecarError } from '../lib/errors.ts';
+import { explainFailure } from '../lib/http/failure.ts';
+import { hostOf, portOf } from '../lib/http/proxy.ts';
 
 /** More would only keep a person waiting: a port that is open answers at once. */
 const MAX_WAIT_MS = 5_000;

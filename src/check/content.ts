@@ -1,18 +1,19 @@
 // What the data, the template and the guards come to: everything before publishing, VALIDATE_COMMAND included.
-import { toSidecarError } from '../errors.ts';
-import type { Generation } from '../generation.ts';
-import { inputOf } from '../input.ts';
-import { providerOptions } from '../keep.ts';
-import type { Ledger } from '../ledger.ts';
-import { prepare, renderingExtras } from '../prepare.ts';
-import type { Snapshot } from '../provider.ts';
-import { withStagedCopy } from '../publish/staged-copy.ts';
-import { readOnce } from '../read-once.ts';
+
+import type { Ledger } from '../ledger/ledger.ts';
+import { withStagedCopy } from '../ledger/staged-copy.ts';
+import { toSidecarError } from '../lib/errors.ts';
+import { providerOptions } from '../reconcile/keep.ts';
+import type { Generation } from '../render/generation.ts';
+import { inputOf } from '../render/input.ts';
+import { prepare, renderingExtras } from '../render/prepare.ts';
+import { runValidateCommand } from '../render/validate-command.ts';
 import { environmentForCommands } from '../settings/environment.ts';
 import { checkerHint } from '../settings/preset.ts';
 import { withoutSecrets } from '../settings/secrets.ts';
+import type { Snapshot } from '../source/provider.ts';
+import { readOnce } from '../source/read-once.ts';
 import { openTemplate } from '../source/template-source.ts';
-import { runValidateCommand } from '../validate-command.ts';
 import { type Finding, fail, failure, ok, type Subject, warn } from './finding.ts';
 
 export interface ContentCheck {

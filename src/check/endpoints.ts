@@ -1,9 +1,9 @@
 // Whether LISTEN can be had, and who has it when not.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { askStatus } from '../ask-status.ts';
-import { errnoOf } from '../errors.ts';
-import { describeProcess, listProcesses, processFolder } from '../process/proc.ts';
+import { describeProcess, listProcesses, processFolder } from '../application/process/proc.ts';
+import { errnoOf } from '../lib/errors.ts';
+import { askStatus } from '../server/ask-status.ts';
 import type { Listen } from '../settings/web.ts';
 import { listen as LISTEN } from '../settings/web.ts';
 import { type Finding, fail, ok } from './finding.ts';

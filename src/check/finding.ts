@@ -1,9 +1,9 @@
 // What `check` finds out: one sentence each, whether it is good or bad, and how to mend it.
 
-import { toSidecarError } from '../errors.ts';
-import { EXIT } from '../exit-codes.ts';
+import { toSidecarError } from '../lib/errors.ts';
+import { EXIT } from '../lib/exit-codes.ts';
 import type { Environment } from '../settings/environment.ts';
-import type { Loaded } from '../settings.ts';
+import type { Loaded } from '../settings/settings.ts';
 
 /** What is tried, in the order in which it is told, and the exit code when the first failure is there (SPEC, "Commands"). */
 const EXIT_BY_AREA = {

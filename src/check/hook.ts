@@ -1,10 +1,10 @@
 // Whether the hook could be used: its server accepts connections, its program can be started. It is never used here.
 import * as fs from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { toSidecarError } from '../errors.ts';
-import { maskUrl } from '../mask.ts';
-import type { CommandHook, HttpHook } from '../reload/hook.ts';
-import { hookOf } from '../reload/settings.ts';
+import type { CommandHook, HttpHook } from '../application/reload/hook.ts';
+import { hookOf } from '../application/reload/settings.ts';
+import { toSidecarError } from '../lib/errors.ts';
+import { maskUrl } from '../lib/mask.ts';
 import { connectTo } from './connect.ts';
 import { type Finding, fail, failure, ok, type Subject } from './finding.ts';
 

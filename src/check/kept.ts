@@ -1,7 +1,8 @@
 // What the ledger remembers that somebody should know: is there something to go back to, is anything pinned, blocked or owed.
-import type { Generation } from '../generation.ts';
-import { readGeneration } from '../generations.ts';
-import type { Ledger } from '../ledger.ts';
+
+import { readGeneration } from '../ledger/kept-generations.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Generation } from '../render/generation.ts';
 import { type Finding, failure, ok, warn } from './finding.ts';
 
 export interface KeptQuestion {

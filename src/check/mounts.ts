@@ -1,6 +1,6 @@
 // What mounts a process has, with what `process/mounts.ts` needs not know: how they are mounted, and of which kind.
-import { type Mount, parseMountInfo } from '../process/mounts.ts';
-import { readMountInfo } from '../process/proc.ts';
+import { type Mount, parseMountInfo } from '../application/process/mounts.ts';
+import { readMountInfo } from '../application/process/proc.ts';
 
 export interface MountDetails extends Mount {
   /** Of the mount and of its file system, with commas: `ro,relatime,rw,size=64k`. */

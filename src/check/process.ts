@@ -1,22 +1,23 @@
 // Whether the application's process is found, may be sent the signal, and would survive it. Nothing is sent.
+
 import { constants } from 'node:os';
-import { isReceived, type ReloadSignal as SentSignal } from '../process/gate.ts';
-import type { Lookup, ProcessFact } from '../process/lookup.ts';
+import { isReceived, type ReloadSignal as SentSignal } from '../application/process/gate.ts';
+import type { Lookup, ProcessFact } from '../application/process/lookup.ts';
 import {
   describeProcess,
   isDead,
   listProcesses,
-  type ProcessId,
   type ProcessRow,
   type ProcessStatus,
   processFolder,
   readBlockedInAllThreads,
   readRootMount,
   readStatus,
-} from '../process/proc.ts';
-import { hookKind, lookupOf } from '../reload/settings.ts';
-import type { Settings } from '../settings.ts';
-import { sleep } from '../wait.ts';
+} from '../application/process/proc.ts';
+import { hookKind, lookupOf } from '../application/reload/settings.ts';
+import type { ProcessId } from '../ledger/types.ts';
+import { sleep } from '../lib/wait.ts';
+import type { Settings } from '../settings/settings.ts';
 import { type Finding, fail, ok, type Subject, warn } from './finding.ts';
 
 export interface ProcessCheck {

@@ -1,7 +1,9 @@
 // Whether the user the application runs as may open what is published.
+
 import { readFileSync, statSync } from 'node:fs';
-import { type ProcessId, processFolder } from '../process/proc.ts';
-import type { Settings } from '../settings.ts';
+import { processFolder } from '../application/process/proc.ts';
+import type { ProcessId } from '../ledger/types.ts';
+import type { Settings } from '../settings/settings.ts';
 import { type Finding, fail } from './finding.ts';
 
 export interface Application {

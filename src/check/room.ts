@@ -1,7 +1,7 @@
 // Whether a volume has room for what would be published: beside the version that is there, one more.
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
-import type { Generation } from '../generation.ts';
+import type { Generation } from '../render/generation.ts';
 import { type Area, type Finding, fail, warn } from './finding.ts';
 
 export interface RoomQuestion {

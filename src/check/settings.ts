@@ -1,9 +1,10 @@
 // Settings that are legal and yet likely to hurt: what looks misspelt, and combinations that switch a promise off.
-import type { Preset } from '../presets/preset.ts';
-import { PRESETS } from '../presets.ts';
-import { hookKind } from '../reload/settings.ts';
+
+import { hookKind } from '../application/reload/settings.ts';
 import { namesProcess } from '../settings/checks.ts';
-import type { Loaded } from '../settings.ts';
+import type { Preset } from '../settings/presets/preset.ts';
+import { PRESETS } from '../settings/presets/presets.ts';
+import type { Loaded } from '../settings/settings.ts';
 import { type Finding, ok, warn } from './finding.ts';
 
 const AREA = 'settings';

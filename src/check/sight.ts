@@ -1,10 +1,11 @@
 // Whether the application reads what is published: the same volume, whole, and files its user may open.
+
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { isWithin, locate, staleMount, type Whereabouts } from '../process/mounts.ts';
-import type { ProcessId } from '../process/proc.ts';
-import { processFolder, readRootMount } from '../process/proc.ts';
-import type { Settings } from '../settings.ts';
+import { isWithin, locate, staleMount, type Whereabouts } from '../application/process/mounts.ts';
+import { processFolder, readRootMount } from '../application/process/proc.ts';
+import type { ProcessId } from '../ledger/types.ts';
+import type { Settings } from '../settings/settings.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { isReadOnly, type MountDetails, mountsOf } from './mounts.ts';
 import { type Application, checkReadable, userOf } from './readable.ts';

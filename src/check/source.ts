@@ -1,10 +1,10 @@
 // Asks the source once, as the sidecar would.
-import { toSidecarError } from '../errors.ts';
-import { providerOptions } from '../keep.ts';
-import type { OpenProvider, Snapshot } from '../provider.ts';
-import { readOnce } from '../read-once.ts';
+import { toSidecarError } from '../lib/errors.ts';
+import { providerOptions } from '../reconcile/keep.ts';
 import { sourceOf } from '../settings/secrets.ts';
 import { type SourceScheme, schemeOf } from '../settings/source.ts';
+import type { OpenProvider, Snapshot } from '../source/provider.ts';
+import { readOnce } from '../source/read-once.ts';
 import { type Finding, failure, ok, type Subject } from './finding.ts';
 
 export interface SourceCheck {

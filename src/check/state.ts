@@ -1,16 +1,16 @@
 // The state directory for the time of a check: locked as a sidecar would, and left as it was found.
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { askSidecar } from '../ask-status.ts';
-import { TEMPORARY_FOLDERS } from '../command-output.ts';
-import { controlSocketOf } from '../control/socket-path.ts';
-import { errnoOf } from '../errors.ts';
-import { readLedger } from '../ledger-file.ts';
-import { tryLock } from '../lock.ts';
+import { readLedger } from '../ledger/ledger-file.ts';
+import { tryLock } from '../ledger/lock.ts';
+import { controlSocketOf } from '../ledger/socket-path.ts';
+import { stateDirectoryOf } from '../ledger/state-directory.ts';
+import { TEMPORARY_FOLDERS } from '../lib/command-output.ts';
+import { errnoOf } from '../lib/errors.ts';
 import { diskError } from '../publish/atomic-file.ts';
-import type { Loaded } from '../settings.ts';
-import { stateDirectoryOf } from '../state-directory.ts';
-import type { Status } from '../status.ts';
+import { askSidecar } from '../server/ask-status.ts';
+import type { Status } from '../server/status.ts';
+import type { Loaded } from '../settings/settings.ts';
 import { type Finding, failure, ok, type Subject, warn } from './finding.ts';
 import { findKeeper } from './running.ts';
 

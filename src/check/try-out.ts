@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { changeOwner, diskError, openNewFile, temporaryName } from '../publish/atomic-file.ts';
-import type { Output } from '../publish.ts';
-import type { Settings } from '../settings.ts';
+import type { Output } from '../publish/publisher.ts';
+import type { Settings } from '../settings/settings.ts';
 
 /** The directory in which names are replaced. */
 export function folderOf({ kind, path }: Output): string {

@@ -1,13 +1,13 @@
 // Tries on the output's volume what a publication does there, under hidden names, and looks at what would be in its way.
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import type { Generation } from '../generation.ts';
-import { readStatus } from '../process/proc.ts';
+import { readStatus } from '../application/process/proc.ts';
+import { atOnce } from '../lib/slices.ts';
 import { diskError } from '../publish/atomic-file.ts';
 import { refusingForeign, visibleNames } from '../publish/directory.ts';
-import { type Output, openPublisher } from '../publish.ts';
-import type { Settings } from '../settings.ts';
-import { atOnce } from '../slices.ts';
+import { type Output, openPublisher } from '../publish/publisher.ts';
+import type { Generation } from '../render/generation.ts';
+import type { Settings } from '../settings/settings.ts';
 import { type Finding, failure, hasFailed, ok, warn } from './finding.ts';
 import { mountsOf } from './mounts.ts';
 import { checkRoom } from './room.ts';

@@ -1,11 +1,12 @@
 // One file replaced whole or not at all, and on the disk when the call returns; with every disk error explained.
+
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { errnoOf, SidecarError } from '../errors.ts';
-import { faultPoint } from '../fault-point.ts';
-import type { Owner } from '../generation.ts';
+import { errnoOf, SidecarError } from '../lib/errors.ts';
+import { faultPoint } from '../lib/fault-point.ts';
+import type { Owner } from '../settings/types.ts';
 
 export interface AtomicWrite {
   /** Exact permission bits; the umask plays no part. */

@@ -1,15 +1,17 @@
 // The directory output, laid out as a mounted ConfigMap: complete generations, `..data` swapped by one rename, and
 // visible names that link through it.
+
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { errnoOf, SidecarError } from '../errors.ts';
-import { faultPoint } from '../fault-point.ts';
-import { type DescribedFile, digestingFiles, type Generation, type Owner } from '../generation.ts';
-import type { Publisher, Volume } from '../publish.ts';
-import { atOnce, inSlices, type Sliced } from '../slices.ts';
+import { errnoOf, SidecarError } from '../lib/errors.ts';
+import { faultPoint } from '../lib/fault-point.ts';
+import { atOnce, inSlices, type Sliced } from '../lib/slices.ts';
+import { type DescribedFile, digestingFiles, type Generation } from '../render/generation.ts';
+import type { Owner } from '../settings/types.ts';
 import { changeOwner, diskError, flush, openNewFile, removeIfPossible } from './atomic-file.ts';
 import { listed, ownerOf } from './file.ts';
+import type { Publisher, Volume } from './publisher.ts';
 
 const DATA = '..data';
 const GENERATION = '..gen-';

@@ -1,10 +1,12 @@
 // The file output: one file, replaced by a rename beside it.
+
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { errnoOf, SidecarError } from '../errors.ts';
-import { type DescribedFile, digestOfFiles, type Generation, type Owner } from '../generation.ts';
-import type { Publisher, Volume } from '../publish.ts';
+import { errnoOf, SidecarError } from '../lib/errors.ts';
+import { type DescribedFile, digestOfFiles, type Generation } from '../render/generation.ts';
+import type { Owner } from '../settings/types.ts';
 import { diskError, removeIfPossible, temporaryPrefix, writeFileAtomic } from './atomic-file.ts';
+import type { Publisher, Volume } from './publisher.ts';
 
 export function filePublisher(path: string, owner: Owner | null): Publisher {
   const name = basename(path);

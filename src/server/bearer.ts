@@ -1,6 +1,6 @@
 // Who may steer the sidecar over the network: whoever sends CONTROL_TOKEN.
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { type Action, VERBS } from '../control.ts';
+import { type Action, VERBS } from './control.ts';
 
 /** Why a request is refused, as the answer says it. */
 export interface Denial {

@@ -1,9 +1,9 @@
 // The endpoints: health, readiness, status, metrics, the page and the controls, the same on LISTEN and on the socket.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Action, type ControlsByTarget, steer } from '../control.ts';
-import { type SidecarError, toSidecarError } from '../errors.ts';
-import type { Status } from '../status.ts';
+import { type SidecarError, toSidecarError } from '../lib/errors.ts';
 import { checkBearer } from './bearer.ts';
+import { type Action, type ControlsByTarget, steer } from './control.ts';
+import type { Status } from './status.ts';
 
 /** What the endpoints tell of and steer; each is asked anew at every request. */
 export interface Served {
@@ -74,7 +74,7 @@ function createEndpoints(served: Served, channel: Channel): ReadonlyMap<string, 
 }
 
 async function page(status: Status): Promise<Answer> {
-  const { PAGE_HEADERS, renderPage } = await import('../page.ts');
+  const { PAGE_HEADERS, renderPage } = await import('./page.ts');
   return {
     status: 200,
     type: 'text/html; charset=utf-8',

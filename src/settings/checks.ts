@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { errnoOf } from '../errors.ts';
+import { errnoOf } from '../lib/errors.ts';
 import { describe, type Given } from './given.ts';
 import { schemeOf } from './source.ts';
 import { flagOf, type Name, type Values } from './table.ts';

@@ -1,7 +1,8 @@
 // The table of settings in words: what is in effect, the help text, and the reference in the README.
-import { presetsHelp } from '../presets/describe.ts';
-import type { Loaded, Settings } from '../settings.ts';
+
 import { type From, shown } from './given.ts';
+import { presetsHelp } from './presets/describe.ts';
+import type { Loaded, Settings } from './settings.ts';
 import { flagOf, NAMES, type Name, rowOf, SECTIONS, type Section } from './table.ts';
 
 /** One setting as it is in effect. */

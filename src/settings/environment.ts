@@ -1,5 +1,5 @@
 // Settings given as environment variables, misspelt ones among them, and the environment that commands of ours get.
-import { holdsSecret } from '../mask.ts';
+import { holdsSecret } from '../lib/mask.ts';
 import { didYouMean, type Given, type Layer } from './given.ts';
 import { distance, nearest } from './nearest.ts';
 import { rowOf, SPELLINGS } from './table.ts';

@@ -1,5 +1,5 @@
 // What the user gave: one setting with its place of origin, and how a mistake in it is put into words.
-import { maskUrl } from '../mask.ts';
+import { maskUrl } from '../lib/mask.ts';
 import type { Refusal } from './kind.ts';
 import { type Name, rowOf, type Secret } from './table.ts';
 

@@ -1,7 +1,7 @@
 // Settings that are paths, and what must be true of them at the start.
 import { closeSync, constants, lstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { errnoOf } from '../errors.ts';
+import { errnoOf } from '../lib/errors.ts';
 import { type Kind, Refusal } from './kind.ts';
 
 /** A place in the file system; the path is absolute and has no trailing slash. */

@@ -1,12 +1,12 @@
 // Settings that PRESET stands for: those of one known application that were not given otherwise.
 import { accessSync, constants, statSync } from 'node:fs';
 import { basename, delimiter, join } from 'node:path';
-import type { Checker, Preset } from '../presets/preset.ts';
-import { PRESETS, type PresetName } from '../presets.ts';
-import type { Loaded } from '../settings.ts';
 import { givesHook, namesProcess } from './checks.ts';
 import type { Environment } from './environment.ts';
 import { describe, type Given, type Layer } from './given.ts';
+import type { Checker, Preset } from './presets/preset.ts';
+import { PRESETS, type PresetName } from './presets/presets.ts';
+import type { Loaded } from './settings.ts';
 import { isName, type Name } from './table.ts';
 import { quoteWord } from './words.ts';
 

@@ -1,11 +1,11 @@
 // The value a setting has now: a secret that is given as a file is read again at every use, so that rotation works.
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { SidecarError } from '../errors.ts';
-import type { Loaded, Settings } from '../settings.ts';
+import { SidecarError } from '../lib/errors.ts';
 import { describe, type Given } from './given.ts';
 import { Refusal } from './kind.ts';
 import { readSmallText } from './paths.ts';
+import type { Loaded, Settings } from './settings.ts';
 import { isName, type Name, rowOf } from './table.ts';
 
 const LARGEST_SECRET_BYTES = 2 ** 16;

@@ -1,7 +1,7 @@
 // The SOURCE setting: which URLs a configuration may come from, and how they are written.
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { maskUrl } from '../mask.ts';
+import { maskUrl } from '../lib/mask.ts';
 import { alternatives, type Kind, Refusal } from './kind.ts';
 import { nearest } from './nearest.ts';
 

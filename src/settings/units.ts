@@ -1,6 +1,7 @@
 // Settings that are quantities: durations, sizes, modes, owners.
-import type { Owner } from '../generation.ts';
+
 import { type Kind, Refusal } from './kind.ts';
+import type { Owner } from './types.ts';
 
 const UNIT_MS = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
 

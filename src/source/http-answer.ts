@@ -1,9 +1,9 @@
 // What an HTTP source's answer means: a snapshot, the same as before, or an error; and what to ask with next time.
 import { createHash } from 'node:crypto';
-import { SidecarError } from '../errors.ts';
-import { type HttpResponse, retryAfterMs } from '../http.ts';
-import { maskUrl } from '../mask.ts';
-import type { Content, Observation } from '../provider.ts';
+import { SidecarError } from '../lib/errors.ts';
+import { type HttpResponse, retryAfterMs } from '../lib/http/http.ts';
+import { maskUrl } from '../lib/mask.ts';
+import type { Content, Observation } from './provider.ts';
 
 /** What is remembered of the last snapshot, for the next question. */
 export interface Cursor {

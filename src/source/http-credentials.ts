@@ -1,7 +1,7 @@
 // What an HTTP source is asked with: headers and TLS identity, read from the settings anew for every request.
-import { SidecarError, type Stage } from '../errors.ts';
-import type { TlsIdentity } from '../http.ts';
-import type { ProviderOptions } from '../provider.ts';
+import { SidecarError, type Stage } from '../lib/errors.ts';
+import type { TlsIdentity } from '../lib/http/http.ts';
+import type { ProviderOptions } from './provider.ts';
 import { readTlsFiles, tlsSettingsProblem } from './tls-files.ts';
 
 type Setting = ProviderOptions['setting'];

@@ -1,8 +1,8 @@
 // Listens to a provider's watch without trusting it: what it says is checked, and neither silence nor deafness of its own
 // can hold up whoever follows it.
-import { SidecarError } from '../errors.ts';
-import type { Observation, Provider } from '../provider.ts';
-import type { sleep } from '../wait.ts';
+import { SidecarError } from '../lib/errors.ts';
+import type { sleep } from '../lib/wait.ts';
+import type { Observation, Provider } from './provider.ts';
 
 export interface Listening {
   readonly signal: AbortSignal;

@@ -1,10 +1,10 @@
 // Follows files: wakes by directory watch and by interval, waits until a change has settled, reads it whole.
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { SidecarError } from '../errors.ts';
-import { spread } from '../poll.ts';
-import type { Content, Entry, Observation, ProviderOptions, Snapshot } from '../provider.ts';
-import { sleep } from '../wait.ts';
+import { SidecarError } from '../lib/errors.ts';
+import { sleep } from '../lib/wait.ts';
+import { spread } from './poll.ts';
+import type { Content, Entry, Observation, ProviderOptions, Snapshot } from './provider.ts';
 import { explainErrno, type Subject, type Survey, surveyFailure } from './survey.ts';
 import { type PathWatch, watchPath } from './watch-path.ts';
 

@@ -1,6 +1,6 @@
 // Reads the URL of a key-value store: `etcd://host:2379,host2:2379/app/web/`, `consuls://host/app.yaml?dc=eu`.
-import { SidecarError } from '../errors.ts';
-import { maskUrl } from '../mask.ts';
+import { SidecarError } from '../lib/errors.ts';
+import { maskUrl } from '../lib/mask.ts';
 
 /** What one kind of store allows in its URLs. */
 export interface StoreUrlRules {

@@ -1,7 +1,7 @@
 // What lies at a path right now: which files count, and a signature that stays equal as long as nobody touched them.
 import { type BigIntStats, type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { errnoOf, SidecarError } from '../errors.ts';
+import { errnoOf, SidecarError } from '../lib/errors.ts';
 
 /** How messages name what is looked at: `Cannot read <thing> "<shown>": …`. */
 export interface Subject {

@@ -1,8 +1,8 @@
 // Follows TEMPLATE the way a source is followed: a template file with its partials, or a directory of templates.
 import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import type { Content, Entry, Provider, ProviderOptions } from '../provider.ts';
 import { followPath } from './path-source.ts';
+import type { Content, Entry, Provider, ProviderOptions } from './provider.ts';
 import { type Subject, type Survey, survey, surveyTree } from './survey.ts';
 
 /**

@@ -1,6 +1,6 @@
 // The PEM files a store's own settings name (`ETCDCTL_CACERT`, `CONSUL_CLIENT_KEY`), read again at each use.
 import { readFileSync } from 'node:fs';
-import { errnoOf, SidecarError } from '../errors.ts';
+import { errnoOf, SidecarError } from '../lib/errors.ts';
 
 /** Names of the three settings, whose values are paths. */
 export interface TlsSettingNames {

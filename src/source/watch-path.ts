@@ -1,8 +1,8 @@
 // Wakes when something about a path may have changed. It only ever says "look again"; what there is, a look decides.
 import { type FSWatcher, lstatSync, readlinkSync, statSync, watch } from 'node:fs';
 import { basename, dirname, parse, resolve, sep } from 'node:path';
-import { errnoOf } from '../errors.ts';
-import { sleep } from '../wait.ts';
+import { errnoOf } from '../lib/errors.ts';
+import { sleep } from '../lib/wait.ts';
 
 /** What a wait ended with. */
 export type Wake = 'changed' | 'quiet' | 'aborted';

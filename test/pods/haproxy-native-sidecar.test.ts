@@ -3,11 +3,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { until } from '../e2e/until.ts';
-import { type Images, openImages, podsMissing } from './images.ts';
-import { type Manifest, readExample, readManifest, withEnv, withServices } from './manifest.ts';
-import { layOutPod, type Pod, printLogs } from './pod.ts';
-import { type PodSidecar, sidecarIn } from './sidecar.ts';
+import { until } from '../support/e2e/until.ts';
+import { type Images, openImages, podsMissing } from '../support/pods/images.ts';
+import { type Manifest, readExample, readManifest, withEnv, withServices } from '../support/pods/manifest.ts';
+import { layOutPod, type Pod, printLogs } from '../support/pods/pod.ts';
+import { type PodSidecar, sidecarIn } from '../support/pods/sidecar.ts';
 
 if (podsMissing === null) describe('examples/haproxy-native-sidecar', () => runPod());
 else {

@@ -4,8 +4,8 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { until } from '../e2e/until.ts';
-import { type Images, openImages, podsMissing } from './images.ts';
+import { until } from '../support/e2e/until.ts';
+import { type Images, openImages, podsMissing } from '../support/pods/images.ts';
 import {
   changeContainers,
   type Manifest,
@@ -13,11 +13,11 @@ import {
   readManifest,
   withEnv,
   withServices,
-} from './manifest.ts';
-import { memoryOf } from './memory.ts';
-import { layOutPod, type Pod, printLogs } from './pod.ts';
-import { COMMAND, type PodSidecar, sidecarIn } from './sidecar.ts';
-import { etcdContainer, putInEtcd } from './stores.ts';
+} from '../support/pods/manifest.ts';
+import { memoryOf } from '../support/pods/memory.ts';
+import { layOutPod, type Pod, printLogs } from '../support/pods/pod.ts';
+import { COMMAND, type PodSidecar, sidecarIn } from '../support/pods/sidecar.ts';
+import { etcdContainer, putInEtcd } from '../support/pods/stores.ts';
 
 const WEB = 'http://127.0.0.1:8080';
 /** Shortened for tests; the defaults are 60s, 3s and 30s. */

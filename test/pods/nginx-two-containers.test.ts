@@ -1,11 +1,17 @@
 // examples/nginx-two-containers as a pod: two masters that look alike, told apart by the name of their container as kubelet
 // makes it visible; and what is done where a runtime shows no names.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { until } from '../e2e/until.ts';
-import { type Images, openImages, podsMissing } from './images.ts';
-import { changeContainers, type Manifest, readExample, readManifest, withEnv } from './manifest.ts';
-import { createPod, type Pod } from './pod.ts';
-import { COMMAND, sidecarIn } from './sidecar.ts';
+import { until } from '../support/e2e/until.ts';
+import { type Images, openImages, podsMissing } from '../support/pods/images.ts';
+import {
+  changeContainers,
+  type Manifest,
+  readExample,
+  readManifest,
+  withEnv,
+} from '../support/pods/manifest.ts';
+import { createPod, type Pod } from '../support/pods/pod.ts';
+import { COMMAND, sidecarIn } from '../support/pods/sidecar.ts';
 
 const FILES = ['nginx.conf.liquid', 'admin.conf', 'web.yaml'];
 const SOURCE = Object.fromEntries(FILES.map((name) => [name, readExample('nginx-two-containers', name)]));

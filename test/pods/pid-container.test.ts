@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type Recorded, readRecords } from '../e2e/app.ts';
-import { until } from '../e2e/until.ts';
-import { type Containers, containersOf } from './containers.ts';
-import { type Images, openImages, podsMissing } from './images.ts';
+import { type Recorded, readRecords } from '../support/e2e/app.ts';
+import { until } from '../support/e2e/until.ts';
+import { type Containers, containersOf } from '../support/pods/containers.ts';
+import { type Images, openImages, podsMissing } from '../support/pods/images.ts';
 
-const PROGRAMS = fileURLToPath(new URL('../fixtures/processes', import.meta.url));
+const PROGRAMS = fileURLToPath(new URL('../support/fixtures/processes', import.meta.url));
 const LOCKED_DOWN = ['--user', '10001:10001', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
 /** What the application may take to notice a signal that was sent before. */
 const SLACK_MS = 300;

@@ -1,10 +1,10 @@
 // examples/prometheus-http as a pod: Prometheus is told and asked over HTTP, by a user of another number, and says no itself.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Images, openImages, podsMissing } from './images.ts';
-import { readExample, readManifest, withEnv, withServices } from './manifest.ts';
-import { layOutPod, type Pod, printLogs } from './pod.ts';
-import { COMMAND, type PodSidecar, sidecarIn } from './sidecar.ts';
-import { consulContainer, putInConsul } from './stores.ts';
+import { type Images, openImages, podsMissing } from '../support/pods/images.ts';
+import { readExample, readManifest, withEnv, withServices } from '../support/pods/manifest.ts';
+import { layOutPod, type Pod, printLogs } from '../support/pods/pod.ts';
+import { COMMAND, type PodSidecar, sidecarIn } from '../support/pods/sidecar.ts';
+import { consulContainer, putInConsul } from '../support/pods/stores.ts';
 
 const PROMETHEUS = 'http://127.0.0.1:9090';
 const TEMPLATES = ['prometheus.yml.liquid', 'rules.yml.liquid'];

@@ -2,15 +2,21 @@
 // the same pod with a sidecar of another user, which may not signal, and says so.
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { until } from '../e2e/until.ts';
-import { type Images, openImages, podsMissing } from './images.ts';
-import { changeContainers, type Manifest, readExample, readManifest, withEnv } from './manifest.ts';
-import { createPod, type Pod } from './pod.ts';
-import { COMMAND, sidecarIn } from './sidecar.ts';
+import { until } from '../support/e2e/until.ts';
+import { type Images, openImages, podsMissing } from '../support/pods/images.ts';
+import {
+  changeContainers,
+  type Manifest,
+  readExample,
+  readManifest,
+  withEnv,
+} from '../support/pods/manifest.ts';
+import { createPod, type Pod } from '../support/pods/pod.ts';
+import { COMMAND, sidecarIn } from '../support/pods/sidecar.ts';
 
 const FILES = ['unbound.conf.liquid', 'names.yaml'];
 const SOURCE = Object.fromEntries(FILES.map((name) => [name, readExample('unbound-configmap', name)]));
-const ASK_DNS = fileURLToPath(new URL('ask-dns.mjs', import.meta.url));
+const ASK_DNS = fileURLToPath(new URL('../support/pods/ask-dns.mjs', import.meta.url));
 
 if (podsMissing === null) describe('examples/unbound-configmap', () => runPods());
 else {

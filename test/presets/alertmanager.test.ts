@@ -1,10 +1,10 @@
 // The preset of Alertmanager, shown with the real one.
 import { execFileSync } from 'node:child_process';
 import { describe } from 'vitest';
-import { httpGet } from '../e2e/sidecar.ts';
-import { freePorts } from '../servers/ports.ts';
-import { testClaims } from './claims.ts';
-import { confirmOn, hookOn } from './on-port.ts';
+import { httpGet } from '../support/e2e/sidecar.ts';
+import { testClaims } from '../support/presets/claims.ts';
+import { confirmOn, hookOn } from '../support/presets/on-port.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const [port = 0] = await freePorts(1);
 

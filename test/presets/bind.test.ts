@@ -1,7 +1,8 @@
 // The preset of BIND, shown with the real one. D-10
-import { freePorts } from '../servers/ports.ts';
-import { type Scene, testClaims } from './claims.ts';
-import { askText } from './dns.ts';
+
+import { type Scene, testClaims } from '../support/presets/claims.ts';
+import { askText } from '../support/presets/dns.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const [port = 0, control = 0] = await freePorts(2);
 

@@ -1,9 +1,9 @@
 // The preset of dnsmasq, shown with the real one: a hosts file of its own, and the main file, which needs a restart.
 import { describe } from 'vitest';
-import { freePorts } from '../servers/ports.ts';
-import { testClaims } from './claims.ts';
-import { askAddress, askText } from './dns.ts';
-import { testRestarts } from './restarts.ts';
+import { testClaims } from '../support/presets/claims.ts';
+import { askAddress, askText } from '../support/presets/dns.ts';
+import { testRestarts } from '../support/presets/restarts.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const [port = 0, other = 0] = await freePorts(2);
 

@@ -1,8 +1,8 @@
 // The preset of gunicorn, shown with the real one.
 import { join } from 'node:path';
-import { httpGet } from '../e2e/sidecar.ts';
-import { freePorts } from '../servers/ports.ts';
-import { type Scene, testClaims } from './claims.ts';
+import { httpGet } from '../support/e2e/sidecar.ts';
+import { type Scene, testClaims } from '../support/presets/claims.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const [port = 0] = await freePorts(1);
 

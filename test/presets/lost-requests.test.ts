@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { createServer, type Server as HttpServer } from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { httpGet } from '../e2e/sidecar.ts';
-import { freePorts } from '../servers/ports.ts';
-import { type Scene, type Server, setStage } from './scene.ts';
+import { httpGet } from '../support/e2e/sidecar.ts';
+import { type Scene, type Server, setStage } from '../support/presets/scene.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const RELOADS = 100;
 /** Connections of each of the two clients. */
@@ -19,7 +19,7 @@ const SETTINGS = {
   CONFIRM_PERIOD: '0',
 };
 
-const CLIENT = new URL('load-client.mjs', import.meta.url).pathname;
+const CLIENT = new URL('../support/presets/load-client.mjs', import.meta.url).pathname;
 
 const [nginxPort = 0, haproxyPort = 0, slow = 0] = await freePorts(3);
 

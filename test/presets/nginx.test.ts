@@ -1,9 +1,9 @@
 // The preset of nginx, shown with the real one.
 import { createServer } from 'node:net';
-import { httpGet } from '../e2e/sidecar.ts';
-import { freePorts } from '../servers/ports.ts';
-import { type Scene, testClaims } from './claims.ts';
-import { intoFile } from './programs.ts';
+import { httpGet } from '../support/e2e/sidecar.ts';
+import { type Scene, testClaims } from '../support/presets/claims.ts';
+import { intoFile } from '../support/presets/programs.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const [port = 0, taken = 0] = await freePorts(2);
 

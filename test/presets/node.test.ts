@@ -1,8 +1,8 @@
 // The preset of a program for Node.js, shown with a small one that reads its configuration again when it is told to.
 import { createServer } from 'node:net';
-import { httpGet } from '../e2e/sidecar.ts';
-import { freePorts } from '../servers/ports.ts';
-import { testClaims } from './claims.ts';
+import { httpGet } from '../support/e2e/sidecar.ts';
+import { testClaims } from '../support/presets/claims.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const [port = 0, taken = 0] = await freePorts(2);
 

@@ -1,8 +1,8 @@
 // The preset of php-fpm, shown with the real one.
 import { connect, createServer } from 'node:net';
-import { freePorts } from '../servers/ports.ts';
-import { type Scene, testClaims } from './claims.ts';
-import { intoFile } from './programs.ts';
+import { type Scene, testClaims } from '../support/presets/claims.ts';
+import { intoFile } from '../support/presets/programs.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const [port = 0, taken = 0] = await freePorts(2);
 

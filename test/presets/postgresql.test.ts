@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { chmodSync, chownSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Scene, testClaims } from './claims.ts';
+import { type Scene, testClaims } from '../support/presets/claims.ts';
 
 const run = promisify(execFile);
 

@@ -1,9 +1,9 @@
 // The preset of Redis, shown with the real one, which has to be restarted.
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { freePorts } from '../servers/ports.ts';
-import type { Scene } from './claims.ts';
-import { testRestarts } from './restarts.ts';
+import type { Scene } from '../support/presets/claims.ts';
+import { testRestarts } from '../support/presets/restarts.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const [port = 0] = await freePorts(1);
 

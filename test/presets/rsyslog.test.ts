@@ -2,10 +2,10 @@
 import { createSocket } from 'node:dgram';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { until } from '../e2e/until.ts';
-import { freePorts } from '../servers/ports.ts';
-import type { Scene } from './claims.ts';
-import { testRestarts } from './restarts.ts';
+import { until } from '../support/e2e/until.ts';
+import type { Scene } from '../support/presets/claims.ts';
+import { testRestarts } from '../support/presets/restarts.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const [port = 0] = await freePorts(1);
 

@@ -3,8 +3,8 @@ import { chmodSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { freePorts } from '../servers/ports.ts';
-import { type Scene, testClaims } from './claims.ts';
+import { type Scene, testClaims } from '../support/presets/claims.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const [port = 0, taken = 0] = await freePorts(2);
 

@@ -1,9 +1,9 @@
 // The preset of syslog-ng, shown with the real one, which follows one file and writes another.
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Variables } from '../e2e/sidecar.ts';
-import { until } from '../e2e/until.ts';
-import { type Scene, testClaims } from './claims.ts';
+import type { Variables } from '../support/e2e/sidecar.ts';
+import { until } from '../support/e2e/until.ts';
+import { type Scene, testClaims } from '../support/presets/claims.ts';
 
 const config = (version: string, { place }: Scene, more = '') => `@version: 3.38
 source s { file("${place.at('in')}" follow-freq(0.1) flags(no-parse)); };

@@ -1,9 +1,9 @@
 // The preset of Unbound, shown with the real one.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { freePorts } from '../servers/ports.ts';
-import { type Scene, testClaims } from './claims.ts';
-import { askText } from './dns.ts';
+import { type Scene, testClaims } from '../support/presets/claims.ts';
+import { askText } from '../support/presets/dns.ts';
+import { freePorts } from '../support/servers/ports.ts';
 
 const [port = 0, taken = 0] = await freePorts(2);
 

@@ -1,0 +1,69 @@
+// The process that must live: whether it does, whether another one has its place, and the restart that was asked for.
+
+import type { ProcessId } from '../../ledger/types.ts';
+import { printDuration } from '../../settings/units.ts';
+import { isLiving } from '../process/family.ts';
+import { isOfAnotherBoot, startedAfterTellingMs, startedAfterTrialMs } from './trial-clock.ts';
+import { type ConfirmResult, intervalMs, pending, type View } from './view.ts';
+
+/** Whether there is a process that must live. */
+export function watches({ trial, settings }: Pick<View, 'trial' | 'settings'>): boolean {
+  return trial.process !== null && settings.periodMs > 0;
+}
+
+/** What its process says of the trial; null: nothing against it, so far. */
+export function lookAtProcess(view: View): ConfirmResult | null {
+  const { process: id, restarts } = view.trial;
+  if (id === null) return null;
+  if (restarts) return lookAtRestart(view, id);
+  if (!watches(view) || isStillLiving(view)) return null;
+  return view.isReturn ? lookBack(view, id) : died(view, id);
+}
+
+/** Whether the trial's process lives. */
+export function isStillLiving({ trial: { process: id, moment } }: Pick<View, 'trial'>): boolean {
+  return id !== null && !isOfAnotherBoot(moment) && isLiving(id);
+}
+
+function lookAtRestart(view: View, id: ProcessId): ConfirmResult {
+  const { settings, version, waitedMs } = view;
+  const living = isStillLiving(view);
+  const next = successorOf(view, id);
+  if (!living && next !== null) return { kind: 'restarted', process: next };
+  const leftMs = settings.timeoutMs - waitedMs;
+  if (leftMs > 0) return pending(Math.min(leftMs, intervalMs(view)));
+  const reason = living
+    ? `process ${id.pid} was asked to end, and still runs`
+    : `process ${id.pid} ended as it was asked to, and no other one has come; something has to start it again`;
+  const message = `Cannot confirm revision "${version.revision}" within ${printDuration(settings.timeoutMs)}: ${reason}`;
+  return { kind: 'unconfirmed', code: 'confirm.not-restarted', message };
+}
+
+/** While we were away, a replacement is a death only if it started within the period. */
+function lookBack(view: View, id: ProcessId): ConfirmResult {
+  const next = successorOf(view, id);
+  if (next === null) return { kind: 'absent' };
+  const livedMs = startedAfterTrialMs(next, view.trial);
+  if (livedMs === null || livedMs > view.settings.periodMs) return { kind: 'restarted', process: next };
+  return died(view, id);
+}
+
+/** Who has its place. A process that was there before, such as an orphaned worker, is no successor. */
+function successorOf({ trial, sightings: { current } }: View, id: ProcessId): ProcessId | null {
+  if (current === null) return null;
+  // Of two that look alike the one of another boot is gone.
+  const isSame = current.pid === id.pid && current.startTicks === id.startTicks;
+  if (isSame && !isOfAnotherBoot(trial.moment)) return null;
+  return (startedAfterTellingMs(current, trial) ?? 0) < 0 ? null : current;
+}
+
+const SINCE = { told: 'it was told', 'picked-up': 'its trial began', published: 'the publication' } as const;
+
+function died(view: View, id: ProcessId): ConfirmResult {
+  const { trial, version, ageMs } = view;
+  const next = successorOf(view, id);
+  const place = next === null ? '' : `, and process ${next.pid} has its place`;
+  const age = `${(ageMs / 1000).toFixed(1)} s after ${SINCE[trial.how]}`;
+  const message = `Cannot confirm revision "${version.revision}": process ${id.pid} was found dead ${age}${place}`;
+  return { kind: 'died', code: 'confirm.died', message, replaced: next !== null };
+}

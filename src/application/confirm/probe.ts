@@ -1,0 +1,118 @@
+// CONFIRM_URL: asked again and again, until it has answered as wanted often enough in a row.
+
+import { toSidecarError } from '../../lib/errors.ts';
+import { type HttpResponse, request } from '../../lib/http/http.ts';
+import { maskUrl } from '../../lib/mask.ts';
+import { findFlaw } from './answer.ts';
+import type { Missing } from './evidence.ts';
+import { isStillLiving, watches } from './life.ts';
+import type { View } from './view.ts';
+
+/** Least time between two requests, start to start; after failures it doubles up to the longest. */
+const INTERVAL_MS = 250;
+const LONGEST_INTERVAL_MS = 1_000;
+const TRY_MS = 5_000;
+/** How often the process is looked at while it owes an answer. */
+const LIFE_MS = 100;
+/** Pages of metrics are long. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+/** What is kept of an answer that is not as wanted. */
+const MAX_OUTPUT_LENGTH = 200;
+
+/** The tries of one trial. */
+export class Probing {
+  #successes = 0;
+  #failures = 0;
+  #tries = 0;
+  #dueAtMs = 0;
+  #last: Missing | null = null;
+
+  /** How long until the next request, in milliseconds; far away where there is nothing to ask any more. */
+  dueInMs(view: View): number {
+    const inMs = this.#dueAtMs - view.ageMs;
+    const isInTime = leftMs(view) - inMs >= INTERVAL_MS;
+    return this.missing(view) !== null && isInTime ? inMs : Number.POSITIVE_INFINITY;
+  }
+
+  /** What is still missing; null when it has answered as wanted often enough, or nobody asks. */
+  missing({ settings }: View): Missing | null {
+    const { url, successes } = settings;
+    if (url === undefined || this.#successes >= successes) return null;
+    if (this.#last !== null) return this.#last;
+    const reason = `CONFIRM_URL answered as wanted only ${this.#successes} of ${successes} times in a row`;
+    return { code: 'confirm.too-few', reason };
+  }
+
+  /** One request, when one is due and needed. `interrupted`: its process died meanwhile, or `signal` aborted. */
+  async askIfDue(view: View, signal: AbortSignal): Promise<'interrupted' | null> {
+    if (this.missing(view) === null || !this.#isDue(view)) return null;
+    const flaw = await ask(view, signal);
+    if (flaw === 'interrupted') return flaw;
+    this.#tries += 1;
+    this.#last = flaw;
+    this.#successes = flaw === null ? this.#successes + 1 : 0;
+    this.#failures = flaw === null ? 0 : this.#failures + 1;
+    const waitMs = INTERVAL_MS * 2 ** Math.max(0, this.#failures - 1);
+    this.#dueAtMs = view.ageMs + Math.min(waitMs, LONGEST_INTERVAL_MS);
+    return null;
+  }
+
+  /** In the last moments nothing could be answered any more; but where nobody had the time to look, it is asked once. */
+  #isDue(view: View): boolean {
+    return this.#tries === 0 || (view.ageMs >= this.#dueAtMs && leftMs(view) >= INTERVAL_MS);
+  }
+}
+
+function leftMs({ settings, waitedMs }: View): number {
+  return settings.timeoutMs - waitedMs;
+}
+
+async function ask(view: View, signal: AbortSignal): Promise<Missing | 'interrupted' | null> {
+  const ending = new AbortController();
+  const end = (): void => ending.abort();
+  if (signal.aborted) return 'interrupted';
+  signal.addEventListener('abort', end, { once: true });
+  const checkLife = (): void => {
+    if (watches(view) && !isStillLiving(view)) end();
+  };
+  const watch = setInterval(checkLife, LIFE_MS);
+  try {
+    const flaw = await tryOnce(view, ending.signal);
+    checkLife();
+    return ending.signal.aborted ? 'interrupted' : flaw;
+  } finally {
+    clearInterval(watch);
+    signal.removeEventListener('abort', end);
+  }
+}
+
+async function tryOnce(view: View, signal: AbortSignal): Promise<Missing | null> {
+  let shown = 'CONFIRM_URL';
+  try {
+    const url = view.settings.url?.() ?? '';
+    shown = `"${maskUrl(url)}"`;
+    const response = await request({
+      ...{ method: 'GET', url, signal, maxBytes: MAX_BODY_BYTES, truncate: true, stage: 'reload' },
+      timeoutMs: Math.min(TRY_MS, Math.max(leftMs(view), INTERVAL_MS)),
+    });
+    return judge(response, view, shown);
+  } catch (thrown) {
+    const reason = toSidecarError(thrown, 'reload').message.replace(`Cannot GET ${shown}: `, '');
+    return { code: 'confirm.no-answer', reason: `${shown} was not answered: ${reason}` };
+  }
+}
+
+function judge({ status, body }: HttpResponse, view: View, shown: string): Missing | null {
+  const text = body.toString();
+  const output = text === '' ? {} : { output: text.slice(0, MAX_OUTPUT_LENGTH) };
+  if (status < 200 || status > 299) {
+    return { code: 'confirm.status', reason: `${shown} answered ${status}`, ...output };
+  }
+  const { match } = view.settings;
+  if (match === undefined) return null;
+  const flaw = findFlaw(text, { match, version: view.version, notBeforeMs: view.trial.notBefore });
+  const cut = flaw !== null && body.length >= MAX_BODY_BYTES ? ' in its first 4 MiB' : '';
+  return (
+    flaw && { code: flaw.code, reason: `${shown} answered ${status}, but ${flaw.reason}${cut}`, ...output }
+  );
+}

@@ -1,0 +1,32 @@
+// What the settings want to be seen before a configuration counts as known to work.
+import type { AnswerMatch } from '../../settings/answer-match.ts';
+import { currentOf } from '../../settings/secrets.ts';
+import type { Loaded } from '../../settings/settings.ts';
+
+export interface ConfirmSettings {
+  /** `CONFIRM_PERIOD`; 0: nobody has to live. */
+  readonly periodMs: number;
+  /** `CONFIRM_TIMEOUT` */
+  readonly timeoutMs: number;
+  /** `CONFIRM_WORKERS` */
+  readonly workers: boolean;
+  /** `CONFIRM_SUCCESSES` */
+  readonly successes: number;
+  /** `CONFIRM_URL`, read at every use, since it can be a secret in a file; may throw a SidecarError. */
+  readonly url: (() => string) | undefined;
+  /** `CONFIRM_MATCH` */
+  readonly match: AnswerMatch | undefined;
+}
+
+export function confirmSettingsOf(loaded: Loaded): ConfirmSettings {
+  const { settings } = loaded;
+  const { CONFIRM_URL } = settings;
+  return {
+    periodMs: settings.CONFIRM_PERIOD,
+    timeoutMs: settings.CONFIRM_TIMEOUT,
+    workers: settings.CONFIRM_WORKERS,
+    successes: settings.CONFIRM_SUCCESSES,
+    url: CONFIRM_URL === undefined ? undefined : () => currentOf(loaded, 'CONFIRM_URL') ?? CONFIRM_URL,
+    match: settings.CONFIRM_MATCH,
+  };
+}

@@ -1,0 +1,89 @@
+// From what is seen of the application's process to what `decide` needs to know of it.
+
+import type { BootStamp, ProcessId } from '../../ledger/types.ts';
+import type { Obstacle, ProcessFact } from '../types.ts';
+import { startedAfter } from './boot-clock.ts';
+import type { Lookup, ProcessFact as Sight } from './lookup.ts';
+import { staleMount } from './mounts.ts';
+
+/** The fact, and the process it is about (null while there is none to tell). */
+export interface SeenProcess {
+  readonly fact: ProcessFact;
+  readonly id: ProcessId | null;
+}
+
+export interface ProcessQuestion {
+  readonly lookup: Pick<Lookup, 'look'>;
+  /** When what the volume shows became visible; null when that is not known. */
+  readonly moment: BootStamp | null;
+  readonly outputPath: string;
+  readonly nowMs: number;
+}
+
+export function seeProcess({ lookup, moment, outputPath, nowMs }: ProcessQuestion): SeenProcess {
+  const sight = lookup.look(nowMs);
+  if (sight.kind !== 'found') return { fact: { kind: 'obstacle', obstacle: missing(sight) }, id: null };
+  const { id, gate } = sight;
+  const isLater = moment !== null && startedAfter(id, moment, sight.seenAt);
+  if (!isLater) {
+    if (gate.kind === 'settling') return { fact: { kind: 'settling', until: nowMs + gate.waitMs }, id };
+    if (gate.kind !== 'ready') return { fact: { kind: 'obstacle', obstacle: closed(sight.name, gate) }, id };
+  }
+  // A container mounts once: a process started in it later reads the old file like the one before.
+  const stale = staleMount(id.pid, outputPath);
+  if (stale !== null) return { fact: { kind: 'obstacle', obstacle: blind(sight.name, stale) }, id };
+  return { fact: { kind: isLater ? 'started-after' : 'ready' }, id };
+}
+
+function missing(sight: Exclude<Sight, { kind: 'found' }>): Obstacle {
+  return sight.kind === 'none'
+    ? {
+        outcome: 'no-target',
+        code: 'reload.no-target',
+        message: `Cannot tell the application: ${sight.reason}. It is told when it is there.`,
+      }
+    : {
+        outcome: 'ambiguous',
+        code: 'reload.ambiguous',
+        message: `Cannot tell the application: ${sight.reason}. None was told; make APP_PROCESS match one, or use APP_PID_FILE.`,
+      };
+}
+
+const CLOSED = {
+  'no-handler': [
+    'held-back',
+    'reload.held-back',
+    'It is told when it has one; RELOAD_GATE=off tells it regardless.',
+  ],
+  'unknown-handler': [
+    'held-back',
+    'reload.held-back',
+    'RELOAD_GATE=off says that it has one; or use RELOAD_URL.',
+  ],
+  ignored: [
+    'ignored',
+    'reload.ignored',
+    'It is told when it listens; check RELOAD_SIGNAL, and how it was started.',
+  ],
+  'not-permitted': [
+    'not-permitted',
+    'reload.not-permitted',
+    'Give both containers the same runAsUser, or use RELOAD_URL.',
+  ],
+} as const;
+
+function closed(
+  name: string,
+  gate: { readonly kind: keyof typeof CLOSED; readonly reason: string },
+): Obstacle {
+  const [outcome, code, advice] = CLOSED[gate.kind];
+  return { outcome, code, message: `Cannot tell the application: process ${name} ${gate.reason}. ${advice}` };
+}
+
+function blind(name: string, reason: string): Obstacle {
+  return {
+    outcome: 'stale-mount',
+    code: 'reload.stale-mount',
+    message: `Cannot tell the application: process ${name} would read the old file: ${reason} (no subPath).`,
+  };
+}

@@ -1,0 +1,133 @@
+// What the loop of a target asks: is the application there, which process is it, and can it be told now?
+import type { BootStamp, ProcessId } from '../../ledger/types.ts';
+import { bootStamp } from './boot-clock.ts';
+import { createLookupElsewhere } from './elsewhere.ts';
+import { find, type Wanted } from './find.ts';
+import { type GateAnswer, gate, isReceived, type ReloadSignal } from './gate.ts';
+import {
+  describeProcess,
+  listPids,
+  type ProcessRow,
+  type ProcessStatus,
+  processFolder,
+  readBlockedInAllThreads,
+  readStatus,
+} from './proc.ts';
+import { ageMs, type Look, nextSample, type Sample, type Sight } from './sample.ts';
+import { createScanner } from './scan.ts';
+
+/** What is to be sent. */
+interface Sending {
+  /** What will be sent; null where nothing is (another hook, or `none`): then a process that is there is ready. */
+  readonly signal: ReloadSignal | null;
+  /** `RELOAD_GATE=off`. */
+  readonly gateOff: boolean;
+}
+
+export interface LookupOptions extends Wanted, Sending {
+  /** Default: what the system has. `ps` is for systems without `/proc`, and knows less. */
+  readonly listing?: 'proc' | 'ps';
+}
+
+/** What is known of the application's process at one moment. `reason` is a clause, for `Cannot …: <reason>`. */
+export type ProcessFact =
+  | { readonly kind: 'none'; readonly reason: string }
+  | { readonly kind: 'ambiguous'; readonly pids: readonly number[]; readonly reason: string }
+  | {
+      readonly kind: 'found';
+      readonly id: ProcessId;
+      /** `4711 (nginx)`. */
+      readonly name: string;
+      readonly gate: GateAnswer;
+      /** When it was looked for, on the boot clock. */
+      readonly seenAt: BootStamp;
+    };
+
+/**
+ * Finds one application, again and again. What is remembered is its last name and signal masks, to see them change, and
+ * for a moment who is certainly not meant.
+ */
+export interface Lookup {
+  /** Looks now. `nowMs` is any clock that does not jump; it is compared with earlier looks only. Never throws. */
+  look(nowMs: number): ProcessFact;
+  /**
+   * Sorts out beforehand who is certainly not meant, so that a look soon after has to ask only about the others. To be
+   * called when nothing is urgent: to ask every process for its name is the dearest part of a look.
+   */
+  glance(nowMs: number): void;
+}
+
+/**
+ * For so long those sorted out are not asked again. One that turned into the application meanwhile (`exec`) would not be
+ * told any sooner, since it has not settled; and when nobody is found, everybody is asked.
+ */
+const GLANCE_MS = 1000;
+
+interface Strangers {
+  readonly seenAtMs: number;
+  readonly pids: ReadonlySet<number>;
+}
+
+const NOBODY: ReadonlySet<number> = new Set();
+
+/** A look-up by what the settings say (`APP_PROCESS`, `APP_CONTAINER`, `APP_PID_FILE`). */
+export function createLookup({ signal, gateOff, listing, ...wanted }: LookupOptions): Lookup {
+  const options = { signal, gateOff };
+  if (listing === 'ps' || listPids().length === 0) return createLookupElsewhere({ ...options, ...wanted });
+  const scanner = createScanner(wanted);
+  let before: Look | null = null;
+  let strangers: Strangers | null = null;
+  const look = (nowMs: number): ProcessFact => {
+    const seenAt = bootStamp();
+    const known = strangers !== null && nowMs - strangers.seenAtMs <= GLANCE_MS ? strangers.pids : NOBODY;
+    const first = find(wanted, scanner.scan(seenAt, known));
+    // That nobody is there, and why, is said only after everybody was asked.
+    const isSure = first.kind !== 'none' || known.size === 0;
+    const found = isSure ? first : find(wanted, scanner.scan(seenAt, NOBODY));
+    const sight = found.kind === 'one' ? lookAt(found.process, nowMs, seenAt.ticks) : null;
+    const sample = sight && nextSample(before, sight, options.signal);
+    before = { nowMs, sample };
+    if (found.kind !== 'one') return found;
+    const name = describeProcess(found.process);
+    if (sight === null || sample === null)
+      return { kind: 'none', reason: `process ${name} cannot be looked at` };
+    const { pid, startTicks } = found.process;
+    const answer = askGate(sight, sample, options);
+    return { kind: 'found', id: { pid, startTicks }, name, gate: answer, seenAt };
+  };
+  const glance = (nowMs: number): void => {
+    if (wanted.pidFile !== undefined) return;
+    if (strangers !== null && nowMs - strangers.seenAtMs <= GLANCE_MS / 2) return;
+    strangers = { seenAtMs: nowMs, pids: scanner.strangers() };
+  };
+  return { look, glance };
+}
+
+function lookAt(row: ProcessRow, nowMs: number, ticks: number | null): Sight | null {
+  const status = readStatus(processFolder(row.pid));
+  return status && { row, status, nowMs, ticks };
+}
+
+function askGate(sight: Sight, sample: Sample, { signal, gateOff }: Sending): GateAnswer {
+  const { row, status, nowMs } = sight;
+  const { caught, ignored } = status;
+  return gate({
+    ...{ signal, gateOff, pid: row.pid },
+    masks: { caught, ignored, blocked: blockedFor(row, status, signal) },
+    ageMs: ageMs(sight, sample),
+    stableForMs: nowMs - sample.sameSinceMs,
+    busy: sample.busy.share,
+    sender: readStatus('/proc/self') ?? status,
+    receiver: status,
+  });
+}
+
+/** Threads are asked only when it matters: there can be thousands, and this is on the way of every change. */
+function blockedFor(
+  row: ProcessRow,
+  { caught, blocked }: ProcessStatus,
+  signal: ReloadSignal | null,
+): bigint {
+  if (signal === null || isReceived({ caught, blocked: 0n }, signal)) return 0n;
+  return isReceived({ caught: 0n, blocked }, signal) ? readBlockedInAllThreads(processFolder(row.pid)) : 0n;
+}

@@ -1,0 +1,251 @@
+// Reads the kernel's process table. Synchronous on purpose: it lies between a change and its signal, and a trip
+// through the thread pool costs more than the read.
+
+import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { ProcessId } from '../../ledger/types.ts';
+
+/** What `/proc/PID/stat` says. */
+export interface ProcessRow extends ProcessId {
+  readonly ppid: number;
+  /** The kernel's name: at most 15 bytes. */
+  readonly comm: string;
+  /** `Z` and `X` are dead. */
+  readonly state: string;
+}
+
+/** What `/proc/PID/status` says about signals and permission. Signal n is bit n-1. */
+export interface ProcessStatus {
+  readonly realUid: number;
+  readonly effectiveUid: number;
+  readonly savedUid: number;
+  readonly effectiveCapabilities: bigint;
+  readonly caught: bigint;
+  readonly ignored: bigint;
+  readonly blocked: bigint;
+}
+
+/** What can be seen of the process table. */
+export interface ProcessTable {
+  /** Those asked for, and all their ancestors. */
+  readonly rows: readonly ProcessRow[];
+}
+
+/** Parent of the kernel's threads, where those can be seen. */
+const SECOND = 2;
+
+/**
+ * The process table, or null where there is no `/proc`. To read `stat` is the dearest question, so it is asked only for
+ * processes that are wanted, for their ancestors, and for number 2, which tells whether this is a machine of its own.
+ */
+export function listProcesses(
+  isWanted: (pid: number) => boolean = () => true,
+  pids = listPids(),
+): ProcessTable | null {
+  if (pids.length === 0) return null;
+  const rows = new Map<number, ProcessRow>();
+  for (const pid of pids) {
+    if (pid === SECOND || isWanted(pid)) addFamily(rows, pid);
+  }
+  return { rows: [...rows.values()] };
+}
+
+/** The same for one number, which a PID file may hold; it is nobody's when it is that of a thread. */
+export function findProcess(pid: number): ProcessTable | null {
+  if (readRow('/proc/self') === null) return null;
+  const rows = new Map<number, ProcessRow>();
+  if (!isThread(pid)) addFamily(rows, pid);
+  addFamily(rows, SECOND);
+  return { rows: [...rows.values()] };
+}
+
+/** Threads have folders as well, which are only not listed; and a signal sent to one reaches its whole process. */
+function isThread(pid: number): boolean {
+  const text = readProc(`${processFolder(pid)}/status`);
+  return text !== null && Number(/^Tgid:\s+(\d+)/m.exec(text)?.[1]) !== pid;
+}
+
+function addFamily(rows: Map<number, ProcessRow>, pid: number): void {
+  let next = pid;
+  while (next > 0 && !rows.has(next)) {
+    const row = readRow(processFolder(next));
+    if (row === null) return;
+    rows.set(next, row);
+    next = row.ppid;
+  }
+}
+
+/** The numbers of all processes in sight; none where there is no `/proc`. */
+export function listPids(): readonly number[] {
+  try {
+    return readdirSync('/proc').map(Number).filter(Number.isInteger);
+  } catch {
+    return [];
+  }
+}
+
+/** The row of one process, or null when there is none (or none that may be looked at). `folder`: see `processFolder`. */
+export function readRow(folder: string): ProcessRow | null {
+  const stat = readProc(`${folder}/stat`);
+  return stat === null ? null : parseStat(stat);
+}
+
+/** A zombie accepts signals without an error, and does nothing. */
+export function isDead(row: ProcessRow): boolean {
+  return row.state === 'Z' || row.state === 'X' || row.state === 'x';
+}
+
+/** Where the kernel tells about a process. */
+export function processFolder(pid: number): string {
+  return `/proc/${pid}`;
+}
+
+/** Parses `/proc/PID/stat`. The name may hold anything, `) S 1 (` as well, so what counts is the last `)`. */
+export function parseStat(stat: string): ProcessRow | null {
+  const open = stat.indexOf('(');
+  const close = stat.lastIndexOf(')');
+  if (open < 1 || close < open) return null;
+  const fields = stat.slice(close + 2).split(' ', 20);
+  const pid = Number(stat.slice(0, open));
+  const [state, ppid] = fields;
+  const startTicks = Number(fields[19]);
+  if (!Number.isInteger(pid) || state === undefined || !Number.isSafeInteger(startTicks)) return null;
+  const comm = Buffer.from(stat.slice(open + 1, close), 'latin1').toString();
+  return { pid, startTicks, ppid: Number(ppid), comm, state };
+}
+
+/** The kernel's name for a process, or null when it is gone or hidden: half the price of `readRow`. */
+export function readComm(folder: string): string | null {
+  const text = readProc(`${folder}/comm`, { encoding: 'utf8' });
+  return text?.slice(0, -1) ?? null;
+}
+
+/**
+ * The words of a process's command line; empty for kernel threads and for what is gone or hidden. Of more than 1 MiB only
+ * that much: a process can make its own as long as it likes.
+ */
+export function readArguments(folder: string): readonly string[] {
+  const text = readProc(`${folder}/cmdline`, { encoding: 'utf8' });
+  if (text === null) return [];
+  const words = text.split('\0');
+  // Ends with NUL, except where the process rewrote it: those titles are padded with many.
+  while (words.length > 0 && words.at(-1) === '') words.pop();
+  return words;
+}
+
+/** Signal masks, users and capabilities of a process, or null when it is gone or may not be looked at. */
+export function readStatus(folder: string): ProcessStatus | null {
+  const text = readProc(`${folder}/status`);
+  return text === null ? null : parseStatus(text);
+}
+
+/** Parses `/proc/PID/status`. Masks are 64 bits wide, which a JavaScript number is not. */
+export function parseStatus(text: string): ProcessStatus | null {
+  const uids = /^Uid:\s+(\d+)\s+(\d+)\s+(\d+)/m.exec(text);
+  if (uids === null) return null;
+  const mask = (line: RegExp): bigint => BigInt(`0x${line.exec(text)?.[1] ?? '0'}`);
+  return {
+    realUid: Number(uids[1]),
+    effectiveUid: Number(uids[2]),
+    savedUid: Number(uids[3]),
+    effectiveCapabilities: mask(/^CapEff:\s+([0-9a-f]+)/m),
+    caught: mask(/^SigCgt:\s+([0-9a-f]+)/m),
+    ignored: mask(/^SigIgn:\s+([0-9a-f]+)/m),
+    blocked: mask(/^SigBlk:\s+([0-9a-f]+)/m),
+  };
+}
+
+/**
+ * The signals that every thread blocks: those wait for `sigwait` or `signalfd`, or for a server that replaces itself. One
+ * thread that does not block is enough for the kernel to deliver there, with the default action when nobody catches it.
+ * Helper threads that block everything are common (Node.js has one), so a single thread proves nothing.
+ */
+export function readBlockedInAllThreads(folder: string): bigint {
+  const threads = listThreads(folder);
+  if (threads.length === 0) return 0n;
+  let blocked = ~0n;
+  for (const thread of threads) blocked &= readStatus(`${folder}/task/${thread}`)?.blocked ?? 0n;
+  return blocked;
+}
+
+/** The numbers of its threads; none when it is gone or hidden. */
+export function listThreads(folder: string): readonly string[] {
+  try {
+    return readdirSync(`${folder}/task`);
+  } catch {
+    return [];
+  }
+}
+
+/** What to call a process when speaking of it. */
+export function describeProcess({ pid, comm }: ProcessRow): string {
+  return `${pid} (${comm})`;
+}
+
+/** Name of the program in the first word of a command line; of a rewritten one (`nginx: master process`) `nginx`. */
+export function programName(word: string): string {
+  return basename(/^([^\s:]+): /.exec(word)?.[1] ?? word);
+}
+
+/** Number of the mount a process has as its root: the same for all processes of a container, and for no others. */
+export function readRootMount(folder: string): string | null {
+  // The table can be long, and the kernel writes only as much of it as is asked for.
+  const text = readProc(`${folder}/mountinfo`, { maxBytes: 32 });
+  return /^\d+/.exec(text ?? '')?.[0] ?? null;
+}
+
+/** The mounts a process sees (proc_pid_mountinfo(5)), at most 1 MiB of them; null when it is gone or hidden. */
+export function readMountInfo(folder: string): string | null {
+  return readProc(`${folder}/mountinfo`, { encoding: 'utf8', inParts: true });
+}
+
+/** Runs `use` with a folder that stays bound to the process of this moment: after its end, reads from it fail. */
+export function withProcessFolder<T>(pid: number, use: (folder: string) => T): T | null {
+  let handle: number;
+  try {
+    handle = openSync(processFolder(pid), constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch {
+    return null;
+  }
+  try {
+    return use(`/proc/self/fd/${handle}`);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+// One for all reads: none of them is interrupted by another.
+let buffer = Buffer.alloc(4096);
+
+/** What a process can make grow must not be able to stop us. */
+const MAX_BYTES = 1 << 20;
+
+interface Reading {
+  /** Default: as much as there is, up to `MAX_BYTES`. */
+  readonly maxBytes?: number;
+  /** Default: latin1, the fastest. */
+  readonly encoding?: BufferEncoding;
+  /** The kernel gives a list of records a page at a time, however much is asked for; default: false, one read is all. */
+  readonly inParts?: boolean;
+}
+
+/** The text of a file below `/proc`, at most 1 MiB of it; null when the process is gone, or hidden. */
+export function readProc(path: string, reading: Reading = {}): string | null {
+  const { maxBytes = MAX_BYTES, encoding = 'latin1', inParts = false } = reading;
+  let handle: number | null = null;
+  try {
+    handle = openSync(path, constants.O_RDONLY);
+    let size = 0;
+    let got: number;
+    do {
+      if (size === buffer.length) buffer = Buffer.concat([buffer], size * 2);
+      got = readSync(handle, buffer, size, Math.min(maxBytes, buffer.length) - size, null);
+      size += got;
+    } while (got > 0 && size < maxBytes && (inParts || size === buffer.length));
+    return buffer.toString(encoding, 0, size);
+  } catch {
+    return null;
+  } finally {
+    if (handle !== null) closeSync(handle);
+  }
+}

@@ -1,0 +1,101 @@
+// What is remembered of a process from one look to the next: only so can be seen that it changes, and how old it really is.
+import type { ProcessId } from '../../ledger/types.ts';
+import { readBusyMs } from './busy.ts';
+import { isOpaque, type ReloadSignal, START_MS } from './gate.ts';
+import { type ProcessRow, type ProcessStatus, processFolder } from './proc.ts';
+
+/** One process at the moment of a look. */
+export interface Sight {
+  readonly row: ProcessRow;
+  readonly status: ProcessStatus;
+  /** Any clock that does not jump. */
+  readonly nowMs: number;
+  /** 1/100 s since boot; null where start times mean nothing. */
+  readonly ticks: number | null;
+}
+
+/** A look, and what was remembered then; `sample` is null when nobody was found. */
+export interface Look {
+  readonly nowMs: number;
+  readonly sample: Sample | null;
+}
+
+export interface Sample extends ProcessId {
+  readonly comm: string;
+  /** What must stay the same for a while. */
+  readonly masks: string;
+  readonly firstSeenMs: number;
+  readonly sameSinceMs: number;
+  /** It became this program under our eyes, between the look before its first and that. */
+  readonly hasAppeared: boolean;
+  /** How often it has changed its name. */
+  readonly renames: number;
+  readonly busy: Busy;
+}
+
+interface Busy {
+  /** See `GateQuestion.busy`. */
+  readonly share: number | 'unseen' | null;
+  /** What the kernel had counted, and when that was read. */
+  readonly totalMs: number;
+  readonly atMs: number;
+}
+
+/** An earlier look tells when something appeared only if it was not long ago. */
+const RECENT_MS = 5000;
+
+/** A chain of start scripts is not longer; a process that shows what it does in its name never ends to change it. */
+const MAX_RENAMES = 5;
+
+/** What to remember of this look. */
+export function nextSample(before: Look | null, sight: Sight, signal: ReloadSignal | null): Sample {
+  const { row, status, nowMs } = sight;
+  const { pid, startTicks, comm } = row;
+  const masks = `${status.caught.toString(16)} ${status.ignored.toString(16)}`;
+  const sample = before?.sample ?? null;
+  const last = sample?.pid === pid && sample.startTicks === startTicks ? sample : null;
+  const isRenamed = last !== null && last.comm !== comm && last.renames < MAX_RENAMES;
+  const isSame = last !== null && !isRenamed;
+  const appears = before !== null && nowMs - before.nowMs < RECENT_MS;
+  return {
+    ...{ pid, startTicks, comm, masks },
+    firstSeenMs: isSame ? last.firstSeenMs : nowMs,
+    sameSinceMs: isSame && last.masks === masks ? last.sameSinceMs : nowMs,
+    hasAppeared: isSame ? last.hasAppeared : appears,
+    renames: (last?.renames ?? 0) + (isRenamed ? 1 : 0),
+    busy: nextBusy(isSame ? last.busy : null, sight, signal),
+  };
+}
+
+const NOT_ASKED: Busy = { share: null, totalMs: 0, atMs: 0 };
+/** Over less than this nothing can be said. */
+const MEASURE_MS = 100;
+
+function nextBusy(last: Busy | null, sight: Sight, signal: ReloadSignal | null): Busy {
+  const { row, status, nowMs } = sight;
+  const { caught, ignored, blocked } = status;
+  if (signal === null || livedMs(sight) >= START_MS || !isOpaque({ caught, ignored, blocked }, signal)) {
+    return NOT_ASKED;
+  }
+  const seen = last === null || last.share === null ? null : last;
+  if (seen !== null && nowMs - seen.atMs < MEASURE_MS) return seen;
+  const totalMs = readBusyMs(processFolder(row.pid));
+  if (totalMs === null) return NOT_ASKED;
+  const share = seen === null ? 'unseen' : (totalMs - seen.totalMs) / (nowMs - seen.atMs);
+  return { share, totalMs, atMs: nowMs };
+}
+
+/**
+ * A program that took the place of another in the same process (`exec` at the end of a long start script) is as young
+ * as that. Where start times mean nothing, what we saw ourselves must do.
+ */
+export function ageMs(sight: Sight, sample: Sample): number {
+  const seenForMs = sight.nowMs - sample.firstSeenMs;
+  if (sight.ticks === null) return seenForMs;
+  return sample.hasAppeared ? Math.min(livedMs(sight), seenForMs) : livedMs(sight);
+}
+
+/** Without start times as young as can be. */
+function livedMs({ row, ticks }: Sight): number {
+  return ticks === null ? 0 : (ticks - row.startTicks) * 10;
+}

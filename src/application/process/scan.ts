@@ -1,0 +1,115 @@
+// The processes as `/proc` shows them at one moment: each is asked for each thing at most once.
+import type { BootStamp } from '../../ledger/types.ts';
+import { containerNameIn } from './container.ts';
+import type { Wanted, World } from './find.ts';
+import { explainNobody } from './nobody.ts';
+import { createOwnCommandTest } from './ours.ts';
+import {
+  findProcess,
+  listPids,
+  listProcesses,
+  type ProcessRow,
+  processFolder,
+  readArguments,
+  readComm,
+  readMountInfo,
+  readRootMount,
+} from './proc.ts';
+import { createSearches, type Search } from './search.ts';
+import { fits, type ProcessView, type Selector } from './select.ts';
+
+/** Looks at the processes, again and again. */
+export interface Scanner {
+  /** `strangers`: numbers that are not asked at all. */
+  readonly scan: (seenAt: Pick<BootStamp, 'ticks'>, strangers: ReadonlySet<number>) => World;
+  /** The numbers of those who are certainly not meant. */
+  readonly strangers: () => ReadonlySet<number>;
+}
+
+export function createScanner({ pidFile: _, ...wanted }: Wanted): Scanner {
+  const isOurs = createOwnCommandTest();
+  const searches = wanted.pattern === undefined ? null : createSearches(wanted.pattern);
+  const createScene = (): Scene => {
+    const search = searches?.() ?? NO_SEARCH;
+    return { search, view: { ...createView(), search: search.test, isOurs } };
+  };
+  const scan: Scanner['scan'] = ({ ticks }, strangers) => {
+    const scene = createScene();
+    return {
+      view: scene.view,
+      rows: (selector) => listRows(selector, scene, strangers),
+      startedAtMs: ({ startTicks }) => (ticks === null ? null : Date.now() - (ticks - startTicks) * 10),
+      explain: (reason, selector) =>
+        explainNobody(reason, selector, { view: scene.view, countSlow: scene.search.countSlow }),
+    };
+  };
+  const strangers = (): ReadonlySet<number> => {
+    const pids = listPids();
+    const meant = new Set(sieve(pids, wanted, createScene()));
+    return new Set(pids.filter((pid) => !meant.has(pid)));
+  };
+  return { scan, strangers };
+}
+
+interface Scene {
+  readonly view: ProcessView;
+  readonly search: Search;
+}
+
+const NO_SEARCH: Search = { test: () => false, prepare: () => {}, countSlow: () => 0 };
+
+function createView(): Omit<ProcessView, 'search' | 'isOurs'> {
+  const container = once((pid: number) => readRootMount(processFolder(pid)));
+  const names = new Map<string, string | null>();
+  return {
+    self: process.pid,
+    arguments: once((pid: number) => readArguments(processFolder(pid))),
+    container,
+    // The table of mounts can be long, and is the same for all processes of a container.
+    containerName: (pid) => {
+      const root = container(pid);
+      if (root === null) return null;
+      if (!names.has(root)) names.set(root, containerNameIn(readMountInfo(processFolder(pid)) ?? ''));
+      return names.get(root) ?? null;
+    },
+  };
+}
+
+/** A second answer could be another one: a process may rename itself at any time. */
+function once<T>(ask: (pid: number) => T): (pid: number) => T {
+  const known = new Map<number, T>();
+  return (pid) => {
+    const before = known.get(pid);
+    if (before !== undefined) return before;
+    const answer = ask(pid);
+    known.set(pid, answer);
+    return answer;
+  };
+}
+
+function listRows(
+  selector: Selector,
+  scene: Scene,
+  strangers: ReadonlySet<number>,
+): readonly ProcessRow[] | null {
+  if (selector.pid !== undefined) return findProcess(selector.pid)?.rows ?? null;
+  const pids = listPids();
+  const known = pids.filter((pid) => !strangers.has(pid));
+  const meant = new Set(sieve(known, selector, scene));
+  return listProcesses((pid) => meant.has(pid), pids)?.rows ?? null;
+}
+
+/** A first sieve, without the dear `stat`: what passes is looked at again, wholly, by the rules of choice. */
+function sieve(
+  pids: readonly number[],
+  { pattern, ...selector }: Selector,
+  { view, search }: Scene,
+): readonly number[] {
+  const passed = pids.filter((pid) =>
+    fits(selector, { ...view, pid, comm: () => readComm(processFolder(pid)) }),
+  );
+  if (pattern === undefined) return passed;
+  const lines = passed.map((pid) => view.arguments(pid).join(' '));
+  search.prepare(lines);
+  return passed.filter((_, index) => search.test(lines[index] ?? ''));
+}

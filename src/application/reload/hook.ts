@@ -1,0 +1,65 @@
+// The words of the reload step: which hooks there are, what they are told, and how telling can end.
+
+import type { ProcessId } from '../../ledger/types.ts';
+import type { StatusRange } from '../../settings/web.ts';
+import type { ReloadSignal } from '../process/gate.ts';
+
+export interface SignalHook {
+  readonly kind: 'signal';
+  readonly signal: ReloadSignal;
+  /** `RELOAD_GATE=off`: send it to a process without a handler as well. */
+  readonly gateOff: boolean;
+}
+
+export interface HttpHook {
+  readonly kind: 'http';
+  readonly url: string;
+  readonly method: string;
+  /** Secret; read them anew for every try. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body?: string;
+  /** The statuses that mean yes (`RELOAD_STATUS`), both ends included. */
+  readonly status: readonly StatusRange[];
+  readonly timeoutMs: number;
+}
+
+export interface CommandHook {
+  readonly kind: 'command';
+  readonly argv: readonly string[];
+  readonly timeoutMs: number;
+  /** The whole environment, but for the names that `ReloadContext` adds. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export type ReloadHook = SignalHook | HttpHook | CommandHook;
+
+export interface ReloadContext {
+  /** The application's process as the look-up just found it, or null when none is named. */
+  readonly process: ProcessId | null;
+  /** Path of the output: `CONFIG_OUTPUT`. */
+  readonly output: string;
+  /** Revision of what is on the volume now: `CONFIG_REVISION`. */
+  readonly revision: string;
+  /** Revision that was told before, if any: `CONFIG_PREVIOUS_REVISION`, empty for none. */
+  readonly previousRevision: string | null;
+}
+
+/**
+ * What the loop does with a reload that is still owed: `unavailable` try again with growing delay; `misconfigured` try
+ * again slowly, the settings are probably wrong; `refused` the application said no; `unknown` it may have been told.
+ */
+export type OwedClass = 'unavailable' | 'misconfigured' | 'refused' | 'unknown';
+
+/** `message` is a whole sentence without secrets; `output` is what the other side printed, cut to size. */
+export type ReloadResult =
+  | { readonly kind: 'told'; readonly evidence: 'answered' | null; readonly process: ProcessId | null }
+  | {
+      readonly kind: 'owed';
+      readonly class: OwedClass;
+      readonly code: string;
+      readonly message: string;
+      readonly output?: string;
+      readonly retryAfterMs?: number;
+    }
+  /** Gone: the process ended, or its number belongs to another one by now; nothing was sent. */
+  | { readonly kind: 'not-permitted' | 'gone'; readonly code: string; readonly message: string };

@@ -1,0 +1,125 @@
+// The `check` command: tries everything that would be needed and says in plain sentences what would fail and how to mend
+// it. Nothing is told to the application, nothing is published, nothing is left behind.
+
+import { readLedger } from '../ledger/ledger-file.ts';
+import { stateDirectoryOf } from '../ledger/state-directory.ts';
+import type { Generation } from '../render/generation.ts';
+import type { Loaded } from '../settings/settings.ts';
+import type { OpenProvider } from '../source/provider.ts';
+import { checkConfirmation } from './confirmation.ts';
+import { checkContent, checkValidation } from './content.ts';
+import { checkEndpoints } from './endpoints.ts';
+import { exitCodeOf, type Finding, hasFailed, type Subject } from './finding.ts';
+import { checkHook } from './hook.ts';
+import { checkKept } from './kept.ts';
+import { checkProcess } from './process.ts';
+import { checkRoom } from './room.ts';
+import { checkSettings } from './settings.ts';
+import { checkMount } from './sight.ts';
+import { checkSource } from './source.ts';
+import { type Desk, openDesk } from './state.ts';
+import { checkOutput } from './volume.ts';
+
+export type { Finding } from './finding.ts';
+
+export interface CheckOptions extends Subject {
+  /** Opens the provider of the source's scheme, already loaded. */
+  readonly open: OpenProvider;
+  /** Print the findings as JSON: `[{area, level, code, message, mend}]`. */
+  readonly json: boolean;
+}
+
+export interface Checked {
+  readonly text: string;
+  /** 0 when nothing fails; else 3 source, 4 refused, 5 publishing, 6 process, hook or confirmation, 2 `LISTEN`. */
+  readonly exitCode: number;
+}
+
+/** Tries everything once, with settings that were accepted. Throws nothing for what the world is like. */
+export async function check({ json, ...options }: CheckOptions): Promise<Checked> {
+  const findings = await examine(options);
+  const text = json ? `${JSON.stringify(findings, null, 2)}\n` : describe(findings);
+  return { text, exitCode: exitCodeOf(findings) };
+}
+
+/** The findings in the order in which things are needed. */
+async function examine({ open, ...subject }: Omit<CheckOptions, 'json'>): Promise<readonly Finding[]> {
+  const desk = await openDesk(subject);
+  try {
+    return await tryAll(subject, { open, desk });
+  } finally {
+    desk.release();
+  }
+}
+
+interface Means {
+  readonly open: OpenProvider;
+  readonly desk: Desk;
+}
+
+async function tryAll(subject: Subject, { open, desk }: Means): Promise<readonly Finding[]> {
+  const { loaded } = subject;
+  const { settings } = loaded;
+  const isKept = desk.keeper !== null;
+  const directory = stateDirectoryOf(settings.OUTPUT, settings.STATE_DIR);
+  const { ledger } = readLedger(directory);
+  const source = await checkSource(subject, open);
+  const content = await checkContent(subject, source, ledger);
+  const { generation } = content;
+  const validation = await checkValidation(subject, generation, desk.directory);
+  const output = checkOutput({ settings, generation, isKept });
+  const application = await checkProcess(subject);
+  return [
+    ...checkSettings(loaded),
+    ...source.findings,
+    ...content.findings,
+    ...validation,
+    ...output,
+    ...stateFindings(desk, { output, loaded, generation }),
+    ...checkKept({ directory, ledger, generation, rollback: settings.ROLLBACK }),
+    ...application.findings,
+    ...checkMount(settings, application.found),
+    ...(await checkHook(subject)),
+    ...(await checkConfirmation(subject, { application: application.found, ledger })),
+    ...(await checkEndpoints(settings.LISTEN, isKept)),
+  ];
+}
+
+interface StateQuestion {
+  readonly loaded: Loaded;
+  readonly generation: Generation | null;
+  /** What was found out about the output. */
+  readonly output: readonly Finding[];
+}
+
+/** A default state directory lies in the output's: a volume that is missing, or too small, is told once. */
+function stateFindings(
+  { findings }: Desk,
+  { loaded, generation, output }: StateQuestion,
+): readonly Finding[] {
+  const { STATE_DIR, KEEP_GENERATIONS } = loaded.settings;
+  if (loaded.given.has('STATE_DIR')) {
+    const room = checkRoom('state', STATE_DIR, { generation, versions: KEEP_GENERATIONS + 1 });
+    return hasFailed(findings) ? findings : [...room, ...findings];
+  }
+  const told = new Set(output.filter(({ level }) => level === 'fail').map(({ code }) => code));
+  return findings.filter(({ level, code }) => level !== 'fail' || !told.has(code));
+}
+
+const MARKS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;
+const INDENT = ' '.repeat(8);
+
+function describe(findings: readonly Finding[]): string {
+  const lines = findings.flatMap(({ area, level, message, mend }) => [
+    `${MARKS[level]} ${area}: ${message.replaceAll('\n', `\n${INDENT}`)}`,
+    ...(mend === null ? [] : [`${INDENT}${mend}`]),
+  ]);
+  return `${[...lines, summary(findings)].join('\n')}\n`;
+}
+
+function summary(findings: readonly Finding[]): string {
+  const count = (wanted: Finding['level']): number => findings.filter(({ level }) => level === wanted).length;
+  const [failures, warnings] = [count('fail'), count('warn')];
+  const aside = warnings === 0 ? '' : `, ${warnings === 1 ? '1 warning' : `${warnings} warnings`}`;
+  return failures === 0 ? `Nothing fails${aside}.` : `${failures} of ${findings.length} failed${aside}.`;
+}

@@ -1,0 +1,84 @@
+// What the `history` command prints: what can be gone back to, what is blocked, and what became of the latest changes.
+import { ageOf, toTheSecond } from '../lib/age.ts';
+import type { GenerationStatus, Status, TargetStatus } from '../server/status.ts';
+
+type History = Pick<TargetStatus, 'pinned' | 'lastKnownGood' | 'generations' | 'blocked' | 'history'>;
+
+/** The same as data, by target; times are ISO 8601, everything newest first. */
+export function historyOf({ targets }: Status): { readonly targets: Readonly<Record<string, History>> } {
+  const entries = Object.entries(targets).map(([name, target]) => {
+    const { pinned, lastKnownGood, generations, blocked, history } = target;
+    return [name, { pinned, lastKnownGood, generations, blocked, history }] as const;
+  });
+  return { targets: Object.fromEntries(entries) };
+}
+
+/** For a person, as of `now` (Unix milliseconds); the newest first. */
+export function describeHistory(status: Status, now: number): string {
+  return Object.entries(status.targets)
+    .map(([name, target]) => `${describeTarget(name, target, now).join('\n')}\n`)
+    .join('\n');
+}
+
+function describeTarget(name: string, target: TargetStatus, now: number): readonly string[] {
+  const pin = target.generations.find((one) => one.pinned);
+  const pinned =
+    pin === undefined ? '' : `: pinned to generation ${pin.generation}, until "config-sidecar resume"`;
+  return [
+    `${name}${pinned}`,
+    ...section('kept generations', generationRows(target.generations, now), 'none was confirmed yet'),
+    ...section('blocked', blockRows(target.blocked, now), 'nothing'),
+    ...section('outcomes', outcomeRows(target.history, now), 'none yet'),
+  ];
+}
+
+type Row = readonly string[];
+
+function section(title: string, rows: readonly Row[], none: string): readonly string[] {
+  return rows.length === 0 ? [`${title}: ${none}`] : [`${title}:`, ...aligned(rows)];
+}
+
+function generationRows(generations: readonly GenerationStatus[], now: number): readonly Row[] {
+  const rows = [...generations]
+    .sort((a, b) => b.generation - a.generation)
+    .map((one) => {
+      const marks = [
+        one.lastKnownGood ? 'last known good' : '',
+        one.onVolume ? 'on the volume' : '',
+        one.pinned ? 'pinned' : '',
+      ];
+      const { generation, revision, confirmedAt } = one;
+      return [`${generation}`, revision, ...moment(confirmedAt, now), marks.filter(Boolean).join(', ')];
+    });
+  return rows.length === 0 ? [] : [['generation', 'revision', 'confirmed', 'age', ''], ...rows];
+}
+
+function blockRows(blocked: TargetStatus['blocked'], now: number): readonly Row[] {
+  return blocked.map(({ revision, outcome, message, at }) => [
+    ...moment(at, now),
+    outcome,
+    `revision ${revision}: ${oneLine(message)}`,
+  ]);
+}
+
+function outcomeRows(history: TargetStatus['history'], now: number): readonly Row[] {
+  return history.map(({ outcome, at, count, message }) => [
+    ...moment(at, now),
+    count > 1 ? `${outcome} (${count} times)` : outcome,
+    oneLine(message),
+  ]);
+}
+
+function moment(at: string, now: number): readonly [string, string] {
+  return [toTheSecond(at), `${ageOf(at, now)} ago`];
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s*\n\s*/g, ' ');
+}
+
+/** Columns as wide as their widest cell, the last as it is. */
+function aligned(rows: readonly Row[]): readonly string[] {
+  const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length))) ?? [];
+  return rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd());
+}

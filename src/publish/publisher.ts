@@ -1,0 +1,49 @@
+// What the steps of publishing are, whichever shape the output has; the shapes are publish-file and publish-directory.
+
+import type { SidecarError } from '../lib/errors.ts';
+import type { DescribedFile, Generation } from '../render/generation.ts';
+import type { Owner } from '../settings/types.ts';
+import { directoryPublisher } from './directory.ts';
+import { filePublisher } from './file.ts';
+
+/** Where the configuration goes. `path` is absolute; without a trailing slash also for a directory. */
+export interface Output {
+  readonly kind: 'file' | 'directory';
+  readonly path: string;
+}
+
+/** What is on the volume now. */
+export interface Volume {
+  /** The rendering digest of the files that are there; null when there is nothing. */
+  readonly rendering: string | null;
+  /** When that was last changed (Unix milliseconds, the files' own stamp); null when there is nothing or it is not known. */
+  readonly changedAt: number | null;
+  /** Why nothing could be published over it as it stands, or null. */
+  readonly problem: SidecarError | null;
+}
+
+/** Puts generations on one volume. Knows nothing of why. */
+export interface Publisher {
+  /** Reads what is there. What cannot be used as ours has a digest nothing else has, so that it is replaced. */
+  look(): Volume;
+  /** The same without holding up the event loop for long, however many files there are. */
+  lookInSlices(): Promise<Volume>;
+  /** The files that are there, in name order; none where there is nothing to read. */
+  read(): readonly DescribedFile[];
+  /** Whether anything is there at all: for a question asked often. */
+  isThere(): boolean;
+  /**
+   * Makes the generation visible, whole or not at all, and durable when it returns. `meanwhile` may be called once
+   * while the disk is at work, for what does not depend on it.
+   * @throws SidecarError of stage `publish`; the volume then shows what it showed before.
+   */
+  publish(generation: Generation, meanwhile?: () => void): Promise<void>;
+  /** Once at the start: removes left-overs of a crash of ours and only those, and finishes half-done visible names. */
+  recover(): void;
+  /** Removes generations that readers may still have had open, once their grace time (one minute) is over: large ones bit by bit. */
+  prune(now: number): void;
+}
+
+export function openPublisher(output: Output, owner: Owner | null): Publisher {
+  return output.kind === 'file' ? filePublisher(output.path, owner) : directoryPublisher(output.path, owner);
+}

@@ -1,0 +1,102 @@
+// What is said of configurations that did not work, and of those that serve in their place.
+
+import type { Block, Kept, Ledger, Published } from '../ledger/ledger.ts';
+import { SidecarError } from '../lib/errors.ts';
+
+/** What is blocked is wanted again. */
+export function blockedError({ code, message, at, outcome }: Block): SidecarError {
+  const when = new Date(at).toISOString();
+  return new SidecarError(
+    `It is known not to work (${outcome}, ${when}) and is not tried again by itself; "config-sidecar sync --retry" tries it: ${message}`,
+    { code, stage: 'reload' },
+  );
+}
+
+/** How long ago this was confirmed, when it was. */
+export function confirmedSecondsAgo({ kept }: Ledger, { rendering }: Published): number | null {
+  const confirmedAt = kept.find((one) => one.rendering === rendering)?.confirmedAt;
+  return confirmedAt === undefined ? null : Math.round((Date.now() - confirmedAt) / 1000);
+}
+
+/** The last known good configuration serves because nothing else can be had. */
+export function fallbackError({ revision }: Published, ageSeconds: number | null): SidecarError {
+  const what =
+    ageSeconds === null
+      ? `What was published before (revision ${revision})`
+      : `The last known good configuration (revision ${revision}, confirmed ${ageSeconds} s ago)`;
+  return new SidecarError(`${what} serves while nothing newer can be had.`, {
+    code: 'source.fallback',
+    stage: 'source',
+  });
+}
+
+/** The last known good configuration took the place of what did not work. */
+export function rolledBackError(
+  { revision }: Published,
+  block: Block | undefined,
+  output: string | undefined,
+): SidecarError {
+  const why = block?.message ?? 'what came after it did not work.';
+  return new SidecarError(`Went back to the last known good configuration (revision ${revision}): ${why}`, {
+    code: block?.code ?? 'confirm.failed',
+    stage: 'reload',
+    ...(output !== undefined && { output }),
+  });
+}
+
+/** The verdict with what follows from it. */
+export function condemnedError(
+  { code, message, output }: SidecarError,
+  published: Published,
+  { ledger, goesBack }: { readonly ledger: Ledger; readonly goesBack: boolean },
+): SidecarError {
+  const printed = output === undefined ? {} : { output };
+  const text = `${message.replace(/[^.!?]$/, '$&.')} ${whatNow(published, ledger, goesBack)}`;
+  return new SidecarError(text, { code, stage: 'reload', ...printed });
+}
+
+function whatNow({ rendering }: Published, { kept, pinned }: Ledger, goesBack: boolean): string {
+  const [good] = kept;
+  if (pinned !== null)
+    return 'It was chosen by hand and stays; "config-sidecar resume" follows the source again.';
+  if (good?.rendering === rendering)
+    return 'It worked before, so it stays, and the application is told again.';
+  if (!goesBack) return 'It stays, since ROLLBACK is off.';
+  if (good === undefined) return 'It stays: nothing was confirmed before that one could go back to.';
+  return `The last known good configuration (generation ${good.generation}, revision ${good.revision}) takes its place, unless something newer is tried first.`;
+}
+
+/**
+ * The kept generation to go back to; null: the newest that is not on the volume.
+ * @throws SidecarError `control.unknown-generation` or `control.nothing-to-go-back-to`.
+ */
+export function chooseKept(
+  { kept }: Ledger,
+  wanted: { readonly generation: number | null; readonly onVolume: string | null },
+): Kept {
+  const { generation, onVolume } = wanted;
+  const chosen = kept.find((one) => {
+    return generation === null ? one.rendering !== onVolume : one.generation === generation;
+  });
+  if (chosen !== undefined) return chosen;
+  const known = kept.map((one) => one.generation).join(', ');
+  if (generation !== null && known !== '') {
+    throw new SidecarError(
+      `Cannot go back to generation "${generation}": it is not kept; there are ${known}. See "config-sidecar history".`,
+      { code: 'control.unknown-generation', stage: 'control' },
+    );
+  }
+  const what = generation === null ? 'an earlier generation' : `generation "${generation}"`;
+  throw new SidecarError(
+    `Cannot go back to ${what}: none was confirmed${known === '' ? '' : ' but the one on the volume'} yet.`,
+    { code: 'control.nothing-to-go-back-to', stage: 'control' },
+  );
+}
+
+/** There is nothing to steer: somebody else keeps the output, or nobody yet. */
+export function notKeeping(): SidecarError {
+  return new SidecarError(
+    'Cannot steer the target: this sidecar does not keep the output (yet); see its status.',
+    { code: 'control.not-keeping', stage: 'control' },
+  );
+}

@@ -1,0 +1,197 @@
+// What a snapshot says, in the shape that templates, formats and guards see. Nothing is parsed before somebody asks.
+import { createHash } from 'node:crypto';
+import { SidecarError } from '../lib/errors.ts';
+import { inSlices, type Sliced } from '../lib/slices.ts';
+import type { Content, Entry, Snapshot } from '../source/provider.ts';
+import { parseDocument } from './document/document.ts';
+import { describeFault, Fault } from './document/fault.ts';
+import {
+  formatOfContentType,
+  formatOfName,
+  type ParsedFormat,
+  RECOGNISED,
+  titleOf,
+} from './document/format.ts';
+import { resolvePointer } from './document/pointer.ts';
+import { type KeysAs, nestingTree, readingEntries, sortEntries, type TreeEntry } from './document/tree.ts';
+import { leavesOf, type Value } from './document/value.ts';
+
+export interface DataOptions {
+  /** KEYS_AS: how leaf values of a key tree are read. */
+  readonly keysAs: KeysAs;
+  /** ALLOW_EMPTY: whether a source may say that there is nothing. */
+  readonly allowEmpty: boolean;
+  /** The source as it may be shown in errors: without credentials. */
+  readonly source: string;
+}
+
+export interface Data {
+  readonly kind: 'tree' | 'document';
+  /** The source as it may be shown. */
+  readonly source: string;
+  /**
+   * The whole: nested maps for a tree, the parsed document (its JSON Pointer applied) otherwise. Read once.
+   * @throws SidecarError `render.document`, `render.pointer`, `render.format`, `render.key` or `render.text`.
+   */
+  readonly value: () => Promise<Value>;
+  /** Every key with its value, sorted: a tree's keys as given, the paths of a document's leaves joined with `/`. */
+  readonly entries: () => Promise<readonly TreeEntry[]>;
+  /** A tree's entries as they came, sorted by key; null for a document. */
+  readonly tree: readonly Entry[] | null;
+  /** A document as it came, when all of it counts (no pointer); empty when the source said there is nothing. */
+  readonly bytes: Uint8Array | null;
+  /** The document's format; null for a tree, and for a document that cannot be looked into. */
+  readonly format: ParsedFormat | null;
+  readonly revision: string;
+  /** `sha256:…` of the content: see `digestOf`. */
+  readonly digest: string;
+}
+
+/**
+ * The digest of a snapshot's content, without parsing it. The order of a tree's entries plays no part; a document's
+ * format and pointer do, since they change what the bytes mean.
+ */
+export function digestOf(content: Content): string {
+  const known = digests.get(content);
+  if (known !== undefined) return known;
+  const digest = computeDigest(content);
+  digests.set(content, digest);
+  return digest;
+}
+
+/** Contents are never changed, and asked for theirs several times. */
+const digests = new WeakMap<Content, string>();
+
+function computeDigest(content: Content): string {
+  const hash = createHash('sha256');
+  if (content.kind === 'tree') {
+    const entries = sortEntries(content.entries);
+    hash.update(JSON.stringify(['tree', entries.length]));
+    for (let from = 0; from < entries.length; from += GROUP) hash.update(digestOfGroup(entries, from));
+  } else if (content.kind === 'document') {
+    hash.update(JSON.stringify(['document', formatOf(content) ?? null, content.pointer ?? '']));
+    hash.update(content.bytes);
+  } else {
+    hash.update('nothing');
+  }
+  return `sha256:${hash.digest('hex')}`;
+}
+
+/** The digest of a tree is one of digests, each over this many entries: what did not change is not computed again. */
+const GROUP = 100;
+
+/** By the first entry. Stores that tell one change of many keys hand out the same objects for the others. */
+const groups = new WeakMap<Entry, { readonly entries: readonly Entry[]; readonly digest: Buffer }>();
+
+function digestOfGroup(all: readonly Entry[], from: number): Buffer {
+  const entries = all.slice(from, from + GROUP);
+  const [first] = entries;
+  const known = first && groups.get(first);
+  const isKnown = known?.entries.length === entries.length;
+  if (isKnown && known.entries.every((entry, at) => entry === entries[at])) return known.digest;
+  const described = entries.flatMap(({ key, value }) => [key, value.length]);
+  const hash = createHash('sha256').update(JSON.stringify(described));
+  for (const { value } of entries) hash.update(value);
+  const digest = hash.digest();
+  if (first !== undefined) groups.set(first, { entries, digest });
+  return digest;
+}
+
+/**
+ * Makes data of a snapshot.
+ * @throws SidecarError `source.empty` when the source says there is nothing and ALLOW_EMPTY is off.
+ */
+export async function readData(snapshot: Snapshot, options: DataOptions): Promise<Data> {
+  const { content, revision } = snapshot;
+  const common = { source: options.source, revision, digest: digestOf(content) };
+  if (content.kind === 'document') return { ...common, ...documentData(content, options.source) };
+  if (content.kind === 'tree') return { ...common, ...treeData(content.entries, options), bytes: null };
+  if (!options.allowEmpty) throw empty(options.source);
+  return { ...common, ...treeData([], options), bytes: new Uint8Array(0) };
+}
+
+function treeData(unsorted: readonly Entry[], options: DataOptions) {
+  const tree = sortEntries(unsorted);
+  const entries = once(() => readTree(options.source, readingEntries(tree, options.keysAs)));
+  const value = once(async () => {
+    const read = await entries();
+    return readTree(options.source, nestingTree(read));
+  });
+  return { kind: 'tree', tree, entries, value, format: null } as const;
+}
+
+async function readTree<T>(source: string, reading: Sliced<T>): Promise<T> {
+  try {
+    return await inSlices(reading);
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown;
+    throw refuse('render.key', `Cannot use the keys of "${source}": ${thrown.message}`, thrown);
+  }
+}
+
+type Document = Content & { readonly kind: 'document' };
+
+function documentData(content: Document, source: string) {
+  const value = once(() => readDocument(content, source));
+  const entries = once(async () => {
+    const leaves = leavesOf(await value(), { lists: true });
+    const named = leaves.map(({ path, value: leaf }) => ({ key: path.join('/'), value: leaf }));
+    return named.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  });
+  const whole = content.pointer === null || content.pointer === '';
+  const bytes = whole ? content.bytes : null;
+  return { kind: 'document', tree: null, entries, value, bytes, format: formatOf(content) ?? null } as const;
+}
+
+async function readDocument(content: Document, source: string): Promise<Value> {
+  const format = formatOf(content);
+  const shown = `document "${content.name}" of "${source}"`;
+  if (format === undefined) {
+    const type = content.contentType === null ? '' : ` nor its content type "${content.contentType}"`;
+    const reason = `neither its name${type} says what it is; ${RECOGNISED}`;
+    throw refuse('render.format', `Cannot look into ${shown}: ${type === '' ? unnamed() : reason}`);
+  }
+  const value = await parseDocument(content.bytes, format).catch((thrown: unknown) => {
+    if (!(thrown instanceof Fault)) throw thrown;
+    throw refuse(
+      'render.document',
+      `Cannot read ${shown} as ${titleOf(format)}: ${describeFault(thrown)}`,
+      thrown,
+    );
+  });
+  try {
+    return resolvePointer(value, content.pointer ?? '');
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown;
+    const message = `Cannot find "${content.pointer}" in ${shown}: ${thrown.message}`;
+    throw refuse('render.pointer', message, thrown);
+  }
+}
+
+function unnamed(): string {
+  return `its name does not say what it is; ${RECOGNISED}`;
+}
+
+function formatOf(content: Document): ParsedFormat | undefined {
+  return formatOfName(content.name) ?? formatOfContentType(content.contentType ?? '');
+}
+
+function empty(source: string): SidecarError {
+  const store = /^(etcd|consul)s?:/.exec(source)?.[1];
+  const spelling = store === undefined ? '' : ' (a tree of keys ends with "/", a single key does not)';
+  const token = store === 'consul' ? ' and the token, as one that may not read gets the same answer' : '';
+  const reason = `it says that there is nothing; check the URL${spelling}${token}, or accept that with ALLOW_EMPTY=true`;
+  return refuse('source.empty', `Cannot use the source "${source}": ${reason}`);
+}
+
+function refuse(code: string, message: string, cause?: unknown): SidecarError {
+  return new SidecarError(message, { code, stage: 'render', cause });
+}
+
+function once<T>(read: () => Promise<T>): () => Promise<T> {
+  let reading: Promise<T> | undefined;
+  return () => {
+    reading ??= read();
+    return reading;
+  };
+}

@@ -1,0 +1,83 @@
+// Names with separators into nested maps: `db/host` is `host` in `db`.
+import { atOnce, type Sliced } from '../../lib/slices.ts';
+import { Fault } from './fault.ts';
+import { createMap, MAX_DEPTH, type Value } from './value.ts';
+
+/** A value and the parts of its name. Without a value the name is a map that may stay empty. */
+export interface Named {
+  readonly path: readonly string[];
+  readonly value?: Value;
+}
+
+interface Nesting {
+  readonly root: Record<string, Value>;
+  /** A value may be a map of its own (parsed JSON); only these were made here and may be filled. */
+  readonly folders: Set<Value>;
+  readonly separator: string;
+}
+
+/**
+ * Nests values by their paths, in the order given.
+ * @param separator what the names were split at, for messages.
+ * @throws Fault naming the key: an empty part, a NUL, given twice, or both a value and a folder.
+ */
+export function nest(named: Iterable<Named>, separator: string): Record<string, Value> {
+  return atOnce(nesting(named, separator));
+}
+
+/** The same in slices. */
+export function* nesting(named: Iterable<Named>, separator: string): Sliced<Record<string, Value>> {
+  const root = createMap();
+  const tree = { root, folders: new Set<Value>([root]), separator };
+  for (const { path, value } of named) {
+    checkPath(path, separator);
+    if (value === undefined) folderAt(tree, path, path.length);
+    else put(tree, path, value);
+    yield;
+  }
+  return root;
+}
+
+function put(tree: Nesting, path: readonly string[], value: Value): void {
+  const folder = folderAt(tree, path, path.length - 1);
+  const name = path.at(-1) ?? '';
+  const there = folder[name];
+  if (there !== undefined) {
+    throw tree.folders.has(there) ? both(path, tree.separator) : twice(path, tree.separator);
+  }
+  folder[name] = value;
+}
+
+/** The map that the first `depth` parts of a path lead to. */
+function folderAt({ root, folders, separator }: Nesting, path: readonly string[], depth: number) {
+  let folder = root;
+  for (let at = 0; at < depth; at += 1) {
+    const name = path[at] ?? '';
+    let next = folder[name];
+    if (next === undefined) {
+      next = createMap();
+      folders.add(next);
+      folder[name] = next;
+    } else if (!folders.has(next)) throw both(path.slice(0, at + 1), separator);
+    folder = next as Record<string, Value>;
+  }
+  return folder;
+}
+
+function checkPath(path: readonly string[], separator: string): void {
+  const bad = path.find((part) => part === '' || part.includes('\0'));
+  if (bad === undefined && path.length <= MAX_DEPTH) return;
+  const name = path.join(separator);
+  if (path.length > MAX_DEPTH) throw new Fault(`a key has more than ${MAX_DEPTH} parts`, { path });
+  if (bad === '') throw new Fault(`a part of the key "${name}" is empty`, { path });
+  throw new Fault(`the key ${JSON.stringify(name)} holds a NUL`, { path });
+}
+
+function both(path: readonly string[], separator: string): Fault {
+  const name = path.join(separator);
+  return new Fault(`the key "${name}" is both a value and a folder ("${name}${separator}…")`, { path });
+}
+
+function twice(path: readonly string[], separator: string): Fault {
+  return new Fault(`the key "${path.join(separator)}" is given twice`, { path });
+}

@@ -1,0 +1,63 @@
+// A key tree as nested maps, and its flat list of keys.
+
+import type { Sliced } from '../../lib/slices.ts';
+import type { Entry } from '../../source/provider.ts';
+import { Fault } from './fault.ts';
+import { isSyntaxFault, parseJson } from './json.ts';
+import { type Named, nesting } from './keys.ts';
+import { decodeText } from './text.ts';
+import type { Value } from './value.ts';
+
+/** How the values of a tree are read: as text, or as JSON where they are JSON. */
+export type KeysAs = 'string' | 'json';
+
+/** One key with its value, as templates see it. */
+export interface TreeEntry {
+  readonly key: string;
+  readonly value: Value;
+}
+
+/** Entries in the order of their keys' code units. Stores tell them in that order already, so it is looked at first. */
+export function sortEntries(entries: readonly Entry[]): readonly Entry[] {
+  const sorted = entries.every((entry, index) => index === 0 || (entries[index - 1]?.key ?? '') <= entry.key);
+  return sorted ? entries : [...entries].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+}
+
+/**
+ * Reads the values of a tree, in slices.
+ * @throws Fault naming the key whose value is not UTF-8, or is JSON that no reader agrees on.
+ */
+export function* readingEntries(entries: readonly Entry[], keysAs: KeysAs): Sliced<TreeEntry[]> {
+  const read: TreeEntry[] = [];
+  for (const { key, value } of entries) {
+    const text = decodeText(value);
+    if (text === null) throw new Fault(`the value of the key "${key}" is not UTF-8 text`);
+    read.push({ key, value: keysAs === 'json' ? jsonOrText(key, text) : text });
+    yield;
+  }
+  return read;
+}
+
+function jsonOrText(key: string, text: string): Value {
+  try {
+    return parseJson(text);
+  } catch (fault) {
+    if (isSyntaxFault(fault) || !(fault instanceof Fault)) return text;
+    throw new Fault(`the value of the key "${key}" is JSON that cannot be used: ${fault.message}`);
+  }
+}
+
+/**
+ * The tree as nested maps, split at `/`, names of each level in the order of their code units; in slices.
+ * @throws Fault naming a key that is both a value and a folder, or has an empty part.
+ */
+export function* nestingTree(entries: readonly TreeEntry[]): Sliced<Value> {
+  const ranked: (Named & { readonly rank: string })[] = [];
+  for (const { key, value } of entries) {
+    // Compared part by part: as whole keys `a-b/x` would come before `a/x`.
+    ranked.push({ rank: key.replaceAll('/', '\0'), path: key.split('/'), value });
+    yield;
+  }
+  ranked.sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0));
+  return yield* nesting(ranked, '/');
+}

@@ -1,0 +1,114 @@
+// Checks that need no other program: keys that must be there, the schema of the data, and whether what was rendered parses.
+import { Buffer } from 'node:buffer';
+import { SidecarError } from '../lib/errors.ts';
+import type { Data } from './data.ts';
+import { checkDocument, parseDocument } from './document/document.ts';
+import { describeFault, Fault } from './document/fault.ts';
+import { type Format, formatOfName, titleOf } from './document/format.ts';
+import { isList, isMap, type Value } from './document/value.ts';
+import type { Generation } from './generation.ts';
+import type { CompiledSchema } from './schema.ts';
+
+/** SCHEMA, already read. */
+export interface SchemaFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface DataGuards {
+  /** REQUIRED_KEYS: paths with `/`, one at the front is allowed. A folder is present when it has anything in it. */
+  readonly requiredKeys: readonly string[];
+  readonly schema: SchemaFile | null;
+}
+
+/**
+ * Checks the data before it is rendered.
+ * @throws SidecarError `guard.required`, naming every missing key; `guard.schema`, naming every violation;
+ * `guard.schema-file` when the schema itself is of no use; and what `Data.value` throws.
+ */
+export async function guardData(data: Data, { requiredKeys, schema }: DataGuards): Promise<void> {
+  if (requiredKeys.length > 0) {
+    const value = await data.value();
+    const missing = requiredKeys.filter((key) => !isPresent(value, key));
+    if (missing.length > 0) {
+      const what = missing.length === 1 ? 'a required key is' : 'required keys are';
+      throw refuse(
+        'guard.required',
+        `Cannot accept "${data.source}": ${what} missing: ${missing.join(', ')}`,
+      );
+    }
+  }
+  if (schema !== null) await guardSchema(data, schema);
+}
+
+function isPresent(value: Value, key: string): boolean {
+  let at: Value | undefined = value;
+  for (const name of key.replace(/^\//, '').split('/')) {
+    if (isMap(at)) at = at[name];
+    else if (isList(at) && /^\d+$/.test(name)) at = at[Number(name)];
+    else return false;
+  }
+  return at !== undefined;
+}
+
+async function guardSchema(data: Data, schema: SchemaFile): Promise<void> {
+  const value = await data.value();
+  const validate = await compiled(schema);
+  const { violationsOf } = await import('./schema.ts');
+  const violations = violationsOf(validate, value);
+  if (violations.length === 0) return;
+  const message = `Cannot accept "${data.source}": it violates the schema "${schema.path}": ${violations.join('; ')}`;
+  throw refuse('guard.schema', message);
+}
+
+/** The schema compiled last: compiling costs far more than validating, and the file seldom changes. */
+let last: { readonly schema: SchemaFile; readonly compiling: Promise<CompiledSchema> } | undefined;
+
+function compiled(schema: SchemaFile): Promise<CompiledSchema> {
+  if (last?.schema.path !== schema.path || Buffer.compare(last.schema.bytes, schema.bytes) !== 0) {
+    last = { schema, compiling: compile(schema) };
+  }
+  return last.compiling;
+}
+
+async function compile(schema: SchemaFile): Promise<CompiledSchema> {
+  const format = formatOfName(schema.path) ?? 'json';
+  try {
+    const value = await parseDocument(schema.bytes, format);
+    return await (await import('./schema.ts')).compileSchema(value);
+  } catch (thrown) {
+    const reason = thrown instanceof Fault ? describeFault(thrown) : reasonOf(thrown);
+    throw refuse('guard.schema-file', `Cannot use the schema "${schema.path}": ${reason}`, thrown);
+  }
+}
+
+function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/**
+ * Checks that every rendered JSON, YAML and TOML file parses.
+ * @param format FORMAT, for a file output; undefined: by each name's extension. `raw` is not looked at.
+ * @param source whose bytes these are, where no template stands between: there it is mended. Null: a template's.
+ * @throws SidecarError `guard.parse` naming the file, line and column; the content is not quoted.
+ */
+export async function guardFiles(
+  generation: Generation,
+  format: Format | undefined,
+  source: string | null,
+): Promise<void> {
+  for (const { name, bytes } of generation.files) {
+    const effective = format ?? formatOfName(name) ?? 'raw';
+    if (effective === 'raw') continue;
+    await checkDocument(bytes, effective).catch((thrown: unknown) => {
+      if (!(thrown instanceof Fault)) throw thrown;
+      const reason = `it is not valid ${titleOf(effective)}: ${describeFault(thrown)}`;
+      const what = source === null ? `the rendered file "${name}"` : `"${source}" as "${name}"`;
+      throw refuse('guard.parse', `Cannot accept ${what}: ${reason}`, thrown);
+    });
+  }
+}
+
+function refuse(code: string, message: string, cause?: unknown): SidecarError {
+  return new SidecarError(message, { code, stage: 'validate', cause });
+}

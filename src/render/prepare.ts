@@ -1,0 +1,87 @@
+// From an input to what may be published: read, guarded, rendered, checked. What fails here is rejected.
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { SidecarError } from '../lib/errors.ts';
+import type { Environment } from '../settings/environment.ts';
+import type { Loaded, Settings } from '../settings/settings.ts';
+import type { Content } from '../source/provider.ts';
+import { readData } from './data.ts';
+import type { Generation } from './generation.ts';
+import { guardData, guardFiles, type SchemaFile } from './guard.ts';
+import type { Input } from './input.ts';
+import { type RenderOptions, render, type TemplateSet } from './render.ts';
+
+export interface Prepare {
+  readonly loaded: Loaded;
+  readonly env: Environment;
+  /** The source as it may be shown. */
+  readonly source: string;
+  /** The revision templates see: the one this data was first published with, when it was. */
+  readonly revision: string;
+}
+
+/** @throws SidecarError of stage `render` or `validate`. */
+export async function prepare(input: Input, { loaded, env, source, revision }: Prepare): Promise<Generation> {
+  const { settings } = loaded;
+  const snapshot = { ...input.snapshot, revision };
+  const data = await readData(snapshot, {
+    keysAs: settings.KEYS_AS,
+    allowEmpty: settings.ALLOW_EMPTY,
+    source,
+  });
+  await guardData(data, { requiredKeys: settings.REQUIRED_KEYS ?? [], schema: readSchema(settings.SCHEMA) });
+  const generation = await render(data, templateSet(input, settings), renderOptions(settings, env));
+  const format = settings.OUTPUT.kind === 'file' ? settings.FORMAT : undefined;
+  await guardFiles(generation, format, input.templates === null ? source : null);
+  return generation;
+}
+
+/** The schema as it is now: it may be mended without a restart. */
+function readSchema(path: string | undefined): SchemaFile | null {
+  if (path === undefined) return null;
+  try {
+    return { path, bytes: readFileSync(path) };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SidecarError(`Cannot read SCHEMA "${path}": ${reason}`, {
+      code: 'guard.schema-file',
+      stage: 'validate',
+      cause,
+    });
+  }
+}
+
+/** Whatever besides data and templates decides a rendering, as one text. */
+export function renderingExtras({ settings }: Loaded, env: Environment): string {
+  const { output, format, mode, owner, templateEnv } = renderOptions(settings, env);
+  return JSON.stringify([output.kind, format, mode, owner, templateEnv, settings.KEYS_AS]);
+}
+
+function renderOptions(settings: Settings, env: Environment): RenderOptions {
+  const { OUTPUT, FORMAT, OUTPUT_MODE, OUTPUT_OWNER, TEMPLATE_ENV, MAX_SIZE } = settings;
+  const listed = (TEMPLATE_ENV ?? []).flatMap((name) =>
+    env[name] === undefined ? [] : [[name, env[name]] as const],
+  );
+  return {
+    output: OUTPUT,
+    format: FORMAT,
+    mode: OUTPUT_MODE,
+    owner: OUTPUT_OWNER ?? null,
+    templateEnv: Object.fromEntries(listed),
+    maxBytes: MAX_SIZE,
+  };
+}
+
+function templateSet({ templates }: Input, { TEMPLATE }: Settings): TemplateSet | null {
+  if (templates === null || TEMPLATE === undefined) return null;
+  const { kind, path } = TEMPLATE;
+  return { kind, ...(kind === 'file' && { main: basename(path) }), files: filesOf(templates.content, path) };
+}
+
+function filesOf(content: Content, path: string): TemplateSet['files'] {
+  if (content.kind === 'tree') return content.entries.map(({ key, value }) => ({ name: key, bytes: value }));
+  throw new SidecarError(`Cannot use template "${path}": it is empty. Put a template there.`, {
+    code: 'render.template',
+    stage: 'render',
+  });
+}

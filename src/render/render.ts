@@ -1,0 +1,154 @@
+// Data and templates, or a format, to a generation. Pure: no clock, no disk, no network.
+
+import { basename } from 'node:path';
+import { SidecarError } from '../lib/errors.ts';
+import { inSlices, type Sliced } from '../lib/slices.ts';
+import type { Owner } from '../settings/types.ts';
+import type { Data } from './data.ts';
+import { serialiseDocument } from './document/document.ts';
+import { Fault, showPath } from './document/fault.ts';
+import { FORMATS, type Format, formatOfName, titleOf } from './document/format.ts';
+import { decodeText, encodeText } from './document/text.ts';
+import type { TreeEntry } from './document/tree.ts';
+import { createMap, datesAsText, isMap, type Value } from './document/value.ts';
+import { findingNameProblem } from './file-names.ts';
+import { creatingGeneration, type Generation, type GenerationFile } from './generation.ts';
+import { planOutputs, type TemplateSet } from './template/set.ts';
+
+export type { TemplateSet } from './template/set.ts';
+
+export interface RenderOptions {
+  /** `path` is absolute, without a trailing slash also for a directory. */
+  readonly output: { readonly kind: 'file' | 'directory'; readonly path: string };
+  /** FORMAT; undefined: by the extension of the output. */
+  readonly format: Format | undefined;
+  readonly mode: number;
+  readonly owner: Owner | null;
+  /** The variables named by TEMPLATE_ENV with their values. One that is not set is missing in a template. */
+  readonly templateEnv: Readonly<Record<string, string | undefined>>;
+  /** Bound of all files together, in bytes. */
+  readonly maxBytes: number;
+}
+
+/**
+ * Renders everything that becomes visible together.
+ * @throws SidecarError of stage `render`; nothing of a generation is usable then.
+ */
+export async function render(
+  data: Data,
+  templates: TemplateSet | null,
+  options: RenderOptions,
+): Promise<Generation> {
+  const files =
+    templates === null ? await plainFiles(data, options) : await templated(data, templates, options);
+  if (options.output.kind === 'directory') await checkNames(files, options.output.path);
+  const size = files.reduce((sum, file) => sum + file.bytes.length, 0);
+  if (size > options.maxBytes) throw tooLarge(options);
+  return inSlices(creatingGeneration(files, { mode: options.mode, owner: options.owner }));
+}
+
+async function plainFiles(data: Data, options: RenderOptions): Promise<GenerationFile[]> {
+  const { output } = options;
+  if (output.kind === 'file') return [{ name: basename(output.path), bytes: await fileBytes(data, options) }];
+  if (data.tree === null) {
+    throw refuse(
+      'render.shape',
+      `Cannot write "${data.source}" to the directory "${output.path}": it is one document, not a tree of keys; ` +
+        'make OUTPUT a file (no trailing slash), or give a TEMPLATE',
+    );
+  }
+  return data.tree.map(({ key, value }) => ({ name: key, bytes: value }));
+}
+
+async function fileBytes(data: Data, { output, format }: RenderOptions): Promise<Uint8Array> {
+  const effective = format ?? formatOfName(output.path) ?? 'raw';
+  if (data.bytes !== null && (effective === 'raw' || effective === data.format)) return data.bytes;
+  const value = await data.value();
+  if (effective === 'raw') {
+    if (data.kind === 'document' && typeof value === 'string') return encodeText(value);
+    const what = data.kind === 'tree' ? 'it is a tree of keys' : 'it is part of a document, and no text';
+    throw refuse(
+      'render.format',
+      `Cannot write "${data.source}" to "${output.path}" as it is: ${what}; give FORMAT ` +
+        `(${FORMATS.filter((name) => name !== 'raw').join(', ')}), an OUTPUT with such an extension, or a TEMPLATE`,
+    );
+  }
+  return serialiseDocument(value, effective).catch((thrown: unknown) => {
+    if (!(thrown instanceof Fault)) throw thrown;
+    const where = `"${showPath(thrown.path ?? [])}" of "${data.source}"`;
+    throw refuse('render.value', `Cannot write ${where} as ${titleOf(effective)}: ${thrown.message}`, thrown);
+  });
+}
+
+async function templated(
+  data: Data,
+  templates: TemplateSet,
+  options: RenderOptions,
+): Promise<GenerationFile[]> {
+  const plan = planOutputs(templates, options.output);
+  const { openTemplates } = await import('./template/template.ts');
+  const sources = new Map(templates.files.map(({ name, bytes }) => [name, decodeText(bytes)]));
+  const renderTemplate = await openTemplates(sources, { maxBytes: options.maxBytes });
+  const scope = await scopeOf(data, options.templateEnv);
+  const files: GenerationFile[] = [];
+  for (const { name, template, bytes } of plan) {
+    files.push({
+      name,
+      bytes: template === null ? bytes : encodeText(await renderTemplate(template, scope)),
+    });
+  }
+  return files;
+}
+
+/** What templates see. A fresh map: a template's own assignments must not reach the data. */
+async function scopeOf(
+  data: Data,
+  templateEnv: RenderOptions['templateEnv'],
+): Promise<Record<string, unknown>> {
+  const plain = data.format === 'toml' ? datesAsText : <T>(value: T) => value;
+  const value = plain(await data.value());
+  const scope = createMap() as Record<string, unknown>;
+  if (isMap(value)) Object.assign(scope, value);
+  if ('sidecar' in scope) {
+    throw refuse(
+      'render.reserved',
+      `Cannot render a template over "${data.source}": the data has a key "sidecar" at its top, and that name is ` +
+        'kept for what templates are told about the data',
+    );
+  }
+  const env = createMap();
+  for (const [name, text] of Object.entries(templateEnv)) if (text !== undefined) env[name] = text;
+  const entries = await inSlices(listing(await data.entries(), plain));
+  const { revision, digest } = data;
+  scope['sidecar'] = Object.assign(createMap(), { data: value, entries, revision, digest, env });
+  return scope;
+}
+
+function* listing(
+  entries: readonly TreeEntry[],
+  plain: (value: Value) => Value,
+): Sliced<Record<string, Value>[]> {
+  const listed: Record<string, Value>[] = [];
+  for (const { key, value } of entries) {
+    listed.push(Object.assign(createMap(), { key, value: plain(value) }));
+    yield;
+  }
+  return listed;
+}
+
+async function checkNames(files: readonly GenerationFile[], directory: string): Promise<void> {
+  const names = files.map((file) => file.name);
+  const problem = await inSlices(findingNameProblem(names, directory));
+  if (problem !== null) {
+    throw refuse('render.name', `Cannot write the files of "${directory}": ${problem}; nothing was written`);
+  }
+}
+
+function tooLarge({ output, maxBytes }: RenderOptions): SidecarError {
+  const reason = `the files together are larger than ${maxBytes} bytes; raise MAX_SIZE`;
+  return refuse('render.too-large', `Cannot render "${output.path}": ${reason}`);
+}
+
+function refuse(code: string, message: string, cause?: unknown): SidecarError {
+  return new SidecarError(message, { code, stage: 'render', cause });
+}

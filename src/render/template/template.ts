@@ -1,0 +1,229 @@
+// Liquid, strict: whatever is missing, has no text or differs between two renderings is an error. Loads the library: import it only when needed.
+import { posix } from 'node:path';
+import { Context, type Emitter, type FS, Liquid, LiquidError } from 'liquidjs';
+import { SidecarError } from '../../lib/errors.ts';
+import { inSlices, type Sliced } from '../../lib/slices.ts';
+import { Fault } from '../document/fault.ts';
+import { isBroken } from '../document/value.ts';
+import { createFilters, type FormatFilters, UNSTEADY_FILTERS } from './filters.ts';
+
+/** Longest time one template may take. */
+const RENDER_LIMIT_MS = 5_000;
+
+/** Bound of what a rendering may allocate, in the library's own count (roughly bytes). */
+const MEMORY_LIMIT = 256 * 1024 * 1024;
+
+/** Bound of what the library has begun and not finished: an include that is in an include takes about three. */
+const MAX_NESTING = 3_000;
+
+/** Bound of one template, in characters. */
+const PARSE_LIMIT = 16 * 1024 * 1024;
+
+export interface TemplateOptions {
+  /** Bound of the text one template makes, in characters. */
+  readonly maxBytes: number;
+}
+
+/** Renders one template by its name. The scope is not changed. */
+export type RenderTemplate = (name: string, scope: Readonly<Record<string, unknown>>) => Promise<string>;
+
+/**
+ * Prepares templates that may include each other and nothing else.
+ * @param files texts by relative name; null for a file that is not UTF-8, which is an error only when it is used.
+ * @returns a function that rejects with a SidecarError `render.template` naming template, line and reason, or
+ * `render.too-large`.
+ */
+export async function openTemplates(
+  files: ReadonlyMap<string, string | null>,
+  options: TemplateOptions,
+): Promise<RenderTemplate> {
+  const engine = createEngine(files, await formatFilters(files));
+  return async (name, scope) => {
+    const text = files.get(name);
+    if (typeof text !== 'string') {
+      const reason = text === null ? 'it is not UTF-8 text' : 'it does not exist';
+      throw new SidecarError(`Cannot render template "${name}": ${reason}`, DETAILS);
+    }
+    try {
+      // A copy without prototype: `increment` writes into it, and no key of it is found that was not given.
+      const own = Object.assign(Object.create(null), scope) as Record<string, unknown>;
+      const context = new Context(own, engine.options, { sync: true }, { liquid: engine });
+      const emitter = boundedEmitter(options.maxBytes);
+      await inSlices(evaluating(engine.renderer.renderTemplates(engine.parse(text, name), context, emitter)));
+      if (isBroken(emitter.buffer)) throw new Fault('it makes half of a surrogate pair');
+      return emitter.buffer;
+    } catch (thrown) {
+      throw templateError(thrown, name, files);
+    }
+  };
+}
+
+type Evaluation = Iterator<unknown, unknown, unknown>;
+
+/**
+ * Runs what the library wrote to be run step by step: a generator that yields generators whose results it wants, and
+ * values, which it gets back. Of its own two ways to do so one takes no pause, the other makes a promise of every step.
+ */
+function* evaluating(evaluation: Evaluation): Sliced<void> {
+  const open: Evaluation[] = [evaluation];
+  let value: unknown;
+  let isThrown: boolean = false;
+  for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+    try {
+      const step = isThrown ? top.throw?.(value) : top.next(value);
+      isThrown = false;
+      value = step?.value;
+      if (step?.done !== false) open.pop();
+      if (isEvaluation(value)) {
+        if (open.length > MAX_NESTING) throw new Fault('templates include each other without end');
+        open.push(value);
+        value = undefined;
+      }
+    } catch (thrown) {
+      open.pop();
+      [isThrown, value] = [true, thrown];
+    }
+    yield;
+  }
+  if (isThrown) throw value;
+}
+
+/** As the library tells them from values. */
+function isEvaluation(value: unknown): value is Evaluation {
+  const { next, throw: fail, return: end } = Object(value) as Partial<Record<string, unknown>>;
+  return [next, fail, end].every((method) => typeof method === 'function');
+}
+
+const DETAILS = { code: 'render.template', stage: 'render' } as const;
+
+/** YAML and TOML cost memory for good; only a template that has the word pays. */
+async function formatFilters(files: ReadonlyMap<string, string | null>): Promise<FormatFilters | null> {
+  const wanted = [...files.values()].some((text) => text !== null && /yaml|toml/.test(text));
+  if (!wanted) return null;
+  const [yaml, toml] = await Promise.all([import('../document/yaml.ts'), import('../document/toml.ts')]);
+  return { inlineYaml: yaml.inlineYaml, blockYaml: yaml.blockYaml, inlineToml: toml.inlineToml };
+}
+
+function createEngine(files: ReadonlyMap<string, string | null>, formats: FormatFilters | null): Liquid {
+  const engine = new Liquid({
+    strictVariables: true,
+    strictFilters: true,
+    ownPropertyOnly: true,
+    lenientIf: true,
+    // Without it the library asks Intl, which costs 8 MiB for good.
+    locale: 'en-US',
+    timezoneOffset: 0,
+    cache: true,
+    fs: memoryFs(files),
+    root: '.',
+    outputEscape: printable,
+    renderLimit: RENDER_LIMIT_MS,
+    memoryLimit: MEMORY_LIMIT,
+    parseLimit: PARSE_LIMIT,
+  });
+  for (const [name, filter] of Object.entries(createFilters(formats))) engine.registerFilter(name, filter);
+  // The library's own `raw` switches `outputEscape` off, and with it the check of what is printed.
+  engine.registerFilter('raw', (value: unknown) => value);
+  for (const name of UNSTEADY_FILTERS) {
+    engine.registerFilter(name, () => {
+      throw new Fault(`the filter "${name}" gives something else at every rendering`);
+    });
+  }
+  for (const name of DATE_FILTERS) refuseNow(engine, name);
+  return engine;
+}
+
+const DATE_FILTERS = ['date', 'date_to_xmlschema', 'date_to_rfc822', 'date_to_string', 'date_to_long_string'];
+
+function refuseNow(engine: Liquid, name: string): void {
+  const original = engine.filters[name];
+  if (typeof original !== 'function') throw new Error(`the template library has no filter ${name}`);
+  engine.registerFilter(name, function (value: unknown, ...rest: unknown[]) {
+    if (value === 'now' || value === 'today') {
+      throw new Fault(`the date "${value}" is another one at every rendering`);
+    }
+    return original.call(this, value, ...rest);
+  });
+}
+
+/** What stands between `{{` and `}}` must have one text that everyone expects. */
+function printable(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (value === null || value === undefined) throw new Fault('there is no value to print; give it a default');
+  if (Array.isArray(value)) throw new Fault('a list has no text of its own; use a filter (join, json, yaml)');
+  if (typeof value === 'object')
+    throw new Fault('a map has no text of its own; print one of its values, or use a filter (json, yaml)');
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new Fault('the number is not finite');
+  return String(value);
+}
+
+/** The files of the set and no others; names resolve against the including file first, `.liquid` may be left out. */
+function memoryFs(files: ReadonlyMap<string, string | null>): FS {
+  const existsSync = (name: string) => files.has(name);
+  const readFileSync = (name: string) => {
+    const text = files.get(name);
+    if (typeof text !== 'string') throw new Fault(`the template "${name}" is not UTF-8 text`);
+    return text;
+  };
+  return {
+    sep: '/',
+    dirname: posix.dirname,
+    resolve: (directory, name) => {
+      const path = posix.join(directory, name);
+      return files.has(path) ? path : `${path}.liquid`;
+    },
+    existsSync,
+    readFileSync,
+    exists: (name) => Promise.resolve(existsSync(name)),
+    readFile: async (name) => readFileSync(name),
+  };
+}
+
+class TooLarge extends Error {}
+
+function boundedEmitter(maxLength: number): Emitter {
+  const emitter = {
+    buffer: '',
+    write(part: unknown) {
+      emitter.buffer += String(part ?? '');
+      if (emitter.buffer.length > maxLength) throw new TooLarge(`more than ${maxLength} characters`);
+    },
+  };
+  return emitter;
+}
+
+function templateError(
+  thrown: unknown,
+  name: string,
+  files: ReadonlyMap<string, string | null>,
+): SidecarError {
+  if (!LiquidError.is(thrown)) return failure(name, null, thrown);
+  const { token } = thrown;
+  // The library forgets the file of a missing variable, but the token still has the whole text around it.
+  const holds = (file: string) => files.get(file) === token.input;
+  const file = token.file ?? (holds(name) ? name : [...files.keys()].find(holds));
+  const line = file === undefined ? null : (token.getPosition()[0] ?? null);
+  return failure(file ?? name, line, thrown.originalError ?? thrown, thrown);
+}
+
+function failure(name: string, line: number | null, origin: unknown, cause: unknown = origin): SidecarError {
+  const at = line === null ? '' : `line ${line}: `;
+  const code = origin instanceof TooLarge ? 'render.too-large' : DETAILS.code;
+  return new SidecarError(`Cannot render template "${name}": ${at}${reasonOf(origin)}`, {
+    ...DETAILS,
+    code,
+    cause,
+  });
+}
+
+function reasonOf(origin: unknown): string {
+  if (origin instanceof TooLarge) return `it makes ${origin.message}; raise MAX_SIZE`;
+  if (!(origin instanceof Error)) return String(origin);
+  if ('variableName' in origin) {
+    return `the variable "${origin.variableName}" is missing; add the key, or give it a default`;
+  }
+  const missing = /^ENOENT: Failed to lookup "(.*)" in/s.exec(origin.message)?.[1];
+  if (missing !== undefined) return `there is no template "${missing}" beside it`;
+  // The library adds the place, which stands before the reason already.
+  return origin.message.replace(/(?:, file:.*)?, line:\d+, col:\d+$/s, '');
+}

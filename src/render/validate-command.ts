@@ -1,0 +1,57 @@
+// Asks a command of the user's whether the staged configuration is good, before anybody else sees it.
+import { type CommandResult, runCommand } from '../lib/command.ts';
+import { SidecarError } from '../lib/errors.ts';
+
+export interface ValidateCommand {
+  /** `VALIDATE_COMMAND` in words; `{path}` is replaced wherever it stands. */
+  readonly argv: readonly string[];
+  /** The staged copy. */
+  readonly path: string;
+  /** The whole environment of the command. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** `VALIDATE_TIMEOUT`. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** What to think of where the command refuses, a clause; it ends the message. */
+  readonly hint?: string | undefined;
+}
+
+const MAX_OUTPUT_BYTES = 16_384;
+
+/**
+ * Resolves when the command exits with 0. Otherwise throws a SidecarError of stage `validate`, with what was printed
+ * as its `output`: `validate.command` (it refused, or was killed), `validate.timeout`, `validate.not-found` (it could
+ * not be started) or `validate.aborted`.
+ */
+export async function runValidateCommand({ argv, path, hint, ...how }: ValidateCommand): Promise<void> {
+  const words = argv.map((word) => word.replaceAll('{path}', () => path));
+  const result = await runCommand({ ...how, argv: words, maxOutputBytes: MAX_OUTPUT_BYTES });
+  if (result.kind === 'exit' && result.code === 0) return;
+  const { code, reason } = explain(result, how.timeoutMs);
+  const aside = hint === undefined || result.kind !== 'exit' ? '' : ` (${hint})`;
+  throw new SidecarError(`Cannot accept the configuration by "${words[0] ?? ''}": ${reason}${aside}`, {
+    code,
+    stage: 'validate',
+    ...(result.kind !== 'not-started' && result.output !== '' && { output: result.output }),
+  });
+}
+
+function explain(
+  result: CommandResult,
+  timeoutMs: number,
+): { readonly code: string; readonly reason: string } {
+  switch (result.kind) {
+    case 'exit':
+      return { code: 'validate.command', reason: `it exited with ${result.code}` };
+    case 'killed':
+      return { code: 'validate.command', reason: `it was killed by ${result.signalName}` };
+    case 'timeout': {
+      const reason = `it took longer than ${timeoutMs / 1000} s (VALIDATE_TIMEOUT) and was killed`;
+      return { code: 'validate.timeout', reason };
+    }
+    case 'aborted':
+      return { code: 'validate.aborted', reason: 'the sidecar is stopping' };
+    case 'not-started':
+      return { code: 'validate.not-found', reason: `${result.reason}; check VALIDATE_COMMAND` };
+  }
+}

@@ -1,0 +1,89 @@
+// Asks the sidecar that keeps an output, over its control socket.
+import * as fs from 'node:fs';
+import * as http from 'node:http';
+import { basename, dirname, join } from 'node:path';
+import { inDirectory } from '../ledger/socket-path.ts';
+import { errnoOf, SidecarError } from '../lib/errors.ts';
+import type { Status } from './status.ts';
+
+/** From connecting to the last byte. */
+const ASK_MS = 5_000;
+/** Much more than a status can have. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
+export interface SocketAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/**
+ * One request over the socket; any status resolves.
+ * @throws SidecarError `control.nobody` when no sidecar is there, `control.denied` when it is another user's,
+ * `control.no-answer` when it is there but does not answer. The messages are clauses: the reason, without what it prevents.
+ */
+export async function askSocket(socket: string, method: 'GET' | 'POST', url: string): Promise<SocketAnswer> {
+  try {
+    return await inDirectory(dirname(socket), (short) => {
+      return exchange({ socketPath: join(short, basename(socket)), method, path: url });
+    });
+  } catch (thrown) {
+    throw reasonOf(thrown, socket);
+  }
+}
+
+/** The status, with what commands and hooks printed. Errors as `askSocket`. */
+export async function askStatusOverSocket(socket: string): Promise<Status> {
+  const { status, body } = await askSocket(socket, 'GET', '/status');
+  if (status !== 200) throw reasonOf(new Error(`it answered ${status}`), socket);
+  return JSON.parse(body) as Status;
+}
+
+function exchange(options: http.RequestOptions): Promise<SocketAnswer> {
+  let timer: NodeJS.Timeout | undefined;
+  const answered = new Promise<SocketAnswer>((resolve, reject) => {
+    const request = http.request({ ...options, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size > MAX_BYTES) request.destroy(new Error('its answer has no end'));
+      });
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() });
+      });
+      response.on('error', reject);
+    });
+    timer = setTimeout(() => request.destroy(new Error(`not within ${ASK_MS / 1000} s`)), ASK_MS);
+    request.on('error', reject);
+    request.end();
+  });
+  return answered.finally(() => clearTimeout(timer));
+}
+
+const NOT_THERE: readonly (string | undefined)[] = ['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ELOOP', 'ENOTSOCK'];
+
+function reasonOf(cause: unknown, socket: string): SidecarError {
+  const errno = errnoOf(cause);
+  if (NOT_THERE.includes(errno)) {
+    const message = `no sidecar answers at "${socket}"; does one run, with this OUTPUT and STATE_DIR?`;
+    return new SidecarError(message, { code: 'control.nobody', stage: 'control', cause });
+  }
+  if (errno === 'EACCES' || errno === 'EPERM') {
+    const message = `"${socket}" is for user ${ownerOf(socket) ?? '?'} only, and this is user ${process.geteuid?.() ?? '?'}; run the command as that user.`;
+    return new SidecarError(message, { code: 'control.denied', stage: 'control', cause });
+  }
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const message = `the sidecar at "${socket}" does not answer: ${why}`;
+  return new SidecarError(message, { code: 'control.no-answer', stage: 'control', cause });
+}
+
+/** Of the socket, or of the nearest folder above it that can be looked at: all of them are its user's. */
+function ownerOf(path: string): number | null {
+  try {
+    return fs.lstatSync(path).uid;
+  } catch (error) {
+    const above = dirname(path);
+    return above === path || errnoOf(error) !== 'EACCES' ? null : ownerOf(above);
+  }
+}

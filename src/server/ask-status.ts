@@ -1,0 +1,123 @@
+// The `status` command's side: asks the sidecar that runs here, and puts its answer into words.
+import { toSidecarError } from '../lib/errors.ts';
+import { request } from '../lib/http/http.ts';
+import { trustIn } from '../settings/presets/describe.ts';
+import type { Listen } from '../settings/web.ts';
+import type { SourceStatus, Status, TargetStatus, TrialStatus } from './status.ts';
+
+const ASK_MS = 3_000;
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/** Where a sidecar may answer. */
+export interface Whereabouts {
+  /** The path of its control socket; null where it is not known. */
+  readonly socket: string | null;
+  readonly listen: Listen;
+}
+
+/**
+ * The status, or a sentence that says why there is none. The socket is asked first: it tells more, and belongs to the one
+ * sidecar that keeps the output.
+ */
+export async function askSidecar({ socket, listen }: Whereabouts): Promise<Status | string> {
+  if (socket === null) return await askStatus(listen);
+  const { askStatusOverSocket } = await import('./ask-socket.ts');
+  try {
+    return await askStatusOverSocket(socket);
+  } catch (thrown) {
+    const found = await askListen(listen);
+    if (typeof found !== 'string') return found;
+    const { message } = toSidecarError(thrown, 'control');
+    return `Cannot ask for the status: ${message} And ${found}`;
+  }
+}
+
+/** The same over LISTEN alone. */
+export async function askStatus(listen: Listen): Promise<Status | string> {
+  const found = await askListen(listen);
+  return typeof found === 'string' ? `Cannot ask for the status: ${found}` : found;
+}
+
+async function askListen(listen: Listen): Promise<Status | string> {
+  if (listen === 'off') return 'LISTEN is off.';
+  const host =
+    listen.host === null || listen.host === '0.0.0.0' || listen.host === '::' ? 'localhost' : listen.host;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${listen.port}/status`;
+  try {
+    const { signal } = new AbortController();
+    const { status, body } = await request({
+      method: 'GET',
+      url,
+      timeoutMs: ASK_MS,
+      maxBytes: MAX_BYTES,
+      signal,
+    });
+    if (status !== 200) return `"${url}" answered ${status}; is it a config-sidecar?`;
+    return JSON.parse(body.toString()) as Status;
+  } catch (thrown) {
+    return `no sidecar answers at "${url}" (${toSidecarError(thrown).message})`;
+  }
+}
+
+/** The status for a person. */
+export function describeStatus({ version, instance, ready, fresh, targets }: Status): string {
+  const head = `config-sidecar ${version} ${instance}: ${ready ? 'ready' : 'not ready'}, ${fresh ? 'fresh' : 'not fresh'}\n`;
+  return (
+    head +
+    Object.entries(targets)
+      .map(([name, target]) => describeTarget(name, target))
+      .join('')
+  );
+}
+
+function describeTarget(name: string, target: TargetStatus): string {
+  const { outcome, message, desired, running, reloadOwed, nextAttemptAt, sources, template, preset } = target;
+  const tried = target.trial === null ? [] : [`${name}: ${describeTrial(target.trial)}; before that:`];
+  const lines = [
+    ...tried,
+    `${name}: ${outcome ?? 'starting'}${message === '' ? '' : `: ${message}`}`,
+    ...printedBy(target),
+    `  desired  ${desired === null ? 'not known yet' : `revision ${desired.revision}, ${desired.rendering ?? 'not rendered'}`}`,
+    `  running  ${running === null ? 'without evidence' : `revision ${running.revision}, ${running.rendering} (${running.evidence})`}`,
+    ...describeKept(target),
+    ...(reloadOwed
+      ? [`  a reload is owed${nextAttemptAt === null ? '' : `, next try ${nextAttemptAt}`}`]
+      : []),
+    ...sources.map((source) => describeFollowed('source  ', source)),
+    ...(template === null ? [] : [describeFollowed('template', template)]),
+    ...(preset === null ? [] : [`  preset   ${preset.name}: ${preset.application}, ${trustIn(preset)}`]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function describeTrial({ since, until, waitsFor }: TrialStatus): string {
+  const what = waitsFor.length === 0 ? 'nothing' : waitsFor.join(', ');
+  return `on trial since ${since}, until ${until} at the latest, for ${what}`;
+}
+
+/** What a command or hook printed about the outcome that stands. */
+function printedBy({ outcome, history }: TargetStatus): readonly string[] {
+  const [latest] = history;
+  if (latest === undefined || latest.outcome !== outcome || !latest.output) return [];
+  return latest.output
+    .trimEnd()
+    .split('\n')
+    .map((line) => `  | ${line.replaceAll(/[\x00-\x08\x0b-\x1f\x7f]/g, '?')}`);
+}
+
+function describeKept({ lastKnownGood, generations, blocked }: TargetStatus): readonly string[] {
+  const pinned = generations.find((one) => one.pinned);
+  const see = 'see "config-sidecar history"';
+  return [
+    `  good     ${lastKnownGood === null ? 'nothing was confirmed yet' : `revision ${lastKnownGood.revision}, confirmed ${lastKnownGood.at}`}`,
+    ...(pinned === undefined
+      ? []
+      : [`  pinned to generation ${pinned.generation} until "config-sidecar resume"`]),
+    ...(blocked.length === 0 ? [] : [`  blocked  ${blocked.length} known not to work; ${see}`]),
+  ];
+}
+
+function describeFollowed(what: string, { url, up, lastContactAt, error }: SourceStatus): string {
+  const contact = lastContactAt === null ? 'never reached' : `last contact ${lastContactAt}`;
+  return `  ${what} ${url}: ${up ? 'up' : 'down'}, ${contact}${error === null ? '' : `: ${error.message}`}`;
+}

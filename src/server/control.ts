@@ -1,0 +1,149 @@
+// What may be asked of a running sidecar: the controls of its targets, and the requests that use them. Neither knows
+// whether the request came through LISTEN or through the Unix socket.
+
+import type { Kept } from '../ledger/ledger.ts';
+import { SidecarError } from '../lib/errors.ts';
+
+/** The control surface of one target. */
+export interface Controls {
+  /** Reads source and templates now; `retry` lifts blocks and tries again what was rejected. */
+  readonly sync: (retry: boolean) => void;
+  /**
+   * Goes back to a kept generation and stays there; null: the newest confirmed one that is not on the volume. Written to
+   * the disk when it returns.
+   * @throws SidecarError stage `control`, codes `control.nothing-to-go-back-to`, `control.unknown-generation`,
+   * `control.not-keeping`; or `ledger.write`, and then nothing has changed.
+   */
+  readonly rollback: (generation: number | null) => Kept;
+  /** Follows the source again. @returns false when it was not pinned. @throws SidecarError as `rollback`. */
+  readonly resume: () => boolean;
+}
+
+/** The targets by their names, as they are now. */
+export type ControlsByTarget = ReadonlyMap<string, Controls>;
+
+export type Action = 'sync' | 'rollback' | 'resume';
+
+/** What a request was taken as; the rest is still to come, and is seen in the status. */
+export interface Accepted {
+  readonly target: string;
+  /** When it was taken, by the sidecar's clock: outcomes from then on are about it. ISO 8601. */
+  readonly at: string;
+}
+
+export interface RollbackAccepted extends Accepted {
+  readonly generation: number;
+  readonly revision: string;
+  readonly rendering: string;
+  readonly confirmedAt: string;
+}
+
+export interface ResumeAccepted extends Accepted {
+  readonly wasPinned: boolean;
+}
+
+const PARAMETERS: Readonly<Record<Action, readonly string[]>> = {
+  sync: ['target', 'retry'],
+  rollback: ['target', 'generation'],
+  resume: ['target'],
+};
+
+/** What a sentence calls it: `Cannot <verb>`. */
+export const VERBS: Readonly<Record<Action, string>> = {
+  sync: 'sync',
+  rollback: 'go back',
+  resume: 'resume',
+};
+
+/**
+ * Carries out a request.
+ * @param query what stands behind the `?`: `target=NAME` (default: the only one), `retry=true`, `generation=N`.
+ * @throws SidecarError stage `control`: `control.parameter`, `control.unknown-target`, `control.target-needed`,
+ * `control.starting`; or what the control throws.
+ */
+export function steer(action: Action, query: string, targets: ControlsByTarget): Accepted {
+  const parameters = parametersOf(action, query);
+  const [target, controls] = chooseTarget(action, parameters.get('target') ?? null, targets);
+  const at = new Date().toISOString();
+  switch (action) {
+    case 'sync':
+      controls.sync(flagOf(action, parameters.get('retry') ?? null));
+      return { target, at };
+    case 'rollback': {
+      const kept = controls.rollback(generationOf(action, parameters.get('generation') ?? null));
+      const { generation, revision, rendering, confirmedAt } = kept;
+      const accepted: RollbackAccepted = {
+        ...{ target, at, generation, revision, rendering },
+        confirmedAt: new Date(confirmedAt).toISOString(),
+      };
+      return accepted;
+    }
+    case 'resume': {
+      const accepted: ResumeAccepted = { target, at, wasPinned: controls.resume() };
+      return accepted;
+    }
+  }
+}
+
+/** A misspelt parameter that is passed over would do something else than what was asked for. */
+function parametersOf(action: Action, query: string): ReadonlyMap<string, string> {
+  const known = PARAMETERS[action];
+  const found = new Map<string, string>();
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (!known.includes(name))
+      throw refusal(action, `there is no parameter ${quoted(name)}; there is ${known.join(', ')}`);
+    if (found.has(name)) throw refusal(action, `${quoted(name)} is given twice`);
+    found.set(name, value);
+  }
+  return found;
+}
+
+function chooseTarget(
+  action: Action,
+  name: string | null,
+  targets: ControlsByTarget,
+): readonly [string, Controls] {
+  const names = [...targets.keys()];
+  if (names.length === 0) {
+    const message = `Cannot ${VERBS[action]}: the sidecar is starting. Try again in a moment.`;
+    throw new SidecarError(message, { code: 'control.starting', stage: 'control' });
+  }
+  const [only = ''] = names;
+  if (name === null && names.length > 1) {
+    const message = `Cannot ${VERBS[action]} without a target: there are ${names.join(', ')}. Add target=NAME.`;
+    throw new SidecarError(message, { code: 'control.target-needed', stage: 'control' });
+  }
+  const chosen = name ?? only;
+  const controls = targets.get(chosen);
+  if (controls === undefined) {
+    const message = `Cannot ${VERBS[action]} target ${quoted(chosen)}: there is no such target; there is ${names.join(', ')}.`;
+    throw new SidecarError(message, { code: 'control.unknown-target', stage: 'control' });
+  }
+  return [chosen, controls];
+}
+
+function flagOf(action: Action, text: string | null): boolean {
+  if (text === null || text === 'false') return false;
+  if (text === 'true') return true;
+  throw refusal(action, `"retry" is true or false, not ${quoted(text)}`);
+}
+
+/** The number of a generation as it is written by people; null: none is given. */
+export function generationOf(action: Action, text: string | null): number | null {
+  if (text === null) return null;
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
+  throw refusal(action, `${quoted(text)} is no generation; "config-sidecar history" shows their numbers`);
+}
+
+function refusal(action: Action, reason: string): SidecarError {
+  return new SidecarError(`Cannot ${VERBS[action]}: ${reason}.`, {
+    code: 'control.parameter',
+    stage: 'control',
+  });
+}
+
+const LONGEST_SHOWN = 60;
+
+function quoted(text: string): string {
+  return JSON.stringify(text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text);
+}

@@ -1,0 +1,87 @@
+// The provider law: what every source promises, and the shapes it speaks in. A provider is one file below `providers/`.
+
+/** One key of a tree: the part of its name below the source's prefix, split at `/` by whoever looks inside. */
+export interface Entry {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/**
+ * What a source holds. `nothing` means the source answered and said that there is nothing (no keys, an empty
+ * document); a source that could not be asked throws instead.
+ */
+export type Content =
+  | { readonly kind: 'tree'; readonly entries: readonly Entry[] }
+  | {
+      readonly kind: 'document';
+      readonly bytes: Uint8Array;
+      /** Last part of the path, for its extension: `app.yaml`. */
+      readonly name: string;
+      /** Media type without parameters, lower case, or null when the source has none. */
+      readonly contentType: string | null;
+      /** JSON Pointer (RFC 6901) to the part that counts, from the URL's fragment; null or '' for the whole. */
+      readonly pointer: string | null;
+    }
+  | { readonly kind: 'nothing' };
+
+/** Everything a source held at one moment. Never a delta, never partial. */
+export interface Snapshot {
+  /** The source's own version of the content; compared for equality only. */
+  readonly revision: string;
+  readonly content: Content;
+}
+
+/** What one contact with the source brought. `same`: it was asked, and it is what was yielded last. */
+export type Observation =
+  | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
+  | { readonly kind: 'same' };
+
+/**
+ * Follows one source. The law, which `test/support/source/provider-contract.ts` checks for every provider:
+ *
+ * 1. Every snapshot is complete; no deltas leave a provider. It is read at one revision wherever the source can do
+ *    that. "Asked, and it is still the same" is said too: it is contact.
+ * 2. In doubt, throw. Never yield partial or defaulted data: the caller keeps what it has.
+ * 3. "There is nothing" and "I could not ask" are different: the first is a snapshot that says so, the second an error.
+ * 4. `watch` returns promptly when its signal aborts and has released everything by then. (`return()` on an async
+ *    generator does not interrupt a pending await: pass the signal to every wait.)
+ * 5. No retries, back-off, de-duplication, throttling or logging in a provider: the loop does those once, for all
+ *    alike. After an error the generator is finished; the loop calls `watch` anew.
+ * 6. A cursor (ETag, index, revision) is remembered only together with the snapshot it belongs to, after that was
+ *    read whole. It does not outlive its `watch`.
+ * 7. Every wait on the network has a deadline of its own besides the signal; a silent connection is a dead one.
+ * 8. A cursor that goes backwards, or was compacted away, means: read everything again, at once.
+ * 9. Opening checks the options and touches no network.
+ */
+export interface Provider {
+  /** The URL as it may be shown: without credentials. */
+  readonly source: string;
+  /**
+   * Yields a snapshot first, then one observation per contact, until the signal aborts (then it returns) or
+   * something is wrong (then it throws a SidecarError of stage `source`).
+   */
+  watch(signal: AbortSignal): AsyncGenerator<Observation, void, void>;
+}
+
+/** What a provider is given besides its URL. */
+export interface ProviderOptions {
+  /** A polled source is read this often; a watched one is read whole and compared this often (at most every 10 s). */
+  readonly updateFrequencyMs: number;
+  /** Bound of one read. */
+  readonly fetchTimeoutMs: number;
+  /** Bound of one snapshot, after decompression. */
+  readonly maxBytes: number;
+  /**
+   * The value of a setting that belongs to this kind of source (`HTTP_TOKEN`, `ETCDCTL_CACERT`), or undefined when
+   * it is not set. Ask again at every use: secrets given as `X_FILE` are read from disk each time, so rotation works.
+   */
+  readonly setting: (name: string) => string | undefined;
+  /** The environment's proxy variables (`http_proxy`, `HTTPS_PROXY`, `NO_PROXY`, …) and nothing else. */
+  readonly proxyEnv: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Makes a provider. Checks the URL and the settings it needs and throws a SidecarError (`settings.source`) when
+ * they cannot work; touches no network and starts nothing.
+ */
+export type OpenProvider = (url: string, options: ProviderOptions) => Provider;

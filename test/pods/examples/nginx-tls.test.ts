@@ -1,0 +1,120 @@
+// examples/nginx-tls with a real nginx and certificates of a real openssl: what its README promises happens.
+import { mkdirSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { DIST } from '../../support/e2e/sidecar.ts';
+import { until } from '../../support/e2e/until.ts';
+import { EXAMPLES, readPod, startOf } from '../../support/examples/manifest.ts';
+import { openMount } from '../../support/examples/mounted.ts';
+import { type Issued, openOpenSsl, type Pair } from '../../support/examples/openssl.ts';
+import { stateOf } from '../../support/examples/state.ts';
+import { ask, startClients } from '../../support/examples/tls-clients.ts';
+import { type Environment, openTogether, type Program } from '../../support/examples/together.ts';
+import { fetchDebian } from '../../support/servers/fetch-debian.ts';
+import { freePorts, portOf } from '../../support/servers/ports.ts';
+
+const POD = readPod('nginx-tls/pod.yaml');
+const HOST = 'shop.example';
+const ANSWER = 'as it always was';
+
+test('renewed certificates are served without a failed request, and no bad one ever is', async () => {
+  const pod = await openPod();
+  const { openssl, site, mount, port } = pod;
+  const first = openssl.issue(HOST);
+  mount(first);
+  expect(await pod.run('config-once').ended).toBe(0);
+  expect(statSync(pod.at('live/tls.key')).mode).toBe(0o100600);
+  const nginx = pod.run('nginx');
+  // Shorter than the manifest's and the default: what is to be seen does not depend on them.
+  const hasty = { CONFIRM_TIMEOUT: '5s', CONFIRM_PERIOD: '1s' };
+  const sidecar = pod.run('config-sidecar', { LISTEN: `127.0.0.1:${pod.sidecarPort}`, ...hasty });
+  const { target, ends } = stateOf(pod.sidecarPort);
+  const place = { port, host: HOST, ca: openssl.ca, wanted: ANSWER };
+  await until('nginx serves', () => ask(place));
+  await until('the first generation is confirmed', async () => (await target()).lastKnownGood);
+  const clients = startClients(place, 3);
+
+  const refuse = async (pair: Pair, reason: string): Promise<void> => {
+    mount(pair);
+    await until(`it is refused since ${reason}`, () => sidecar.log().includes(reason));
+    await ends('rejected', 'validate.command');
+  };
+  const renew = async (): Promise<Issued> => {
+    const renewed = openssl.issue(HOST);
+    mount(renewed);
+    await until('clients are shown the renewed one', () => clients.seen().at(-1) === renewed.serial);
+    await ends('applied');
+    return renewed;
+  };
+
+  const second = await renew();
+  const stranger = openssl.issue(HOST);
+  await refuse({ cert: stranger.cert, key: second.key }, 'tls.key is not its key');
+  await refuse(openssl.issue(HOST, { days: -1 }), 'it expired on');
+  await refuse(openssl.issue('other.example'), `it is not for \\"${HOST}\\"`);
+  await refuse({ cert: second.cert.slice(0, 300), key: second.key }, 'cannot be read');
+  const third = await renew();
+  // D-26: nginx finds only when it reloads that a port is taken.
+  mount(openssl.issue(HOST), { listen: site.application });
+  await ends('rolled-back');
+  const fourth = await renew();
+
+  const { requests, failures } = await clients.stop();
+  console.info(`nginx-tls: ${requests} requests, ${failures.length} failed`);
+  expect(failures).toEqual([]);
+  expect(requests).toBeGreaterThan(200);
+  expect(clients.seen()).toEqual([first, second, third, fourth].map(({ serial }) => serial));
+  expect(new Set(signalsIn(nginx.log()))).toEqual(new Set(['reconfiguring']));
+
+  // The other way that the README names: nginx itself as the checker.
+  const own = `${pod.program} -t -q -e stderr -p ${pod.at('')} -c {path}/nginx.conf`;
+  mount({ cert: stranger.cert, key: second.key });
+  const asked = pod.run('config-once', { VALIDATE_COMMAND: own, OUTPUT: `${pod.at('elsewhere')}/` });
+  expect(await asked.ended).toBe(4);
+  expect(asked.log()).toContain('key values mismatch');
+}, 180_000);
+
+/** What was done with each SIGHUP that arrived: the master says "reconfiguring", a worker "ignoring". */
+function signalsIn(log: string): readonly string[] {
+  return [...log.matchAll(/signal 1 \(SIGHUP\) received from \d+, (\w+)/g)].map(([, done = '']) => done);
+}
+
+/** The folders and addresses of the pod, its application, and what starts its other containers. */
+async function openPod() {
+  const { at, start, folder } = await openTogether();
+  for (const path of ['live', 'elsewhere', 'run']) mkdirSync(at(path));
+  const program = join(await fetchDebian(['nginx']), 'usr/sbin/nginx');
+  const openssl = await openOpenSsl(folder);
+  const [port = 0, sidecarPort = 0] = await freePorts(2);
+  const site = {
+    server_name: HOST,
+    application: await startApplication(),
+    listen: `127.0.0.1:${port}`,
+  };
+  const replace = openMount(at('site'));
+  const example = join(EXAMPLES, 'nginx-tls/');
+  const replaced = {
+    '/live/': `${at('live')}/`,
+    '/site/': `${at('site')}/`,
+    '/templates/': `${example}templates/`,
+    '/example/': example,
+    '/run/nginx/': `${at('run')}/`,
+  };
+  const run = (name: string, variables: Environment = {}): Program => {
+    const { words, env } = startOf(POD, name, replaced);
+    const main = name === 'nginx' ? [program] : [process.execPath, join(DIST, 'main.js')];
+    return start(name, [...main, ...words], { env: { ...env, ...variables } });
+  };
+  const mount = ({ cert, key }: Pair, changes: Environment = {}): void =>
+    replace({ ...site, ...changes, 'tls.crt': cert, 'tls.key': key });
+  return { at, openssl, site, mount, run, port, sidecarPort, program };
+}
+
+/** The application that stays as it is; gives its address. */
+async function startApplication(): Promise<string> {
+  const server = createServer((_request, response) => response.end(ANSWER));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return `127.0.0.1:${portOf(server)}`;
+}

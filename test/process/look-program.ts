@@ -1,6 +1,0 @@
-// Looks once for a process that is not there, and prints why nobody was found. Words: the look-up's options as JSON.
-import { createLookup } from '../../src/process/lookup.ts';
-
-const options = JSON.parse(process.argv[2] ?? '{}');
-const fact = createLookup({ signal: null, gateOff: false, ...options }).look(0);
-process.stdout.write(JSON.stringify(fact));

@@ -1,0 +1,175 @@
+// The built program under every living line of Node, and that it loads no library it does not need.
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Backing, consulTree, etcdTree, fileDocument, httpDocument } from '../../support/e2e/backing.ts';
+import { createPlace, type Place } from '../../support/e2e/place.ts';
+import { DIST } from '../../support/e2e/sidecar.ts';
+import { until } from '../../support/e2e/until.ts';
+import { type ConsulServer, startConsul } from '../../support/servers/consul.ts';
+import { type EtcdServer, startEtcd } from '../../support/servers/etcd.ts';
+import { CACHE } from '../../support/servers/fetch-debian.ts';
+import { startHttpSource } from '../../support/servers/http-source.ts';
+
+const LINES = ['24', '26'];
+
+let etcd: EtcdServer;
+let consul: ConsulServer;
+const nodes = new Map<string, string>();
+
+beforeAll(async () => {
+  [etcd, consul] = await Promise.all([startEtcd(), startConsul()]);
+  for (const line of LINES) nodes.set(line, await fetchNode(line));
+}, 300_000);
+
+afterAll(async () => {
+  await Promise.all([etcd?.end(), consul?.end()]);
+});
+
+/** The registry's `node` is a script that installs this package, which carries the program: no script has to run. */
+async function fetchNode(line: string): Promise<string> {
+  const folder = join(CACHE, `node${line}`);
+  const name = `node-linux-${process.arch}`;
+  if (!existsSync(folder)) {
+    const unfinished = `${folder}.${process.pid}.tmp`;
+    mkdirSync(unfinished, { recursive: true });
+    const words = [
+      'install',
+      '--prefix',
+      unfinished,
+      '--no-save',
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+      `${name}@${line}`,
+    ];
+    await promisify(execFile)('npm', words, { cwd: unfinished });
+    if (existsSync(folder)) rmSync(unfinished, { recursive: true });
+    else renameSync(unfinished, folder);
+  }
+  const program = join(folder, 'node_modules', name, 'bin/node');
+  if (!existsSync(program))
+    throw new Error(`Cannot find Node ${line} below ${folder}; remove that folder and try again`);
+  return program;
+}
+
+const SOURCES: Readonly<Record<string, (place: Place) => Promise<Backing>>> = {
+  etcd: async (place) => etcdTree(etcd, place),
+  Consul: async (place) => consulTree(consul, place),
+  HTTP: async () => httpDocument(await startHttpSource()),
+  file: async (place) => fileDocument(place),
+};
+
+describe.concurrent.each(LINES)('under Node %s', (line) => {
+  test('it is that line', async () => {
+    const { stdout } = await promisify(execFile)(nodes.get(line) ?? '', ['--version']);
+    expect(stdout).toMatch(new RegExp(`^v${line}\\.`));
+  });
+
+  test.for(Object.entries(SOURCES))('a change in %s reaches the application', async ([, open], context) => {
+    const place = createPlace(context);
+    const config = `${place.directory('out')}/app.conf`;
+    const template = place.write('app.conf.liquid', 'is {{ value }}\n');
+    const source = await open(place);
+    await source.set({ value: 'one' });
+    const app = await place.app({ config });
+    const variables = { ...source.variables, OUTPUT: config, TEMPLATE: template, APP_PROCESS: place.name };
+    const sidecar = await place.start(
+      { ...variables, RELOAD_MIN_INTERVAL: '0s' },
+      { node: nodes.get(line) ?? '' },
+    );
+    await until('it is told', () => app.told().length === 1);
+    await source.set({ value: 'two' });
+    await until('it is told of the change', () => app.told().length === 2);
+    expect(app.told()).toEqual(['is one\n', 'is two\n']);
+    await sidecar.outcome('applied');
+    expect((await sidecar.get('/metrics')).status).toBe(200);
+    const { code, ms } = await sidecar.end();
+    expect(code).toBe(0);
+    expect(ms).toBeLessThan(2_000);
+    // A warning about something deprecated would stand beside the log lines.
+    expect(
+      sidecar
+        .output()
+        .split('\n')
+        .filter((text) => text !== '' && !text.startsWith('{')),
+    ).toEqual([]);
+  });
+});
+
+/** Which libraries are part of a chunk, by a text that each of them has. */
+const LIBRARIES = {
+  etcd3: 'etcdserverpb',
+  axios: 'AxiosError',
+  consul: 'x-consul-token',
+  liquidjs: 'LiquidError',
+  'prom-client': 'nodejs_eventloop_lag_seconds',
+  ajv: 'strictTypes',
+  'js-yaml': 'bad indentation of a mapping entry',
+  'smol-toml': 'TomlError',
+} as const;
+
+type Library = keyof typeof LIBRARIES;
+
+/** The libraries in the modules that Node loaded, read off what it opened. */
+async function loadedLibraries(
+  place: Place,
+  source: Backing,
+  more: Readonly<Record<string, string>> = {},
+): Promise<readonly string[]> {
+  const list = place.at('loaded');
+  const hook = `const { registerHooks } = require('node:module'); const { appendFileSync } = require('node:fs');
+registerHooks({ load(url, context, next) { appendFileSync(${JSON.stringify(list)}, url + '\\n'); return next(url, context); } });`;
+  const preload = place.write('preload.cjs', hook);
+  const start = { node: nodes.get('24') ?? '', nodeWords: ['--require', preload] };
+  await source.set({ value: 'one' });
+  const output = { OUTPUT: `${place.directory('out')}/app.json` };
+  const sidecar = await place.start({ ...source.variables, ...output, ...more }, start);
+  await sidecar.outcome('applied');
+  const files = readFileSync(list, 'utf8')
+    .split('\n')
+    .filter((url) => url.startsWith('file:'));
+  const texts = files.map((url) => readFileSync(new URL(url), 'utf8'));
+  expect(texts.length).toBeGreaterThan(1);
+  await sidecar.end();
+  const names = Object.keys(LIBRARIES) as Library[];
+  return names.filter((name) => texts.some((text) => text.includes(LIBRARIES[name])));
+}
+
+describe.concurrent('of the heavy libraries are loaded', () => {
+  test('all of them from somewhere: the marks this test goes by are in the built program', () => {
+    const chunks = readdirSync(join(DIST, 'chunks')).map((name) =>
+      readFileSync(join(DIST, 'chunks', name), 'utf8'),
+    );
+    const found = Object.entries(LIBRARIES).filter(([, mark]) => chunks.some((text) => text.includes(mark)));
+    expect(found.map(([name]) => name)).toEqual(Object.keys(LIBRARIES));
+    const main = readFileSync(join(DIST, 'main.js'), 'utf8');
+    expect(Object.values(LIBRARIES).filter((mark) => main.includes(mark))).toEqual([]);
+  });
+
+  test('none for a file', async (context) => {
+    const place = createPlace(context);
+    expect(await loadedLibraries(place, fileDocument(place))).toEqual([]);
+  });
+
+  test('only etcd3 for etcd', async (context) => {
+    const place = createPlace(context);
+    expect(await loadedLibraries(place, etcdTree(etcd, place))).toEqual(['etcd3']);
+  });
+
+  test('only consul for Consul', async (context) => {
+    const place = createPlace(context);
+    expect(await loadedLibraries(place, consulTree(consul, place))).toEqual(['consul']);
+  });
+
+  test('only axios for HTTP, and those that a template and a schema need', async (context) => {
+    const place = createPlace(context);
+    const source = httpDocument(await startHttpSource());
+    const template = place.write('app.liquid', '{{ sidecar.data | json }}');
+    const schema = place.write('schema.json', '{"type":"object"}');
+    const found = await loadedLibraries(place, source, { TEMPLATE: template, SCHEMA: schema });
+    expect(found).toEqual(['axios', 'liquidjs', 'ajv']);
+  });
+});

@@ -1,0 +1,179 @@
+import { execFileSync } from 'node:child_process';
+import {
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  carriedOut,
+  EMPTY_LEDGER,
+  intend,
+  type Ledger,
+  type Published,
+  toldOf,
+} from '../../../src/ledger/ledger.ts';
+import { readLedger, writeLedger } from '../../../src/ledger/ledger-file.ts';
+import { scratch } from '../../support/publish/scratch.ts';
+
+const A: Published = {
+  revision: 'rev-a',
+  digest: 'digest-a',
+  rendering: 'sha256:a',
+  at: 1_000,
+  input: 'input-a',
+  moment: null,
+  as: 'desired',
+};
+const INTENDED = intend(EMPTY_LEDGER, A, true);
+const PUBLISHED = carriedOut(INTENDED, { bootId: 'boot', ticks: 4_711 });
+const PROCESS = { pid: 7, startTicks: 99 };
+const TOLD = toldOf(
+  PUBLISHED,
+  { at: 1_500, process: PROCESS, evidence: 'answered' },
+  {
+    ...{ process: PROCESS, how: 'told', restarts: false, children: [], evidence: ['answered'] },
+    ...{ at: 1_510, notBefore: 1_500, moment: { bootId: 'boot', ticks: 4_712 } },
+  },
+);
+const BEFORE = { ledger: INTENDED, sequence: 1, from: 'before' } as const;
+
+/** A directory with two ledgers: the one before says `INTENDED`, the current one, at `path`, `TOLD`. */
+function written(): { readonly directory: string; readonly path: string; readonly bytes: Buffer } {
+  const directory = scratch();
+  writeLedger(directory, TOLD, { sequence: writeLedger(directory, INTENDED, { sequence: 0 }) });
+  const path = join(directory, 'ledger.0.json');
+  return { directory, path, bytes: readFileSync(path) };
+}
+
+describe('the ledger on disk', () => {
+  it('is fresh where there is none', () => {
+    expect(readLedger(scratch())).toEqual({ ledger: EMPTY_LEDGER, sequence: 0, from: 'fresh' });
+  });
+
+  it('is read as it was written, for nobody but us to see', () => {
+    const { directory, path } = written();
+    expect(readLedger(directory)).toEqual({ ledger: TOLD, sequence: 2, from: 'current' });
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(readdirSync(directory).sort()).toEqual(['ledger.0.json', 'ledger.1.json']);
+  });
+
+  it('cut at any byte gives the one before', () => {
+    const { directory, path, bytes } = written();
+    // The last byte is a line feed, which nothing depends on.
+    for (let length = 0; length < bytes.length - 1; length += 1) {
+      writeFileSync(path, bytes.subarray(0, length));
+      expect(readLedger(directory), `cut at ${length}`).toEqual(BEFORE);
+    }
+  });
+
+  it('with any byte of its content changed gives the one before', () => {
+    const { directory, path, bytes } = written();
+    for (let at = 0; at < bytes.length - 1; at += 1) {
+      const changed = Buffer.from(bytes);
+      changed[at] = (changed[at] ?? 0) ^ 1;
+      writeFileSync(path, changed);
+      expect(readLedger(directory), `changed at ${at}`).toEqual(BEFORE);
+    }
+  });
+
+  it.each<[string, string]>([
+    ['nothing', ''],
+    ['a null', 'null'],
+    ['a list', '[]'],
+    ['a number', '7'],
+    ['zeroes', '\0'.repeat(400)],
+    ['another version', '{"version":2,"checksum":"x","ledger":{}}'],
+    ['no ledger', '{"version":1,"checksum":"x"}'],
+    ['a wrong checksum', `{"version":1,"checksum":"${'0'.repeat(64)}","ledger":{"owed":null}}`],
+  ])('that holds %s gives the one before', (_what, text) => {
+    const { directory, path } = written();
+    writeFileSync(path, text);
+    expect(readLedger(directory)).toEqual(BEFORE);
+  });
+
+  it('that is gone gives the one before', () => {
+    const { directory, path } = written();
+    rmSync(path);
+    expect(readLedger(directory)).toEqual({ ...BEFORE, from: 'current' });
+  });
+
+  it('is said to be damaged when neither is whole', () => {
+    const { directory, path } = written();
+    writeFileSync(path, 'x');
+    writeFileSync(join(directory, 'ledger.1.json'), 'x');
+    expect(readLedger(directory)).toEqual({ ledger: EMPTY_LEDGER, sequence: 0, from: 'damaged' });
+  });
+
+  it('is not read through a planted link, and not written through one', () => {
+    const { directory, path } = written();
+    const other = join(scratch(), 'victim');
+    writeFileSync(other, readFileSync(path));
+    const before = readFileSync(other);
+    rmSync(path);
+    symlinkSync(other, path);
+    expect(readLedger(directory)).toEqual(BEFORE);
+    writeLedger(directory, PUBLISHED, { sequence: 1 });
+    expect(readFileSync(other)).toEqual(before);
+    expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 2, from: 'current' });
+  });
+
+  it('is not written through a second name of a file', () => {
+    const { directory, path } = written();
+    const other = join(scratch(), 'victim');
+    writeFileSync(other, 'precious');
+    rmSync(path);
+    linkSync(other, path);
+    writeLedger(directory, PUBLISHED, { sequence: 1 });
+    expect(readFileSync(other, 'utf8')).toBe('precious');
+    expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 2, from: 'current' });
+  });
+
+  it('never touches the slot that is the newest', () => {
+    const { directory, path, bytes } = written();
+    expect(writeLedger(directory, PUBLISHED, { sequence: 2 })).toBe(3);
+    expect(readFileSync(path)).toEqual(bytes);
+    expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 3, from: 'current' });
+  });
+
+  it('that is shorter than what it overwrites leaves nothing of that behind', () => {
+    const { directory } = written();
+    writeLedger(directory, EMPTY_LEDGER, { sequence: 3 });
+    expect(readLedger(directory)).toEqual({ ledger: EMPTY_LEDGER, sequence: 4, from: 'current' });
+  });
+
+  it('does not wait for the writer of a planted pipe', () => {
+    const { directory, path } = written();
+    rmSync(path);
+    execFileSync('mkfifo', [path]);
+    expect(readLedger(directory)).toEqual(BEFORE);
+  });
+
+  it('says why it cannot be written', () => {
+    const directory = join(scratch(), 'gone');
+    expect(() => writeLedger(directory, TOLD, { sequence: 0 })).toThrow(
+      `Cannot write the ledger "${directory}/ledger.1.json": ENOENT: no such file or directory, open '${directory}/ledger.1.json'. Without it nothing is published, since a reload could be lost.`,
+    );
+  });
+
+  it('that cannot be written leaves the one written last', () => {
+    const { directory } = written();
+    rmSync(join(directory, 'ledger.1.json'));
+    mkdirSync(join(directory, 'ledger.1.json'));
+    expect(() => writeLedger(directory, PUBLISHED, { sequence: 2 })).toThrow('Cannot write the ledger');
+    expect(readLedger(directory)).toMatchObject({ ledger: TOLD, sequence: 2 });
+  });
+
+  it('gives a field that only a later version knows its default', () => {
+    const directory = scratch();
+    const { told: _told, ...old } = TOLD;
+    writeLedger(directory, old as Ledger, { sequence: 0 });
+    expect(readLedger(directory).ledger).toEqual({ ...old, told: null });
+  });
+});

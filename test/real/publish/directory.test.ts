@@ -1,0 +1,283 @@
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  opendirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { GRACE_MS } from '../../../src/publish/directory.ts';
+import { openPublisher, type Publisher } from '../../../src/publish/publisher.ts';
+import { errorOf, generation, scratch } from '../../support/publish/scratch.ts';
+
+interface Place {
+  readonly root: string;
+  readonly publisher: Publisher;
+}
+
+function place(): Place {
+  const root = scratch();
+  return { root, publisher: openPublisher({ kind: 'directory', path: root }, null) };
+}
+
+const visible = (root: string): readonly string[] =>
+  readdirSync(root)
+    .filter((name) => !name.startsWith('..'))
+    .sort();
+const hidden = (root: string): readonly string[] =>
+  readdirSync(root)
+    .filter((name) => name.startsWith('..'))
+    .sort();
+const text = (...parts: readonly string[]): string => readFileSync(join(...parts), 'utf8');
+
+function replaceByLink(path: string, target: string): void {
+  rmSync(path);
+  symlinkSync(target, path);
+}
+
+describe('a directory output', () => {
+  it('is laid out as a mounted ConfigMap', async () => {
+    const { root, publisher } = place();
+    const wanted = generation({ a: '1', 'sub/b': '2', 'sub/deep/c': '3' });
+    await publisher.publish(wanted);
+    expect(visible(root)).toEqual(['a', 'sub']);
+    expect(readlinkSync(join(root, 'a'))).toBe('..data/a');
+    expect(readlinkSync(join(root, '..data'))).toMatch(/^\.\.gen-[0-9a-f]{12}$/);
+    expect([text(root, 'a'), text(root, 'sub/b'), text(root, 'sub/deep/c')]).toEqual(['1', '2', '3']);
+    expect(publisher.look()).toEqual({
+      rendering: wanted.rendering,
+      changedAt: lstatSync(join(root, '..data')).ctimeMs,
+      problem: null,
+    });
+    expect(publisher.read().map(({ name }) => name)).toEqual(['a', 'sub/b', 'sub/deep/c']);
+  });
+
+  it('adds and removes names with a generation, and swaps by one rename', async () => {
+    const { root, publisher } = place();
+    await publisher.publish(generation({ a: '1', b: '1', 'd/x': '1' }));
+    await publisher.publish(generation({ b: '2', c: '2', d: '2' }));
+    expect(visible(root)).toEqual(['b', 'c', 'd']);
+    expect([text(root, 'b'), text(root, 'c'), text(root, 'd')]).toEqual(['2', '2', '2']);
+    expect(hidden(root).filter((name) => !name.startsWith('..gen-'))).toEqual(['..data']);
+  });
+
+  // C-P08
+  it('gives every file its exact mode under a umask of 0077, and lets readers into its folders', async () => {
+    const { root, publisher } = place();
+    const umask = process.umask(0o077);
+    onTestFinished(() => void process.umask(umask));
+    await publisher.publish(generation({ 'sub/deep/a': '1' }, { mode: 0o640 }));
+    expect(statSync(join(root, 'sub/deep/a')).mode & 0o7777).toBe(0o640);
+    for (const folder of ['..data/', 'sub', 'sub/deep'])
+      expect(statSync(join(root, folder)).mode & 0o7777).toBe(0o755);
+  });
+
+  // C-P07
+  it('keeps generations for who reads them through their grace time, and no longer', async () => {
+    const { root, publisher } = place();
+    for (let i = 1; i <= 5; i += 1) await publisher.publish(generation({ a: `${i}`, b: `${i}` }));
+    const first = hidden(root)
+      .map((name) => join(root, name))
+      .find((path) => !lstatSync(path).isSymbolicLink() && text(path, 'a') === '1') as string;
+    const held = opendirSync(first);
+    onTestFinished(() => held.closeSync());
+    const open = openSync(join(first, 'b'), 'r');
+    publisher.prune(1_000);
+    publisher.prune(1_000 + GRACE_MS - 1);
+    expect(readdirSync(first).sort()).toEqual(['a', 'b']);
+    expect(readFileSync(open, 'utf8')).toBe('1');
+    publisher.prune(1_000 + GRACE_MS);
+    expect(hidden(root)).toEqual(['..data', readlinkSync(join(root, '..data'))]);
+    expect(text(root, 'a')).toBe('5');
+  });
+
+  it('removes at a start what was retired long ago, and nothing that may still be read', async () => {
+    const { root, publisher } = place();
+    for (let i = 1; i <= 3; i += 1) await publisher.publish(generation({ a: `${i}` }));
+    const folders = hidden(root)
+      .filter((name) => name !== '..data')
+      .map((name) => join(root, name));
+    const holding = (value: string): string => folders.find((path) => text(path, 'a') === value) ?? 'nowhere';
+    const [one, two, three] = ['1', '2', '3'].map(holding) as [string, string, string];
+    const seconds = Date.now() / 1000;
+    // The first was in use until ten minutes ago, the second until a minute ago.
+    utimesSync(one, seconds - 1_200, seconds - 1_200);
+    utimesSync(two, seconds - 600, seconds - 600);
+    utimesSync(three, seconds - 60, seconds - 60);
+    publisher.recover();
+    expect([one, two, three].map((path) => existsSync(path))).toEqual([false, true, true]);
+  });
+
+  // C-C09
+  it('shows that somebody deleted the link, and restores it from what is held', async () => {
+    const { root, publisher } = place();
+    const wanted = generation({ a: '1' });
+    await publisher.publish(wanted);
+    rmSync(join(root, '..data'));
+    expect(publisher.isThere()).toBe(false);
+    expect(publisher.look().rendering).not.toBe(wanted.rendering);
+    await publisher.publish(wanted);
+    expect(publisher.look().rendering).toBe(wanted.rendering);
+    expect(text(root, 'a')).toBe('1');
+  });
+
+  it.each<[string, (root: string) => void]>([
+    ['a visible name was removed', (root) => rmSync(join(root, 'a'))],
+    ['a visible name leads elsewhere', (root) => replaceByLink(join(root, 'a'), '..data/b')],
+    ['a name of a file that is not there was added', (root) => symlinkSync('..data/z', join(root, 'z'))],
+    ['a file was changed', (root) => writeFileSync(join(root, '..data/a'), 'X')],
+    ['a file was removed', (root) => rmSync(join(root, '..data/a'))],
+    ['a file was added', (root) => writeFileSync(join(root, '..data/n'), 'X')],
+    ['a mode was changed', (root) => chmodSync(join(root, '..data/a'), 0o600)],
+    [
+      'the generation was removed',
+      (root) => rmSync(join(root, readlinkSync(join(root, '..data'))), { recursive: true }),
+    ],
+    ['a file became a link', (root) => replaceByLink(join(root, '..data/a'), '/etc/passwd')],
+  ])('notices when %s, and the next publication mends it', async (_what, damage) => {
+    const { root, publisher } = place();
+    const wanted = generation({ a: '1', b: '2' });
+    await publisher.publish(wanted);
+    damage(root);
+    expect(publisher.look().rendering).not.toBe(wanted.rendering);
+    await publisher.publish(wanted);
+    expect(publisher.look().rendering).toBe(wanted.rendering);
+    expect([visible(root), text(root, 'a'), text(root, 'b')]).toEqual([['a', 'b'], '1', '2']);
+  });
+
+  // C-C10
+  it('refuses a directory in the place of the link, and deletes nothing', async () => {
+    const { root, publisher } = place();
+    await publisher.publish(generation({ a: '1' }));
+    rmSync(join(root, '..data'));
+    mkdirSync(join(root, '..data'));
+    writeFileSync(join(root, '..data/foreign'), 'precious');
+    const expected = {
+      code: 'publish.foreign',
+      message: `Cannot publish "${root}/": "..data" in it was not made by config-sidecar. Move it away, or choose an OUTPUT directory of its own.`,
+    };
+    publisher.recover();
+    publisher.prune(0);
+    expect(publisher.look()).toMatchObject({ rendering: null, problem: expected });
+    expect(await errorOf(() => publisher.publish(generation({ a: '2' })))).toEqual(expected);
+    expect(text(root, '..data/foreign')).toBe('precious');
+  });
+
+  // C-P15
+  it('refuses to replace foreign files, and never touches those with other names', async () => {
+    const { root, publisher } = place();
+    for (const name of ['a', 'other']) writeFileSync(join(root, name), 'foreign');
+    symlinkSync('/etc', join(root, 'link'));
+    expect(await errorOf(() => publisher.publish(generation({ a: '1', link: '1', c: '1' })))).toEqual({
+      code: 'publish.foreign',
+      message: `Cannot publish "${root}/": "a", "link" in it was not made by config-sidecar. Move it away, or choose an OUTPUT directory of its own.`,
+    });
+    expect(readdirSync(root).sort()).toEqual(['a', 'link', 'other']);
+    await publisher.publish(generation({ c: '1' }));
+    await publisher.publish(generation({ d: '1' }));
+    publisher.recover();
+    expect(visible(root)).toEqual(['a', 'd', 'link', 'other']);
+    expect([text(root, 'a'), text(root, 'other'), readlinkSync(join(root, 'link'))]).toEqual([
+      'foreign',
+      'foreign',
+      '/etc',
+    ]);
+  });
+
+  // A-W04, D-31
+  it.each<[string, (root: string) => void, string, string]>([
+    [
+      'a symbolic link',
+      (root) => symlinkSync(scratch(), root),
+      'publish.symbolic-link',
+      'it is a symbolic link, which is not followed. Name the directory it points to.',
+    ],
+    ['missing', () => {}, 'publish.no-directory', 'it does not exist. Create it, or mount the volume there.'],
+    [
+      'a file',
+      (root) => writeFileSync(root, ''),
+      'publish.not-a-directory',
+      'it is not a directory. Leave out the trailing slash for a file output.',
+    ],
+  ])('says so when its place is %s', async (_what, prepare, code, reason) => {
+    const root = join(scratch(), 'out');
+    prepare(root);
+    const publisher = openPublisher({ kind: 'directory', path: root }, null);
+    const expected = { code, message: `Cannot publish "${root}/": ${reason}` };
+    publisher.recover();
+    expect(publisher.look()).toMatchObject({ rendering: null, problem: expected });
+    expect(await errorOf(() => publisher.publish(generation({ a: '1' })))).toEqual(expected);
+  });
+
+  // B-34
+  it('removes what a crash left behind at a start, and nothing else', async () => {
+    const { root, publisher } = place();
+    const wanted = generation({ a: '1' });
+    await publisher.publish(wanted);
+    mkdirSync(join(root, '..stage-0123456789ab/sub'), { recursive: true });
+    symlinkSync('..gen-gone', join(root, '..link-0123456789ab'));
+    const foreign = ['..2026_01_01', '..config-sidecar', 'other'];
+    for (const name of foreign) writeFileSync(join(root, name), 'foreign');
+    publisher.recover();
+    expect(new Set(readdirSync(root))).toEqual(
+      new Set(['a', '..data', readlinkSync(join(root, '..data')), ...foreign]),
+    );
+    expect(publisher.look().rendering).toBe(wanted.rendering);
+  });
+
+  it('removes an abandoned stage that is a planted link, not what it points to', () => {
+    const { root, publisher } = place();
+    const victim = scratch();
+    writeFileSync(join(victim, 'file'), 'precious');
+    symlinkSync(victim, join(root, '..stage-0123456789ab'));
+    publisher.recover();
+    expect(readdirSync(root)).toEqual([]);
+    expect(text(victim, 'file')).toBe('precious');
+  });
+
+  it('finishes names at a start that were half done when it was killed after the swap', async () => {
+    const { root, publisher } = place();
+    await publisher.publish(generation({ a: '1', b: '1' }));
+    const old = ['a', 'b'].map((name) => readlinkSync(join(root, name)));
+    const wanted = generation({ b: '2', c: '2' });
+    await publisher.publish(wanted);
+    rmSync(join(root, 'c'));
+    symlinkSync(old[0] as string, join(root, 'a'));
+    expect(publisher.look().rendering).toBe('incomplete');
+    publisher.recover();
+    expect(visible(root)).toEqual(['b', 'c']);
+    expect(publisher.look().rendering).toBe(wanted.rendering);
+  });
+
+  it('is found again when the directory itself was replaced', async () => {
+    const { root, publisher } = place();
+    const wanted = generation({ a: '1' });
+    await publisher.publish(wanted);
+    renameSync(root, `${root}-away`);
+    onTestFinished(() => rmSync(`${root}-away`, { recursive: true }));
+    mkdirSync(root);
+    expect(publisher.look()).toEqual({ rendering: null, changedAt: null, problem: null });
+    await publisher.publish(wanted);
+    expect(existsSync(join(root, 'a'))).toBe(true);
+  });
+
+  it('can be empty', async () => {
+    const { root, publisher } = place();
+    await publisher.publish(generation({ a: '1' }));
+    const wanted = generation({});
+    await publisher.publish(wanted);
+    expect(visible(root)).toEqual([]);
+    expect(publisher.look().rendering).toBe(wanted.rendering);
+  });
+});

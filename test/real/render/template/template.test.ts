@@ -1,0 +1,223 @@
+// Templates: strict, the same at every rendering, no way out of their own files, and values that stay data.
+import { execFileSync } from 'node:child_process';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { SidecarError } from '../../../../src/lib/errors.ts';
+import { parseJson } from '../../../../src/render/document/json.ts';
+import { createMap } from '../../../../src/render/document/value.ts';
+import { openTemplates } from '../../../../src/render/template/template.ts';
+import { text as anyText } from '../../../support/render/document/generate.ts';
+
+const DATA = `{
+  "db": {"host": "db1", "port": 5432, "none": null, "on": true, "quoted": "it's \\"here\\""},
+  "list": ["b", "a", "B"], "lines": "one\\ntwo: 2", "big": 9007199254740993,
+  "code": "{{ db.host }}{% include 'x' %}", "when": "now", "name": "secret.liquid", "a-b": {"c d": 1}
+}`;
+
+const PARTIALS = {
+  'part.liquid': 'part of {{ db.host }}',
+  'broken.liquid': 'x\n\n  {{ missing.too }}',
+  'sub/one.liquid': '{% render "./two" %}',
+  'sub/two.liquid': 'two',
+  'up.liquid': '{% include "sub/../part.liquid" %}',
+  'self.liquid': '{% include "self" %}',
+  'layout.liquid': '<{% block body %}base{% endblock %}>',
+};
+
+function scopeOf(json: string): Record<string, unknown> {
+  return Object.assign(createMap() as Record<string, unknown>, parseJson(json));
+}
+
+async function render(template: string, scope = scopeOf(DATA), maxBytes = 100_000): Promise<string> {
+  const files = new Map<string, string | null>(Object.entries({ ...PARTIALS, main: template }));
+  files.set('bytes.liquid', null);
+  try {
+    return await (await openTemplates(files, { maxBytes }))('main', scope);
+  } catch (thrown) {
+    if (thrown instanceof SidecarError) return `${thrown.stage} ${thrown.code}: ${thrown.message}`;
+    throw thrown;
+  }
+}
+
+describe('a template', () => {
+  it.each([
+    ['{{ db.host }}:{{ db.port }} {{ db["host"] }} {{ a-b["c d"] }}', 'db1:5432 db1 1'],
+    ['{{ nope | default: "x" }}{{ db.nope | default: 5 }}{{ nope.at.all | default: "" }}', 'x5'],
+    ['{% if nope %}a{% elsif db.nope %}b{% else %}c{% endif %}{% unless nope %}d{% endunless %}', 'cd'],
+    [
+      '{% for one in list %}{{ forloop.index }}{{ one }}{% unless forloop.last %},{% endunless %}{% endfor %}',
+      '1b,2a,3B',
+    ],
+    ['{% for pair in db limit: 1 %}{{ pair[0] }}={{ pair[1] }}{% endfor %}', 'host=db1'],
+    ['{% assign x = "y" %}{% capture z %}{{ x }}{{ x }}{% endcapture %}{{ z }}', 'yy'],
+    [
+      '{% tablerow i in (1..2) cols: 1 %}{{ i }}{% endtablerow %}',
+      '<tr class="row1"><td class="col1">1</td></tr><tr class="row2"><td class="col1">2</td></tr>',
+    ],
+    ['{{ list | sort | join: "" }} {{ list.size }} {{ db | size }}', 'Bab 3 5'],
+    ['{{ big }} {{ big | json }}', '9007199254740993 9007199254740993'],
+    ['{{ "2020-02-03" | date: "%Y/%m/%d" }}', '2020/02/03'],
+    ['{% include "part" %}, {% render "sub/one" %}, {% include "up" %}', 'part of db1, two, part of db1'],
+    ['{% layout "layout" %}{% block body %}mine and {{ block.super }}{% endblock %}', '<mine and base>'],
+    ['{% raw %}{{ x }}{% endraw %}{% comment %}{{ x }}{% endcomment %}', '{{ x }}'],
+  ])('%s makes %s', async (template, output) => {
+    expect(await render(template)).toBe(output);
+  });
+
+  it('never evaluates a value', async () => {
+    expect(await render('{{ code }}')).toBe(`{{ db.host }}{% include 'x' %}`);
+    expect(await render('{{ code | append: "" | upcase }}')).toBe(`{{ DB.HOST }}{% INCLUDE 'X' %}`);
+  });
+
+  it('leaves its scope as it was', async () => {
+    const scope = scopeOf('{"n": 1, "list": [2, 1]}');
+    expect(await render('{% increment n %}{% assign list = list | sort %}{{ list | join: "" }}', scope)).toBe(
+      '112',
+    );
+    expect(scope).toEqual({ n: 1, list: [2, 1] });
+  });
+
+  it('finds names of JavaScript only when the data has them', async () => {
+    expect(await render('{{ constructor }}', scopeOf('{"constructor": "mine"}'))).toBe('mine');
+    expect(await render('{{ toString }}')).toContain('the variable "toString" is missing');
+    expect(await render('{{ db.constructor.name }}')).toContain('the variable "db.constructor" is missing');
+  });
+});
+
+describe('a template is refused, by file and line,', () => {
+  it.each([
+    ['a\n\n{{ nope }}', 'line 3: the variable "nope" is missing; add the key, or give it a default'],
+    [
+      '{% if true %}\n{{ db.nope }}{% endif %}',
+      'line 2: the variable "db.nope" is missing; add the key, or give it a default',
+    ],
+    [
+      '{% for x in nope %}{% endfor %}',
+      'line 1: the variable "nope" is missing; add the key, or give it a default',
+    ],
+    [
+      '{% liquid\n assign x = 1\n echo nope\n%}',
+      'line 3: the variable "nope" is missing; add the key, or give it a default',
+    ],
+    ['{{ list[3] }}', 'line 1: the variable "list.3" is missing; add the key, or give it a default'],
+    ['\n{{ db.none }}', 'line 2: there is no value to print; give it a default'],
+    [
+      '\n{{ db }}',
+      'line 2: a map has no text of its own; print one of its values, or use a filter (json, yaml)',
+    ],
+    ['{{ list }}', 'line 1: a list has no text of its own; use a filter (join, json, yaml)'],
+    ['{{ list | raw }}', 'line 1: a list has no text of its own; use a filter (join, json, yaml)'],
+    [
+      '{% echo db %}',
+      'line 1: a map has no text of its own; print one of its values, or use a filter (json, yaml)',
+    ],
+    ['{% cycle list, "x" %}', 'line 1: a list has no text of its own; use a filter (join, json, yaml)'],
+    ['{{ db | append: "x" }}', 'line 1: Cannot convert object to primitive value'],
+    ['{{ 1 | divided_by: 0 }}', 'line 1: the number is not finite'],
+    ['{{ big | plus: 1 }}', 'line 1: Cannot convert a BigInt value to a number'],
+    ['{{ "now" | date: "%s" }}', 'line 1: the date "now" is another one at every rendering'],
+    ['{{ when | date_to_xmlschema }}', 'line 1: the date "now" is another one at every rendering'],
+    ['{{ "today" | date_to_string }}', 'line 1: the date "today" is another one at every rendering'],
+    ['{{ list | sample }}', 'line 1: the filter "sample" gives something else at every rendering'],
+    ['{{ db.host | nope }}', 'line 1: undefined filter: nope'],
+    ['{% nope %}', 'line 1: tag "nope" not found'],
+    ['\n{{ db.host', 'line 2: output "{{ db.host" not closed'],
+    ['{% if db %}', 'line 1: tag {% if db %} not closed'],
+    ['{% include "nope" %}', 'line 1: there is no template "nope" beside it'],
+    ['{% include "../main" %}', 'line 1: there is no template "../main" beside it'],
+    ['{% include "/etc/passwd" %}', 'line 1: there is no template "/etc/passwd" beside it'],
+    ['{% include name %}', 'line 1: there is no template "secret.liquid" beside it'],
+    ['{% include "bytes" %}', 'line 1: the template "bytes.liquid" is not UTF-8 text'],
+    ['{{ "😀" | split: "" | first }}', 'it makes half of a surrogate pair'],
+  ])('%j', async (template, reason) => {
+    expect(await render(template)).toBe(`render render.template: Cannot render template "main": ${reason}`);
+  });
+
+  it('which are those of the partial where it happens', async () => {
+    expect(await render('\n{% include "broken" %}')).toBe(
+      'render render.template: Cannot render template "broken.liquid": line 3: the variable "missing" is missing; add the key, or give it a default',
+    );
+    expect(await render('{% include "self" %}')).toBe(
+      'render render.template: Cannot render template "self.liquid": line 1: templates include each other without end',
+    );
+  });
+
+  it('when it does not exist or is not UTF-8', async () => {
+    const renderTemplate = await openTemplates(new Map([['a', null]]), { maxBytes: 1 });
+    await expect(renderTemplate('a', {})).rejects.toThrow('Cannot render template "a": it is not UTF-8 text');
+    await expect(renderTemplate('b', {})).rejects.toThrow('Cannot render template "b": it does not exist');
+  });
+
+  it('when it makes too much, or takes too long', async () => {
+    expect(await render('{% for i in (1..1000) %}0123456789{% endfor %}', undefined, 500)).toBe(
+      'render render.too-large: Cannot render template "main": line 1: it makes more than 500 characters; raise MAX_SIZE',
+    );
+    expect(
+      await render(
+        '{% for i in (1..9000) %}{% for j in (1..9000) %}{% assign x = j %}{% endfor %}{% endfor %}',
+      ),
+    ).toBe('render render.template: Cannot render template "main": line 1: template render limit exceeded');
+    expect(await render('{% for i in (1..1000000000) %}{% endfor %}')).toBe(
+      'render render.template: Cannot render template "main": line 1: memory alloc limit exceeded',
+    );
+  });
+});
+
+describe('the filter', () => {
+  it.each([
+    ['{{ list | json }} {{ db.none | json }}', '["b","a","B"] null'],
+    ['{{ a-b | json: 2 }}', '{\n  "c d": 1\n}'],
+    ['{{ a-b | jsonify }}{{ a-b | inspect }}', '{"c d":1}{"c d":1}'],
+    ['x: {{ lines | yaml }}', 'x: "one\\ntwo: 2"'],
+    ['x: {{ a-b | yaml }}', 'x: {"c d": 1}'],
+    [
+      'x:\n  {{ db | yaml: 2 }}',
+      `x:\n  host: db1\n  port: 5432\n  none: null\n  'on': true\n  quoted: it's "here"`,
+    ],
+    [
+      'x = {{ lines | toml }}, {{ list | toml }}, {{ a-b | toml }}',
+      'x = "one\\ntwo: 2", ["b", "a", "B"], { "c d" = 1 }',
+    ],
+    ['{{ db.host | base64 }} {{ "ZGIx" | base64decode }} {{ "ZGIx" | base64_decode }}', 'ZGIx db1 db1'],
+    ['{{ db.quoted | shell }} {{ db.port | shell }}', `'it'\\''s "here"' '5432'`],
+    ['{{ db.quoted | nginx }}', '"it\'s \\"here\\""'],
+  ])('in %j makes %j', async (template, output) => {
+    expect(await render(template)).toBe(output);
+  });
+
+  it.each([
+    ['{{ lines | nginx }}', 'it holds a line break, which this format cannot carry safely'],
+    ['{{ "$x" | nginx }}', 'it holds "$", which nginx cannot quote'],
+    ['{{ list | nginx }}', 'it is a list, which this format cannot hold'],
+    ['{{ db | shell }}', 'it is a map, which this format cannot hold here'],
+    ['{{ db.none | shell }}', 'it is null, which this format cannot say'],
+    ['{{ db | toml }}', 'it is null, which TOML cannot say'],
+    ['{{ "a!b" | base64decode }}', 'it is not base64'],
+    ['{{ "/w==" | base64decode }}', 'what it holds in base64 is not UTF-8 text'],
+    ['{{ db | json: "x" }}', 'the indentation must be a whole number from 0 to 80'],
+  ])('in %j refuses', async (template, reason) => {
+    expect(await render(template)).toBe(
+      `render render.template: Cannot render template "main": line 1: ${reason}`,
+    );
+  });
+
+  it('shell makes one word of any text, as a shell reads it', async () => {
+    const texts = fc.sample(anyText, 300).filter((text) => !text.includes('\0'));
+    const scope = Object.assign(createMap() as Record<string, unknown>, { texts });
+    const words = await render('{% for t in texts %} {{ t | shell }}{% endfor %}', scope);
+    const read = execFileSync('sh', ['-c', `printf '%s\\0'${words}`], { encoding: 'utf8' });
+    expect(read.split('\0').slice(0, -1)).toEqual(texts);
+  });
+
+  it('nginx makes one argument of any text, or refuses it', async () => {
+    for (const text of fc.sample(anyText, 300)) {
+      const scope = Object.assign(createMap() as Record<string, unknown>, { text });
+      const output = await render('{{ text | nginx }}', scope);
+      if (output.startsWith('render ')) expect(text).toMatch(/[$\u0000-\u001f\u007f-\u009f\u2028\u2029]/);
+      else {
+        expect(output).toMatch(/^"(?:[^"\\$\r\n]|\\["\\])*"$/);
+        expect(output.slice(1, -1).replace(/\\(.)/gs, '$1')).toBe(text);
+      }
+    }
+  });
+});

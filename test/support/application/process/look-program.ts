@@ -1,0 +1,6 @@
+// Looks once for a process that is not there, and prints why nobody was found. Words: the look-up's options as JSON.
+import { createLookup } from '../../../../src/application/process/lookup.ts';
+
+const options = JSON.parse(process.argv[2] ?? '{}');
+const fact = createLookup({ signal: null, gateOff: false, ...options }).look(0);
+process.stdout.write(JSON.stringify(fact));

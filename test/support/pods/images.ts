@@ -1,0 +1,102 @@
+// Images of the pods in tests: the sidecar's by its real Dockerfile, and those of real servers out of Debian packages.
+import { execFile } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { DIST } from '../e2e/sidecar.ts';
+import { isPodmanThere, openPodman, type Podman } from '../servers/podman.ts';
+import { addPrograms, layOut, type Program, type ProgramName } from './programs.ts';
+
+const run = promisify(execFile);
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+
+/** Why pods cannot be run here; null where they can. */
+export const podsMissing: string | null = isPodmanThere()
+  ? process.getuid?.() === 0
+    ? null
+    : 'pods are run by root only'
+  : 'podman is missing';
+
+/** The images of one test file. */
+export interface Images {
+  readonly podman: Podman;
+  /** The sidecar as the Dockerfile makes it. */
+  readonly sidecar: string;
+  /** Makes an image with these programs and a shell; gives its name. The same programs are laid out once. */
+  readonly server: (...programs: readonly (ProgramName | Program)[]) => Promise<string>;
+  /** Makes the sidecar's image with further programs in it, as for a checker; gives its name. */
+  readonly sidecarWith: (...programs: readonly (ProgramName | Program)[]) => Promise<string>;
+  /** Removes every image made here. */
+  readonly remove: () => Promise<void>;
+}
+
+/** Builds the sidecar's image, from a base image made of this machine's Node.js. */
+export async function openImages(): Promise<Images> {
+  const podman = openPodman();
+  const folder = mkdtempSync(join(tmpdir(), 'images-test-'));
+  const prefix = `localhost/pods-${process.pid}`;
+  const made: string[] = [];
+  const named = (name: string): string => {
+    const tag = `${prefix}-${name}`;
+    made.unshift(tag);
+    return tag;
+  };
+  const build = async (tag: string, context: string, base: string): Promise<string> => {
+    const flags = [
+      '--network',
+      'none',
+      '--format',
+      'docker',
+      '--layers=false',
+      '--build-arg',
+      `NODE_IMAGE=${base}`,
+    ];
+    await podman.must('build', ...flags, '-t', tag, context);
+    return tag;
+  };
+
+  const node = named('node');
+  await podman.makeNodeImage(node);
+  const context = join(folder, 'sidecar');
+  mkdirSync(context);
+  for (const name of ['Dockerfile', 'package.json']) cpSync(join(ROOT, name), join(context, name));
+  cpSync(DIST, join(context, 'dist'), { recursive: true });
+  const sidecar = await build(named('sidecar'), context, node);
+
+  const known = new Map<string, Promise<string>>();
+  const once = (key: string, make: () => Promise<string>): Promise<string> => {
+    const found = known.get(key) ?? make();
+    known.set(key, found);
+    return found;
+  };
+  const importServer = async (programs: readonly (ProgramName | Program)[]): Promise<string> => {
+    const root = mkdtempSync(join(folder, 'root-'));
+    chmodSync(root, 0o755);
+    await layOut(root, programs);
+    const tag = named(`servers-${known.size}`);
+    const archive = `${root}.tar`;
+    await run('tar', ['-C', root, '--owner=0', '--group=0', '-cf', archive, '.']);
+    await podman.must('import', '--change', 'ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/bin', archive, tag);
+    return tag;
+  };
+  const addToSidecar = async (programs: readonly (ProgramName | Program)[]): Promise<string> => {
+    const root = mkdtempSync(join(folder, 'more-'));
+    await addPrograms(join(root, 'files'), programs);
+    writeFileSync(join(root, 'Dockerfile'), `FROM ${sidecar}\nCOPY files /\n`);
+    return build(named(`sidecar-with-${known.size}`), root, node);
+  };
+  return {
+    podman,
+    sidecar,
+    server: (...programs) => once(`server ${JSON.stringify(programs)}`, () => importServer(programs)),
+    sidecarWith: (...programs) => once(`sidecar ${JSON.stringify(programs)}`, () => addToSidecar(programs)),
+    remove: async () => {
+      await podman.run('rmi', '-f', ...made);
+      podman.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,350 @@
+// A small world for `decide`: a source, a volume, a state directory, an application with its supervisor, and a clock. The
+// sidecar in it can be ended at every point of a step, by kill -9 or SIGTERM.
+
+import { EMPTY_LEDGER, type Kept, type Ledger } from '../../../src/ledger/ledger.ts';
+import type { BootStamp } from '../../../src/ledger/types.ts';
+import { SidecarError } from '../../../src/lib/errors.ts';
+import { Application, type HookMode } from './decide-application.ts';
+import { Clock } from './decide-clock.ts';
+import { type Setting, ticksOf } from './decide-contents.ts';
+import { lawOfIntervals, lawsOfRest } from './decide-laws.ts';
+import { DiskFull, type KillPoint, Sidecar } from './decide-sidecar.ts';
+
+export type Trouble =
+  | { readonly kind: 'change'; readonly content: number }
+  /** `hangs`: it does not even fail. */
+  | { readonly kind: 'source'; readonly mode: 'up' | 'fails' | 'hangs' }
+  | { readonly kind: 'hook'; readonly mode: HookMode }
+  | { readonly kind: 'validator'; readonly works: boolean }
+  | { readonly kind: 'disk'; readonly of: 'output' | 'state' | 'both'; readonly full: boolean }
+  | { readonly kind: 'drift'; readonly to: 'other' | 'nothing' }
+  | { readonly kind: 'app'; readonly becomes: 'absent' | 'restarted' | 'ambiguous' }
+  /** The sidecar ends at that point, and comes back after `downMs`. `under`: with other reload and confirm settings. */
+  | { readonly kind: 'end'; readonly at: KillPoint; readonly how: 'kill' | 'stop'; readonly downMs: number }
+  /** The pod ends: the application first, the sidecar a little later; and both start again, here or elsewhere. */
+  | {
+      readonly kind: 'pod';
+      readonly how: 'kill' | 'stop';
+      readonly stopAfterMs: number;
+      readonly downMs: number;
+      readonly isAppFirst: boolean;
+      readonly keeps: 'everything' | 'state' | 'nothing';
+    }
+  | { readonly kind: 'settings' }
+  | { readonly kind: 'ledger'; readonly is: 'lost' | 'cut' }
+  /** The newest copy of a generation cannot be read any more. */
+  | { readonly kind: 'copy damaged' }
+  | { readonly kind: 'hand'; readonly does: 'pin' | 'pin oldest' | 'resume' | 'sync' | 'retry' };
+
+/** A trouble and how long after the one before it comes. */
+export interface Event {
+  readonly afterMs: number;
+  readonly trouble: Trouble;
+}
+
+/** How long the source takes to answer a sidecar that starts. */
+const ANSWER_MS = 5;
+
+class Killed extends Error {
+  readonly downMs: number | null;
+  constructor(downMs: number | null) {
+    super('killed');
+    this.downMs = downMs;
+  }
+}
+
+export class World {
+  content = 1;
+  volume: string | null = null;
+  sidecar: Sidecar | null = null;
+  /** Lives of the sidecar so far. */
+  lives = 0;
+  validatorWorks: boolean = true;
+  isOutputFull: boolean = false;
+  isStateFull: boolean = false;
+  disk: { readonly before: Ledger; readonly current: Ledger } = {
+    before: EMPTY_LEDGER,
+    current: EMPTY_LEDGER,
+  };
+  readonly copies = new Map<number, { readonly kept: Kept; isWhole: boolean }>();
+  /** Digest of the settings. */
+  under = 'settings 0';
+  bootId = 'boot 0';
+  driftAt: number = Number.NEGATIVE_INFINITY;
+  publications = 0;
+  troubles = 0;
+  /** Every rendering that was ever found to work. */
+  readonly confirmed = new Set<string>();
+  readonly renders: number[] = [];
+  readonly renames: { readonly at: number; readonly rendering: string }[] = [];
+  /** One for each time the application was told: what it then read, and of which publication. */
+  readonly tellings: { readonly at: number; readonly read: string | null; readonly publication: number }[] =
+    [];
+  /** Publications of which it cannot be known whether the application was told. */
+  readonly uncertain = new Set<number>();
+  readonly setting: Setting;
+  readonly application: Application;
+  /** Nothing but the contents is at fault when something does not work. */
+  readonly onlyContent: boolean;
+  #nextUnder = this.under;
+  #source: 'up' | 'fails' | 'hangs' = 'up';
+  readonly #clock = new Clock();
+  isPodDown: boolean = false;
+  #end: { readonly at: KillPoint; readonly how: 'kill' | 'stop'; readonly downMs: number } | null = null;
+  #comesBackInMs: number | null = 0;
+  #changedAt: number | null = null;
+  #turn = 0;
+
+  constructor(setting: Setting, { onlyContent = false }: { readonly onlyContent?: boolean } = {}) {
+    this.setting = setting;
+    this.onlyContent = onlyContent;
+    this.application = new Application(this, this.#clock);
+    this.#startSidecar();
+  }
+
+  /** Lets the events happen, one after the other, and the world go on for `thenMs` after the last. */
+  play(events: readonly Event[], thenMs: number): void {
+    let at = this.now;
+    for (const { afterMs, trouble } of events) {
+      at += afterMs;
+      const { kind } = trouble;
+      const wakes = ['change', 'source', 'end', 'hand', 'settings', 'pod'].includes(kind);
+      this.#clock.later(at - this.now, () => this.#befall(trouble), wakes);
+    }
+    const end = at + thenMs;
+    while (this.now < end || this.#clock.nextAt <= this.now) this.#turnOver(end);
+  }
+
+  /** All trouble ends; the source keeps what it has. */
+  heal(): void {
+    this.application.hookMode = 'works';
+    this.validatorWorks = true;
+    this.isOutputFull = false;
+    this.isStateFull = false;
+    this.application.isAmbiguous = false;
+    this.#end = null;
+    this.#setSource('up');
+    this.application.start();
+  }
+
+  get now(): number {
+    return this.#clock.now;
+  }
+
+  // Time.
+
+  #turnOver(end: number): void {
+    try {
+      this.#clock.happen();
+      if (this.sidecar === null) this.#clock.passTo(Math.min(this.#clock.nextAt, end));
+      else this.sidecar.step(end);
+    } catch (thrown) {
+      if (!(thrown instanceof Killed)) throw thrown;
+      this.#comesBackInMs = thrown.downMs;
+      this.sidecarEnded();
+    }
+  }
+
+  /** A wait of the sidecar. */
+  passUntil(until: number): void {
+    this.#clock.passUntil(until);
+  }
+
+  /** A step of the sidecar takes its time. */
+  take(): void {
+    const { durationsMs } = this.setting;
+    this.#clock.take(durationsMs[this.#turn++ % durationsMs.length] ?? 0);
+  }
+
+  // The lives of the sidecar.
+
+  #startSidecar(): void {
+    this.under = this.#nextUnder;
+    this.sidecar = new Sidecar(this);
+    this.lives += 1;
+    this.application.forgetHarms();
+    const { sidecar } = this;
+    const answer = (): void => {
+      if (this.sidecar !== sidecar || this.#source === 'hangs') return;
+      sidecar.notice(this.#source === 'up' ? this.content : null);
+    };
+    this.#clock.later(ANSWER_MS, answer, true);
+  }
+
+  /** A point of a step is passed, at which the sidecar may have to end. */
+  point(point: KillPoint): void {
+    if (this.#end?.at !== point || this.sidecar === null) return;
+    const { how, downMs } = this.#end;
+    this.#end = null;
+    // A death that was seen, and then kill -9 before anybody knows why: the next start takes the content for its cause.
+    if (how === 'kill' && this.isPodDown && this.onlyContent) return;
+    this.uncertain.add(this.publications);
+    if (how === 'kill') throw new Killed(downMs);
+    this.#comesBackInMs = downMs;
+    this.sidecar.isStopping = true;
+  }
+
+  /** Nothing is left to do for now. */
+  rest(sidecar: Sidecar): void {
+    lawsOfRest(this, sidecar);
+  }
+
+  sidecarEnded(): void {
+    if (this.sidecar !== null) lawOfIntervals(this.sidecar, this.setting);
+    this.sidecar = null;
+    if (this.#comesBackInMs === null || this.isPodDown) return;
+    this.#clock.later(this.#comesBackInMs, () => {
+      if (this.sidecar === null && !this.isPodDown) this.#startSidecar();
+    });
+  }
+
+  // What happens.
+
+  #befall(trouble: Trouble): void {
+    this.troubles += 1;
+    switch (trouble.kind) {
+      case 'change':
+        this.content = trouble.content;
+        if (this.#source === 'up') this.sidecar?.notice(this.content);
+        return;
+      case 'source':
+        this.#setSource(trouble.mode);
+        return;
+      case 'hook':
+        this.application.hookMode = trouble.mode;
+        return;
+      case 'validator':
+        this.validatorWorks = trouble.works;
+        return;
+      case 'disk':
+        if (trouble.of !== 'state') this.isOutputFull = trouble.full;
+        if (trouble.of !== 'output') this.isStateFull = trouble.full;
+        return;
+      case 'drift':
+        this.volume = trouble.to === 'other' ? 'drifted' : null;
+        this.driftAt = this.now;
+        // What was tried meanwhile is not judged, and has to be tried again.
+        this.application.forgetHarms();
+        this.#volumeChanged();
+        return;
+      case 'app':
+        this.application.befall(trouble.becomes);
+        return;
+      case 'end':
+        this.#end = trouble;
+        return;
+      case 'pod':
+        this.#endPod(trouble);
+        return;
+      case 'settings':
+        this.#nextUnder = `settings ${this.troubles}`;
+        this.#end = { at: 'waiting', how: 'stop', downMs: 0 };
+        return;
+      case 'ledger':
+        this.uncertain.add(this.publications);
+        this.disk =
+          trouble.is === 'lost'
+            ? { before: EMPTY_LEDGER, current: EMPTY_LEDGER }
+            : { before: this.disk.before, current: this.disk.before };
+        return;
+      case 'copy damaged':
+        this.#damageCopy();
+        return;
+      case 'hand':
+        this.#useHand(trouble.does);
+    }
+  }
+
+  #setSource(mode: 'up' | 'fails' | 'hangs'): void {
+    this.#source = mode;
+    if (mode !== 'hangs') this.sidecar?.notice(mode === 'up' ? this.content : null);
+  }
+
+  #damageCopy(): void {
+    const newest = [...this.copies.values()].sort((a, b) => b.kept.confirmedAt - a.kept.confirmedAt)[0];
+    if (newest !== undefined) newest.isWhole = false;
+  }
+
+  #useHand(does: Extract<Trouble, { kind: 'hand' }>['does']): void {
+    const { sidecar } = this;
+    if (sidecar === null || sidecar.isStopping) return;
+    this.application.forgetHarms();
+    try {
+      if (does === 'sync' || does === 'retry') sidecar.sync(does === 'retry');
+      else if (does === 'resume') sidecar.setPinned(null);
+      else sidecar.pin(does === 'pin' ? null : (sidecar.ledger.kept.at(-1)?.generation ?? null));
+    } catch (thrown) {
+      if (!(thrown instanceof SidecarError || thrown instanceof DiskFull)) throw thrown;
+    }
+  }
+
+  #endPod({ how, stopAfterMs, downMs, isAppFirst, keeps }: Extract<Trouble, { kind: 'pod' }>): void {
+    if (this.isPodDown) return;
+    this.isPodDown = true;
+    this.application.end();
+    this.uncertain.add(this.publications).add(this.publications + 1);
+    const startsInMs = stopAfterMs + downMs;
+    this.#clock.later(startsInMs, () => this.#startPod(keeps, isAppFirst), true);
+    this.#comesBackInMs = null;
+    if (how === 'kill') throw new Killed(null);
+    const stop = (): void => {
+      if (this.sidecar !== null) this.sidecar.isStopping = true;
+    };
+    this.#clock.later(stopAfterMs, stop, true);
+  }
+
+  #startPod(keeps: Extract<Trouble, { kind: 'pod' }>['keeps'], isAppFirst: boolean): void {
+    if (this.sidecar !== null) throw new Error('the sidecar outlived its pod');
+    this.isPodDown = false;
+    if (keeps !== 'everything') {
+      this.volume = null;
+      this.#changedAt = null;
+      this.bootId = `boot ${this.now}`;
+    }
+    if (keeps === 'nothing') {
+      this.disk = { before: EMPTY_LEDGER, current: EMPTY_LEDGER };
+      this.copies.clear();
+    }
+    const startSidecar = (): void => {
+      if (this.sidecar === null && !this.isPodDown) this.#startSidecar();
+    };
+    this.#clock.later(isAppFirst ? 0 : 500, () => this.application.start());
+    this.#clock.later(isAppFirst ? 500 : 0, startSidecar);
+  }
+
+  // The volume.
+
+  rename(rendering: string): void {
+    this.volume = rendering;
+    this.publications += 1;
+    this.renames.push({ at: this.now, rendering });
+    this.#volumeChanged();
+  }
+
+  #volumeChanged(): void {
+    this.#changedAt = this.now;
+    this.application.filesChanged();
+  }
+
+  /** Read off the volume: its own time and a second more. */
+  momentOfVolume(): BootStamp {
+    return this.#changedAt === null
+      ? { bootId: null, ticks: null }
+      : { bootId: this.bootId, ticks: ticksOf(this.#changedAt) + 100 };
+  }
+
+  stamp(): BootStamp {
+    return { bootId: this.bootId, ticks: ticksOf(this.now) };
+  }
+
+  // The application.
+
+  get app(): Application['app'] {
+    return this.application.app;
+  }
+
+  /** What the application runs; undefined where nobody is there who could. */
+  get runs(): string | null | undefined {
+    return this.application.runs;
+  }
+}

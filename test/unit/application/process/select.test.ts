@@ -1,0 +1,259 @@
+// Which process is the application: rules of choice on tables made by hand.
+import { describe, expect, test } from 'vitest';
+import type { ProcessRow } from '../../../../src/application/process/proc.ts';
+import {
+  type ProcessView,
+  type Selection,
+  type Selector,
+  select,
+} from '../../../../src/application/process/select.ts';
+
+interface Made {
+  readonly pid: number;
+  readonly ppid?: number;
+  readonly comm: string;
+  readonly args?: readonly string[];
+  readonly start?: number;
+  readonly state?: string;
+  readonly container?: string;
+}
+
+const SELF = 50;
+const SIDECAR: Made = { pid: SELF, comm: 'node', args: ['node', '/sidecar/main.js'] };
+
+/** Processes of one machine, this sidecar among them; `start` is the pid unless given. */
+function choose(made: readonly Made[], selector: Selector, view: Partial<ProcessView> = {}): Selection {
+  const all = made.some(({ pid }) => pid === SELF) ? made : [...made, SIDECAR];
+  const rows = all.map(
+    ({ pid, ppid = 1, comm, start = pid, state = 'S' }): ProcessRow => ({
+      pid,
+      ppid,
+      comm,
+      state,
+      startTicks: start,
+    }),
+  );
+  const find = (pid: number): Made | undefined => all.find((one) => one.pid === pid);
+  return select(rows, selector, {
+    self: SELF,
+    arguments: (pid) => find(pid)?.args ?? [find(pid)?.comm ?? ''],
+    container: (pid) => find(pid)?.container ?? 'one',
+    containerName: (pid) => find(pid)?.container ?? null,
+    search: (text) => selector.pattern !== undefined && text.search(selector.pattern) >= 0,
+    isOurs: () => false,
+    ...view,
+  });
+}
+
+function pidOf(selection: Selection): number | string {
+  return selection.kind === 'one' ? selection.process.pid : selection.kind;
+}
+
+const nginx = { name: 'nginx' };
+const INIT: Made = { pid: 1, ppid: 0, comm: 'systemd' };
+
+describe('a name', () => {
+  test('is that of the kernel, of the program started, or of a rewritten title', () => {
+    expect(pidOf(choose([INIT, { pid: 9, comm: 'nginx' }], nginx))).toBe(9);
+    expect(pidOf(choose([INIT, { pid: 9, comm: 'main', args: ['/usr/sbin/nginx', '-g', 'x'] }], nginx))).toBe(
+      9,
+    );
+    const title = ['nginx: master process /usr/sbin/nginx -g daemon off;'];
+    expect(pidOf(choose([INIT, { pid: 9, comm: 'main', args: title }], nginx))).toBe(9);
+  });
+
+  test('is never part of one', () => {
+    const others = [
+      { pid: 9, comm: 'nginx-exporter' },
+      { pid: 10, comm: 'sh', args: ['sh', '-c', 'nginx'] },
+    ];
+    expect(choose([INIT, ...others], nginx)).toEqual({ kind: 'none', reason: 'no process is named "nginx"' });
+  });
+
+  // C-R10
+  test('longer than the kernel keeps is compared whole', () => {
+    const cut = 'prometheus-aler';
+    const long = { name: 'prometheus-alertmanager' };
+    const right = { pid: 9, comm: cut, args: ['/bin/prometheus-alertmanager'] };
+    const wrong = { pid: 10, comm: cut, args: ['/bin/prometheus-alert-relay'] };
+    expect(pidOf(choose([INIT, right, wrong], long))).toBe(9);
+    expect(pidOf(choose([INIT, wrong], long))).toBe('none');
+    expect(pidOf(choose([INIT, right], { name: cut }))).toBe('none');
+    const script = { pid: 9, comm: cut, args: ['/usr/bin/python3', '/bin/prometheus-alertmanager'] };
+    expect(pidOf(choose([INIT, script], long))).toBe(9);
+  });
+
+  test('of exactly the length that the kernel keeps is found', () => {
+    expect(
+      pidOf(
+        choose([INIT, { pid: 9, comm: 'fifteen-letters', args: ['title'] }], { name: 'fifteen-letters' }),
+      ),
+    ).toBe(9);
+  });
+
+  test('does not find a thread of the kernel', () => {
+    const machine = [
+      INIT,
+      { pid: 2, ppid: 0, comm: 'kthreadd', args: [] },
+      { pid: 9, ppid: 2, comm: 'nginx', args: [] },
+    ];
+    expect(pidOf(choose(machine, nginx))).toBe('none');
+  });
+});
+
+describe('of several matches', () => {
+  test('the topmost is chosen, however old the others are', () => {
+    const master = { pid: 9, comm: 'nginx', start: 900 };
+    const workers = [
+      { pid: 10, ppid: 9, comm: 'nginx', start: 901 },
+      { pid: 7, ppid: 8, comm: 'nginx', start: 902 },
+      { pid: 8, ppid: 9, comm: 'between', start: 902 },
+    ];
+    expect(pidOf(choose([INIT, ...workers, master], nginx))).toBe(9);
+  });
+
+  // C-R10
+  test('that are unrelated none is chosen, and all are named, oldest first', () => {
+    const two = [
+      { pid: 9, comm: 'nginx', start: 90 },
+      { pid: 10, comm: 'nginx', start: 80 },
+    ];
+    const selection = choose([INIT, ...two], nginx);
+    expect(selection).toMatchObject({
+      kind: 'ambiguous',
+      reason: 'several unrelated processes match: 10 (nginx), 9 (nginx)',
+    });
+    expect(selection.kind === 'ambiguous' && selection.processes.map(({ pid }) => pid)).toEqual([10, 9]);
+  });
+
+  const pod = [
+    { pid: 1, ppid: 0, comm: 'pause', container: 'sandbox' },
+    { ...SIDECAR, ppid: 0, container: 'ours' },
+  ];
+
+  test('in one other container the oldest is its main process, the others are probes', () => {
+    const probe = { pid: 30, ppid: 0, comm: 'nginx', container: 'app' };
+    const main = { pid: 40, ppid: 0, comm: 'nginx', container: 'app', start: 10 };
+    expect(pidOf(choose([...pod, probe, main], nginx))).toBe(40);
+  });
+
+  test('in two other containers none is chosen', () => {
+    const one = { pid: 30, ppid: 0, comm: 'nginx', container: 'app' };
+    const two = { pid: 40, ppid: 0, comm: 'nginx', container: 'other' };
+    expect(pidOf(choose([...pod, one, two], nginx))).toBe('ambiguous');
+  });
+
+  test('a table that closes a circle ends the search', () => {
+    const circle = [
+      { pid: 9, ppid: 10, comm: 'nginx' },
+      { pid: 10, ppid: 9, comm: 'else' },
+    ];
+    expect(pidOf(choose([INIT, ...circle], nginx))).toBe(9);
+  });
+});
+
+describe('never chosen is', () => {
+  const left = (objection: string): Selection => ({
+    kind: 'none',
+    reason: `no process that may be told is named "nginx": 9 (nginx) is ${objection}`,
+  });
+
+  test('this sidecar', () => {
+    expect(choose([INIT], { name: 'node' })).toEqual({
+      kind: 'none',
+      reason: 'no process that may be told is named "node": 50 (node) is this sidecar itself',
+    });
+  });
+
+  // D-16
+  test('what this sidecar started, nor what that started', () => {
+    expect(choose([INIT, { pid: 9, ppid: SELF, comm: 'nginx' }], nginx)).toEqual(
+      left('a command started by this sidecar'),
+    );
+    const grandchild = [
+      { pid: 8, ppid: SELF, comm: 'sh' },
+      { pid: 9, ppid: 8, comm: 'nginx' },
+    ];
+    expect(choose([INIT, ...grandchild], nginx)).toEqual(left('a command started by this sidecar'));
+  });
+
+  test('another command of ours', () => {
+    expect(choose([INIT, { pid: 9, comm: 'nginx' }], nginx, { isOurs: ({ pid }) => pid === 9 })).toEqual(
+      left('another command of this program'),
+    );
+  });
+
+  // D-16
+  test('what another command of ours started', () => {
+    const check = [
+      { pid: 8, comm: 'node' },
+      { pid: 9, ppid: 8, comm: 'nginx' },
+    ];
+    expect(choose([INIT, ...check], nginx, { isOurs: ({ pid }) => pid === 8 })).toEqual(
+      left('started by another command of this program'),
+    );
+  });
+
+  // D-17
+  test('a zombie', () => {
+    expect(choose([INIT, { pid: 9, comm: 'nginx', state: 'Z' }], nginx)).toEqual(left('a zombie'));
+  });
+
+  test("the pod's pause process, and of catatonit only what pauses", () => {
+    expect(pidOf(choose([{ pid: 1, ppid: 0, comm: 'pause' }], { name: 'pause' }))).toBe('none');
+    const paused = { pid: 1, ppid: 0, comm: 'catatonit', args: ['/catatonit', '-P'] };
+    expect(pidOf(choose([paused], { name: 'catatonit' }))).toBe('none');
+    const init = { pid: 1, ppid: 0, comm: 'catatonit', args: ['/catatonit', '--', 'app'] };
+    expect(pidOf(choose([init], { name: 'catatonit' }))).toBe(1);
+  });
+
+  test('what lies in our own container while others are in sight, but on a machine of its own it is', () => {
+    const pod = [
+      { pid: 1, ppid: 0, comm: 'app', container: 'app' },
+      { ...SIDECAR, container: 'ours' },
+      { pid: 9, comm: 'nginx', container: 'ours' },
+    ];
+    expect(choose(pod, nginx)).toEqual(left("in this sidecar's own container"));
+    expect(pidOf(choose([...pod, { pid: 11, comm: 'nginx', container: 'app' }], nginx))).toBe(11);
+    expect(pidOf(choose([...pod, { pid: 2, ppid: 0, comm: 'kthreadd' }], nginx))).toBe(9);
+    expect(pidOf(choose([INIT, { pid: 9, comm: 'nginx' }], nginx))).toBe(9);
+  });
+
+  // C-R10
+  test('a shell or launcher that matches a pattern only by its arguments', () => {
+    const pattern = { pattern: /nginx/ };
+    const real = { pid: 10, ppid: 9, comm: 'nginx', args: ['nginx', '-c', 'x'] };
+    for (const args of [
+      ['sh', '-c', 'nginx -c x; true'],
+      ['/bin/busybox', 'sh', '-c', 'nginx'],
+      ['-bash', 'nginx'],
+      ['/sbin/tini', '--', 'nginx'],
+    ]) {
+      const wrapper = { pid: 9, comm: args[0] === '-bash' ? 'bash' : 'x', args };
+      expect(pidOf(choose([INIT, wrapper, real], pattern)), args.join(' ')).toBe(10);
+      expect(pidOf(choose([INIT, wrapper], pattern)), args.join(' ')).toBe('none');
+    }
+  });
+
+  test('but a script with that name of its own is the application', () => {
+    const script = { pid: 9, comm: 'serve-nginx.sh', args: ['/bin/sh', '/serve-nginx.sh'] };
+    expect(pidOf(choose([INIT, script], { pattern: /nginx/ }))).toBe(9);
+  });
+});
+
+test('a pattern is searched for on the words joined by blanks, the same at every look', () => {
+  const pattern = /worker --queue=mail$/g;
+  const made = [INIT, { pid: 9, comm: 'node', args: ['node', 'worker', '--queue=mail'] }];
+  expect(pidOf(choose(made, { pattern }))).toBe(9);
+  expect(pidOf(choose(made, { pattern }))).toBe(9);
+  expect(choose([INIT], { pattern })).toEqual({ kind: 'none', reason: `no process matches ${pattern}` });
+});
+
+test('number and name must both match', () => {
+  const made = [INIT, { pid: 9, comm: 'nginx' }, { pid: 10, comm: 'redis' }];
+  expect(pidOf(choose(made, { pid: 9, name: 'nginx' }))).toBe(9);
+  expect(choose(made, { pid: 10, name: 'nginx' })).toEqual({
+    kind: 'none',
+    reason: 'no process has the number 10 and is named "nginx"',
+  });
+});

@@ -1,0 +1,85 @@
+// What holds for every example, whoever adds one: a README in a few lines, and manifests whose parts fit together. That they
+// do what they say is shown by test/examples and test/pods.
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { loadSettings } from '../../../src/settings/settings.ts';
+import { isName } from '../../../src/settings/table.ts';
+import { type Container, type Manifest, readManifest } from '../../support/pods/manifest.ts';
+
+const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url));
+const NAMES = readdirSync(EXAMPLES, { withFileTypes: true }).flatMap((one) =>
+  one.isDirectory() ? [one.name] : [],
+);
+const PODS = NAMES.filter((name) => existsSync(join(EXAMPLES, name, 'pod.yaml')));
+
+test.each(NAMES)('%s has a README of at most 40 lines that begins with a title', (name) => {
+  const lines = readFileSync(join(EXAMPLES, name, 'README.md'), 'utf8')
+    .trimEnd()
+    .split('\n');
+  expect(lines.length).toBeLessThanOrEqual(40);
+  expect(lines[0]).toMatch(/^# \S/);
+});
+
+describe.each(PODS)('%s/pod.yaml', (name) => {
+  const manifest = readManifest(name);
+  const { spec } = manifest;
+  const all = [...(spec.initContainers ?? []), ...spec.containers];
+  const sidecars = all.filter((one) => one.image.startsWith('config-sidecar'));
+
+  test('is a pod of that name, with a sidecar in it', () => {
+    expect(manifest).toMatchObject({ apiVersion: 'v1', kind: 'Pod', metadata: { name } });
+    expect(sidecars.length).toBeGreaterThan(0);
+  });
+
+  test('mounts directories that it has, and no single file, which would never change', () => {
+    const volumes = spec.volumes?.map((volume) => volume.name);
+    for (const { name: mounted, subPath } of all.flatMap((one) => one.volumeMounts ?? [])) {
+      expect(subPath).toBeUndefined();
+      expect(volumes).toContain(mounted);
+    }
+  });
+
+  test('has one user wherever one process signals another', () => {
+    if (spec.shareProcessNamespace !== true) return;
+    expect(spec.securityContext?.runAsUser).toBeGreaterThan(0);
+    for (const one of all) expect(one).not.toHaveProperty('securityContext.runAsUser');
+  });
+
+  test.each(sidecars.map((one) => [one.name, one] as const))(
+    'gives %s settings that it takes',
+    async (_, one) => {
+      const env = placed(envOf(one), one, manifest);
+      expect(Object.keys(env).filter((variable) => !isName(variable))).toEqual([]);
+      const { warnings } = await loadSettings({ flags: [], env, cwd: '/' });
+      // Which programs an image holds is not for the manifest to say.
+      expect(warnings.filter((warning) => !warning.startsWith('PRESET '))).toEqual([]);
+    },
+  );
+
+  function placed(
+    env: Readonly<Record<string, string>>,
+    { volumeMounts = [] }: Container,
+    { spec: { volumes = [] } }: Manifest,
+  ): Record<string, string> {
+    const empty = mkdtempSync(join(tmpdir(), 'example-test-'));
+    onTestFinished(() => rmSync(empty, { recursive: true, force: true }));
+    const places = volumeMounts.map((mount) => {
+      const own = join(EXAMPLES, name, basename(mount.mountPath));
+      const files = existsSync(own) ? own : join(EXAMPLES, name);
+      const isEmpty = volumes.find((volume) => volume.name === mount.name)?.emptyDir !== undefined;
+      return [mount.mountPath, isEmpty ? empty : files] as const;
+    });
+    const place = (text: string): string => {
+      const [from = '', to = ''] = places.find(([path]) => text.startsWith(`${path}/`)) ?? [];
+      return to + text.slice(from.length);
+    };
+    return Object.fromEntries(Object.entries(env).map(([key, value]) => [key, place(value)]));
+  }
+});
+
+function envOf({ env = [] }: Container): Record<string, string> {
+  return Object.fromEntries(env.map((one) => [one.name, one.value]));
+}

@@ -1,0 +1,195 @@
+// Who may import whom, and who may touch the process: read off the sources themselves.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+interface Source {
+  readonly file: string;
+  readonly text: string;
+  /** What is imported, `import type` and `import()` too: files of ours relative to the root, or a package's name. */
+  readonly imports: readonly { readonly from: string; readonly isType: boolean; readonly isLazy: boolean }[];
+}
+
+const SOURCES: readonly Source[] = ['src', 'providers'].flatMap((folder) =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => readSource(join(folder, name))),
+);
+
+function readSource(file: string): Source {
+  const text = readFileSync(join(ROOT, file), 'utf8');
+  const statements = text.matchAll(
+    /(?:^import|^export)\s(type\s)?[^;'"]*?from\s+'([^']+)'|import\(\s*'([^']+)'\s*\)/gm,
+  );
+  const imports = [...statements].map(([, type, from, lazily]) => ({
+    from: resolve(file, from ?? lazily ?? ''),
+    isType: type !== undefined,
+    isLazy: lazily !== undefined,
+  }));
+  return { file, text: withoutComments(text), imports };
+}
+
+function resolve(file: string, from: string): string {
+  return from.startsWith('.') ? relative(ROOT, join(ROOT, dirname(file), from)) : from;
+}
+
+function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[\s\S]*?\*\/|(^|\s)\/\/.*$/gm, '');
+}
+
+/** `file -> import` for every import of these files that is not allowed. */
+function forbidden(
+  files: (file: string) => boolean,
+  isAllowed: (from: string, isType: boolean, file: string) => boolean,
+): readonly string[] {
+  return SOURCES.filter(({ file }) => files(file)).flatMap(({ file, imports }) =>
+    imports
+      .filter(({ from, isType }) => !isAllowed(from, isType, file))
+      .map(({ from }) => `${file} -> ${from}`),
+  );
+}
+
+const isOurs = (from: string): boolean => from.startsWith('src/') || from.startsWith('providers/');
+const isProvider = (file: string): boolean => file.startsWith('providers/');
+
+/** Everything a file imports, at any remove; types are no dependency. `eagerly`: only what is loaded with it. */
+function reach(file: string, { eagerly = false, seen = new Set<string>() } = {}): ReadonlySet<string> {
+  for (const { from, isType, isLazy } of SOURCES.find((one) => one.file === file)?.imports ?? []) {
+    if (isType || seen.has(from) || (eagerly && isLazy)) continue;
+    seen.add(from);
+    reach(from, { eagerly, seen });
+  }
+  return seen;
+}
+
+/** The folders of `src` from the top down; a folder imports only what stands below it. */
+const FOLDERS = [
+  'src/main.ts',
+  'src/cli',
+  'src/check',
+  'src/server',
+  'src/reconcile',
+  'src/application',
+  'src/ledger',
+  'src/publish',
+  'src/render',
+  'providers',
+  'src/source',
+  'src/settings',
+  'src/lib',
+];
+
+const levelOf = (file: string): number =>
+  FOLDERS.findIndex((folder) => file === folder || file.startsWith(`${folder}/`));
+
+describe('the layers', () => {
+  it('are read off sources that are there', () => {
+    for (const folder of FOLDERS) {
+      expect(SOURCES.filter(({ file }) => levelOf(file) === FOLDERS.indexOf(folder))).not.toEqual([]);
+    }
+    expect(SOURCES.filter(({ file }) => levelOf(file) < 0)).toEqual([]);
+    expect(SOURCES.find(({ file }) => file === 'src/reconcile/target.ts')?.imports).toContainEqual({
+      from: 'src/reconcile/decide.ts',
+      isType: false,
+      isLazy: false,
+    });
+    expect(SOURCES.find(({ file }) => file === 'src/main.ts')?.imports).toContainEqual({
+      from: 'providers/etcd.ts',
+      isType: false,
+      isLazy: true,
+    });
+  });
+
+  it('a folder imports only folders below it, types too', () => {
+    expect(
+      forbidden(
+        () => true,
+        (from, _isType, file) => !isOurs(from) || levelOf(from) >= levelOf(file),
+      ),
+    ).toEqual([]);
+  });
+
+  it('only main.ts imports providers, which do not import each other', () => {
+    expect(
+      forbidden(
+        (file) => file !== 'src/main.ts',
+        (from) => !isProvider(from),
+      ),
+    ).toEqual([]);
+  });
+
+  it('no provider reaches the settings or the log', () => {
+    const reached = SOURCES.filter(({ file }) => isProvider(file)).flatMap(({ file }) =>
+      [...reach(file)]
+        .filter((from) => from.startsWith('src/settings/') || from === 'src/lib/log.ts')
+        .map((from) => `${file} -> ${from}`),
+    );
+    expect(reached).toEqual([]);
+  });
+
+  it('a step of the application imports no other step: reload and confirm do not know each other', () => {
+    const stepOf = (file: string): string | undefined =>
+      /^src\/application\/(reload|confirm)\//.exec(file)?.[1];
+    expect(
+      forbidden(
+        (file) => stepOf(file) !== undefined,
+        (from, isType, file) => isType || stepOf(from) === undefined || stepOf(from) === stepOf(file),
+      ),
+    ).toEqual([]);
+  });
+
+  it('decide.ts imports types and the schedule, which knows nothing but numbers and hashes', () => {
+    expect(
+      forbidden(
+        (file) => file === 'src/reconcile/decide.ts',
+        (from, isType) => isType || from === 'src/lib/schedule.ts',
+      ),
+    ).toEqual([]);
+    expect(
+      forbidden(
+        (file) => file === 'src/lib/schedule.ts',
+        (from, isType) => isType || from === 'node:crypto',
+      ),
+    ).toEqual([]);
+  });
+
+  it('the ledger is written in one place, which only the loop uses', () => {
+    const writers = SOURCES.filter(
+      ({ text, file }) => /\bwriteLedger\b/.test(text) && file !== 'src/ledger/ledger-file.ts',
+    ).map(({ file }) => file);
+    expect(writers).toHaveLength(1);
+    const users = SOURCES.filter(({ imports }) =>
+      imports.some(({ from, isType }) => !isType && from === writers[0]),
+    );
+    expect(users.map(({ file }) => file)).toEqual(
+      writers[0] === 'src/reconcile/target.ts' ? ['src/reconcile/keep.ts'] : ['src/reconcile/target.ts'],
+    );
+  });
+
+  it.each([
+    ['argv, environment and exit code', /process\.(argv|env\b|exit\b|exitCode|on\b|once\b)/],
+    ['process.stdout and process.stderr', /process\.(stdout|stderr)/],
+    ['locale-dependent text', /\bIntl\.|toLocale/],
+    ['the global fetch', /(^|[^.\w])fetch\(/m],
+  ])('only main.ts touches %s', (_what, pattern) => {
+    // The records of presets are sentences and names.
+    const isCode = (file: string): boolean =>
+      file !== 'src/main.ts' && !file.startsWith('src/settings/presets/');
+    const touching = SOURCES.filter(({ file, text }) => isCode(file) && pattern.test(text));
+    expect(touching.map(({ file }) => file)).toEqual([]);
+  });
+
+  it('no heavy library is loaded with the program: each waits until it is needed', () => {
+    const heavy = /^(liquidjs|js-yaml|smol-toml|ajv|axios|consul|etcd3|prom-client|ps-list)(\/|$)/;
+    // main.ts loads it as its first act, after the signal handlers.
+    const eager = new Set([
+      ...reach('src/main.ts', { eagerly: true }),
+      ...reach('src/cli/cli.ts', { eagerly: true }),
+    ]);
+    expect([...eager].filter((from) => heavy.test(from))).toEqual([]);
+    expect(eager).toContain('src/reconcile/decide.ts');
+    expect([...reach('src/main.ts')].filter((from) => heavy.test(from))).toContain('liquidjs');
+  });
+});

@@ -1,0 +1,377 @@
+// Rendering: which bytes a snapshot becomes, under which names, and what is refused as a whole.
+import { describe, expect, it } from 'vitest';
+import { SidecarError } from '../../../src/lib/errors.ts';
+import { readData } from '../../../src/render/data.ts';
+import { type RenderOptions, render } from '../../../src/render/render.ts';
+import type { TemplateSet } from '../../../src/render/template/set.ts';
+import type { Content } from '../../../src/source/provider.ts';
+
+const bytesOf = (text: string): Uint8Array => Buffer.from(text);
+
+const treeOf = (pairs: Readonly<Record<string, string | Uint8Array>>): Content => ({
+  kind: 'tree',
+  entries: Object.entries(pairs).map(([key, value]) => ({
+    key,
+    value: typeof value === 'string' ? bytesOf(value) : value,
+  })),
+});
+
+const documentOf = (text: string, name = 'app.json', pointer: string | null = null): Content => ({
+  kind: 'document',
+  bytes: bytesOf(text),
+  name,
+  contentType: null,
+  pointer,
+});
+
+const OPTIONS: RenderOptions = {
+  output: { kind: 'file', path: '/config/app.json' },
+  format: undefined,
+  mode: 0o640,
+  owner: null,
+  templateEnv: {},
+  maxBytes: 1_000_000,
+};
+const file = (path: string, more: Partial<RenderOptions> = {}) => ({
+  output: { kind: 'file', path } as const,
+  ...more,
+});
+const DIRECTORY = { output: { kind: 'directory', path: '/config' } } as const;
+
+const setOf = (files: Readonly<Record<string, string>>, main?: string): TemplateSet => ({
+  kind: main === undefined ? 'directory' : 'file',
+  ...(main === undefined ? {} : { main }),
+  files: Object.entries(files).map(([name, text]) => ({ name, bytes: bytesOf(text) })),
+});
+
+async function generate(
+  content: Content,
+  options: Partial<RenderOptions> = {},
+  templates: TemplateSet | null = null,
+) {
+  const data = await readData(
+    { revision: 'r1', content },
+    { keysAs: 'string', allowEmpty: true, source: 'S' },
+  );
+  return render(data, templates, { ...OPTIONS, ...options });
+}
+
+/** The files by name, as text, or the refusal. */
+async function outcome(
+  content: Content,
+  options: Partial<RenderOptions> = {},
+  templates: TemplateSet | null = null,
+) {
+  try {
+    const { files } = await generate(content, options, templates);
+    return Object.fromEntries(files.map(({ name, bytes }) => [name, Buffer.from(bytes).toString()]));
+  } catch (thrown) {
+    if (thrown instanceof SidecarError) return `${thrown.stage} ${thrown.code}: ${thrown.message}`;
+    throw thrown;
+  }
+}
+
+describe('a file without a template', () => {
+  it('has the very bytes of a document in the same format', async () => {
+    const text = '\ufeff{"b" : 1,\r\n\t"a":1.0 }';
+    expect(await outcome(documentOf(text))).toEqual({ 'app.json': text });
+    expect(await outcome(documentOf('# note\na:  1', 'x.yml'), file('/c/app.yaml'))).toEqual({
+      'app.yaml': '# note\na:  1',
+    });
+    const generation = await generate(documentOf(text));
+    expect([generation.mode, generation.owner, generation.rendering.slice(0, 7)]).toEqual([
+      0o640,
+      null,
+      'sha256:',
+    ]);
+  });
+
+  it('has the very bytes of any document when its own format is none, or FORMAT is raw', async () => {
+    expect(await outcome(documentOf('user nginx;', 'nginx'), file('/c/nginx.conf'))).toEqual({
+      'nginx.conf': 'user nginx;',
+    });
+    expect(await outcome(documentOf('{ }'), file('/c/a.yaml', { format: 'raw' }))).toEqual({
+      'a.yaml': '{ }',
+    });
+  });
+
+  it.each([
+    ['/c/a.json', undefined, '{\n  "db": {\n    "host": "h",\n    "port": "80"\n  },\n  "x": "é"\n}\n'],
+    ['/c/a.yml', undefined, "db:\n  host: h\n  port: '80'\nx: é\n"],
+    ['/c/a.toml', undefined, 'x = "é"\n\n[db]\nhost = "h"\nport = "80"\n'],
+    ['/c/a.ini', undefined, 'x = é\n\n[db]\nhost = h\nport = 80\n'],
+    ['/c/.env', undefined, "db_host='h'\ndb_port='80'\nx='é'\n"],
+    ['/c/a.properties', undefined, 'db.host=h\ndb.port=80\nx=\\u00E9\n'],
+    ['/c/a.json', 'properties', 'db.host=h\ndb.port=80\nx=\\u00E9\n'],
+    ['/c/settings', 'json', '{\n  "db": {\n    "host": "h",\n    "port": "80"\n  },\n  "x": "é"\n}\n'],
+  ] as const)('%s (FORMAT %s) is a tree, serialised', async (path, format, text) => {
+    const tree = treeOf({ x: 'é', 'db/port': '80', 'db/host': 'h' });
+    expect(Object.values(await outcome(tree, file(path, { format })))).toEqual([text]);
+  });
+
+  it('is another format, or a part, of a document', async () => {
+    expect(await outcome(documentOf('{"b":9007199254740993,"a":true}'), file('/c/a.yaml'))).toEqual({
+      'a.yaml': 'b: 9007199254740993\na: true\n',
+    });
+    expect(await outcome(documentOf('{"web":{"a":1},"x":2}', 'app.json', '/web'))).toEqual({
+      'app.json': '{\n  "a": 1\n}\n',
+    });
+    expect(
+      await outcome(documentOf('{"script":"return 1"}', 'app.json', '/script'), file('/c/a.lua')),
+    ).toEqual({ 'a.lua': 'return 1' });
+  });
+
+  it.each([
+    ['/c/a.json', '{\n  "day": "2020-01-01"\n}\n'],
+    ['/c/a.yaml', "day: '2020-01-01'\n"],
+    ['/c/a.env', "day='2020-01-01'\n"],
+  ])('%s has the dates of TOML as text', async (path, text) => {
+    expect(Object.values(await outcome(documentOf('day = 2020-01-01', 'a.toml'), file(path)))).toEqual([
+      text,
+    ]);
+  });
+
+  it('is empty when there is nothing', async () => {
+    expect(await outcome({ kind: 'nothing' })).toEqual({ 'app.json': '{}\n' });
+    expect(await outcome({ kind: 'nothing' }, file('/c/nginx.conf'))).toEqual({ 'nginx.conf': '' });
+    expect(await outcome({ kind: 'nothing' }, DIRECTORY)).toEqual({});
+  });
+
+  it.each<[Content, Partial<RenderOptions>, string]>([
+    [
+      treeOf({ a: '1' }),
+      file('/c/nginx.conf'),
+      'render.format: Cannot write "S" to "/c/nginx.conf" as it is: it is a tree of keys; give FORMAT (json, yaml, toml, ini, env, properties), an OUTPUT with such an extension, or a TEMPLATE',
+    ],
+    [
+      documentOf('{"a":{}}', 'a.json', '/a'),
+      file('/c/a'),
+      'render.format: Cannot write "S" to "/c/a" as it is: it is part of a document, and no text; give FORMAT (json, yaml, toml, ini, env, properties), an OUTPUT with such an extension, or a TEMPLATE',
+    ],
+    [
+      documentOf('x', 'a.bin'),
+      {},
+      'render.format: Cannot look into document "a.bin" of "S": its name does not say what it is; accepted are names ending in .json, .yaml, .yml, .toml, .ini, .env or .properties, and the content types of JSON, YAML, TOML and properties',
+    ],
+    [
+      treeOf({ 'db/password': 'a\nEVIL=1' }),
+      file('/c/.env'),
+      'render.value: Cannot write "db/password" of "S" as dotenv: it holds a line break, which this format cannot carry safely',
+    ],
+    [
+      documentOf('{"a":null}'),
+      file('/c/a.toml'),
+      'render.value: Cannot write "a" of "S" as TOML: it is null, which TOML cannot say',
+    ],
+    [
+      documentOf('[1]'),
+      file('/c/a.ini'),
+      'render.value: Cannot write "/" of "S" as INI: an INI document is a map',
+    ],
+    [
+      treeOf({ db: '1', 'db/host': '2' }),
+      {},
+      'render.key: Cannot use the keys of "S": the key "db" is both a value and a folder ("db/…")',
+    ],
+    [
+      documentOf('{"a":"0123456789"}'),
+      { maxBytes: 10 },
+      'render.too-large: Cannot render "/config/app.json": the files together are larger than 10 bytes; raise MAX_SIZE',
+    ],
+  ])('is refused: %#', async (content, options, message) => {
+    expect(await outcome(content, options)).toBe(`render ${message}`);
+  });
+});
+
+describe('a directory without a template', () => {
+  it('has a file with the exact bytes of each value, sub-directories for slashes', async () => {
+    const binary = new Uint8Array([0, 0xff, 10]);
+    const { files } = await generate(treeOf({ 'conf.d/b.conf': 'x', a: binary, __proto__x: '' }), DIRECTORY);
+    expect(files.map(({ name, bytes }) => [name, [...bytes]])).toEqual([
+      ['__proto__x', []],
+      ['a', [0, 0xff, 10]],
+      ['conf.d/b.conf', [120]],
+    ]);
+  });
+
+  // C-P13
+  it.each([
+    ['../x', '"../x" leaves the directory'],
+    ['a/../../x', '"a/../../x" leaves the directory'],
+    ['a/../x', '"a/../x" leaves the directory'],
+    ['..', '".." leaves the directory'],
+    ['/x', '"/x" is an absolute path'],
+    ['..data', '"..data" begins with "..", which the directory keeps for itself'],
+    ['..data/x', '"..data/x" begins with "..", which the directory keeps for itself'],
+    ['a\0b', '"a\\u0000b" holds a NUL'],
+    ['', '"" is empty'],
+    ['a//b', '"a//b" has an empty part'],
+    ['a/', '"a/" has an empty part'],
+    ['a/./b', '"a/./b" has a part "."'],
+    ['é'.repeat(150), `"${'é'.repeat(150)}" has a part longer than 255 bytes`],
+    [
+      Array(400).fill('0123456789').join('/'),
+      `"${Array(400).fill('0123456789').join('/')}" makes too long a path`,
+    ],
+  ])('refuses everything because of the one name %j', async (name, reason) => {
+    expect(await outcome(treeOf({ good: '1', [name]: '2' }), DIRECTORY)).toBe(
+      `render render.name: Cannot write the files of "/config": the name ${reason}; nothing was written`,
+    );
+  });
+
+  it('refuses a name that is a file and a folder', async () => {
+    expect(await outcome(treeOf({ x: '1', 'x.d': '', 'x/y': '2' }), DIRECTORY)).toBe(
+      'render render.name: Cannot write the files of "/config": the name "x" is both a file and a folder ("x/y"); nothing was written',
+    );
+  });
+
+  it('refuses a document', async () => {
+    expect(await outcome(documentOf('{}'), DIRECTORY)).toBe(
+      'render render.shape: Cannot write "S" to the directory "/config": it is one document, not a tree of keys; make OUTPUT a file (no trailing slash), or give a TEMPLATE',
+    );
+  });
+});
+
+describe('a template', () => {
+  const show = (template: string, content: Content, options: Partial<RenderOptions> = {}) =>
+    outcome(
+      content,
+      { ...file('/c/out.conf'), ...options },
+      setOf({ 'main.liquid': template, 'p.liquid': 'P' }, 'main.liquid'),
+    );
+
+  it('sees the names of the data, and the data as a whole', async () => {
+    const tree = treeOf({ 'db/host': 'h', 'db-x/y': '2', a: '1' });
+    expect(await show('{{ db.host }} {{ sidecar.data["db-x"].y }} {% include "p" %}', tree)).toEqual({
+      'out.conf': 'h 2 P',
+    });
+    expect(await show('{% for e in sidecar.entries %}{{ e.key }}={{ e.value }};{% endfor %}', tree)).toEqual({
+      'out.conf': 'a=1;db-x/y=2;db/host=h;',
+    });
+    expect(await show('{{ sidecar.data[1] }}{{ sidecar.entries[0].key }}', documentOf('["x","y"]'))).toEqual({
+      'out.conf': 'y0',
+    });
+    expect(await show('{{ sidecar.revision }} {{ sidecar.digest | slice: 0, 7 }}', tree)).toEqual({
+      'out.conf': 'r1 sha256:',
+    });
+    expect(
+      await show('{{ when }} {{ sidecar.entries[0].value }}', documentOf('when = 2020-01-01', 'a.toml')),
+    ).toEqual({ 'out.conf': '2020-01-01 2020-01-01' });
+  });
+
+  it('sees the variables of TEMPLATE_ENV and no others; one that is not set is missing', async () => {
+    const templateEnv = { POD: 'web-0', UNSET: undefined };
+    expect(await show('{{ sidecar.env.POD }}', treeOf({}), { templateEnv })).toEqual({ 'out.conf': 'web-0' });
+    for (const name of ['UNSET', 'PATH']) {
+      expect(await show(`{{ sidecar.env.${name} }}`, treeOf({}), { templateEnv })).toBe(
+        `render render.template: Cannot render template "main.liquid": line 1: the variable "sidecar.env.${name}" is missing; add the key, or give it a default`,
+      );
+    }
+  });
+
+  it('is refused over data that has a "sidecar" of its own', async () => {
+    expect(await show('x', treeOf({ 'sidecar/x': '1' }))).toBe(
+      'render render.reserved: Cannot render a template over "S": the data has a key "sidecar" at its top, and that name is kept for what templates are told about the data',
+    );
+  });
+
+  it('is refused over data that cannot be looked into', async () => {
+    expect(await show('x', treeOf({ a: new Uint8Array([0xff]) }))).toBe(
+      'render render.key: Cannot use the keys of "S": the value of the key "a" is not UTF-8 text',
+    );
+    expect(await show('x', documentOf('x', 'a.bin'))).toContain(
+      'render render.format: Cannot look into document "a.bin" of "S"',
+    );
+  });
+
+  it('may make one file of a directory', async () => {
+    expect(
+      await outcome(
+        treeOf({ a: '1' }),
+        DIRECTORY,
+        setOf({ 'nginx.conf.liquid': '{{ a }}' }, 'nginx.conf.liquid'),
+      ),
+    ).toEqual({ 'nginx.conf': '1' });
+  });
+
+  it('is rendered to the same bytes every time', async () => {
+    const templates = setOf({
+      'a.liquid': '{% increment n %}{{ a | json }}',
+      'b.liquid': '{% increment n %}{{ n }}',
+    });
+    const tree = treeOf({ a: '1', n: 'x' });
+    const first = await generate(tree, DIRECTORY, templates);
+    expect((await generate(tree, DIRECTORY, templates)).rendering).toBe(first.rendering);
+    expect(await outcome(tree, DIRECTORY, templates)).toEqual({ a: '0"1"', b: '01' });
+  });
+});
+
+describe('a directory of templates', () => {
+  it('makes a file of every template, copies what is none, and leaves partials and left-overs of editors out', async () => {
+    const templates = setOf({
+      'nginx.conf.liquid': '{% include "_head" %}{% include "_parts/x" %}{{ a }}',
+      'conf.d/site.conf.liquid': '{{ a }}',
+      'mime.types': '{{ not a template }}',
+      '_head.liquid': 'H',
+      '_parts/x.liquid': 'X',
+      '.hidden.liquid': '{{ no }}',
+      '.git/config': '',
+      'nginx.conf.liquid~': '{{ no }}',
+      '#nginx.conf.liquid#': '{{ no }}',
+    });
+    expect(await outcome(treeOf({ a: '1' }), DIRECTORY, templates)).toEqual({
+      'nginx.conf': 'HX1',
+      'conf.d/site.conf': '1',
+      'mime.types': '{{ not a template }}',
+    });
+  });
+
+  it.each<[Record<string, string>, Partial<RenderOptions>, string]>([
+    [
+      { 'a.conf.liquid': '', 'a.conf': '' },
+      DIRECTORY,
+      'render.duplicate-output: Cannot render the file "a.conf": both "a.conf" and "a.conf.liquid" make it; remove one of them',
+    ],
+    [
+      { '_a.liquid': '' },
+      DIRECTORY,
+      'render.template: Cannot render to the directory "/config": no template in the directory makes a file; names end in ".liquid" and do not begin with "_"',
+    ],
+    [
+      { 'a.liquid': '' },
+      file('/c/x'),
+      'render.shape: Cannot render a directory of templates to the file "/c/x": make OUTPUT a directory (with a trailing slash), or TEMPLATE a file',
+    ],
+    [
+      { 'a.liquid': '', 'a/b.liquid': '' },
+      DIRECTORY,
+      'render.name: Cannot write the files of "/config": the name "a" is both a file and a folder ("a/b"); nothing was written',
+    ],
+    [
+      { 'ok.liquid': 'x', 'bad.liquid': '\n{{ nope }}' },
+      DIRECTORY,
+      'render.template: Cannot render template "bad.liquid": line 2: the variable "nope" is missing; add the key, or give it a default',
+    ],
+  ])('is refused: %#', async (files, options, message) => {
+    expect(await outcome(treeOf({ a: '1' }), options, setOf(files))).toBe(`render ${message}`);
+  });
+});
+
+describe('speed', () => {
+  it('of a tree of 10,000 keys is a matter of milliseconds, and would show anything quadratic', async () => {
+    const tree = treeOf(
+      Object.fromEntries(
+        Array.from({ length: 10_000 }, (_, n) => [`app/group${n % 100}/key${n}`, `value ${n}`]),
+      ),
+    );
+    const times: number[] = [];
+    for (let run = 0; run < 5; run += 1) {
+      // Processor time: two noisy cores make wall time say little.
+      const start = process.cpuUsage();
+      await generate(tree);
+      const { user, system } = process.cpuUsage(start);
+      times.push((user + system) / 1000);
+    }
+    expect(Math.min(...times)).toBeLessThan(400);
+  });
+});
