@@ -116,7 +116,6 @@ function print(what: string, spanMs: number, counts: readonly number[]): void {
 }
 
 describe('200 instances that lose their store at once', () => {
-  // A-B01, A-B10
   it.each([
     [5_000, 1_000, 8],
     [60_000, 8_000, 10],
@@ -181,7 +180,6 @@ describe('200 instances that lose their store at once', () => {
 });
 
 describe('200 instances that start at once', () => {
-  // C-S15
   it('poll the store spread over a fifth of the interval from the second question on', async () => {
     const clock = createVirtualClock();
     const asked: number[][] = Array.from({ length: INSTANCES }, () => []);
@@ -206,7 +204,6 @@ describe('200 instances that start at once', () => {
     await Promise.all(polling);
   });
 
-  // C-S15
   it('while the store is not there yet, find it spread', async () => {
     const { clock, states } = startFleet({ downAt: 0, upAt: 30_000 });
     await clock.advance(40_000);

@@ -8,7 +8,6 @@ import { killAtRandom } from './kills-run.ts';
 
 const PROGRAMS = new URL('../support/fixtures/processes', import.meta.url).pathname;
 
-// A-R05 C-C04 B-34 D-37 A-W03
 test('random kills under a stream of good and bad changes tear nothing, lose nothing and leave nothing', async () => {
   const root = mkdtempSync(join(tmpdir(), 'config-sidecar-kills-'));
   onTestFinished(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }));

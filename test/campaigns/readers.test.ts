@@ -57,7 +57,6 @@ async function readWhilePublishing({ output, names, size }: Loop, publisher: Pub
 }
 
 describe('a reader in a tight loop', () => {
-  // A-W03, B-30, C-P01
   it('never sees a partial, mixed or missing file over 1,000 updates of 800 kB', {
     timeout: 300_000,
   }, async () => {
@@ -70,7 +69,6 @@ describe('a reader in a tight loop', () => {
     expect(readings.stamps).toBeGreaterThan(100);
   });
 
-  // D-05
   it('never sees two versions in a directory of ten files when it resolves ..data once', {
     timeout: 300_000,
   }, async () => {
@@ -103,7 +101,6 @@ function byteOf(paths: readonly string[], size: number): string {
 }
 
 describe('a publisher killed at any moment', () => {
-  // D-37, B-34
   it('leaves a whole file, and left-overs that the next start removes', { timeout: 300_000 }, async () => {
     const directory = scratch();
     const path = join(directory, 'app.conf');
@@ -122,7 +119,6 @@ describe('a publisher killed at any moment', () => {
     expect(readdirSync(directory)).toEqual(['app.conf']);
   });
 
-  // D-37, B-34
   it('leaves a whole directory, and left-overs that the next start removes', {
     timeout: 300_000,
   }, async () => {

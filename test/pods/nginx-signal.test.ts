@@ -117,7 +117,6 @@ function runPod(): void {
     expect(await signals()).toEqual(['reconfiguring']);
   });
 
-  // D-26
   test('a port that is taken passes that check, is seen by the workers that do not come, and is taken back', async () => {
     const { history } = await sidecar.outcome('rolled-back', await put({ workers: '2', listen: '2379' }));
     expect(history.map(({ outcome }) => outcome)).toContain('unconfirmed');
@@ -138,7 +137,6 @@ function runPod(): void {
     expect(await served()).toBe('blue fourth');
   });
 
-  // B-45
   test('nginx may die: its successor is found, told of the next change once, and not of those it has read', async () => {
     const before = [await pod.pid('nginx'), (await signals()).length] as const;
     await pod.kill('nginx');

@@ -17,7 +17,6 @@ const SLACK_MS = 300;
 
 vi.setConfig({ testTimeout: 120_000 });
 
-// D-47
 if (podsMissing === null) describe('a sidecar in the PID namespace of its application', () => runBoth());
 else {
   test(`${podsMissing}, so --pid=container:… is not tried; that is a failure where CI is set`, () => {
@@ -120,7 +119,6 @@ function runBoth(): void {
     ]);
   });
 
-  // C-M03
   test('after SIGTERM nothing is signalled, however fast changes come, and it ends with 0 within its second', async () => {
     let value = 3;
     // Faster ones the file source would wait out: it takes a file when it has settled.

@@ -1,4 +1,4 @@
-// The preset of BIND, shown with the real one. D-10
+// The preset of BIND, shown with the real one.
 
 import { type Scene, testClaims } from '../support/presets/claims.ts';
 import { askText } from '../support/presets/dns.ts';

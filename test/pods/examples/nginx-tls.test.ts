@@ -55,7 +55,7 @@ test('renewed certificates are served without a failed request, and no bad one e
   await refuse(openssl.issue('other.example'), `it is not for \\"${HOST}\\"`);
   await refuse({ cert: second.cert.slice(0, 300), key: second.key }, 'cannot be read');
   const third = await renew();
-  // D-26: nginx finds only when it reloads that a port is taken.
+  // nginx finds only when it reloads that a port is taken.
   mount(openssl.issue(HOST), { listen: site.application });
   await ends('rolled-back');
   const fourth = await renew();

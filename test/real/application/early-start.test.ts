@@ -2,7 +2,6 @@
 import { expect, test } from 'vitest';
 import { runCampaign } from '../../support/application/process/early-campaign.ts';
 
-// D-06 D-11 A-R06
 test('no application dies of a change that arrives while it starts, and each ends with the new configuration', async () => {
   const seed = Date.now() % 1_000_000;
   const languages = ['c', 'go', 'node', 'python', 'shell'] as const;

@@ -319,7 +319,6 @@ describe('what the application reads', () => {
     expect(examined.exitCode).toBe(0);
   });
 
-  // A-W12
   test('is a single file that is mounted, now and after it was replaced', async (context) => {
     const site = createSite();
     const output = site.write('volume/app.json', 'old');

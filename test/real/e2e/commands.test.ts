@@ -12,7 +12,6 @@ import { respond, startHttpSource } from '../../support/servers/http-source.ts';
 import { freePorts } from '../../support/servers/ports.ts';
 
 describe.concurrent('once', () => {
-  // C-M01 B-44
   test('publishes, tells and ends with 0; the second time there is nothing to do', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -29,7 +28,6 @@ describe.concurrent('once', () => {
     expect(app.told().map(publishedValue)).toEqual(['one', 'two']);
   });
 
-  // C-M01
   test('has an exit code for each kind of failure', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -77,7 +75,6 @@ describe.concurrent('once', () => {
 });
 
 describe.concurrent('diff', () => {
-  // B-35
   test('prints what would change, writes nothing, and says by its exit code whether something would', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -142,7 +139,6 @@ describe.concurrent('status', () => {
 });
 
 describe.concurrent('settings', () => {
-  // B-49
   test('given as flag, variable and in a file: the flag wins, then the prefix, the variable, the file', async (context) => {
     const place = createPlace(context);
     const file = place.write(
@@ -167,7 +163,6 @@ describe.concurrent('settings', () => {
     expect(row('RELOAD_WAIT')).toMatch(/ (60s|1m) +default/);
   });
 
-  // C-M07
   test('that are wrong are all reported at once, before anything is touched', async (context) => {
     const place = createPlace(context);
     const variables = {
@@ -229,7 +224,6 @@ function listeningPorts(pid: number): readonly { readonly family: string; readon
 }
 
 describe.concurrent('a sidecar that runs', () => {
-  // D-42
   test('lives through HUP, USR1 and USR2, and opens no other port', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -242,7 +236,6 @@ describe.concurrent('a sidecar that runs', () => {
     expect(await sidecar.end()).toMatchObject({ code: 0 });
   });
 
-  // C-M11
   test.for(['127.0.0.1', '[::1]', ''])('listens on "%s" and a port', async (host, context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -273,7 +266,6 @@ describe.concurrent('a sidecar that runs', () => {
     expect(listeningPorts(silent.pid)).toEqual([]);
   });
 
-  // C-M16
   test('logs the same events as JSON and as text for people', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -296,7 +288,6 @@ describe.concurrent('a sidecar that runs', () => {
     );
   });
 
-  // C-M16
   test('logs nothing but events, also where a library would speak for itself', async (context) => {
     const place = createPlace(context);
     let closed = 0;
@@ -318,7 +309,6 @@ describe.concurrent('a sidecar that runs', () => {
     for (const line of sidecar.output().trim().split('\n')) expect(line).toMatch(/^\{.*\}$/);
   });
 
-  // C-M06
   test('tells the same by metrics and by status', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);

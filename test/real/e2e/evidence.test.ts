@@ -11,7 +11,6 @@ import { fetchDebian } from '../../support/servers/fetch-debian.ts';
 import { respond, startHttpSource } from '../../support/servers/http-source.ts';
 
 describe.concurrent('CONFIRM_URL', () => {
-  // C-R13
   test('has to tell the revision and the digest of the data; without them the way is back', async (context) => {
     const place = createPlace(context);
     const port = await quietPort();
@@ -49,7 +48,6 @@ describe.concurrent('CONFIRM_URL', () => {
     expect(publications(sidecar)).toEqual(['desired', 'desired', 'desired', 'rolled-back']);
   });
 
-  // C-R13 D-29
   test('that tells of a reload before the publication is no success, however successful that was', async (context) => {
     const place = createPlace(context);
     const port = await quietPort();
@@ -141,7 +139,6 @@ http {
 `;
 
 describe.concurrent('a real nginx', () => {
-  // D-26
   test('whose new configuration passes its check and cannot be loaded keeps its workers, and is taken back', async (context) => {
     const place = createPlace(context);
     const nginx = join(await fetchDebian(['nginx']), 'usr/sbin/nginx');

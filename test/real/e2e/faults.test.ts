@@ -200,7 +200,6 @@ test('every named point is among those at which a crash is tried', () => {
 });
 
 describe.concurrent('a crash is made up for at the next start', () => {
-  // A-R05 C-C04 B-34 D-37
   test.for(FAULTS.map((fault) => [fault.at, fault] as const))(
     'when it comes at %s',
     async ([, fault], context) => {

@@ -18,7 +18,6 @@ function linesOf(place: Place, path: string): readonly string[] {
 }
 
 describe.concurrent('a command hook', () => {
-  // A-R01 B-37 C-M06
   test('that fails twice and then works is run three times, and only then the application counts as told', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -52,7 +51,6 @@ describe.concurrent('a command hook', () => {
     await until('the next change works', () => linesOf(place, 'runs').length === 4);
   });
 
-  // A-R02 B-38
   test('that hangs is ended with its children after its time, tried again, and does not stop newer changes', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -77,7 +75,6 @@ describe.concurrent('a command hook', () => {
     expect(linesOf(place, 'hanging').filter((pid) => isAlive(Number(pid)))).toEqual([]);
   });
 
-  // D-49
   test('that is slow never runs twice at once, and the last of many changes is told', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place, 0);
@@ -127,7 +124,6 @@ describe.concurrent('a command hook', () => {
 });
 
 describe.concurrent('an HTTP hook', () => {
-  // D-28
   test('whose server is not up yet is asked again, and told once', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -152,7 +148,6 @@ describe.concurrent('an HTTP hook', () => {
     expect(sidecar.logs('failed')).toHaveLength(1);
   });
 
-  // A-R01
   test('that says no three times has refused; the next change is tried at once', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -176,7 +171,6 @@ describe.concurrent('an HTTP hook', () => {
     await server.stop();
   });
 
-  // C-R04
   test('that answers 404 counts as failed and is not asked in a hurry', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);

@@ -9,7 +9,6 @@ import { LEDGER_OF_0_1_0 } from '../../support/fixtures/ledger-of-0.1.0.ts';
 import { respond, startHttpSource } from '../../support/servers/http-source.ts';
 
 describe.concurrent('a start without the source', () => {
-  // A-B01 C-S02
   test('leaves an intact volume as it is: ready, not fresh, and nobody is told', async (context) => {
     const place = createPlace(context);
     const job = await createJob(place);
@@ -116,7 +115,6 @@ describe.concurrent('a start without the source', () => {
 });
 
 describe.concurrent('"once" without the source', () => {
-  // C-M01 B-12
   test('serves the last known good and ends with 0; without one it ends with 3', async (context) => {
     const place = createPlace(context);
     const job = await createJob(place);
@@ -163,7 +161,6 @@ describe.concurrent('KEEP_GENERATIONS', () => {
 });
 
 describe.concurrent('an upgrade', () => {
-  // C-M17
   test('from the first release goes on with its state, and reloads nothing that did not change', async (context) => {
     const place = createPlace(context);
     const job = await createJob(place);

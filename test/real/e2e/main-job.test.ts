@@ -138,7 +138,6 @@ describe.concurrent('a change is live in the application', () => {
   Object.entries(SOURCES).forEach(([sourceName, openSource], i) => {
     Object.entries(HOOKS).forEach(([hookName, openHook], j) => {
       const shape = SHAPES[(i + j) % SHAPES.length] ?? 'file';
-      // C-R01 D-01
       test(`from ${sourceName} to a ${shape}, told by ${hookName}`, async (context) => {
         const place = createPlace(context);
         place.directory('out');

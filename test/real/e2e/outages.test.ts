@@ -47,7 +47,6 @@ const SOURCES: Opens = {
       end: () => server.end(),
     };
   },
-  // A-B04
   'an HTTP API that answers 500': async () => {
     const server = await startHttpSource();
     let document = { etag: '"0"', body: '{}' };
@@ -74,7 +73,6 @@ const SOURCES: Opens = {
 };
 
 describe.concurrent.each(Object.entries(SOURCES))('%s', (_name, open) => {
-  // A-B03 D-40 C-S02 B-51 A-B06 C-M06
   test('that goes away for a while leaves file and application alone, and is fresh again afterwards', async (context) => {
     const place = createPlace(context);
     const config = `${place.directory('out')}/app.json`;
@@ -119,7 +117,6 @@ describe.concurrent.each(Object.entries(SOURCES))('%s', (_name, open) => {
     await Promise.all([source.end(), hook.stop()]);
   });
 
-  // A-B01
   test('that is down at the start is waited for: alive, not ready, nothing on the volume', async (context) => {
     const place = createPlace(context);
     const config = `${place.directory('out')}/app.json`;
@@ -134,7 +131,6 @@ describe.concurrent.each(Object.entries(SOURCES))('%s', (_name, open) => {
     expect(notReady.status).toBe(503);
     expect(notReady.body).toContain('not ready\ndefault: Cannot ');
     expect((await sidecar.get('/healthz')).status).toBe(200);
-    // B-12 C-M01
     const { code, ms, stdout } = await place.run(['once'], {
       ...variables,
       OUTPUT: `${place.directory('out2')}/app.json`,

@@ -8,7 +8,6 @@ import { until } from '../../support/e2e/until.ts';
 import { respond, startHttpSource } from '../../support/servers/http-source.ts';
 
 describe.concurrent('a start', () => {
-  // B-44 D-38
   test('tells nobody when nothing changed, and once when something did', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -33,7 +32,6 @@ describe.concurrent('a start', () => {
     await third.outcome('applied');
   });
 
-  // A-R05 C-C04
   test('after a kill between the rename and the signal sends the signal, exactly once', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -53,7 +51,6 @@ describe.concurrent('a start', () => {
     expect(app.told().map(publishedValue)).toEqual(['one', 'two']);
   });
 
-  // A-R05 C-C04
   test('after a kill while the hook was being asked asks it again', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -117,7 +114,6 @@ describe.concurrent('a start', () => {
     expect(app.told().map(publishedValue)).toEqual(['two']);
   });
 
-  // C-C05
   test('removes the file of a key that was deleted meanwhile', async (context) => {
     const place = createPlace(context);
     const source = fileTree(place);
@@ -135,7 +131,6 @@ describe.concurrent('a start', () => {
     expect(readdirSync(place.at('out/..data'))).toEqual(['stays']);
   });
 
-  // B-34 D-37
   test('after many kills shows whole files, leaves nothing behind, and ends with the last value told', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place, 0);
@@ -175,7 +170,6 @@ describe.concurrent('a start', () => {
 });
 
 describe.concurrent('SIGTERM', () => {
-  // B-39 C-M03 D-42
   test('during a hook ends within a second, ends the hook too, and the next start makes up for it', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -196,7 +190,6 @@ describe.concurrent('SIGTERM', () => {
     expect(place.read('told')).toBe('told\n');
   });
 
-  // C-M03
   test('during a check ends within a second, ends the check too, and publishes nothing', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -218,7 +211,6 @@ describe.concurrent('SIGTERM', () => {
     await second.outcome('applied');
   });
 
-  // C-M03 C-M01
   test.for(['SIGTERM', 'SIGINT'] as const)(
     'and SIGINT end an idle sidecar with 0 (%s)',
     async (signal, context) => {

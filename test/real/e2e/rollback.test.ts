@@ -9,7 +9,6 @@ import { until } from '../../support/e2e/until.ts';
 import { respond } from '../../support/servers/http-source.ts';
 
 describe.concurrent('a refused reload', () => {
-  // A-R03 A-R01 C-M06
   test('brings the old bytes back, tells of them once, and says so everywhere', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -165,7 +164,6 @@ describe.concurrent('a last known good configuration that does not work any more
 });
 
 describe.concurrent('"once"', () => {
-  // C-M01
   test('ends with 6 after it went back, and with 4 when what is wanted is blocked', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);

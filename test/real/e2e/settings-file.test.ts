@@ -43,7 +43,6 @@ function yamlOf(values: Readonly<Record<string, string>>): string {
 }
 
 describe.concurrent.each(Object.entries(SOURCES))('with %s', (_name, open) => {
-  // B-46
   test('the same settings only read again, bad ones change nothing, another output moves there', async (context) => {
     const place = createPlace(context);
     const source = await open(place);

@@ -6,7 +6,6 @@ import { createPlace, isAlive } from '../../support/e2e/place.ts';
 import { until } from '../../support/e2e/until.ts';
 
 describe.concurrent('a signal', () => {
-  // A-R06 D-06
   test('is held until the application has its handler, and kills nobody', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -33,7 +32,6 @@ describe.concurrent('a signal', () => {
     expect(sidecar.logs('held-back').length).toBeLessThanOrEqual(2);
   });
 
-  // D-09
   test('that the application ignores is reported as ignored and stays owed', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -47,7 +45,6 @@ describe.concurrent('a signal', () => {
     });
   });
 
-  // D-17
   test('is not sent to a zombie', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -63,7 +60,6 @@ describe.concurrent('a signal', () => {
     );
   });
 
-  // B-45
   test('goes to the application that runs now, and one that started after the publication needs none', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -116,7 +112,6 @@ describe.concurrent('a signal', () => {
     expect(second.told('SIGTERM').map(publishedValue)).toEqual(['two']);
   });
 
-  // D-16
   test('does not reach a validator that has the name of the application', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -162,7 +157,6 @@ function isZombie(name: string): boolean {
 }
 
 describe.concurrent('a PID file', () => {
-  // D-23
   test('that names no process of the application gets nobody signalled, and each case its reason', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);

@@ -61,7 +61,6 @@ async function hookFor(path: string): Promise<HttpSource & { readonly told: read
 }
 
 describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
-  // B-02 D-02 C-R02
   test('50 puts in a row are told at most twice, and the last value lands', async (context) => {
     const place = createPlace(context);
     const config = `${place.directory('out')}/app.json`;
@@ -83,7 +82,6 @@ describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
     await hook.stop();
   });
 
-  // B-03
   test('a stream of puts cannot put a change off for longer than DEBOUNCE_MAX', async (context) => {
     const place = createPlace(context);
     const config = `${place.directory('out')}/app.json`;
@@ -103,7 +101,6 @@ describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
     await hook.stop();
   });
 
-  // B-05
   test('what is put while the first hook is still running is applied without a further put', async (context) => {
     const place = createPlace(context);
     const config = `${place.directory('out')}/app.json`;
@@ -119,7 +116,6 @@ describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
     expect(place.read('runs')).toBe('run\nrun\n');
   });
 
-  // B-08 B-09 B-10
   test('a neighbour, an equal value: nothing happens; a deleted key disappears', async (context) => {
     const place = createPlace(context);
     const config = `${place.directory('out')}/app.json`;
@@ -146,7 +142,6 @@ describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
     await hook.stop();
   });
 
-  // C-S07
   test('no keys at all are refused, not published, unless that is allowed', async (context) => {
     const place = createPlace(context);
     const config = `${place.directory('out')}/app.json`;
@@ -165,7 +160,6 @@ describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
     expect(JSON.parse(place.read('out/app.json'))).toEqual({});
   });
 
-  // B-24 A-L04
   test('a required key that is missing keeps the old file and is named; a default stands in for an optional one', async (context) => {
     const place = createPlace(context);
     place.directory('out');
@@ -187,7 +181,6 @@ describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
     expect(place.read('out/app.conf')).toBe('host h1 port 5432\n');
   });
 
-  // A-L05
   test('once with a required key missing ends in time, not with 0, and names it', async (context) => {
     const place = createPlace(context);
     place.directory('out');
@@ -205,7 +198,6 @@ describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
 });
 
 describe.concurrent('etcd alone', () => {
-  // B-13
   test('dead endpoints before and after a living one do no harm', async (context) => {
     const place = createPlace(context);
     const config = `${place.directory('out')}/app.json`;
@@ -268,7 +260,6 @@ describe.concurrent('UPDATE_FREQUENCY=1', () => {
 });
 
 describe.concurrent('a document', () => {
-  // C-S12
   test('that moved to another host is fetched there without our credentials', async (context) => {
     const place = createPlace(context);
     const config = `${place.directory('out')}/app.json`;
@@ -293,7 +284,6 @@ describe.concurrent('a document', () => {
     await Promise.all([home.stop(), elsewhere.stop()]);
   });
 
-  // A-B12
   test('in a file that is not there yet is waited for; then two edits in a second both count', async (context) => {
     const place = createPlace(context);
     const config = `${place.directory('out')}/app.json`;

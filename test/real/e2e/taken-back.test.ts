@@ -7,7 +7,6 @@ import { quietPort } from '../../support/e2e/quiet-port.ts';
 import { until } from '../../support/e2e/until.ts';
 
 describe.concurrent('a deadly configuration', () => {
-  // A-R03
   test('is taken back before the application comes back, which finds what worked', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
@@ -79,7 +78,6 @@ describe.concurrent('a deadly configuration', () => {
 });
 
 describe.concurrent('an unconfirmed configuration', () => {
-  // C-R13
   test('is taken back, and the application is told of that once', async (context) => {
     const place = createPlace(context);
     const port = await quietPort();

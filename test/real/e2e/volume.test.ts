@@ -36,7 +36,6 @@ async function treeJob(place: Place): Promise<{ readonly out: string; readonly v
 }
 
 describe.concurrent('drift', () => {
-  // C-C07
   test('of a file is put right, reported, and told to the application', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -69,7 +68,6 @@ describe.concurrent('drift', () => {
     await until('the mode is ours', () => (statSync(job.config).mode & 0o7777) === 0o644);
   });
 
-  // C-C09 C-C07
   test('of a directory is put right by a new generation: the link, a visible name, a changed file', async (context) => {
     const place = createPlace(context);
     const { out, variables } = await treeJob(place);
@@ -90,7 +88,6 @@ describe.concurrent('drift', () => {
     await until('all three were reported', () => sidecar.logs('drift').length === 3);
   });
 
-  // C-C10
   test('that put a directory in place of the link is an error, and nothing of it is deleted', async (context) => {
     const place = createPlace(context);
     const { out, variables } = await treeJob(place);
@@ -113,7 +110,6 @@ describe.concurrent('drift', () => {
 });
 
 describe.concurrent('a volume', () => {
-  // D-31 B-51
   test('that is missing, then there, then replaced: a clear error, then it works again', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -155,7 +151,6 @@ describe.concurrent('a volume', () => {
     expect(third.code).toBe(5);
   });
 
-  // C-P08 C-P15 A-W04 A-W08
   test('gets exact modes whatever the umask, keeps what is foreign, and has a symbolic link replaced', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -180,7 +175,6 @@ describe.concurrent('a volume', () => {
     expect([place.read('out/.hidden'), place.read('out/app.json.bak')]).toEqual(['foreign', 'foreign']);
   });
 
-  // B-51
   test('decides readiness: not ready before a configuration is on it, and again when that vanishes', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -200,7 +194,6 @@ describe.concurrent('a volume', () => {
 });
 
 describe.concurrent('a check', () => {
-  // B-26 C-V05
   test('that refuses leaves target and application alone, shows what it printed, and is repeated', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -272,7 +265,6 @@ describe.concurrent('a check', () => {
   });
 });
 
-// B-28
 test('of two files of which one does not parse, neither is swapped', async (context) => {
   const place = createPlace(context);
   const source = fileTree(place);

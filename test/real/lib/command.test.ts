@@ -144,7 +144,6 @@ describe('a command', () => {
     capture.close();
   });
 
-  // A-R02 B-38 C-V03
   test('that hangs is ended at its limit, with what it started and what holds its output', async (context) => {
     const stage = createStage(context);
     const script = `sleep 600 & echo $! > "${stage.at('child')}"; echo begun; wait`;
@@ -164,7 +163,6 @@ describe('a command', () => {
     expect(performance.now() - begun).toBeLessThan(10_000);
   });
 
-  // C-M03
   test('is ended when we stop', async (context) => {
     const stage = createStage(context);
     const stop = new AbortController();
@@ -178,7 +176,6 @@ describe('a command', () => {
     expect(await sh('exit 0', { signal: stop.signal })).toEqual({ kind: 'aborted', output: '' });
   });
 
-  // A-L08
   test('run a thousand times leaves no zombie, no open file and no listener', async () => {
     const stop = new AbortController();
     await sh('exit 0', { signal: stop.signal });
@@ -227,7 +224,6 @@ describe('the validation command', () => {
     ).toBeNull();
   });
 
-  // B-26
   test('refuses with any other, and what it printed is kept', async () => {
     expect(await validate(['sh', '-c', 'echo line 3: bad; exit 2'])).toEqual({
       code: 'validate.command',

@@ -21,7 +21,6 @@ function linesOf(format: LogFormat, level: LogLevel = 'debug'): readonly string[
 }
 
 describe('the log', () => {
-  // C-M16
   it('is one line of JSON for each event', () => {
     const lines = linesOf('json');
     expect(lines).toHaveLength(4);
@@ -37,7 +36,6 @@ describe('the log', () => {
     expect(second.text).toBe('two\nlines "quoted" \u2028 \u0000');
   });
 
-  // C-M16
   it('says the same events by the same names when it is pretty, one line each', () => {
     const lines = linesOf('pretty');
     const events = linesOf('json').map((line) => JSON.parse(line));

@@ -71,7 +71,7 @@ describe('a Consul in trouble', () => {
     const source = followed(`consul://127.0.0.1:${proxy.port}/count/`);
     await expect.poll(() => listings(proxy).length, { timeout: 10_000 }).toBe(2);
     const listed = proxy.bytesFromServer();
-    // B-10: the store does not even wake us.
+    // the store does not even wake us.
     await server.put('count/k0500', 'v'.repeat(100));
     await server.put('count/k0500', 'changed');
     await expect.poll(() => source.tree()?.['k0500'], { timeout: 10_000 }).toBe('changed');
@@ -81,7 +81,6 @@ describe('a Consul in trouble', () => {
     expect(listings(proxy).map((line) => line.includes('index='))).toEqual([false, true, true]);
   });
 
-  // A-B06, B-18
   it('is followed at once where it was wiped and holds the same keys anew at lower indexes', async () => {
     for (let round = 0; round < 40; round++) await server.put('wiped/a', String(round));
     await server.put('wiped/b', 'same');
@@ -120,7 +119,6 @@ describe('a Consul in trouble', () => {
     await expect.poll(() => source.tree(), { timeout: 15_000 }).toEqual({ a: 'new' });
   });
 
-  // B-19, C-S05
   it('is reported down when it is frozen, and followed again when it goes on', async () => {
     await server.put('frozen/a', '1');
     const source = followed(`consul://127.0.0.1:${server.port}/frozen/`, { updateFrequencyMs: 60_000 });
@@ -230,7 +228,6 @@ describe('a Consul with access control', () => {
     await follower.stop();
   }, 60_000);
 
-  // C-S10, D-48
   it('is followed on with the token that a file holds now, when the one before is worthless', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'config-sidecar-consul-token-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -250,7 +247,6 @@ describe('a Consul with access control', () => {
   });
 });
 
-// C-S10
 describe('a Consul with TLS', () => {
   it('is followed on when its certificate and ours are of another authority, and the files say so', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'config-sidecar-consul-rotation-'));

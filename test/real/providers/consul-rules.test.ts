@@ -67,7 +67,7 @@ describe('a server that speaks as Consul does', () => {
     readonly at?: number;
   }
 
-  // A-B07. Of indexes without news three are free, for a neighbour that changes now and then.
+  // Of indexes without news three are free, for a neighbour that changes now and then.
   it.each<[string, (asked: number) => Told, ...(readonly [number, number])]>([
     ['says the same', () => ({ index: 7 }), 3, SECONDS + 2],
     ['counts on without news', (asked) => ({ index: 7 + asked, at: 7 }), 3, SECONDS + 2 + 3],
@@ -221,7 +221,6 @@ describe('a server that speaks as Consul does', () => {
     expect(performance.now() - startedMs).toBeLessThan(5_000);
   });
 
-  // C-S06
   it('is believed in what it holds, also when its index has not moved', async () => {
     let value = 'one';
     respond = (_request, response) => answer(response, 7, [item('app/k', value)]);
@@ -231,7 +230,7 @@ describe('a server that speaks as Consul does', () => {
     expect(textOf((await follower.nextSnapshot()).content)).toBe('two');
   });
 
-  // A-B06: found by the campaign. While nothing is asked, nothing tells that the agent is another one.
+  // found by the campaign. While nothing is asked, nothing tells that the agent is another one.
   it('is asked from the beginning when the connection was closed between two questions', async () => {
     let isNew = false;
     let index = 20;

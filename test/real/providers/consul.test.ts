@@ -85,7 +85,6 @@ describe('a Consul that works', () => {
     expect(treeOf(first.content)).toEqual({ a: 'x', 'db/host': 'h1' });
     await server.put('t1/b', 'new');
     expect(treeOf((await follower.nextSnapshot()).content)).toEqual({ a: 'x', b: 'new', 'db/host': 'h1' });
-    // B-09
     await server.deleteTree('t1/db/');
     expect(treeOf((await follower.nextSnapshot()).content)).toEqual({ a: 'x', b: 'new' });
     await server.deleteTree('t1/');
@@ -93,7 +92,6 @@ describe('a Consul that works', () => {
     await follower.stop();
   });
 
-  // B-08
   it('neither shows nor is woken by a sibling prefix', async () => {
     await server.putAll({ 'app/k': '1', 'app2/k': 'other', app: 'other' });
     const follower = followUrl(url('/app/'));
@@ -105,7 +103,6 @@ describe('a Consul that works', () => {
     await follower.stop();
   });
 
-  // B-08
   it('reads a single key and none that begin with it or come after it', async () => {
     await server.putAll({ 'single/doc': 'mine', 'single/doc/x': 'other', 'single/doc2': 'other' });
     const follower = followUrl(url('/single/doc'));
@@ -136,7 +133,6 @@ describe('a Consul that works', () => {
     await follower.stop();
   });
 
-  // B-05
   it('loses no change between its first read and its watch', async () => {
     await server.put('gap', '0');
     proxy.delayMs = 150;
@@ -167,7 +163,6 @@ describe('a Consul that works', () => {
     await follower.stop();
   });
 
-  // C-S08
   it('reads 10,000 keys and follows one of them', async () => {
     const keys = Array.from({ length: 10_000 }, (_, at) => `many/k${String(at).padStart(5, '0')}`);
     await server.putAll(Object.fromEntries(keys.map((key) => [key, 'v'])));
@@ -246,7 +241,6 @@ describe('a Consul that works', () => {
     proxy.cutAfterBytes = Number.POSITIVE_INFINITY;
   });
 
-  // B-19, C-S05
   it('is reported within 15 seconds when it goes silent', async () => {
     await server.put('silent', 'v');
     const provider = open(
@@ -270,7 +264,6 @@ describe('a Consul that works', () => {
     await again.stop();
   });
 
-  // C-S04
   it('is reported when it is killed, and followed from its new beginning with nothing of what was', async () => {
     const provider = open(url('/app/'));
     for (let round = 0; round < 30; round++) await server.put('app/k', String(round));
@@ -278,7 +271,6 @@ describe('a Consul that works', () => {
     const before = snapshotOf(await follower.next());
     await server.stop('SIGKILL');
     expect(['source.disconnected', 'source.unreachable']).toContain((await endOf(follower)).code);
-    // B-12
     const error = await failureOf(provider);
     expect(error.code).toBe('source.unreachable');
     expect(error.message).toBe(
@@ -305,7 +297,6 @@ describe('a Consul with access control', () => {
   afterAll(() => server.end());
   const url = () => `consul://127.0.0.1:${server.port}/app/`;
 
-  // D-48, C-S10
   it('is read with the token there is at each request', async () => {
     const old = await server.readingToken('app/');
     const settings: Settings = { CONSUL_HTTP_TOKEN: old };
@@ -367,7 +358,7 @@ describe('a Consul with TLS', () => {
     const pending = endOf(follower);
     writeFileSync(path, readFileSync(stranger));
     await server.put('app/k', 'v');
-    // C-S10: from the next request on the new file counts, and this one does not fit.
+    // from the next request on the new file counts, and this one does not fit.
     expect(await pending).toMatchObject({ code: 'source.tls' });
   });
 
@@ -471,7 +462,6 @@ describe('what only looks like Consul', () => {
     expect(error.message).toBe(`Cannot read Consul "${url()}": 127.0.0.1:${portOf(server)}: ${reason}`);
   });
 
-  // C-S12
   it('a redirect is not followed, and the token goes nowhere else', async () => {
     let askedElsewhere = 0;
     const elsewhere = createServer((_request, response) => {
@@ -519,7 +509,6 @@ describe('what only looks like Consul', () => {
     expect(requests.map((request) => request.headers['x-consul-token']).slice(0, 2)).toEqual(['one', 'two']);
   });
 
-  // A-B06, B-18
   it('an index that goes down is forgotten, the value applied and asked for again at once', async () => {
     const indexes = [100, 40];
     respond = (request, response) => {
@@ -542,7 +531,6 @@ describe('what only looks like Consul', () => {
     ]);
   });
 
-  // A-B07
   it.each([
     ['without an index', {}],
     ['with index 0', { 'X-Consul-Index': '0' }],

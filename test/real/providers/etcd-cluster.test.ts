@@ -91,7 +91,6 @@ describe('an etcd of three members', () => {
     }, 60_000);
   }
 
-  // B-13
   it('is followed on by the members that are left when the first is dead from the beginning', async (test) => {
     const [first, second] = cluster.members;
     await put(second, '/dead/k', '1');

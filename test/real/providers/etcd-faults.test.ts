@@ -218,7 +218,6 @@ describe('of the faults of the library, a store that was rebuilt', () => {
     return { followed, proxy };
   }
 
-  // A-B06
   it('E7: the same keys put anew at a lower revision are there within five seconds, said once', async (test) => {
     for (let round = 0; round < 50; round++) await server.putAll({ '/e7/a': `${round}`, '/e7/b': 'old' });
     const { followed, proxy } = await followedThroughProxy('/e7/', test);
@@ -281,7 +280,6 @@ describe.concurrent('of the faults of the library, silence', () => {
   });
   afterAll(() => server.end());
 
-  // B-19, C-S05
   it('E8: a half-open connection is noticed within 15 seconds, and the state read anew', async (test) => {
     const proxy = await proxyTo(server, test);
     await server.put('/e8/k', 'listed');
@@ -329,7 +327,6 @@ describe.concurrent('of the faults of the library, silence', () => {
     ]);
   }, 30_000);
 
-  // C-S06
   it('a watch that has gone deaf is found out by the next listing, and taken anew', async (test) => {
     const proxy = await proxyTo(server, test);
     const ear = http2Mute();
@@ -348,7 +345,6 @@ describe.concurrent('of the faults of the library, silence', () => {
     expect([followed.state().errors, proxy.connections()]).toEqual([{}, 1]);
   }, 60_000);
 
-  // D-48
   it('E9: a watch outlives its token, and a drop of the connection after that', async (test) => {
     const server = await startEtcdWithUsers();
     test.onTestFinished(() => server.end());

@@ -76,7 +76,6 @@ describe('an etcd that works', () => {
       'db/host',
       'db/port',
     ]);
-    // B-09
     await server.deletePrefix('/t1/db/');
     expect(treeOf((await follower.nextSnapshot()).content)).toEqual({ a: 'x', b: 'new' });
     await server.deletePrefix('/t1/');
@@ -118,7 +117,6 @@ describe('an etcd that works', () => {
     await tree.stop();
   });
 
-  // B-08
   it('neither shows nor is woken by a sibling prefix', async () => {
     await server.putAll({ '/app/k': '1', '/app2/k': 'other', '/app': 'other' });
     const follower = followUrl(url('/app/'));
@@ -132,7 +130,6 @@ describe('an etcd that works', () => {
     await follower.stop();
   });
 
-  // B-08
   it('reads a single key and none that begin with it or come after it', async () => {
     await server.putAll({ '/single/doc': 'mine', '/single/doc/x': 'other', '/single/doc2': 'other' });
     const follower = followUrl(url('/single/doc'), {}, { maxBytes: 'mine'.length });
@@ -164,7 +161,6 @@ describe('an etcd that works', () => {
     await follower.stop();
   });
 
-  // B-05
   it('loses no change between its first read and its watch', async () => {
     await server.put('/gap', '0');
     proxy.delayMs = 150;
@@ -183,7 +179,6 @@ describe('an etcd that works', () => {
     await follower.stop();
   });
 
-  // C-S08
   it('reads 10,000 keys over several pages, and follows one of them and all of them', async () => {
     const keys = Array.from({ length: 10_000 }, (_, at) => `/many/k${String(at).padStart(5, '0')}`);
     await server.putAll(Object.fromEntries(keys.map((key) => [key, 'v'])));
@@ -198,7 +193,6 @@ describe('an etcd that works', () => {
     await follower.stop();
   });
 
-  // C-S08
   it('sees 10,000 keys put in 80 transactions, and none of them in half', async () => {
     const follower = followUrl(url('/put/'));
     expect(snapshotOf(await follower.next()).content).toEqual({ kind: 'nothing' });
@@ -308,7 +302,6 @@ describe('an etcd that works', () => {
     );
   });
 
-  // B-13
   it('finds the one of three members that answers, wherever it stands', async () => {
     await server.put('/three', 'v');
     const [dead = 0, deader = 0] = await freePorts(2);
@@ -323,7 +316,6 @@ describe('an etcd that works', () => {
     }
   });
 
-  // B-12
   it('names every member that could not be asked', async () => {
     const [one = 0, two = 0] = await freePorts(2);
     const error = await failureOf(open(`etcd://u:p@127.0.0.1:${one},127.0.0.1:${two}/x`));
@@ -375,7 +367,7 @@ describe('an etcd in bad times', () => {
     expect(error.message).toContain(`Cannot read etcd "${url}": 127.0.0.1:${server.port}: `);
     await server.start();
     await server.put('/app/k', 'after');
-    // C-S04: nothing of the old history is needed any more.
+    // nothing of the old history is needed any more.
     await server.compact();
     const again = follow(provider);
     expect(treeOf(snapshotOf(await again.next()).content)).toEqual({ k: 'after' });
@@ -440,7 +432,6 @@ describe('an etcd with users', () => {
     );
   });
 
-  // D-48, C-S10
   it('is logged in to with the new password when the file that holds it is replaced', async (test) => {
     const file = join(mkdtempSync(join(tmpdir(), 'config-sidecar-etcd-password-')), 'password');
     writeFileSync(file, 'secret\n');
@@ -509,7 +500,6 @@ describe('an etcd with TLS', () => {
     expect(error.message).toMatch(
       /^Cannot read etcd "etcds:\/\/127\.0\.0\.1:\d+\/app\/": 127\.0\.0\.1:\d+: .*certificate/,
     );
-    // C-S10
     writeFileSync(path, readFileSync(settings.ETCDCTL_CACERT));
     const follower = follow(provider);
     expect(treeOf(snapshotOf(await follower.next()).content)).toEqual({ k: 'v' });

@@ -158,7 +158,6 @@ describe('a file that is being written', () => {
     return longestMs;
   }
 
-  // C-S19
   it.each([
     ['over one that was there', () => replace('before')],
     ['where none was', () => undefined],
@@ -246,7 +245,6 @@ describe('a directory that is replaced', () => {
       ? null
       : content.entries.map(({ key, value }) => `${key}=${Buffer.from(value).toString()}`).join(' ');
 
-  // B-25
   it('in its layout, from plain files to a ..data link and back, is followed all the way', async () => {
     const place = join(directory, 'place');
     const plain = (at: string, text: string): void => {

@@ -125,7 +125,6 @@ describe('a file', () => {
     expect(textOf(await firstContent(open(`file://${directory}/%C3%A4%20%231%20100%25.json`)))).toBe('odd');
   });
 
-  // B-25, C-S19
   it('is seen at every way editors and programs write it, once each', async () => {
     writeFileSync(path, 'start');
     const follower = follow(open(path));
@@ -156,7 +155,6 @@ describe('a file', () => {
     await follower.stop();
   });
 
-  // C-S19
   it('is not taken half-written: truncated, then written slowly', async () => {
     writeFileSync(path, 'before');
     const follower = follow(open(path));
@@ -170,7 +168,6 @@ describe('a file', () => {
     await follower.stop();
   });
 
-  // C-S19
   it('is not taken half-written: in parts, one shortly after the other', async () => {
     writeFileSync(path, 'before');
     const follower = follow(open(path));
@@ -197,7 +194,6 @@ describe('a file', () => {
     await follower.stop();
   });
 
-  // A-B12
   it('that is missing at first is seen when it comes, and every edit after', async () => {
     const provider = open(path);
     const reason = 'there is nothing; it is followed once it is there';
@@ -446,7 +442,6 @@ describe('a mounted ConfigMap', () => {
     else for (const key of ['a', 'b']) symlinkSync(`..data/${key}`, join(directory, key));
   }
 
-  // B-25
   it('is followed as a directory over ten swaps, each of one generation', async () => {
     publish(0);
     const follower = follow(open(directory));
@@ -484,7 +479,6 @@ describe('a mounted ConfigMap', () => {
     expect(treeOf(await firstContent(open(directory)))).toEqual({ a: '0', b: '0' });
   });
 
-  // B-25
   it('is followed as one file of it over ten swaps', async () => {
     publish(0);
     const follower = follow(open(join(directory, 'a')));

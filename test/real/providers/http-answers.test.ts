@@ -273,7 +273,6 @@ describe('an answer that takes its time', () => {
 });
 
 describe('a redirect', () => {
-  // C-S12
   it('from https to http of the same host is another origin: not followed, nothing sent there', async () => {
     const ca = createAuthority('A private authority');
     const secure = await startHttpSource(ca.issue('server'));

@@ -166,7 +166,6 @@ describe('a certificate of the server', () => {
 describe('a file with credentials', () => {
   const basic = (pair: string): string => `Basic ${Buffer.from(pair).toString('base64')}`;
 
-  // D-48, C-S10
   it.each([
     [
       'HTTP_TOKEN_FILE',
@@ -223,7 +222,6 @@ describe('a file with credentials', () => {
     await expect.poll(text, IN_TIME).toBe('in');
   });
 
-  // C-S10
   it('of TLS is read again: another authority, another certificate with its key', async () => {
     const [ca, otherCa] = [createAuthority('One authority'), createAuthority('Another authority')];
     const clientCa = ca.cert;

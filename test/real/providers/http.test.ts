@@ -308,7 +308,6 @@ describe('a redirect', () => {
     ]);
   });
 
-  // C-S12
   it('to another origin is not followed, and no credentials are sent there', async () => {
     const elsewhere = await startHttpSource();
     elsewhere.answer((_request, response) => respond(response, 200, 'stolen'));
@@ -359,7 +358,6 @@ describe('credentials', () => {
     expect(source.received.at(-1)?.headers).toMatchObject({ 'x-api-key': 'k: 1', 'x-scope': 'a b' });
   });
 
-  // D-48, C-S10
   it('that were rotated are used from the next request on', async () => {
     source.answer((_request, response) => respond(response, 200, 'in'));
     let token = 'first';
@@ -397,7 +395,6 @@ describe('TLS', () => {
     return { HTTP_CACERT: join(directory, 'ca.crt'), HTTP_CERT: paths.cert, HTTP_KEY: paths.key };
   }
 
-  // C-S10
   it('uses the certificate files, and those put in their place from the next request on', async () => {
     const follower = follow(open(server.origin, settings()));
     expect(textOf(snapshotOf(await follower.next()).content)).toBe('client one');

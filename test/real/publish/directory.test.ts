@@ -72,7 +72,6 @@ describe('a directory output', () => {
     expect(hidden(root).filter((name) => !name.startsWith('..gen-'))).toEqual(['..data']);
   });
 
-  // C-P08
   it('gives every file its exact mode under a umask of 0077, and lets readers into its folders', async () => {
     const { root, publisher } = place();
     const umask = process.umask(0o077);
@@ -83,7 +82,6 @@ describe('a directory output', () => {
       expect(statSync(join(root, folder)).mode & 0o7777).toBe(0o755);
   });
 
-  // C-P07
   it('keeps generations for who reads them through their grace time, and no longer', async () => {
     const { root, publisher } = place();
     for (let i = 1; i <= 5; i += 1) await publisher.publish(generation({ a: `${i}`, b: `${i}` }));
@@ -119,7 +117,6 @@ describe('a directory output', () => {
     expect([one, two, three].map((path) => existsSync(path))).toEqual([false, true, true]);
   });
 
-  // C-C09
   it('shows that somebody deleted the link, and restores it from what is held', async () => {
     const { root, publisher } = place();
     const wanted = generation({ a: '1' });
@@ -156,7 +153,6 @@ describe('a directory output', () => {
     expect([visible(root), text(root, 'a'), text(root, 'b')]).toEqual([['a', 'b'], '1', '2']);
   });
 
-  // C-C10
   it('refuses a directory in the place of the link, and deletes nothing', async () => {
     const { root, publisher } = place();
     await publisher.publish(generation({ a: '1' }));
@@ -174,7 +170,6 @@ describe('a directory output', () => {
     expect(text(root, '..data/foreign')).toBe('precious');
   });
 
-  // C-P15
   it('refuses to replace foreign files, and never touches those with other names', async () => {
     const { root, publisher } = place();
     for (const name of ['a', 'other']) writeFileSync(join(root, name), 'foreign');
@@ -195,7 +190,6 @@ describe('a directory output', () => {
     ]);
   });
 
-  // A-W04, D-31
   it.each<[string, (root: string) => void, string, string]>([
     [
       'a symbolic link',
@@ -220,7 +214,6 @@ describe('a directory output', () => {
     expect(await errorOf(() => publisher.publish(generation({ a: '1' })))).toEqual(expected);
   });
 
-  // B-34
   it('removes what a crash left behind at a start, and nothing else', async () => {
     const { root, publisher } = place();
     const wanted = generation({ a: '1' });

@@ -34,7 +34,6 @@ function place(): Place {
 const one = (text: string, how = {}) => generation({ 'app.conf': text }, how);
 
 describe('a file output', () => {
-  // C-P09
   it('is replaced by a rename: a new inode, no other name beside it, and the old one still readable by who has it open', async () => {
     const { directory, path, publisher } = place();
     await publisher.publish(one('first'));
@@ -48,7 +47,6 @@ describe('a file output', () => {
     expect(readdirSync(directory)).toEqual(['app.conf']);
   });
 
-  // C-P08
   it.each([0o640, 0o600, 0o644, 0o666, 0o440])(
     'has exactly the mode %o under a umask of 0077',
     async (mode) => {
@@ -84,7 +82,6 @@ describe('a file output', () => {
     expect(publisher.read()).toMatchObject([{ name: 'app.conf', bytes: Buffer.from('text'), mode: 0o600 }]);
   });
 
-  // A-W04
   it('replaces a symbolic link at its name, and never writes or reads through it', async () => {
     const { directory, path, publisher } = place();
     const victim = join(scratch(), 'victim');
@@ -118,7 +115,6 @@ describe('a file output', () => {
     expect(readdirSync(directory)).toEqual(['app.conf']);
   });
 
-  // D-31
   it('names a directory that is missing, and works as soon as it is there', async () => {
     const directory = join(scratch(), 'missing');
     const path = join(directory, 'app.conf');
@@ -157,7 +153,6 @@ describe('a file output', () => {
     });
   });
 
-  // B-34, C-P15, D-37
   it('removes its own left-overs at a start, and nothing else', async () => {
     const { directory, path, publisher } = place();
     await publisher.publish(one('text'));
@@ -188,7 +183,6 @@ describe('a file output', () => {
 });
 
 describe('a temporary name', () => {
-  // A-W08
   it('is matched by no pattern of a reader, and never the same twice', () => {
     const names = Array.from({ length: 1_000 }, () => temporaryName('app.conf'));
     expect(new Set(names).size).toBe(1_000);

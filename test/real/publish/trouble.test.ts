@@ -37,7 +37,6 @@ const smallDisk = (directory: string, old: string): string =>
   `mount -t tmpfs -o size=128k,mode=777 none '${directory}'; head -c ${OLD} /dev/zero | tr '\\0' o > '${directory}/${old}'`;
 
 describe('a full disk', () => {
-  // A-W10
   it('keeps the old file whole, leaves nothing behind, and says how much room is needed', async () => {
     const directory = scratch();
     const path = join(directory, 'app.conf');
@@ -66,7 +65,7 @@ describe('a full disk', () => {
     expect(Number(free)).toBeLessThan(131_072);
   });
 
-  // A-W10: why write-file-atomic is not used.
+  // why write-file-atomic is not used.
   it('makes write-file-atomic report success and install a file cut short', async () => {
     const directory = scratch();
     const path = join(directory, 'app.conf');
@@ -98,7 +97,6 @@ describe('a mount', () => {
     });
   });
 
-  // D-31
   it.each(['file', 'directory'] as const)('that is read-only is named, for a %s output', async (kind) => {
     const directory = scratch();
     writeFileSync(join(directory, 'foreign'), 'old');
@@ -113,7 +111,6 @@ describe('a mount', () => {
     });
   });
 
-  // C-P10
   it.each(['file', 'directory'] as const)(
     'of another file system than the temporary directory is no trouble, for a %s output',
     async (kind) => {
@@ -136,7 +133,6 @@ describe('another user', () => {
     return directory;
   };
 
-  // D-36
   it.each(['file', 'directory'] as const)(
     'who owns what is in place keeps it in a sticky directory, for a %s output',
     async (kind) => {
@@ -172,7 +168,6 @@ describe('another user', () => {
     },
   );
 
-  // B-32
   it.each(['file', 'directory'] as const)(
     'gets the files when OUTPUT_OWNER says so, for a %s output',
     async (kind) => {
@@ -192,7 +187,6 @@ describe('another user', () => {
     },
   );
 
-  // B-32
   it.each(['file', 'directory'] as const)(
     'cannot get them from a sidecar that may not give files away, for a %s output',
     async (kind) => {

@@ -149,7 +149,6 @@ it('a page in a browser can steer nothing', async () => {
   expect(asked).toEqual([]);
 });
 
-// D-48
 it('the token is read anew from its file at every request', async () => {
   const folder = scratch({ token: 'first\n' });
   const loaded = await load({ CONTROL_TOKEN_FILE: join(folder, 'token') });

@@ -7,7 +7,6 @@ import { SidecarError } from '../../../src/lib/errors.ts';
 import { currentOf, secretOf, settingsForProvider, sourceOf } from '../../../src/settings/secrets.ts';
 import { load, problemsOf, scratch } from '../../support/settings/settings-loading.ts';
 
-// C-S10, D-48
 test('a secret file is read again at every use, and loses one trailing newline', async () => {
   const directory = scratch({ password: 'first\n\n' });
   const file = join(directory, 'password');

@@ -19,7 +19,6 @@ const SOURCE =
   'it must be a URL beginning with file://, http://, https://, etcd://, etcds://, consul:// or consuls://, or a path beginning with /, ./ or ../';
 const MALFORMED_URL = 'the URL is malformed; it reads scheme://host:port/path';
 
-// C-M07
 const REFUSED: ReadonlyArray<readonly [name: Name, text: string, said: string]> = [
   ['UPDATE_FREQUENCY', '5 m', `${DURATION}; did you mean "5m"?`],
   ['UPDATE_FREQUENCY', '1d', `${DURATION}; did you mean "24h"?`],

@@ -53,7 +53,6 @@ export function testClaims(application: Application): void {
     });
   }
 
-  // D-26
   if (badSemantics !== null && !unseen) {
     test('one that passes the check and does not load is taken back', async () => {
       await isTakenBack(stage, badSemantics(stage.scene()));
@@ -91,7 +90,6 @@ export function testClaims(application: Application): void {
     });
   }
 
-  // D-26
   if (seeing !== undefined && badSemantics !== null) {
     test('with what its remarks name, one that passes the check and does not load is taken back', async () => {
       put(application.good('two', stage.scene()));

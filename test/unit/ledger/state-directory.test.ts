@@ -85,7 +85,6 @@ describe('the state directory', () => {
     expect(existsSync(join(victim, 'file'))).toBe(true);
   });
 
-  // D-31
   it('names the volume when that is missing, and does not make it', async () => {
     const one = place();
     const path = join(one.volume, 'missing', '.config-sidecar', 'app.conf');

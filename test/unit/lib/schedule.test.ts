@@ -45,7 +45,6 @@ describe('the share of the splay', () => {
 });
 
 describe('an interval', () => {
-  // C-S15
   it('is spread by up to a tenth both ways', () => {
     expect([
       spread(60_000, always(0)),

@@ -49,7 +49,6 @@ const blockedIn = (world: World): readonly string[] =>
   ledgerOf(world).blocked.map(({ rendering }) => rendering);
 
 describe('timing', () => {
-  // B-02
   it('answers 50 puts in a row with at most two publications and two reloads, and the last value lands', () => {
     const world = calm();
     const before = { publications: world.publications, tellings: world.tellings.length };
@@ -60,7 +59,6 @@ describe('timing', () => {
     expect(world.tellings.length - before.tellings).toBeLessThanOrEqual(2);
   });
 
-  // B-03
   it('reloads at least every maximum while a put every half period goes on', () => {
     const world = calm({ limits: { ...LIMITS, debounceMs: 200, debounceMaxMs: 500, minIntervalMs: 0 } });
     const startedAt = world.now;
@@ -72,7 +70,6 @@ describe('timing', () => {
     expect(world.app?.runs).toBe(renderingOf(GOOD_FROM + 39));
   });
 
-  // A-T01
   it('renders at most four times for 50 changes 50 ms apart with 200 ms and 1 s, and the last wins', () => {
     const world = calm({ limits: { ...LIMITS, debounceMs: 200, debounceMaxMs: 1_000, minIntervalMs: 0 } });
     const before = world.renders.length;
@@ -81,7 +78,6 @@ describe('timing', () => {
     expect(world.app?.runs).toBe(renderingOf(GOOD_FROM + 49));
   });
 
-  // C-S13, C-R02
   it('makes one publication of two storms within the quiet time', () => {
     const world = calm({ limits: { ...LIMITS, debounceMs: 100 } });
     const before = world.publications;
@@ -90,7 +86,6 @@ describe('timing', () => {
     expect(world.app?.runs).toBe(renderingOf(2_035));
   });
 
-  // D-02
   it('sends the last signal of 100 changes within a second after the last rename', () => {
     const world = calm();
     const before = world.tellings.length;
@@ -117,7 +112,6 @@ const POINTS_OF_A_CHANGE = KILL_POINTS.filter(
 );
 
 describe('a crash', () => {
-  // A-R05, C-C04, D-38
   it.each(POINTS_OF_A_CHANGE)('at the point "%s" costs no reload, and never makes a second one', (at) => {
     const world = calm(WATCHED);
     const before = world.tellings.length;
@@ -169,7 +163,6 @@ describe('a crash', () => {
     expect(world.app?.runs).toBe(renderingOf(2_000));
   });
 
-  // B-44
   it('with nothing changed makes no publication and no reload', () => {
     const world = calm(WATCHED);
     const before = counts(world);
@@ -180,7 +173,6 @@ describe('a crash', () => {
 });
 
 describe('a change that does not work', () => {
-  // A-R03
   it.each<[string, number, Partial<Setting>]>([
     ['kills the application', DEADLY, WATCHED],
     ['kills it only when it is told', KILLS_WHEN_TOLD, WATCHED],

@@ -12,7 +12,6 @@ const owed = (kind: OwedClass, more: { readonly retryAfterMs?: number } = {}) =>
 const obstacle = (code: string): Obstacle => ({ outcome: 'no-target', code, message: 'Not now.' });
 
 describe('a try that did not tell the application', () => {
-  // A-R01
   it('is made again after a growing delay while the hook is unavailable', () => {
     const delivery = new Delivery(HALF);
     const setbacks = Array.from({ length: 8 }, () => delivery.fail(owed('unavailable')));
@@ -40,7 +39,6 @@ describe('a try that did not tell the application', () => {
     expect(delivery.fail(owed('unavailable', { retryAfterMs: 0 })).retryInMs).toBe(1_000);
   });
 
-  // C-R04
   it('is made again slowly where the settings are probably wrong', () => {
     expect(new Delivery(HALF).fail(owed('misconfigured'))).toMatchObject({
       outcome: 'failed',

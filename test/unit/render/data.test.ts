@@ -210,7 +210,6 @@ describe('a document', () => {
 });
 
 describe('a source that says there is nothing', () => {
-  // C-S07
   it('is refused, with what to do about it', async () => {
     expect(await refusal({ kind: 'nothing' })).toBe(
       'render source.empty: Cannot use the source "etcd://h:2379/app/": it says that there is nothing; check the URL (a tree of keys ends with "/", a single key does not), or accept that with ALLOW_EMPTY=true',

@@ -37,7 +37,6 @@ const schemaOf = (schema: unknown, path = '/etc/schema.json') => ({
 });
 
 describe('required keys', () => {
-  // B-24
   it('that are missing are all named, and the data is refused', async () => {
     const json = '{"db":{"host":null,"list":["x"]},"empty":""}';
     expect(await guard(json, { requiredKeys: ['db/host', '/db', 'db/list/0', 'empty'] })).toBe('accepted');

@@ -194,7 +194,6 @@ describe('a directory without a template', () => {
     ]);
   });
 
-  // C-P13
   it.each([
     ['../x', '"../x" leaves the directory'],
     ['a/../../x', '"a/../../x" leaves the directory'],

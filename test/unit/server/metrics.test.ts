@@ -71,7 +71,6 @@ async function scrape(one: Keeping): Promise<ReadonlyMap<string, number>> {
   );
 }
 
-// C-M06
 it('the metrics agree with what happened', async () => {
   const startedAt = Date.now() / 1000;
   const { one, path } = await keeping();

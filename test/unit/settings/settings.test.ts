@@ -48,7 +48,6 @@ test('a directory output keeps its state inside, hidden', async () => {
   expect((await load({ OUTPUT: '/srv/out/' })).settings.STATE_DIR).toBe('/srv/out/..config-sidecar');
 });
 
-// B-49
 test('flag beats prefixed variable beats plain variable beats file beats default', async () => {
   const directory = scratch({
     'settings.yaml': 'splay: 1s\ndebounce: 1ms\nreload_wait: 1s\nfetch_timeout: 1s\n',
@@ -167,7 +166,6 @@ test('an empty variable counts as not set', async () => {
   expect((await load({ SPLAY: '', TEMPLATE: '  ', CONFIG_SIDECAR_DEBOUNCE: '' })).given.size).toBe(2);
 });
 
-// C-M07
 test('all mistakes are reported at once, one on each line', async () => {
   const loading = loadSettings({
     flags: ['--splya=1s'],
@@ -261,7 +259,6 @@ const TOGETHER: ReadonlyArray<readonly [env: Env, said: string]> = [
   ],
 ];
 
-// C-M07
 test.each(TOGETHER)('%j does not go together', async (env, said) => {
   const problems = await problemsOf(env);
   expect(problems).toContain(said);
@@ -300,7 +297,6 @@ test.each(SIGNALS)('with %j the signal is %s', async (env, signal) => {
   expect((await load(env)).settings.RELOAD_SIGNAL).toBe(signal);
 });
 
-// C-M07
 test('a variable with our prefix that is no setting is a mistake, what Kubernetes sets for a Service of our name is not', async () => {
   expect(await problemsOf({ CONFIG_SIDECAR_FOO: 'x', CONFIG_SIDECAR_OUTPUT_FILE: 'x' })).toEqual([
     'Cannot use CONFIG_SIDECAR_FOO: there is no such setting',

@@ -177,7 +177,6 @@ describe('a source that is followed', () => {
     expect(delays).toEqual([100, 80, 64, 50]);
   });
 
-  // A-B03
   it('is tried again at least every minute, however long it was away', async () => {
     const { followed, news } = start(
       scripted(async function* () {

@@ -28,7 +28,6 @@ describe('poll', () => {
     expect((timesMs[2] ?? 0) - startedMs).toBeGreaterThanOrEqual(195);
   });
 
-  // C-S15
   it('spreads the interval by up to a tenth, both ways', () => {
     expect(spread(60_000, () => 0)).toBe(54_000);
     expect(spread(60_000, () => 0.5)).toBe(60_000);

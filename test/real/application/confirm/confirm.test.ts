@@ -343,7 +343,6 @@ async function withChild(stage: Stage): Promise<{ id: ProcessId; child: ProcessI
 }
 
 describe('its workers', () => {
-  // D-26
   test('have to be others when the period is over', async (context) => {
     const { id, reload } = await withWorkers(createStage(context));
     const trial = trialOf(id, { children: childrenOf(id) });
@@ -355,7 +354,6 @@ describe('its workers', () => {
     expect((await verdictOn(confirmation(period), trial)).atMs).toBe(0);
   });
 
-  // D-26
   test('that are those of before show that the reload failed', async (context) => {
     const { id, reload } = await withWorkers(createStage(context));
     const trial = trialOf(id, { children: childrenOf(id) });

@@ -97,7 +97,6 @@ function confirmationOf({ url }: App): Confirmation {
 }
 
 describe('an application that is told of a configuration', () => {
-  // C-R13 D-29
   test('and takes it is confirmed by all that it shows', async (context) => {
     const app = await supervised(context);
     const trial = app.tell('SIGHUP', { revision: '7' });
@@ -107,7 +106,6 @@ describe('an application that is told of a configuration', () => {
     });
   });
 
-  // C-R13
   test('and refuses it lives on with its old workers and says its old revision', async (context) => {
     const app = await supervised(context);
     const trial = app.tell('SIGHUP', { revision: '7', bad: true });

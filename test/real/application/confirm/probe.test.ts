@@ -168,7 +168,6 @@ describe('the URL', () => {
 });
 
 describe('an answer that is not as wanted', () => {
-  // C-R13
   test('names the expression in the message, and shows the text apart', async () => {
     const { url } = await serve('revision="6" and more');
     const match = { text: 'revision="{revision}"' };
@@ -182,7 +181,6 @@ describe('an answer that is not as wanted', () => {
     expect(atMs).toBe(30_000);
   });
 
-  // D-29
   test('is the success of a reload before this one, until a newer one is told', async () => {
     const trial = trialOf(null, { at: 1_700_000_200_500, notBefore: 1_700_000_200_000 });
     const before = 'success 1\ntimestamp 1.70000019e+09\n';

@@ -11,7 +11,6 @@ function lookupOf(options: Partial<LookupOptions>): Lookup {
   return createLookup({ signal: 'SIGHUP', gateOff: false, ...options });
 }
 
-// D-23
 test.each([
   [
     '1 and ten megabytes',
@@ -41,7 +40,6 @@ test('a PID file may be a link to one that holds a number', async (context) => {
   expect(lookupOf({ pidFile: stage.at('pid') }).look(0)).toMatchObject({ kind: 'found', id: { pid } });
 });
 
-// C-R10
 test('a process with the same name that belongs to another user makes it ambiguous; none is told', async (context) => {
   const stage = createStage(context);
   const program = stage.called(stage.name, '/bin/sleep');

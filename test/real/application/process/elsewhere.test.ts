@@ -123,7 +123,6 @@ describe('a signal', () => {
     expect(isLiving(id)).toBe(true);
   });
 
-  // D-18
   test('is not sent to another process with the number', async (context) => {
     const { pid, startTicks } = createStage(context).start(['sleep', '600']);
     const other: ProcessId = { pid, startTicks: 100 };

@@ -8,7 +8,6 @@ import { createStage, until } from '../../../support/application/process/apart.t
 import { serverBinary } from '../../../support/servers/install.ts';
 import { freePorts } from '../../../support/servers/ports.ts';
 
-// D-11
 test('a Go program that is looked at from its first milliseconds is told once it listens, and lives', async (context) => {
   const stage = createStage(context);
   const [http, dns, serfLan, serfWan, server] = await freePorts(5);

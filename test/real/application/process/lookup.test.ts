@@ -49,7 +49,6 @@ function hangUp(id: ProcessId, gateOff = false): string {
 }
 
 describe('an application', () => {
-  // A-R06 D-06
   test('that starts slowly is held back until it has its handler, and then told without dying', async (context) => {
     const stage = createStage(context);
     const id = startNode(stage, 'takes-hup.mjs', stage.at('record'), '2000');
@@ -77,7 +76,6 @@ describe('an application', () => {
     expect(isLiving(id)).toBe(true);
   });
 
-  // D-09
   test('that ignores the signal is said to', async (context) => {
     const stage = createStage(context);
     stage.start(['sh', fixture('ignores-hup.sh'), stage.called(stage.name, '/bin/sleep'), '600']);
@@ -85,7 +83,6 @@ describe('an application', () => {
     expect(gate).toEqual({ kind: 'ignored', reason: 'ignores SIGHUP' });
   });
 
-  // D-10
   test('that waits with sigwait is told with the gate off', async (context) => {
     const stage = createStage(context);
     const id = stage.start(['python3', fixture('waits-for-hup.py'), 'sigwait', stage.at('record')]);
@@ -135,7 +132,6 @@ describe('an application', () => {
     expect(fact.gate).toEqual({ kind: 'ready' });
   });
 
-  // C-R10
   test('is not one of two that have nothing to do with each other', async (context) => {
     const stage = createStage(context);
     const program = stage.called(stage.name, '/bin/sleep');
@@ -149,7 +145,6 @@ describe('an application', () => {
     expect(fact.reason).toContain('several unrelated processes match: ');
   });
 
-  // C-R10
   test('is not a shell that was told its name', async (context) => {
     const stage = createStage(context);
     const script = `: ${stage.name}; while :; do sleep 600; done`;
@@ -164,7 +159,6 @@ describe('an application', () => {
     );
   });
 
-  // D-16
   test('is not a command that we started', async (context) => {
     const stage = createStage(context);
     const child = spawn(stage.called(stage.name, '/bin/sleep'), ['600']);
@@ -175,7 +169,6 @@ describe('an application', () => {
     );
   });
 
-  // D-17
   test('is not a zombie', async (context) => {
     const stage = createStage(context);
     await makeZombie(stage, stage.called(stage.name, '/bin/sleep'));
@@ -199,7 +192,6 @@ describe('a PID file', () => {
     expect(id).toEqual(second);
   });
 
-  // D-23
   test.each([
     ['-1', 'holds -1, which stands for many processes'],
     ['0\n', 'holds 0, which stands for many processes'],
@@ -234,7 +226,6 @@ describe('a PID file', () => {
     expect(reasonOf('pipe')).toBe(`the PID file "${stage.at('pipe')}" is not a file`);
   });
 
-  // A-R08
   test('older than the process that has its number names nobody', async (context) => {
     const stage = createStage(context);
     const { pid } = stage.start([stage.called(stage.name, '/bin/sleep'), '600']);
@@ -250,7 +241,6 @@ describe('a PID file', () => {
     expect(look(lookup).kind).toBe('found');
   });
 
-  // D-23
   test('and a name must agree', async (context) => {
     const stage = createStage(context);
     const { pid } = stage.start([stage.called(stage.name, '/bin/sleep'), '600']);

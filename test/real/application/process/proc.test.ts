@@ -105,7 +105,6 @@ describe('real processes', () => {
     expect(withProcessFolder(2 ** 31 - 1, readRow)).toBeNull();
   });
 
-  // D-18
   test('are followed by a folder that is bound to them, not to their number', (context) => {
     const stage = createStage(context);
     const id = stage.start(['/bin/sleep', '600']);

@@ -96,7 +96,6 @@ test('a program that takes the place of a long start script is as young as that'
   expect(performance.now() - seenAtMs).toBeGreaterThan(990);
 });
 
-// D-06
 test('a runtime that catches the signal for itself is not told while it computes: it is starting still', async (context) => {
   const stage = createStage(context);
   const { pid } = stage.start([
@@ -132,7 +131,6 @@ test('a process that was there before we began to look has not appeared', async 
   expect(fact).toMatchObject({ kind: 'found', id: { pid, startTicks }, gate: { kind: 'no-handler' } });
 });
 
-// D-23 C-R10
 test('the number of a thread is that of no process', async (context) => {
   const stage = createStage(context);
   const { pid } = stage.start([process.execPath, fixture('dies-on-hup.mjs')]);

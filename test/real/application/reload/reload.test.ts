@@ -43,7 +43,6 @@ describe('the signal', () => {
     await until('it was told', () => stage.read('record') === 'listening\ntold\n');
   });
 
-  // D-18 A-R08
   test('does not reach another process that has the number by now', async (context) => {
     const stage = createStage(context);
     const id = stage.start(['sleep', '600']);
@@ -66,7 +65,6 @@ describe('the signal', () => {
     });
   });
 
-  // D-17
   test('is not sent to one that is gone, a zombie, or was never found', async (context) => {
     const stage = createStage(context);
     const zombie = await makeZombie(stage, 'sleep');
@@ -202,7 +200,6 @@ describe('the request', () => {
     ...[301, 302, 307, 401, 403, 404, 405].map((status) => [status, 'misconfigured'] as const),
     ...[400, 402, 410, 418, 422, 500, 501, 505].map((status) => [status, 'refused'] as const),
   ])('answered by %d is %s', async (status, kind) => {
-    // C-R04
     const { url, asked } = await serve((_, response) => {
       response.writeHead(status, { Location: '/elsewhere', 'Retry-After': '120' }).end('because');
     });
@@ -264,7 +261,6 @@ describe('the request', () => {
     });
   });
 
-  // A-R02 B-38
   test('that is not answered in time may have arrived', async () => {
     const { url, asked } = await serve(() => {});
     expect(await post(url, { timeoutMs: 300 })).toMatchObject({
@@ -297,7 +293,6 @@ describe('the command', () => {
     expect(stage.read('seen')).toBe('/vol/app.conf 7 6\n');
   });
 
-  // A-R01
   test.each([
     ['exit 75', 'unavailable', 'it exited with 75'],
     ['exit 1', 'refused', 'it exited with 1'],
@@ -313,7 +308,6 @@ describe('the command', () => {
     });
   });
 
-  // A-R02 B-38
   test('that hangs is killed, and may have told', async () => {
     expect(await run('echo begun; sleep 600', { timeoutMs: 300 })).toEqual({
       kind: 'owed',
@@ -334,7 +328,6 @@ describe('the command', () => {
   });
 });
 
-// C-M03
 test('nothing is told any more once we are stopping', async (context) => {
   const stage = createStage(context);
   const id = stage.start([process.execPath, fixture('takes-hup.mjs'), stage.at('record')]);

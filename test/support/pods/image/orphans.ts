@@ -30,13 +30,11 @@ export function testOrphans(built: () => BuiltImage): void {
     await until('zombies are there', async () => (await countZombies(built(), id)) > ORPHANS_OF_A_HOOK);
   });
 
-  // C-M04 D-43
   test('1,000 orphans are collected when the container is on its own', async (context) => {
     const id = await runHooks(context, built(), { hooks: HOOKS });
     await until('no zombie is left', async () => (await countZombies(built(), id)) === 0);
   });
 
-  // C-M04 D-43
   test('1,000 orphans are collected beside an application that is PID 1 and collects nothing', async (context) => {
     const { podman, image } = built();
     const app = await startContainer(context, podman, '--entrypoint', '', image, ...APPLICATION);
@@ -44,7 +42,6 @@ export function testOrphans(built: () => BuiltImage): void {
     await until('no zombie is left', async () => (await countZombies(built(), id)) === 0);
   });
 
-  // C-M04 D-43
   test('1,000 orphans are collected in a pod with one process namespace', async (context) => {
     const { podman } = built();
     const pod = (await podman.must('pod', 'create', '--share', 'pid', '--network', 'none')).trim();

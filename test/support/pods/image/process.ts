@@ -21,7 +21,6 @@ const TAKES_HUP =
 
 /** The tests about signals, exit codes and rights. */
 export function testProcess(built: () => BuiltImage): void {
-  // D-42
   test('SIGUSR1 and SIGUSR2 change nothing, SIGHUP reads the source, SIGTERM ends it with 0 at once', async (context) => {
     const { podman, image } = built();
     const { flags } = createVolumes(context, FILES);

@@ -13,7 +13,6 @@ function flawIn(
 }
 
 describe('an answer', () => {
-  // C-R13
   test('has to show the revision or the digest that was published', () => {
     expect(flawIn('a 1\nrevision="7"\nb 2', '^revision="{revision}"$')).toBeNull();
     expect(flawIn('sha256:d1', '^{digest}$')).toBeNull();
@@ -32,7 +31,6 @@ describe('an answer', () => {
   });
 });
 
-// D-29
 describe('a reload time', () => {
   const MATCH = '^last_reload (?<time>\\S*)$';
 

@@ -35,14 +35,12 @@ describe('a settled process', () => {
     expect(ask({ masks: { ...none, blocked: HUP, ignored: HUP } })).toEqual({ kind: 'ready' });
   });
 
-  // D-09
   test('that ignores it is said to, also with the gate off', () => {
     const answer = { kind: 'ignored', reason: 'ignores SIGHUP' };
     expect(ask({ masks: { ...none, ignored: HUP } })).toEqual(answer);
     expect(ask({ masks: { ...none, ignored: HUP }, gateOff: true })).toEqual(answer);
   });
 
-  // A-R06
   test('without a handler is held back unless the gate is off', () => {
     const reason = 'has no handler for SIGHUP, which would kill it';
     expect(ask({ masks: none })).toEqual({ kind: 'no-handler', reason });
@@ -90,7 +88,6 @@ describe('a runtime that catches signals for its own sake', () => {
   // What Go shows from its first millisecond, and Java; the application may not have asked for the signal yet.
   const masks = { go: 0xffff_fffe_7ffb_feffn, java: 0x2_0000_0001_8100_5ccfn };
 
-  // D-11
   test('is waited for until it is five seconds old, since its handler proves nothing', () => {
     for (const caught of Object.values(masks)) {
       const question = { masks: { ...none, caught }, stableForMs: 900 };

@@ -70,7 +70,6 @@ describe('a name', () => {
     expect(choose([INIT, ...others], nginx)).toEqual({ kind: 'none', reason: 'no process is named "nginx"' });
   });
 
-  // C-R10
   test('longer than the kernel keeps is compared whole', () => {
     const cut = 'prometheus-aler';
     const long = { name: 'prometheus-alertmanager' };
@@ -112,7 +111,6 @@ describe('of several matches', () => {
     expect(pidOf(choose([INIT, ...workers, master], nginx))).toBe(9);
   });
 
-  // C-R10
   test('that are unrelated none is chosen, and all are named, oldest first', () => {
     const two = [
       { pid: 9, comm: 'nginx', start: 90 },
@@ -165,7 +163,6 @@ describe('never chosen is', () => {
     });
   });
 
-  // D-16
   test('what this sidecar started, nor what that started', () => {
     expect(choose([INIT, { pid: 9, ppid: SELF, comm: 'nginx' }], nginx)).toEqual(
       left('a command started by this sidecar'),
@@ -183,7 +180,6 @@ describe('never chosen is', () => {
     );
   });
 
-  // D-16
   test('what another command of ours started', () => {
     const check = [
       { pid: 8, comm: 'node' },
@@ -194,7 +190,6 @@ describe('never chosen is', () => {
     );
   });
 
-  // D-17
   test('a zombie', () => {
     expect(choose([INIT, { pid: 9, comm: 'nginx', state: 'Z' }], nginx)).toEqual(left('a zombie'));
   });
@@ -219,7 +214,6 @@ describe('never chosen is', () => {
     expect(pidOf(choose([INIT, { pid: 9, comm: 'nginx' }], nginx))).toBe(9);
   });
 
-  // C-R10
   test('a shell or launcher that matches a pattern only by its arguments', () => {
     const pattern = { pattern: /nginx/ };
     const real = { pid: 10, ppid: 9, comm: 'nginx', args: ['nginx', '-c', 'x'] };

@@ -38,7 +38,6 @@ describe('the keys of an etcd source', () => {
     expect(keys.revision).toBe(6n);
   });
 
-  // C-S06
   it('take a listing that shows a change whose event never came, and say so', () => {
     const keys = keysWith(listing(5, kv('/app/a', '1', 3)));
     expect(keys.replace(listing(9, kv('/app/a', '2', 8)), [])).toBe(true);
