@@ -77,12 +77,15 @@ function aptRoot(suite: string): string[] {
   }
   const [name, stanza] = ownStanza(suite);
   writeFileSync(join(home, 'parts', name), stanza);
+  // With the machine's own list apt would ask for the version that is installed, which the archive need not have.
+  const status = join(home, 'state/status');
+  writeFileSync(status, '');
   const options = {
     'Dir::Etc::sourcelist': '/dev/null',
     'Dir::Etc::sourceparts': join(home, 'parts'),
     'Dir::State': join(home, 'state'),
     'Dir::State::lists': join(home, 'lists'),
-    'Dir::State::status': '/var/lib/dpkg/status',
+    'Dir::State::status': status,
     'Dir::Cache': join(home, 'cache'),
     'APT::Get::List-Cleanup': '0',
     'APT::Sandbox::User': '',
