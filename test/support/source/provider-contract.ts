@@ -2,6 +2,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { inspect } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SidecarError } from '../../../src/lib/errors.ts';
 import type {
@@ -296,7 +297,8 @@ export function countResources(): Counts {
 }
 
 function descriptors(): string[] {
-  if (process.platform !== 'linux') return [];
+  // They belong to the whole process: in a thread beside others they say nothing.
+  if (process.platform !== 'linux' || !isMainThread) return [];
   return readdirSync('/proc/self/fd').flatMap((number) => {
     try {
       return [`descriptor of ${readlinkSync(`/proc/self/fd/${number}`).replace(/\d+/g, 'N')}`];
