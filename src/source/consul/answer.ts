@@ -20,7 +20,7 @@ export interface ConsulQuestion {
 
 /**
  * Reads an answer with a status of success, or 404. Throws a ConsulFailure `source.bad-answer` for one that Consul
- * would not give, and `source.no-leader` for one that may be old.
+ * would not give, `source.no-leader` for one that may be old, and `source.denied` for one from which keys were left out.
  */
 export async function readAnswer(
   response: ConsulResponse,
@@ -31,6 +31,7 @@ export async function readAnswer(
   const header = headers['x-consul-index'];
   const index = typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : 0;
   refuseStale(response, question.staleMs);
+  if (isFiltered(response)) throw filtered(question);
   if (statusCode === 404) {
     const isEmpty = body === undefined || String(body) === '';
     if (isEmpty && header !== undefined) return { index, items: [] };
@@ -61,6 +62,18 @@ function refuseStale({ headers }: ConsulResponse, staleMs: number): void {
       `the server that answered is ${behindMs} ms behind its leader`,
     );
   }
+}
+
+/** Whether the agent says that it left out keys that the token may not read (since Consul 1.11). */
+export function isFiltered({ headers }: ConsulResponse): boolean {
+  return headers['x-consul-results-filtered-by-acls'] === 'true';
+}
+
+/** A part of the keys looks like the deletion of the others. */
+function filtered({ key }: ConsulQuestion): ConsulFailure {
+  const rule = `key_prefix ${JSON.stringify(key)} { policy = "read" }`;
+  const text = `the token may not read all of its keys; its policy needs ${rule}`;
+  return new ConsulFailure('source.denied', text);
 }
 
 /** A cache or a gateway may hand out what was asked by somebody else. */

@@ -58,7 +58,7 @@ export async function openConsulConnection(options: ConsulConnectionOptions): Pr
   };
 
   const startPulse = createPulse();
-  let count = 0;
+  let known = { count: 0, firstKey: '' };
   let isKept: boolean = true;
   const read: ConsulConnection['read'] = async (index, waitMs, signal) => {
     const context = Object.assign(new EventEmitter(), { includeResponse: true });
@@ -68,7 +68,7 @@ export async function openConsulConnection(options: ConsulConnectionOptions): Pr
     const pulse =
       index === 0
         ? null
-        : startPulse(consul, { ...request, index, count, timeoutMs: options.timeoutMs, onVerdict: cancel });
+        : startPulse(consul, { ...request, index, known, timeoutMs: options.timeoutMs, onVerdict: cancel });
     const rest = boundRest(context, options.timeoutMs, () => pulse?.stop());
     let isLost: boolean = false;
     // An index means nothing to an agent that came up since: on a connection of its own it begins anew.
@@ -88,7 +88,7 @@ export async function openConsulConnection(options: ConsulConnectionOptions): Pr
         readListing,
       };
       const answer = await readAnswer(response, question, signal);
-      count = answer.items.length;
+      known = { count: answer.items.length, firstKey: answer.items[0]?.key ?? '' };
       isKept = response.headers.connection?.toLowerCase() !== 'close';
       return answer;
     } catch (thrown) {

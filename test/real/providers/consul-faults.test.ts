@@ -11,7 +11,13 @@ import type { Content, ProviderOptions, Snapshot } from '../../../src/source/pro
 import { type Certificate, createAuthority } from '../../support/servers/certificates.ts';
 import { type ConsulServer, startConsul } from '../../support/servers/consul.ts';
 import { type FaultProxy, startProxy } from '../../support/servers/proxy.ts';
-import { follow, providerOptions, snapshotOf, textOf } from '../../support/source/provider-contract.ts';
+import {
+  type Follower,
+  follow,
+  providerOptions,
+  snapshotOf,
+  textOf,
+} from '../../support/source/provider-contract.ts';
 
 type Tree = Readonly<Record<string, string>>;
 
@@ -227,6 +233,30 @@ describe('a Consul with access control', () => {
     expect(performance.now() - startedMs).toBeLessThan(15_000);
     await follower.stop();
   }, 60_000);
+
+  it.each([
+    ['a key', 'one/', 1],
+    ['more keys than are listed at every beat', 'many/', 1_001],
+  ])('shows within 15 s that %s is out of reach of the token now', async (_name, prefix, count) => {
+    await server.putAll(Object.fromEntries(Array.from({ length: count }, (_, i) => [`${prefix}${i}`, 'v'])));
+    const address = `consul://127.0.0.1:${server.port}/${prefix}`;
+    const [emptied, revoked] = [await server.readingToken(prefix), await server.readingToken(prefix)];
+    const watches = [emptied, revoked].map((token) => {
+      const setting = (name: string) => (name === 'CONSUL_HTTP_TOKEN' ? token : undefined);
+      return follow(openConsul(address, providerOptions({ setting, updateFrequencyMs: 60_000 })), 30_000);
+    });
+    const [first, second] = watches as [Follower, Follower];
+    for (const watch of watches) expect(snapshotOf(await watch.next()).content.kind).toBe('tree');
+    const nothing = first.until((content) => content.kind === 'nothing');
+    const failure = second.until(() => false).catch((thrown: unknown) => thrown);
+    await server.forbid(emptied);
+    await server.revoke(revoked);
+    const startedMs = performance.now();
+    await nothing;
+    expect(await failure).toMatchObject({ code: 'source.denied' });
+    expect(performance.now() - startedMs).toBeLessThan(15_000);
+    await first.stop();
+  });
 
   it('is followed on with the token that a file holds now, when the one before is worthless', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'config-sidecar-consul-token-'));

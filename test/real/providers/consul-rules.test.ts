@@ -1,6 +1,6 @@
 // The rules by which answers of a Consul agent are taken or refused, against a server that says what it is told to.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { openConsul } from '../../../providers/consul.ts';
 import type { ProviderOptions } from '../../../src/source/provider.ts';
 import { portOf } from '../../support/servers/ports.ts';
@@ -21,11 +21,12 @@ type Respond = (request: IncomingMessage, response: ServerResponse) => void;
 
 describe('a server that speaks as Consul does', () => {
   let respond: Respond;
+  let respondToNames = (response: ServerResponse): unknown => response.writeHead(200, JSON_TYPE).end('[]');
   let proxy: FaultProxy;
   // The small questions that show whether it lives are not what the tests look at.
   const server = createServer((request, response) => {
     if (isQuestion(request)) respond(request, response);
-    else response.writeHead(200, JSON_TYPE).end('[]');
+    else respondToNames(response);
   });
   beforeAll(async () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -146,6 +147,22 @@ describe('a server that speaks as Consul does', () => {
       'answered with keys that were not asked for',
     ],
     [
+      'a list from which keys were left out that the token may not read',
+      '/app/',
+      (_request, response) =>
+        answer(response, 7, [item('app/k', 'v')], { 'X-Consul-Results-Filtered-By-ACLs': 'true' }),
+      'source.denied',
+      'the token may not read all of its keys; its policy needs key_prefix "app/" { policy = "read" }',
+    ],
+    [
+      'that there is nothing which the token may read',
+      '/app/',
+      (_request, response) =>
+        response.writeHead(404, { 'X-Consul-Index': '7', 'X-Consul-Results-Filtered-By-ACLs': 'true' }).end(),
+      'source.denied',
+      'the token may not read all of its keys; its policy needs key_prefix "app/" { policy = "read" }',
+    ],
+    [
       'an answer that is shorter than it says',
       '/app/k',
       (_request, response) => {
@@ -219,6 +236,32 @@ describe('a server that speaks as Consul does', () => {
       `Cannot read Consul "${url()}": 127.0.0.1:${proxy.port}: the answer was not finished in time`,
     );
     expect(performance.now() - startedMs).toBeLessThan(5_000);
+  });
+
+  it('is read as usual when its answer says that nothing was left out', async () => {
+    respond = (_request, response) =>
+      answer(response, 7, [item('app/k', 'v')], { 'X-Consul-Results-Filtered-By-ACLs': 'false' });
+    expect(textOf(snapshotOf(await start().next()).content)).toBe('v');
+  });
+
+  it('is not asked for the value again and again when the token may read the key but not list it', async () => {
+    let asked = 0;
+    respondToNames = (response) => response.writeHead(403).end('Permission denied');
+    onTestFinished(() => {
+      respondToNames = (response) => response.writeHead(200, JSON_TYPE).end('[]');
+    });
+    respond = (request, response) => {
+      asked += 1;
+      if (!isWaiting(request)) answer(response, 7, [item('app/k', 'v')]);
+    };
+    const follower = start('/app/k');
+    await follower.next();
+    void follower.rest().catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 18_000));
+    followers.length = 0;
+    follower.abort();
+    // Read, waited for; and once more when the first refusal came.
+    expect(asked).toBe(4);
   });
 
   it('is believed in what it holds, also when its index has not moved', async () => {
