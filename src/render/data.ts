@@ -1,24 +1,19 @@
-// What a snapshot says, in the shape that templates, formats and guards see. Nothing is parsed before somebody asks.
+// What a snapshot says, in the shape that templates, formats and guards see. Nothing is parsed before it is needed.
 import { createHash } from 'node:crypto';
 import { SidecarError } from '../lib/errors.ts';
 import { inSlices, type Sliced } from '../lib/slices.ts';
 import type { Content, Entry, Snapshot } from '../source/provider.ts';
-import { parseDocument } from './document/document.ts';
-import { describeFault, Fault } from './document/fault.ts';
-import {
-  formatOfContentType,
-  formatOfName,
-  type ParsedFormat,
-  RECOGNISED,
-  titleOf,
-} from './document/format.ts';
-import { resolvePointer } from './document/pointer.ts';
+import { Fault } from './document/fault.ts';
+import { formatOfDocument, type ParsedFormat, type SourceFormat } from './document/format.ts';
 import { type KeysAs, nestingTree, readingEntries, sortEntries, type TreeEntry } from './document/tree.ts';
 import { leavesOf, type Value } from './document/value.ts';
+import { type DocumentContent, openDocument } from './read-document.ts';
 
 export interface DataOptions {
   /** KEYS_AS: how leaf values of a key tree are read. */
   readonly keysAs: KeysAs;
+  /** SOURCE_FORMAT: what a document is when neither its name nor its content type says it. */
+  readonly sourceFormat?: SourceFormat | undefined;
   /** ALLOW_EMPTY: whether a source may say that there is nothing. */
   readonly allowEmpty: boolean;
   /** The source as it may be shown in errors: without credentials. */
@@ -38,7 +33,10 @@ export interface Data {
   readonly entries: () => Promise<readonly TreeEntry[]>;
   /** A tree's entries as they came, sorted by key; null for a document. */
   readonly tree: readonly Entry[] | null;
-  /** A document as it came, when all of it counts (no pointer); empty when the source said there is nothing. */
+  /**
+   * A document as it came, when all of it counts, or the text a pointer leads to when that is a document of its own;
+   * empty when the source said there is nothing.
+   */
   readonly bytes: Uint8Array | null;
   /** The document's format; null for a tree, and for a document that cannot be looked into. */
   readonly format: ParsedFormat | null;
@@ -69,7 +67,9 @@ function computeDigest(content: Content): string {
     hash.update(JSON.stringify(['tree', entries.length]));
     for (let from = 0; from < entries.length; from += GROUP) hash.update(digestOfGroup(entries, from));
   } else if (content.kind === 'document') {
-    hash.update(JSON.stringify(['document', formatOf(content) ?? null, content.pointer ?? '']));
+    hash.update(
+      JSON.stringify(['document', formatOfDocument(content, undefined) ?? null, content.pointer ?? '']),
+    );
     hash.update(content.bytes);
   } else {
     hash.update('nothing');
@@ -99,12 +99,13 @@ function digestOfGroup(all: readonly Entry[], from: number): Buffer {
 
 /**
  * Makes data of a snapshot.
- * @throws SidecarError `source.empty` when the source says there is nothing and ALLOW_EMPTY is off.
+ * @throws SidecarError `source.empty` when the source says there is nothing and ALLOW_EMPTY is off; and what
+ * `Data.value` throws, when a pointer has to be followed.
  */
 export async function readData(snapshot: Snapshot, options: DataOptions): Promise<Data> {
   const { content, revision } = snapshot;
   const common = { source: options.source, revision, digest: digestOf(content) };
-  if (content.kind === 'document') return { ...common, ...documentData(content, options.source) };
+  if (content.kind === 'document') return { ...common, ...(await documentData(content, options)) };
   if (content.kind === 'tree') return { ...common, ...treeData(content.entries, options), bytes: null };
   if (!options.allowEmpty) throw empty(options.source);
   return { ...common, ...treeData([], options), bytes: new Uint8Array(0) };
@@ -129,51 +130,15 @@ async function readTree<T>(source: string, reading: Sliced<T>): Promise<T> {
   }
 }
 
-type Document = Content & { readonly kind: 'document' };
-
-function documentData(content: Document, source: string) {
-  const value = once(() => readDocument(content, source));
+async function documentData(content: DocumentContent, options: DataOptions) {
+  const { bytes, format, read } = await openDocument(content, options);
+  const value = once(read);
   const entries = once(async () => {
     const leaves = leavesOf(await value(), { lists: true });
     const named = leaves.map(({ path, value: leaf }) => ({ key: path.join('/'), value: leaf }));
     return named.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
   });
-  const whole = content.pointer === null || content.pointer === '';
-  const bytes = whole ? content.bytes : null;
-  return { kind: 'document', tree: null, entries, value, bytes, format: formatOf(content) ?? null } as const;
-}
-
-async function readDocument(content: Document, source: string): Promise<Value> {
-  const format = formatOf(content);
-  const shown = `document "${content.name}" of "${source}"`;
-  if (format === undefined) {
-    const type = content.contentType === null ? '' : ` nor its content type "${content.contentType}"`;
-    const reason = `neither its name${type} says what it is; ${RECOGNISED}`;
-    throw refuse('render.format', `Cannot look into ${shown}: ${type === '' ? unnamed() : reason}`);
-  }
-  const value = await parseDocument(content.bytes, format).catch((thrown: unknown) => {
-    if (!(thrown instanceof Fault)) throw thrown;
-    throw refuse(
-      'render.document',
-      `Cannot read ${shown} as ${titleOf(format)}: ${describeFault(thrown)}`,
-      thrown,
-    );
-  });
-  try {
-    return resolvePointer(value, content.pointer ?? '');
-  } catch (thrown) {
-    if (!(thrown instanceof Fault)) throw thrown;
-    const message = `Cannot find "${content.pointer}" in ${shown}: ${thrown.message}`;
-    throw refuse('render.pointer', message, thrown);
-  }
-}
-
-function unnamed(): string {
-  return `its name does not say what it is; ${RECOGNISED}`;
-}
-
-function formatOf(content: Document): ParsedFormat | undefined {
-  return formatOfName(content.name) ?? formatOfContentType(content.contentType ?? '');
+  return { kind: 'document', tree: null, entries, value, bytes, format } as const;
 }
 
 function empty(source: string): SidecarError {

@@ -26,6 +26,7 @@ export async function prepare(input: Input, { loaded, env, source, revision }: P
   const snapshot = { ...input.snapshot, revision };
   const data = await readData(snapshot, {
     keysAs: settings.KEYS_AS,
+    sourceFormat: settings.SOURCE_FORMAT,
     allowEmpty: settings.ALLOW_EMPTY,
     source,
   });
@@ -54,7 +55,10 @@ function readSchema(path: string | undefined): SchemaFile | null {
 /** Whatever besides data and templates decides a rendering, as one text. */
 export function renderingExtras({ settings }: Loaded, env: Environment): string {
   const { output, format, mode, owner, templateEnv } = renderOptions(settings, env);
-  return JSON.stringify([output.kind, format, mode, owner, templateEnv, settings.KEYS_AS]);
+  const parts: unknown[] = [output.kind, format, mode, owner, templateEnv, settings.KEYS_AS];
+  // Not there when it is not set: what was published before this setting existed must count as the same.
+  if (settings.SOURCE_FORMAT !== undefined) parts.push(settings.SOURCE_FORMAT);
+  return JSON.stringify(parts);
 }
 
 function renderOptions(settings: Settings, env: Environment): RenderOptions {

@@ -1,5 +1,7 @@
 // JSON Schema by ajv. Loads the library: import it only when SCHEMA is set.
+import { Buffer } from 'node:buffer';
 import { Ajv, type AnySchema, type ErrorObject, type ValidateFunction } from 'ajv';
+import { Bytes } from './document/special.ts';
 import { isList, isMap, type Value } from './document/value.ts';
 
 /** Most violations that are told; a schema that is wholly wrong for the data has thousands. */
@@ -42,10 +44,11 @@ function describe({ instancePath, keyword, message, params }: ErrorObject): stri
   return `${where} ${message ?? 'is not valid'}${typeof name === 'string' ? ` (has "${name}")` : ''}`;
 }
 
-/** Plain objects and numbers: the library compares by methods that our maps do not have, and knows no bigint. */
+/** Plain objects and numbers, bytes in base64: the library compares by methods that our maps do not have, and knows no bigint. */
 function toPlain(value: Value): unknown {
   if (typeof value === 'bigint') return Number(value);
   if (value instanceof Date) return value.toISOString();
+  if (value instanceof Bytes) return Buffer.from(value.get()).toString('base64');
   if (isList(value)) return value.map(toPlain);
   if (!isMap(value)) return value;
   const plain = {};

@@ -1,5 +1,6 @@
 // The one table of settings. Environment, flags, keys of the settings file, help, reference and validation come from it.
 import { answerMatch } from './answer-match.ts';
+import { FORMAT_ALIASES, FORMATS, SOURCE_FORMATS } from './formats.ts';
 import { boolean, choice, count, type Kind, keyPaths, text, token, variableNames, word } from './kind.ts';
 import { output, path, readableFile, readablePlace } from './paths.ts';
 import { command, presetName, processMatch, reloadSignal } from './process.ts';
@@ -71,8 +72,6 @@ const serving = inSection('Serving');
 const positive = duration({ atLeastMs: 1 });
 const mayBeZero = duration({ atLeastMs: 0 });
 
-export const FORMATS = ['json', 'yaml', 'toml', 'ini', 'env', 'properties', 'raw'] as const;
-
 /** Every setting by its name. Names, units, defaults and meanings are a stable contract. */
 export const TABLE = {
   SOURCE: from.optional(
@@ -105,6 +104,10 @@ export const TABLE = {
     choice(['string', 'json']),
     'string',
     'leaf values of a key tree: as they are, or parsed where they are valid JSON',
+  ),
+  SOURCE_FORMAT: from.optional(
+    choice(SOURCE_FORMATS, FORMAT_ALIASES),
+    'what a document is when neither its name nor its content type says it; `text` is one text, `bytes` are not looked into',
   ),
 
   HTTP_TOKEN: credentials.optional(token, 'bearer token of an HTTP source', { secret: 'whole' }),
@@ -140,13 +143,9 @@ export const TABLE = {
     variableNames,
     'names of environment variables a template may read; separated by white space',
   ),
-  FORMAT: to.optional(
-    choice(FORMATS, { yml: 'yaml', dotenv: 'env' }),
-    'how data is written without a template',
-    {
-      fallbackShown: 'from the extension of `OUTPUT`',
-    },
-  ),
+  FORMAT: to.optional(choice(FORMATS, FORMAT_ALIASES), 'how data is written without a template', {
+    fallbackShown: 'from the extension of `OUTPUT`',
+  }),
   OUTPUT_MODE: to.defaulted(mode, '0644', 'permission bits of every file, exact: umask plays no part'),
   OUTPUT_OWNER: to.optional(owner, 'owner of every file, numeric; not permitted is an error'),
   STATE_DIR: to.optional(

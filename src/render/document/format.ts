@@ -1,9 +1,14 @@
 // The formats by name, and how a document is recognised: by its file name's extension, or its content type.
 
-/** Every format, in the spelling of the setting FORMAT. `raw` is bytes that nobody looks into. */
-export const FORMATS = ['json', 'yaml', 'toml', 'ini', 'env', 'properties', 'raw'] as const;
+import { type FORMATS, SOURCE_FORMATS } from '../../settings/formats.ts';
 
+export { FORMATS } from '../../settings/formats.ts';
+
+/** Every format, in the spelling of the setting FORMAT. `raw` is bytes that are not looked into. */
 export type Format = (typeof FORMATS)[number];
+
+/** What a document can be, in the spelling of the setting SOURCE_FORMAT. */
+export type SourceFormat = (typeof SOURCE_FORMATS)[number];
 
 /** A format that has an inside. */
 export type ParsedFormat = Exclude<Format, 'raw'>;
@@ -65,6 +70,32 @@ const SUFFIXES: ReadonlyMap<string, ParsedFormat> = new Map([
   ['yaml', 'yaml'],
 ]);
 
-/** What to do about a document nobody recognises. */
-export const RECOGNISED =
-  'accepted are names ending in .json, .yaml, .yml, .toml, .ini, .env or .properties, and the content types of JSON, YAML, TOML and properties';
+/** A document, as far as it says what it is. */
+export interface Described {
+  readonly name: string;
+  readonly contentType: string | null;
+}
+
+/** What a document is: by its name, else by its content type, else what SOURCE_FORMAT says. */
+export function formatOfDocument(
+  { name, contentType }: Described,
+  declared: SourceFormat | undefined,
+): SourceFormat | undefined {
+  return formatOfName(name) ?? formatOfContentType(contentType ?? '') ?? declared;
+}
+
+/** Whether a format has an inside. */
+export function isParsed(format: SourceFormat | undefined): format is ParsedFormat {
+  return format !== undefined && format !== 'text' && format !== 'bytes';
+}
+
+/** Half a sentence: why it is not known what a document is, and what to do about that. */
+export function explainUnknown({ contentType }: Described): string {
+  const what =
+    contentType === null
+      ? 'its name does not say what it is'
+      : `neither its name nor its content type "${contentType}" says what it is`;
+  return `${what}; set SOURCE_FORMAT (${SOURCE_FORMATS.join(', ')}), or give it a name that ends in ${ENDINGS}`;
+}
+
+const ENDINGS = '.json, .yaml, .yml, .toml, .ini, .env or .properties';

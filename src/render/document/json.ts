@@ -1,7 +1,17 @@
 // JSON, more strictly than the language reads it: no duplicate keys, no rounded integers, positions in every error.
 import { atOnce, type Sliced } from '../../lib/slices.ts';
 import { Fault, positionAt } from './fault.ts';
-import { createMap, isBroken, isList, isMap, MAX_DEPTH, type Value, type ValueMap } from './value.ts';
+import { Bytes } from './special.ts';
+import {
+  createMap,
+  isBroken,
+  isList,
+  isMap,
+  MAX_DEPTH,
+  notText,
+  type Value,
+  type ValueMap,
+} from './value.ts';
 
 interface Cursor {
   readonly text: string;
@@ -191,6 +201,7 @@ function hasParts(value: Value): value is ValueMap | readonly Value[] {
 }
 
 function writeScalar(value: Exclude<Value, ValueMap | readonly Value[]>, layout: Layout): string {
+  if (value instanceof Bytes) throw notText([...layout.path]);
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'number' && !Number.isFinite(value)) {

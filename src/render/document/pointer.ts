@@ -14,13 +14,22 @@ export function resolvePointer(value: Value, pointer: string): Value {
   let at = value;
   const seen: string[] = [];
   for (const part of pointer.slice(1).split('/')) {
-    const name = part.replaceAll('~1', '/').replaceAll('~0', '~');
+    const name = undoEscapes(part);
     const next = childOf(at, name);
     if (next === undefined) throw new Fault(`there is no "${name}" in "${['', ...seen].join('/') || '/'}"`);
     seen.push(part);
     at = next;
   }
   return at;
+}
+
+/** The last name in a pointer, its escapes undone; '' for the whole. */
+export function lastNameOf(pointer: string): string {
+  return undoEscapes(pointer.slice(pointer.lastIndexOf('/') + 1));
+}
+
+function undoEscapes(part: string): string {
+  return part.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
 function childOf(value: Value, name: string): Value | undefined {

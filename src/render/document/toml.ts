@@ -1,7 +1,8 @@
 // TOML through smol-toml. Loads the library: import it only when needed.
 import { parse, stringify, TomlError } from 'smol-toml';
 import { Fault } from './fault.ts';
-import { adopt, isList, isMap, MAX_DEPTH, type Value } from './value.ts';
+import { Bytes } from './special.ts';
+import { adopt, isList, isMap, MAX_DEPTH, notText, type Value } from './value.ts';
 
 /**
  * Reads a TOML document.
@@ -54,6 +55,7 @@ const INT64 = 2n ** 63n;
 /** The library drops what TOML cannot say; here that is an error. */
 function refuse(value: Value, path: readonly string[]): void {
   if (value === null) throw new Fault('it is null, which TOML cannot say', { path });
+  if (value instanceof Bytes) throw notText(path);
   if (typeof value === 'bigint' && (value >= INT64 || value < -INT64)) {
     throw new Fault('it is an integer beyond 64 bits, which TOML cannot say', { path });
   }

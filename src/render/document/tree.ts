@@ -5,6 +5,7 @@ import type { Entry } from '../../source/provider.ts';
 import { Fault } from './fault.ts';
 import { isSyntaxFault, parseJson } from './json.ts';
 import { type Named, nesting } from './keys.ts';
+import { Bytes } from './special.ts';
 import { decodeText } from './text.ts';
 import type { Value } from './value.ts';
 
@@ -24,15 +25,15 @@ export function sortEntries(entries: readonly Entry[]): readonly Entry[] {
 }
 
 /**
- * Reads the values of a tree, in slices.
- * @throws Fault naming the key whose value is not UTF-8, or is JSON that no reader agrees on.
+ * Reads the values of a tree, in slices. What is not UTF-8 stays bytes, which only those must be able to use who do.
+ * @throws Fault naming the key whose value is JSON on which readers do not agree.
  */
 export function* readingEntries(entries: readonly Entry[], keysAs: KeysAs): Sliced<TreeEntry[]> {
   const read: TreeEntry[] = [];
   for (const { key, value } of entries) {
     const text = decodeText(value);
-    if (text === null) throw new Fault(`the value of the key "${key}" is not UTF-8 text`);
-    read.push({ key, value: keysAs === 'json' ? jsonOrText(key, text) : text });
+    if (text === null) read.push({ key, value: new Bytes(value) });
+    else read.push({ key, value: keysAs === 'json' ? jsonOrText(key, text) : text });
     yield;
   }
   return read;

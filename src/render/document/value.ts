@@ -1,11 +1,12 @@
 // The one shape that every format is read into and written from.
 import { Fault, showPath } from './fault.ts';
+import { Bytes, Special } from './special.ts';
 
 /**
  * A parsed value. Maps have no prototype, so a key named `__proto__` or `constructor` is a key like any other.
- * Integers beyond 2^53 are bigint and never rounded; a Date comes from TOML only. All text is well-formed Unicode.
+ * Integers beyond 2^53 are bigint and never rounded; a Date comes from TOML only. Bytes are a key's value that is not UTF-8. All text is well-formed Unicode.
  */
-export type Value = null | boolean | number | bigint | string | Date | readonly Value[] | ValueMap;
+export type Value = null | boolean | number | bigint | string | Date | Bytes | readonly Value[] | ValueMap;
 
 export interface ValueMap {
   readonly [key: string]: Value;
@@ -23,7 +24,8 @@ export function createMap(): Record<string, Value> {
 }
 
 export function isMap(value: Value | undefined): value is ValueMap {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return !(value instanceof Special || value instanceof Date);
 }
 
 export function isList(value: Value | undefined): value is readonly Value[] {
@@ -98,12 +100,20 @@ export function leavesOf(value: Value, options: { readonly lists: boolean }): Le
   return leaves;
 }
 
+/** Bytes stand where a format, a template or a filter needs text. */
+export function notText(path: readonly string[]): Fault {
+  return new Fault('it is not UTF-8 text; publish it as a file, or write it with the filter base64', {
+    path,
+  });
+}
+
 /**
  * A single value as text, as JSON would print it but for the quotes of a string.
  * @throws Fault on null, lists, maps, and numbers that JSON has not.
  */
 export function scalarText(value: Value, path: readonly string[]): string {
   if (value === null) throw new Fault('it is null, which this format cannot say', { path });
+  if (value instanceof Bytes) throw notText(path);
   if (value instanceof Date) return value.toISOString();
   if (isList(value)) throw new Fault('it is a list, which this format cannot hold', { path });
   if (isMap(value)) throw new Fault('it is a map, which this format cannot hold here', { path });

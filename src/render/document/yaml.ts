@@ -21,7 +21,8 @@ import {
   YAMLException,
 } from 'js-yaml';
 import { Fault } from './fault.ts';
-import { adopt, datesAsText, MAX_DEPTH, type Value } from './value.ts';
+import { Bytes } from './special.ts';
+import { adopt, createMap, isList, isMap, MAX_DEPTH, notText, type Value } from './value.ts';
 
 /** Integers beyond 2^53 stay exact. */
 const bigIntTag = {
@@ -81,9 +82,23 @@ function load(text: string, schema: typeof READ): unknown[] {
 
 const STYLE: DumpOptions = { schema: WRITE, lineWidth: -1, noRefs: true };
 
-/** Writes a YAML document, line break included. */
+/** What the library can write: dates as text, since readers do not agree on them. */
+function plain(value: Value, path: readonly string[]): Value {
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Bytes) throw notText(path);
+  if (isList(value)) return value.map((item, index) => plain(item, [...path, `${index}`]));
+  if (!isMap(value)) return value;
+  const map = createMap();
+  for (const [key, item] of Object.entries(value)) map[key] = plain(item, [...path, key]);
+  return map;
+}
+
+/**
+ * Writes a YAML document, line break included.
+ * @throws Fault on bytes that are not text.
+ */
 export function serialiseYaml(value: Value): string {
-  return dump(datesAsText(value), STYLE);
+  return dump(plain(value, []), STYLE);
 }
 
 /** No scalar over several lines: what is put into other text must not depend on where that text stands. */
@@ -101,7 +116,7 @@ const INLINE: DumpOptions = { ...STYLE, scalarStyleRules: ONE_LINE_SCALARS };
  * something on which readers do not agree.
  */
 export function inlineYaml(value: Value): string {
-  return dump(datesAsText(value), {
+  return dump(plain(value, []), {
     ...INLINE,
     flowLevel: 0,
     forceQuotes: true,
@@ -111,6 +126,6 @@ export function inlineYaml(value: Value): string {
 
 /** Writes a value over several lines, all but the first indented by so many blanks, for use inside other YAML. */
 export function blockYaml(value: Value, indent: number): string {
-  const text = dump(datesAsText(value), INLINE).trimEnd();
+  const text = dump(plain(value, []), INLINE).trimEnd();
   return text.replaceAll('\n', `\n${' '.repeat(indent)}`);
 }

@@ -1,7 +1,8 @@
 // What templates can do with a value besides Liquid's own filters: write it in a format, quote it for a shell or nginx.
 import { Buffer, isUtf8 } from 'node:buffer';
-import { Fault } from '../document/fault.ts';
-import { serialiseJson } from '../document/json.ts';
+import { describeFault, Fault } from '../document/fault.ts';
+import { parseJson, serialiseJson } from '../document/json.ts';
+import { Bytes } from '../document/special.ts';
 import { isList, isMap, refuseControls, scalarText, type Value } from '../document/value.ts';
 
 /** The parsers that are loaded only when a template names them. */
@@ -9,6 +10,7 @@ export interface FormatFilters {
   readonly inlineYaml: (value: Value) => string;
   readonly blockYaml: (value: Value, indent: number) => string;
   readonly inlineToml: (value: Value) => string;
+  readonly parseYaml: (text: string) => Value;
 }
 
 type Filter = (value: Value | undefined, argument?: unknown) => unknown;
@@ -17,7 +19,7 @@ type Filter = (value: Value | undefined, argument?: unknown) => unknown;
  * The filters by name. Each throws a Fault on what it cannot write; a value is never quoted half.
  *
  * `json` one line; `json: 2` indented · `yaml` one line (flow style); `yaml: 4` a block whose lines but the first are
- * indented by 4 · `toml` one line · `base64`, `base64decode` · `shell` one word for a POSIX shell · `nginx` one
+ * indented by 4 · `toml` one line · `base64`, `base64decode` · `parse_json`, `parse_yaml` the document that a text holds · `shell` one word for a POSIX shell · `nginx` one
  * argument of an nginx directive · `size` of text, lists and also maps.
  */
 export function createFilters(formats: FormatFilters | null): Readonly<Record<string, Filter>> {
@@ -38,6 +40,8 @@ export function createFilters(formats: FormatFilters | null): Readonly<Record<st
     base64_encode: encodeBase64,
     base64decode: decodeBase64,
     base64_decode: decodeBase64,
+    parse_json: (value) => parsed(parseJson, value, 'JSON'),
+    parse_yaml: (value) => parsed(loaded().parseYaml, value, 'YAML'),
     shell: quoteForShell,
     nginx: quoteForNginx,
     size: countParts,
@@ -47,10 +51,22 @@ export function createFilters(formats: FormatFilters | null): Readonly<Record<st
 /** Filters of Liquid that give something else at every rendering; using one is an error. */
 export const UNSTEADY_FILTERS: readonly string[] = ['sample'];
 
+/** The document that a text holds. */
+function parsed(parse: (text: string) => Value, value: Value | undefined, title: string): Value {
+  const text = textOf(value);
+  try {
+    return parse(text);
+  } catch (thrown) {
+    if (!(thrown instanceof Fault)) throw thrown;
+    throw new Fault(`the text cannot be read as ${title}: ${describeFault(thrown)}`);
+  }
+}
+
 const writeJson: Filter = (value, indent) =>
   serialiseJson(given(value), indent === undefined ? 0 : blanks(indent));
 
-const encodeBase64: Filter = (value) => Buffer.from(textOf(value), 'utf8').toString('base64');
+const encodeBase64: Filter = (value) =>
+  (value instanceof Bytes ? Buffer.from(value.get()) : Buffer.from(textOf(value), 'utf8')).toString('base64');
 
 const decodeBase64: Filter = (value) => {
   const text = textOf(value).replace(/[\t\n\f\r ]/g, '');

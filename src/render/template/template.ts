@@ -4,7 +4,8 @@ import { Context, type Emitter, type FS, Liquid, LiquidError } from 'liquidjs';
 import { SidecarError } from '../../lib/errors.ts';
 import { inSlices, type Sliced } from '../../lib/slices.ts';
 import { Fault } from '../document/fault.ts';
-import { isBroken } from '../document/value.ts';
+import { Bytes } from '../document/special.ts';
+import { isBroken, notText } from '../document/value.ts';
 import { createFilters, type FormatFilters, UNSTEADY_FILTERS } from './filters.ts';
 
 /** Longest time one template may take. */
@@ -101,7 +102,8 @@ async function formatFilters(files: ReadonlyMap<string, string | null>): Promise
   const wanted = [...files.values()].some((text) => text !== null && /yaml|toml/.test(text));
   if (!wanted) return null;
   const [yaml, toml] = await Promise.all([import('../document/yaml.ts'), import('../document/toml.ts')]);
-  return { inlineYaml: yaml.inlineYaml, blockYaml: yaml.blockYaml, inlineToml: toml.inlineToml };
+  const { inlineYaml, blockYaml, parseYaml } = yaml;
+  return { inlineYaml, blockYaml, parseYaml, inlineToml: toml.inlineToml };
 }
 
 function createEngine(files: ReadonlyMap<string, string | null>, formats: FormatFilters | null): Liquid {
@@ -150,6 +152,7 @@ function refuseNow(engine: Liquid, name: string): void {
 function printable(value: unknown): string {
   if (typeof value === 'string') return value;
   if (value === null || value === undefined) throw new Fault('there is no value to print; give it a default');
+  if (value instanceof Bytes) throw notText([]);
   if (Array.isArray(value)) throw new Fault('a list has no text of its own; use a filter (join, json, yaml)');
   if (typeof value === 'object')
     throw new Fault('a map has no text of its own; print one of its values, or use a filter (json, yaml)');

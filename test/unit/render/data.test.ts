@@ -114,11 +114,6 @@ describe('a tree', () => {
       'a key has more than 100 parts',
     ],
     [
-      'a value that is no text',
-      tree({ a: new Uint8Array([0xff, 0xfe]) }),
-      'the value of the key "a" is not UTF-8 text',
-    ],
-    [
       'a key that comes twice',
       { kind: 'tree', entries: [...tree({ a: '1' }).entries, ...tree({ a: '2' }).entries] },
       'the key "a" is given twice',
@@ -138,10 +133,19 @@ describe('a tree', () => {
     );
   });
 
-  it('keeps values that are no text as long as nobody looks inside', async () => {
-    const data = await read(tree({ b: new Uint8Array([0xff]), a: 'x' }));
-    expect(data.tree?.map(({ key }) => key)).toEqual(['a', 'b']);
-  });
+  it.each(['string', 'json'] as const)(
+    'keeps values that are not text as bytes, KEYS_AS=%s',
+    async (keysAs) => {
+      const data = await read(tree({ b: new Uint8Array([0xff, 0]), a: 'x' }), { keysAs });
+      expect(seen(await data.value())).toEqual({
+        map: [
+          ['a', 'x'],
+          ['b', { other: 'bytes ff00' }],
+        ],
+      });
+      expect((await data.entries()).map(({ key }) => key)).toEqual(['a', 'b']);
+    },
+  );
 });
 
 describe('a document', () => {
@@ -153,6 +157,40 @@ describe('a document', () => {
       'json',
     );
     expect((await read(document('{}', { name: 'app' }))).format).toBe(null);
+  });
+
+  it.each([
+    ['json', '{"a":[1]}', { a: [1] }],
+    ['yaml', 'a: [1]', { a: [1] }],
+    ['toml', 'a = [1]', { a: [1] }],
+    ['ini', '[a]\nb = 1', { a: { b: '1' } }],
+    ['env', 'A=1', { A: '1' }],
+    ['properties', 'a.b=1', { a: { b: '1' } }],
+    ['text', 'a: [1', 'a: [1'],
+  ] as const)(
+    'is %s where SOURCE_FORMAT says so and nothing else does',
+    async (sourceFormat, text, value) => {
+      const content = document(text, { name: 'config', contentType: 'text/plain' });
+      const data = await read(content, { sourceFormat });
+      expect(seen(await data.value())).toEqual(seen(value));
+      expect(data.format).toBe(sourceFormat === 'text' ? null : sourceFormat);
+      expect(data.bytes).toBe(content.bytes);
+    },
+  );
+
+  it('is not looked into with SOURCE_FORMAT=bytes, and must be UTF-8 with SOURCE_FORMAT=text', async () => {
+    const content = { ...document('', { name: 'blob' }), bytes: new Uint8Array([0xff]) };
+    const data = await read(content, { sourceFormat: 'bytes' });
+    expect(seen(await data.value())).toEqual({ other: 'bytes ff' });
+    expect(await refusal(content, { sourceFormat: 'text', source: 'S' })).toBe(
+      'render render.document: Cannot read document "blob" of "S" as text: it is not UTF-8 text',
+    );
+  });
+
+  it('is what its name or its content type says, whatever SOURCE_FORMAT is', async () => {
+    expect((await read(document('{}'), { sourceFormat: 'yaml' })).format).toBe('json');
+    const typed = document('{}', { name: 'app', contentType: 'application/json' });
+    expect((await read(typed, { sourceFormat: 'yaml' })).format).toBe('json');
   });
 
   it('is told as its leaves, by their paths', async () => {
@@ -171,7 +209,28 @@ describe('a document', () => {
     expect((await read(document('{}', { pointer: '' }))).bytes).not.toBe(null);
   });
 
+  it.each([
+    ['/data/app.yaml', 'a:\n  - 1\n', 'yaml', { a: [1] }],
+    ['/data/etc~1app.toml', 'a = 1', 'toml', { a: 1 }],
+    ['/data/.env', 'A=1', 'env', { A: '1' }],
+  ] as const)('with a pointer to the text %s is the document in it', async (pointer, text, format, value) => {
+    const outer = { data: { [pointer.slice('/data/'.length).replace('~1', '/')]: text } };
+    const data = await read(document(JSON.stringify(outer), { pointer }));
+    expect([data.format, Buffer.from(data.bytes ?? []).toString()]).toEqual([format, text]);
+    expect(seen(await data.value())).toEqual(seen(value));
+  });
+
+  it('with a pointer to anything but a text is that, whatever the name', async () => {
+    const data = await read(document('{"app.yaml":{"a":1},"app":"a: 1"}', { pointer: '/app.yaml' }));
+    expect([data.format, data.bytes, seen(await data.value())]).toEqual(['json', null, seen({ a: 1 })]);
+    expect(await (await read(document('{"app":"a: 1"}', { pointer: '/app' }))).value()).toBe('a: 1');
+  });
+
   it.each<[Content, string]>([
+    [
+      document('{"app.yaml":"a: [1"}', { pointer: '/app.yaml' }),
+      'render.document: Cannot read the text at "/app.yaml" in document "app.json" of "S" as YAML: line 1, column 6: unexpected end of the stream within a flow collection',
+    ],
     [
       document('{"password": hunter2}'),
       'render.document: Cannot read document "app.json" of "S" as JSON: line 1, column 14: something else stands where a value is expected',
@@ -186,11 +245,11 @@ describe('a document', () => {
     ],
     [
       document('{}', { name: 'app' }),
-      'render.format: Cannot look into document "app" of "S": its name does not say what it is; accepted are names ending in .json, .yaml, .yml, .toml, .ini, .env or .properties, and the content types of JSON, YAML, TOML and properties',
+      'render.format: Cannot look into document "app" of "S": its name does not say what it is; set SOURCE_FORMAT (json, yaml, toml, ini, env, properties, text, bytes), or give it a name that ends in .json, .yaml, .yml, .toml, .ini, .env or .properties',
     ],
     [
       document('{}', { name: 'app', contentType: 'text/plain' }),
-      'render.format: Cannot look into document "app" of "S": neither its name nor its content type "text/plain" says what it is; accepted are names ending in .json, .yaml, .yml, .toml, .ini, .env or .properties, and the content types of JSON, YAML, TOML and properties',
+      'render.format: Cannot look into document "app" of "S": neither its name nor its content type "text/plain" says what it is; set SOURCE_FORMAT (json, yaml, toml, ini, env, properties, text, bytes), or give it a name that ends in .json, .yaml, .yml, .toml, .ini, .env or .properties',
     ],
     [
       document('{"a":1}', { pointer: '/b' }),

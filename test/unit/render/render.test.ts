@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { SidecarError } from '../../../src/lib/errors.ts';
 import { readData } from '../../../src/render/data.ts';
+import { titleOf } from '../../../src/render/document/format.ts';
 import { type RenderOptions, render } from '../../../src/render/render.ts';
 import type { TemplateSet } from '../../../src/render/template/set.ts';
 import type { Content } from '../../../src/source/provider.ts';
@@ -152,8 +153,15 @@ describe('a file without a template', () => {
     [
       documentOf('x', 'a.bin'),
       {},
-      'render.format: Cannot look into document "a.bin" of "S": its name does not say what it is; accepted are names ending in .json, .yaml, .yml, .toml, .ini, .env or .properties, and the content types of JSON, YAML, TOML and properties',
+      'render.format: Cannot look into document "a.bin" of "S": its name does not say what it is; set SOURCE_FORMAT (json, yaml, toml, ini, env, properties, text, bytes), or give it a name that ends in .json, .yaml, .yml, .toml, .ini, .env or .properties',
     ],
+    ...(['json', 'yaml', 'toml', 'ini', 'env', 'properties'] as const).map(
+      (format): [Content, Partial<RenderOptions>, string] => [
+        treeOf({ 'a/b': new Uint8Array([0xff]) }),
+        { format },
+        `render.value: Cannot write "a/b" of "S" as ${titleOf(format)}: it is not UTF-8 text; publish it as a file, or write it with the filter base64`,
+      ],
+    ),
     [
       treeOf({ 'db/password': 'a\nEVIL=1' }),
       file('/c/.env'),
@@ -276,12 +284,28 @@ describe('a template', () => {
   });
 
   it('is refused over data that cannot be looked into', async () => {
-    expect(await show('x', treeOf({ a: new Uint8Array([0xff]) }))).toBe(
-      'render render.key: Cannot use the keys of "S": the value of the key "a" is not UTF-8 text',
-    );
     expect(await show('x', documentOf('x', 'a.bin'))).toContain(
       'render render.format: Cannot look into document "a.bin" of "S"',
     );
+  });
+
+  it('may be rendered over a tree with a value that is not text, as long as it does not print that', async () => {
+    const tree = treeOf({ a: '1', 'keys/store': new Uint8Array([0xff, 0]) });
+    expect(await show('{{ a }} {{ keys.store | base64 }}', tree)).toEqual({ 'out.conf': '1 /wA=' });
+    const reason = 'it is not UTF-8 text; publish it as a file, or write it with the filter base64';
+    const printing = [
+      '{{ keys.store }}',
+      '{{ keys | json }}',
+      '{{ keys.store | yaml }}',
+      '{{ keys.store | toml }}',
+    ];
+    for (const template of [...printing, '{{ keys.store | shell }}']) {
+      expect([template, await show(template, tree)]).toEqual([
+        template,
+        `render render.template: Cannot render template "main.liquid": line 1: ${reason}`,
+      ]);
+    }
+    expect(await show('{{ keys.store.get }}', tree)).toContain('"keys.store.get" is missing');
   });
 
   it('may make one file of a directory', async () => {

@@ -181,6 +181,8 @@ describe('the filter', () => {
     ['{{ db.host | base64 }} {{ "ZGIx" | base64decode }} {{ "ZGIx" | base64_decode }}', 'ZGIx db1 db1'],
     ['{{ db.quoted | shell }} {{ db.port | shell }}', `'it'\\''s "here"' '5432'`],
     ['{{ db.quoted | nginx }}', '"it\'s \\"here\\""'],
+    ['{% assign d = \'{"a":{"b":9007199254740993}}\' | parse_json %}{{ d.a.b }}', '9007199254740993'],
+    ['{% assign d = "a: {b: [x]}" | parse_yaml %}{{ d.a.b[0] }}', 'x'],
   ])('in %j makes %j', async (template, output) => {
     expect(await render(template)).toBe(output);
   });
@@ -192,6 +194,16 @@ describe('the filter', () => {
     ['{{ db | shell }}', 'it is a map, which this format cannot hold here'],
     ['{{ db.none | shell }}', 'it is null, which this format cannot say'],
     ['{{ db | toml }}', 'it is null, which TOML cannot say'],
+    [
+      '{{ "{" | parse_json }}',
+      'the text cannot be read as JSON: line 1, column 2: the text ends where a key in double quotes is expected',
+    ],
+    [
+      '{{ "a: [" | parse_yaml }}',
+      'the text cannot be read as YAML: line 1, column 5: unexpected end of the stream within a flow collection',
+    ],
+    ['{{ db | parse_json }}', 'it is a map, which this format cannot hold here'],
+    ['{{ "[1]" | parse_json }}', 'a list has no text of its own; use a filter (join, json, yaml)'],
     ['{{ "a!b" | base64decode }}', 'it is not base64'],
     ['{{ "/w==" | base64decode }}', 'what it holds in base64 is not UTF-8 text'],
     ['{{ db | json: "x" }}', 'the indentation must be a whole number from 0 to 80'],
