@@ -105,7 +105,7 @@ test('every code, outcome and sentence of the table is the program’s own', () 
   );
   expect(codes.filter((code) => !source.includes(`'${code}'`) && !source.includes(`\`${code}`))).toEqual([]);
   const outcomes = [...README.matchAll(/\*([a-z]+(?:-[a-z]+)?)\*(?!\*)/g)].map(([, outcome = '']) => outcome);
-  const list = readFileSync(join(ROOT, 'README.md'), 'utf8');
+  const list = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
   expect(outcomes.filter((outcome) => !list.includes(`\`${outcome}\``))).toEqual([]);
   expect(outcomes.length).toBeGreaterThan(10);
   const sentences = rows.map(([, , sentence = '']) => sentence).filter((sentence) => sentence !== '');
