@@ -72,16 +72,19 @@ class EtcdSource {
     for (const [tried] of endpoints.entries()) {
       if (signal.aborted) return null;
       const endpoint = endpoints[(this.#turn + tried) % endpoints.length] ?? '';
-      const connection = openEtcdConnection(this.#connectionOptions(endpoint, signal));
+      let connection: EtcdConnection | null = null;
       try {
+        connection = openEtcdConnection(this.#connectionOptions(endpoint, signal));
         const listing = await connection.list(this.#options.fetchTimeoutMs / endpoints.length);
         // Checked here, so that a key or size that cannot be taken ends the search with its own reason.
         this.#newKeys().replace(listing, []);
         this.#turn += tried;
         return { connection, endpoint, listing };
       } catch (thrown) {
-        await connection.close();
+        await connection?.close();
         if (signal.aborted) return null;
+        // A file of ours: no member is at fault.
+        if (thrown instanceof SidecarError) throw thrown;
         const reason = explainEtcd(thrown);
         failures.push([endpoint, reason]);
         cause = thrown;

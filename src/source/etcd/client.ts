@@ -38,7 +38,23 @@ interface Stub {
   range: UnaryMethod;
   authenticate: UnaryMethod;
   watch(metadata: Metadata, options: object): WatchStream;
+  getChannel(): Channel;
   close(): void;
+}
+
+/** What the library below etcd3 does not publish: the connections that a channel shares with others. */
+interface Channel {
+  readonly internalChannel: {
+    readonly subchannelPool: { readonly pool: Readonly<Record<string, readonly Pooled[]>> };
+  };
+}
+
+interface Pooled {
+  readonly subchannel: {
+    readonly options: Readonly<Record<string, unknown>>;
+    readonly backoffTimeout: { stop(): void };
+    continueConnecting: boolean;
+  };
 }
 
 type ServiceName = 'KV' | 'Watch' | 'Auth';
@@ -51,17 +67,19 @@ const MESSAGE_SLACK_BYTES = 4 * 1024 * 1024;
  */
 const KEEPALIVE = { 'grpc.keepalive_time_ms': 6_000, 'grpc.keepalive_timeout_ms': 3_000 };
 
+const USER_AGENT = 'grpc.primary_user_agent';
 let clients = 0;
 
 /** Prepares a client; nothing is sent before the first call. */
 export function openEtcdClient(options: EtcdClientOptions): EtcdClient {
-  return new EtcdClient(new Etcd3(libraryOptions(options)), options.signal);
+  clients += 1;
+  const name = `config-sidecar/${clients}`;
+  return new EtcdClient(new Etcd3(libraryOptions(options, name)), { name, signal: options.signal });
 }
 
 type LibraryOptions = NonNullable<ConstructorParameters<typeof Etcd3>[0]>;
 
-function libraryOptions({ endpoint, tls, maxBytes }: EtcdClientOptions): LibraryOptions {
-  clients += 1;
+function libraryOptions({ endpoint, tls, maxBytes }: EtcdClientOptions, name: string): LibraryOptions {
   const grpcOptions = {
     ...KEEPALIVE,
     // etcd counts a ping while no call is open as one too many, and closes the connection at the third.
@@ -71,7 +89,7 @@ function libraryOptions({ endpoint, tls, maxBytes }: EtcdClientOptions): Library
     'grpc.enable_http_proxy': 0,
     'grpc.service_config_disable_resolution': 1,
     // Connections are shared between clients with equal options: this keeps each watch on its own.
-    'grpc.primary_user_agent': `config-sidecar/${clients}`,
+    [USER_AGENT]: name,
   };
   if (tls === null) return { hosts: `http://${endpoint}`, grpcOptions };
   const { ca, cert, key } = tls;
@@ -83,12 +101,14 @@ function libraryOptions({ endpoint, tls, maxBytes }: EtcdClientOptions): Library
 /** The calls of one connection, and what has to be given back at its end. */
 export class EtcdClient {
   readonly #library: Etcd3;
+  readonly #name: string;
   readonly #signal: AbortSignal;
   readonly #stubs = new Set<Stub>();
   readonly #running = new Set<() => void>();
 
-  constructor(library: Etcd3, signal: AbortSignal) {
+  constructor(library: Etcd3, { name, signal }: { readonly name: string; readonly signal: AbortSignal }) {
     this.#library = library;
+    this.#name = name;
     this.#signal = signal;
   }
 
@@ -119,7 +139,10 @@ export class EtcdClient {
     // only by a close that finds no call on it.
     for (const cancel of this.#running) cancel();
     await new Promise((resolve) => setImmediate(resolve));
-    for (const stub of this.#stubs) stub.close();
+    for (const stub of this.#stubs) {
+      stopReconnecting(stub, this.#name);
+      stub.close();
+    }
   }
 
   async #service(name: ServiceName, token: string | null) {
@@ -152,5 +175,15 @@ export class EtcdClient {
       this.#signal.addEventListener('abort', cancel);
       this.#running.add(cancel);
     });
+  }
+}
+
+/** A connection that failed is made anew after a pause, even when its client was closed meanwhile. */
+function stopReconnecting(stub: Stub, name: string): void {
+  const { pool } = stub.getChannel().internalChannel.subchannelPool;
+  for (const { subchannel } of Object.values(pool).flat()) {
+    if (subchannel.options[USER_AGENT] !== name) continue;
+    subchannel.continueConnecting = false;
+    subchannel.backoffTimeout.stop();
   }
 }

@@ -1,7 +1,7 @@
 // One connection to one etcd member: logs in, lists at one revision, and opens watches, each with its deadline.
 import type { IRangeResponse } from 'etcd3';
 import { type EtcdClient, type EtcdClientOptions, openEtcdClient } from './client.ts';
-import { type EtcdKey, type EtcdListing, type EtcdRange, rangeRequest, tooLarge } from './keys.ts';
+import { type EtcdKey, type EtcdListing, type EtcdRange, rangeRequest, refuseTooLarge } from './keys.ts';
 import { startWatch, type WatchListener } from './watch.ts';
 
 /** What it takes to connect. */
@@ -47,9 +47,9 @@ export class EtcdConnection {
       if (revision === 0n) revision = BigInt(page.header.revision);
       for (const kv of page.kvs) {
         keys.push(kv);
-        bytes += kv.value.length;
+        bytes += kv.value.length + (range.isTree ? kv.key.length - range.start.length : 0);
       }
-      if (bytes > maxBytes) throw tooLarge(bytes, maxBytes);
+      refuseTooLarge(keys.length, bytes, maxBytes);
       const last = keys.at(-1);
       if (!page.more || last === undefined) return { revision, keys };
       start = Buffer.concat([last.key, Buffer.from([0])]);

@@ -102,6 +102,7 @@ function sentence(thrown: unknown): string {
       // The time of the attempt would make every repetition look like another failure.
       .replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)/g, '')
       .replace(/^.*:SSL routines:[^:]*:([^:]+):.*$/s, 'TLS failed: $1')
+      .replace(/^.*error:[0-9A-F]{8}:[^:]*:[^:]*:([^:]+).*$/s, 'TLS failed: $1')
       .replace(/\s+/g, ' ')
       .trim()
       .slice(0, 300)

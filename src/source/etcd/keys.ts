@@ -1,6 +1,7 @@
 // The keys of one etcd source as last known: replaced by a listing, moved on by events, given out as a snapshot.
 import { isUtf8 } from 'node:buffer';
 import type { Content, Entry, Snapshot } from '../provider.ts';
+import { sizeProblem } from '../size-budget.ts';
 import { EtcdFailure } from './failure.ts';
 
 /** One key as etcd gave it: its whole name, its value, and the revision that wrote it. */
@@ -39,12 +40,14 @@ export function rangeRequest({ start, end }: EtcdRange): {
   return end === null ? { key: start } : { key: start, range_end: end };
 }
 
+const SLASH = '/'.charCodeAt(0);
+
 /** The range of a key, or of everything below a prefix that ends in a slash. */
 export function etcdRange(key: string): EtcdRange {
   const start = Buffer.from(key);
   if (!key.endsWith('/')) return { start, end: null, isTree: false };
   const end = Buffer.from(start);
-  end[end.length - 1] = '/'.charCodeAt(0) + 1;
+  end[end.length - 1] = SLASH + 1;
   return { start, end, isTree: true };
 }
 
@@ -82,7 +85,7 @@ export class EtcdKeys {
     this.#bytes = 0;
     this.#sorted = true;
     this.#revision = listing.revision;
-    for (const kv of listing.keys) this.#put(kv);
+    for (const kv of listing.keys) if (!this.#isFolder(kv.key)) this.#put(kv);
     this.apply(since);
     return !sameKeys(before, this.#held);
   }
@@ -94,12 +97,13 @@ export class EtcdKeys {
     for (const { type, kv } of events) {
       const modRevision = BigInt(kv.mod_revision);
       if (modRevision <= contained) continue;
+      if (modRevision > this.#revision) this.#revision = modRevision;
+      if (this.#isFolder(kv.key)) continue;
       changed = true;
       if (type.toLowerCase() === 'delete') this.#remove(this.#name(kv.key));
       else this.#put(kv);
-      if (modRevision > this.#revision) this.#revision = modRevision;
     }
-    if (this.#bytes > this.#maxBytes) throw tooLarge(this.#bytes, this.#maxBytes);
+    refuseTooLarge(this.#held.size, this.#bytes, this.#maxBytes);
     return changed;
   }
 
@@ -139,6 +143,11 @@ export class EtcdKeys {
     this.#held.delete(key);
   }
 
+  /** A key that ends in a slash marks a folder for some tools; it says nothing. */
+  #isFolder(key: Buffer): boolean {
+    return this.#range.isTree && key.at(-1) === SLASH;
+  }
+
   /** Below the prefix for a tree, whole for a single key. */
   #name(key: Buffer): string {
     if (!isUtf8(key)) {
@@ -163,9 +172,10 @@ export class EtcdKeys {
   }
 }
 
-/** The failure of a snapshot beyond MAX_SIZE. */
-export function tooLarge(bytes: number, maxBytes: number): EtcdFailure {
-  return new EtcdFailure('source.too-large', `it holds at least ${bytes} bytes, MAX_SIZE allows ${maxBytes}`);
+/** Throws the failure of a snapshot beyond MAX_SIZE. `bytes` counts names and values. */
+export function refuseTooLarge(keys: number, bytes: number, maxBytes: number): void {
+  const problem = sizeProblem(keys, bytes, maxBytes);
+  if (problem !== null) throw new EtcdFailure('source.too-large', problem);
 }
 
 function sameKeys(a: ReadonlyMap<string, Held>, b: ReadonlyMap<string, Held>): boolean {

@@ -1,4 +1,5 @@
 // The etcd provider against a real etcd, in good and bad times.
+import { createPrivateKey } from 'node:crypto';
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -261,7 +262,7 @@ describe('an etcd that works', () => {
     const error = await failureOf(open(url('/big/'), {}, { maxBytes: 5_000_000 }));
     expect(error.code).toBe('source.too-large');
     expect(error.message).toBe(
-      `Cannot read etcd "${url('/big/')}": 127.0.0.1:${server.port}: it holds at least 6000000 bytes, MAX_SIZE allows 5000000`,
+      `Cannot read etcd "${url('/big/')}": 127.0.0.1:${server.port}: it holds at least 6000006 bytes, MAX_SIZE allows 5000000`,
     );
   });
 
@@ -461,11 +462,22 @@ describe('an etcd with users', () => {
   }, 60_000);
 });
 
+type Files = Record<'ETCDCTL_CACERT' | 'ETCDCTL_CERT' | 'ETCDCTL_KEY', string>;
+
+function encrypted(path: string): string {
+  const options = { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'secret' } as const;
+  return createPrivateKey(readFileSync(path)).export(options).toString();
+}
+
+function pem(title: string, base64: string): string {
+  return `-----BEGIN ${title}-----\n${base64}\n-----END ${title}-----\n`;
+}
+
 describe('an etcd with TLS', () => {
   const folder = mkdtempSync(join(tmpdir(), 'config-sidecar-etcd-tls-'));
   let server: EtcdServer;
   let stranger: string;
-  let settings: { ETCDCTL_CACERT: string; ETCDCTL_CERT: string; ETCDCTL_KEY: string };
+  let settings: Files;
   beforeAll(async () => {
     const authority: Authority = createAuthority('test authority');
     const ca = writeCertificate(folder, 'ca', authority).cert;
@@ -481,6 +493,10 @@ describe('an etcd with TLS', () => {
     rmSync(folder, { recursive: true });
   });
   const url = () => `etcds://127.0.0.1:${server.port}/app/`;
+  const put = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
 
   it('is read and followed with a client certificate', async () => {
     const follower = followUrl(url(), settings);
@@ -519,6 +535,53 @@ describe('an etcd with TLS', () => {
     expect(unknown.message).toBe(
       `Cannot read etcd "${url()}": 127.0.0.1:${server.port}: unable to verify the first certificate`,
     );
+  });
+
+  it.each<[string, (files: Files) => Partial<Files>, (files: Files) => string]>([
+    [
+      'is encrypted',
+      ({ ETCDCTL_KEY }) => ({ ETCDCTL_KEY: put('encrypted.key', encrypted(ETCDCTL_KEY)) }),
+      () =>
+        `ETCDCTL_KEY "${join(folder, 'encrypted.key')}": the private key is encrypted; decrypt it (openssl pkey -in encrypted.key -out plain.key) and protect the file by its mode`,
+    ],
+    [
+      'belongs to another certificate',
+      () => ({ ETCDCTL_KEY: writeCertificate(folder, 'other', createAuthority('other')).key }),
+      ({ ETCDCTL_CERT }) =>
+        `ETCDCTL_KEY "${join(folder, 'other.key')}": the private key does not belong to the certificate of ETCDCTL_CERT "${ETCDCTL_CERT}"`,
+    ],
+    [
+      'has changed places with the certificate',
+      ({ ETCDCTL_CERT, ETCDCTL_KEY }) => ({ ETCDCTL_CERT: ETCDCTL_KEY, ETCDCTL_KEY: ETCDCTL_CERT }),
+      ({ ETCDCTL_KEY }) =>
+        `ETCDCTL_CERT "${ETCDCTL_KEY}": it holds a private key and no certificate; are the two files swapped?`,
+    ],
+    [
+      'is the certificate',
+      ({ ETCDCTL_CERT }) => ({ ETCDCTL_KEY: ETCDCTL_CERT }),
+      ({ ETCDCTL_CERT }) =>
+        `ETCDCTL_KEY "${ETCDCTL_CERT}": it holds a certificate and no private key; are the two files swapped?`,
+    ],
+    [
+      'is damaged',
+      () => ({ ETCDCTL_KEY: put('damaged.key', pem('PRIVATE KEY', 'AAAA')) }),
+      () =>
+        `ETCDCTL_KEY "${join(folder, 'damaged.key')}": the private key in it is damaged, or of a kind that is not supported`,
+    ],
+    [
+      'comes with a damaged authority',
+      () => ({ ETCDCTL_CACERT: put('damaged.crt', pem('CERTIFICATE', 'AAAA')) }),
+      () => `ETCDCTL_CACERT "${join(folder, 'damaged.crt')}": certificate 1 in it is damaged`,
+    ],
+    [
+      'comes with an empty authority',
+      () => ({ ETCDCTL_CACERT: put('empty.crt', '') }),
+      () => `ETCDCTL_CACERT "${join(folder, 'empty.crt')}": it holds no certificate in PEM format`,
+    ],
+  ])('says which setting is wrong when the key %s', async (_name, change, reason) => {
+    const error = await failureOf(open(url(), { ...settings, ...change(settings) }));
+    expect(error.code).toBe('source.tls');
+    expect(error.message).toBe(`Cannot use ${reason(settings)}`);
   });
 
   it('names the setting and the file that cannot be read', async () => {
