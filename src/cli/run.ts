@@ -1,13 +1,13 @@
 // The `run` command: keeps its target in step and answers its endpoints until the process is asked to end.
-import type { Server } from 'node:http';
 import { toSidecarError } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { errorFields, type Log } from '../lib/log.ts';
 import { type Keeping, type KeepOptions, keep, providerOptions } from '../reconcile/keep.ts';
 import { notKeeping } from '../reconcile/verdict.ts';
+import type { Intake } from '../server/connections.ts';
 import type { Controls } from '../server/control.ts';
 import { type ControlSocket, startControl } from '../server/control-socket.ts';
-import { closeServer, listenAt, type Served, servedBy } from '../server/server.ts';
+import { listenAt, type Served, servedBy } from '../server/server.ts';
 import { currentOf, sourceOf } from '../settings/secrets.ts';
 import type { Loaded } from '../settings/settings.ts';
 import { schemeOf } from '../settings/source.ts';
@@ -41,7 +41,7 @@ class Running {
   readonly #cli: Cli;
   #configured: Configured | null = null;
   #keeping: Keeping | null = null;
-  #server: Server | null = null;
+  #server: Intake | null = null;
   #control: ControlSocket | null = null;
   readonly #served: Served;
 
@@ -64,7 +64,7 @@ class Running {
     if (JSON.stringify(next.loaded.settings.LISTEN) !== listens) {
       const { LISTEN } = next.loaded.settings;
       const server = LISTEN === 'off' ? null : await listenAt(LISTEN, this.#served);
-      if (this.#server !== null) closeServer(this.#server);
+      this.#server?.close();
       this.#server = server;
     }
     await this.#keeping?.stop({ handsOver: true });
@@ -102,7 +102,7 @@ class Running {
     this.#configured?.log.info('stopping');
     await this.#control?.close();
     await this.#keeping?.stop();
-    if (this.#server !== null) closeServer(this.#server);
+    this.#server?.close();
   }
 
   /** @throws SidecarError `settings.source` when the provider cannot work with the URL. */

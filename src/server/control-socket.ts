@@ -1,14 +1,15 @@
 // The control socket: there while the state directory is ours, for nobody but our own user.
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
-import type { Server } from 'node:http';
+import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { inDirectory } from '../ledger/socket-path.ts';
 import { CONTROL_SOCKET } from '../ledger/state-directory.ts';
 import { errnoOf, SidecarError, toSidecarError } from '../lib/errors.ts';
 import { errorFields, type Log } from '../lib/log.ts';
 import { removeIfPossible } from '../publish/atomic-file.ts';
-import { closeServer, createEndpointServer, type Served } from './server.ts';
+import type { Intake } from './connections.ts';
+import { createEndpointServer, type Served } from './server.ts';
 
 export interface ControlOptions {
   /** The state directory of the output while its lock is ours, null otherwise; asked every second. */
@@ -44,7 +45,7 @@ export function startControl(options: ControlOptions): ControlSocket {
 }
 
 interface Bound {
-  readonly server: Server;
+  readonly intake: Intake;
   readonly directory: string;
   readonly inode: number;
 }
@@ -100,7 +101,7 @@ class Keeper {
   #drop(): void {
     if (this.#bound === null) return;
     if (isInPlace(this.#bound)) removeIfPossible(join(this.#bound.directory, CONTROL_SOCKET));
-    closeServer(this.#bound.server);
+    this.#bound.intake.close();
     this.#bound = null;
   }
 }
@@ -125,24 +126,24 @@ function lookAt(path: string): fs.Stats | undefined {
 async function open(directory: string, served: Served): Promise<Bound> {
   const path = join(directory, CONTROL_SOCKET);
   refuseForeign(path);
-  const server = createEndpointServer(served, 'socket');
+  const intake = createEndpointServer(served, 'socket');
   try {
     return await inDirectory(directory, async (short) => {
       // A start removes what begins like this.
       const temporary = join(short, `.config-sidecar.${randomBytes(8).toString('hex')}.sock`);
       try {
-        await listen(server, temporary);
+        await listen(intake.server, temporary);
         fs.chmodSync(temporary, 0o600);
         const { ino: inode } = fs.lstatSync(temporary);
         fs.renameSync(temporary, join(short, CONTROL_SOCKET));
-        return { server, directory, inode };
+        return { intake, directory, inode };
       } catch (thrown) {
         removeIfPossible(temporary);
         throw thrown;
       }
     });
   } catch (cause) {
-    closeServer(server);
+    intake.close();
     const reason = cause instanceof Error ? (errnoOf(cause) ?? cause.message) : String(cause);
     throw new SidecarError(
       `Cannot open the control socket "${path}": ${reason}. Until it is there, "config-sidecar sync", "rollback" and "resume" find nobody.`,

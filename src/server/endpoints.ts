@@ -1,6 +1,7 @@
 // The endpoints: health, readiness, status, metrics, the page and the controls, the same on LISTEN and on the socket.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type SidecarError, toSidecarError } from '../lib/errors.ts';
+import { atMostAFewTimesASecond } from './at-most.ts';
 import { checkBearer } from './bearer.ts';
 import { type Action, type ControlsByTarget, steer } from './control.ts';
 import type { Status } from './status.ts';
@@ -27,7 +28,8 @@ export type Channel = 'network' | 'socket';
 interface Answer {
   readonly status: number;
   readonly type: string;
-  readonly body: string;
+  /** Bytes where many requests may be answered by the same ones. */
+  readonly body: string | Buffer;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -56,17 +58,22 @@ export function createListener(
 
 function createEndpoints(served: Served, channel: Channel): ReadonlyMap<string, Endpoint> {
   const status = (): Status => served.status({ withOutputs: channel === 'socket' });
+  // The socket is one user's, who waits there for what comes of a command; anybody may ask over the network.
+  const bounded = channel === 'socket' ? <T>(make: T): T => make : atMostAFewTimesASecond<Answer>;
   const get = (answer: () => Answer | Promise<Answer>): Endpoint => ({ method: 'GET', answer });
   const post = (action: Action): Endpoint => ({
     method: 'POST',
     answer: (request, query) => control(action, query, { request, served, channel }),
   });
   return new Map<string, Endpoint>([
-    ['/', get(() => page(status()))],
+    ['/', get(bounded(() => page(status())))],
     ['/healthz', get(() => ({ status: 200, type: TEXT, body: 'ok\n' }))],
     ['/readyz', get(() => ready(served.notReady()))],
-    ['/status', get(() => ({ status: 200, type: JSON_TYPE, body: json(status()) }))],
-    ['/metrics', get(async () => ({ status: 200, type: METRICS_TYPE, body: await served.metrics() }))],
+    ['/status', get(bounded(() => ({ status: 200, type: JSON_TYPE, body: bytes(json(status())) })))],
+    [
+      '/metrics',
+      get(bounded(async () => ({ status: 200, type: METRICS_TYPE, body: bytes(await served.metrics()) }))),
+    ],
     ['/sync', post('sync')],
     ['/rollback', post('rollback')],
     ['/resume', post('resume')],
@@ -78,7 +85,7 @@ async function page(status: Status): Promise<Answer> {
   return {
     status: 200,
     type: 'text/html; charset=utf-8',
-    body: renderPage(status, Date.now()),
+    body: bytes(renderPage(status, Date.now())),
     headers: PAGE_HEADERS,
   };
 }
@@ -128,6 +135,10 @@ function json(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
+function bytes(text: string): Buffer {
+  return Buffer.from(text);
+}
+
 async function answer(request: IncomingMessage, endpoints: ReadonlyMap<string, Endpoint>): Promise<Answer> {
   const { url = '/', method = 'GET' } = request;
   const cut = url.indexOf('?');
@@ -150,13 +161,9 @@ function send(response: ServerResponse, request: IncomingMessage, found: Answer)
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
-    // Nobody here wants a body, and somebody may send one without end.
-    ...(hasBody(request) && { Connection: 'close' }),
+    // A connection is for one request.
+    Connection: 'close',
     ...headers,
   });
   response.end(request.method === 'HEAD' ? undefined : body);
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }

@@ -18,7 +18,7 @@ import { createLog } from '../../../src/lib/log.ts';
 import { askSocket } from '../../../src/server/ask-socket.ts';
 import { askSidecar } from '../../../src/server/ask-status.ts';
 import { type ControlSocket, startControl } from '../../../src/server/control-socket.ts';
-import { closeServer, listenAt, type Served } from '../../../src/server/server.ts';
+import { listenAt, type Served } from '../../../src/server/server.ts';
 import { ONE, recording, SOURCE, TARGET, TWO } from '../../support/cli/served.ts';
 import { freePorts, portOf } from '../../support/servers/ports.ts';
 import { scratch } from '../../support/settings/settings-loading.ts';
@@ -328,9 +328,9 @@ describe('the status', () => {
   it('is asked of the socket first, which tells more', async () => {
     const { served } = recording();
     const server = await listenAt({ host: '127.0.0.1', port: 0 }, served);
-    onTestFinished(() => closeServer(server));
+    onTestFinished(() => server.close());
     const { socket } = await startIn(scratch(), served);
-    const listen = { host: '127.0.0.1', port: portOf(server) };
+    const listen = { host: '127.0.0.1', port: portOf(server.server) };
     const [byBoth, byListen] = [
       await askSidecar({ socket, listen }),
       await askSidecar({ socket: `${socket}.gone`, listen }),

@@ -1,20 +1,20 @@
-// The endpoints over the network: who may do what, and that nobody can take much of us.
+// The endpoints over the network: who may do what, and how little a client can take of the sidecar.
 import { writeFileSync } from 'node:fs';
-import { type IncomingHttpHeaders, request, type Server } from 'node:http';
+import { type IncomingHttpHeaders, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { SidecarError } from '../../../src/lib/errors.ts';
-import { closeServer, listenAt, type Served } from '../../../src/server/server.ts';
+import { listenAt, type Served } from '../../../src/server/server.ts';
 import { currentOf } from '../../../src/settings/secrets.ts';
 import { recording } from '../../support/cli/served.ts';
 import { portOf } from '../../support/servers/ports.ts';
 import { load, scratch } from '../../support/settings/settings-loading.ts';
 
 async function serve(served: Served): Promise<number> {
-  const server: Server = await listenAt({ host: '127.0.0.1', port: 0 }, served);
-  onTestFinished(() => closeServer(server));
-  return portOf(server);
+  const server = await listenAt({ host: '127.0.0.1', port: 0 }, served);
+  onTestFinished(() => server.close());
+  return portOf(server.server);
 }
 
 interface Got {
@@ -374,16 +374,55 @@ it('a client that sends its request slowly is sent away, while others are served
   expect(Date.now() - startedAt).toBeLessThan(40_000);
 });
 
-it('more connections than anybody needs are not taken, and those that go make room', async () => {
+it('a connection is for one request: what is sent after it gets no answer, and does not cost the first one its own', async () => {
   const port = await serve(recording().served);
-  const sockets = Array.from({ length: 300 }, () => connect(port, '127.0.0.1').on('error', () => {}));
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy();
+  const one = 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n';
+  const answer = await exchange(port, one.repeat(3_000));
+  expect(answer.match(/^HTTP\/1\.1 200 OK\r$/gm)).toHaveLength(1);
+  expect(answer).toMatch(/\r\nConnection: close\r\n(?:.*\r\n)*\r\nok\n$/);
+});
+
+it('a request may come in pieces, end its lines without CR, and be followed by the end of the input', async () => {
+  const port = await serve(recording().served);
+  const bytes = 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n';
+  const pieces = await exchange(port, '', (socket) => {
+    for (const byte of bytes) socket.write(byte);
   });
-  const closed = (): number => sockets.filter((socket) => socket.closed).length;
-  await vi.waitFor(() => expect(closed()).toBe(300 - 256), { timeout: 10_000 });
-  for (const socket of sockets) socket.destroy();
-  await vi.waitFor(async () => expect((await ask(port, '/healthz')).status).toBe(200), { timeout: 10_000 });
+  const ended = await exchange(port, bytes, (socket) => socket.end());
+  for (const answer of [pieces, ended]) expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n.*ok\n$/s);
+});
+
+it('a client that says nothing is sent away within seconds, one that is too slow is told so', async () => {
+  const port = await serve(recording().served);
+  const startedAt = Date.now();
+  expect(await exchange(port, '')).toBe('');
+  expect(Date.now() - startedAt).toBeLessThan(10_000);
+  expect((await exchange(port, '\u0016\u0003\u0001 a TLS client')).split('\r\n')[0]).toBe(
+    'HTTP/1.1 400 Bad Request',
+  );
+});
+
+it('status, metrics and page are made a few times a second, and each answer is newer than its request', async () => {
+  let made = 0;
+  const { served } = recording({
+    metrics: async () => {
+      made += 1;
+      return `made ${made}\n`;
+    },
+  });
+  const port = await serve(served);
+  const startedAt = Date.now();
+  const before = new Map<number, number>();
+  const answers = await Promise.all(
+    Array.from({ length: 100 }, async (_, i) => {
+      before.set(i, made);
+      return [i, Number((await ask(port, '/metrics')).body.split(' ')[1])] as const;
+    }),
+  );
+  for (const [i, number] of answers) expect(number).toBeGreaterThan(before.get(i) ?? Number.NaN);
+  const seconds = (Date.now() - startedAt) / 1000;
+  expect(made).toBeLessThanOrEqual(4 + Math.ceil(seconds * 4));
+  expect(made).toBeGreaterThan(1);
 });
 
 it('a broken request is answered 400', async () => {
@@ -395,6 +434,6 @@ it('an address that is taken is an error that says what to do', async () => {
   const { served } = recording();
   const port = await serve(served);
   await expect(listenAt({ host: '127.0.0.1', port }, served)).rejects.toThrow(
-    `Cannot listen on "127.0.0.1:${port}": somebody else listens there. Set LISTEN to a free address, or to off.`,
+    `Cannot listen on "127.0.0.1:${port}": another program listens there. Set LISTEN to a free address, or to off.`,
   );
 });
