@@ -89,6 +89,7 @@ export interface TargetSeen {
     readonly outcome: string;
     readonly code: string | null;
     readonly message: string;
+    readonly count: number;
   }[];
 }
 
