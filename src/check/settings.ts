@@ -3,7 +3,7 @@
 import { hookKind } from '../application/reload/settings.ts';
 import { namesProcess } from '../settings/checks.ts';
 import type { Preset } from '../settings/presets/preset.ts';
-import { PRESETS } from '../settings/presets/presets.ts';
+import { PRESETS } from '../settings/presets/table.ts';
 import type { Loaded } from '../settings/settings.ts';
 import { type Finding, ok, warn } from './finding.ts';
 

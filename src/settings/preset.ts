@@ -5,7 +5,7 @@ import { givesHook, namesProcess } from './checks.ts';
 import type { Environment } from './environment.ts';
 import { describe, type Given, type Layer } from './given.ts';
 import type { Checker, Preset } from './presets/preset.ts';
-import { PRESETS, type PresetName } from './presets/presets.ts';
+import { PRESETS, type PresetName } from './presets/table.ts';
 import type { Loaded } from './settings.ts';
 import { isName, type Name } from './table.ts';
 import { quoteWord } from './words.ts';

@@ -1,7 +1,7 @@
 // Settings that say who is told and by which signal or command.
 
 import { choice, type Kind, Refusal } from './kind.ts';
-import { PRESET_NAMES, type PresetName } from './presets/presets.ts';
+import { PRESET_NAMES, type PresetName } from './presets/table.ts';
 import { quoteWord, splitWords, WordsError } from './words.ts';
 
 /** How a process is recognised: by its name, or by a regular expression on its command line. */

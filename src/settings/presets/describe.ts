@@ -1,7 +1,7 @@
 // The presets in words: for `--help`, for the README, and as a part of the status.
 
 import type { Preset } from './preset.ts';
-import { PRESETS, type PresetName } from './presets.ts';
+import { PRESETS, type PresetName } from './table.ts';
 
 /** The preset in use, as /status tells it. */
 export interface PresetStatus {

@@ -1,8 +1,7 @@
 // What a preset is: how one known application is found, told, checked and confirmed. One record each, no code.
-import type { Values } from '../table.ts';
 
 /** Settings as they would be written in the environment. */
-type Texts<N extends keyof Values> = { readonly [M in N]?: string };
+type Texts<N extends string> = { readonly [M in N]?: string };
 
 /** What is set with the one hook of a target. */
 export type HookSettings = Texts<

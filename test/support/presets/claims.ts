@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import type { Preset } from '../../../src/settings/presets/preset.ts';
-import { PRESETS } from '../../../src/settings/presets/presets.ts';
+import { PRESETS } from '../../../src/settings/presets/table.ts';
 import type { Variables } from '../e2e/sidecar.ts';
 import { until } from '../e2e/until.ts';
 import type { Started } from './room.ts';

@@ -1,6 +1,6 @@
 // The URLs of a preset, led to the port on which a test's server listens.
 import type { Preset } from '../../../src/settings/presets/preset.ts';
-import { PRESETS, type PresetName } from '../../../src/settings/presets/presets.ts';
+import { PRESETS, type PresetName } from '../../../src/settings/presets/table.ts';
 import type { Variables } from '../e2e/sidecar.ts';
 
 /** `RELOAD_URL` as the record has it, but for the port. */

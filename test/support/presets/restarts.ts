@@ -2,7 +2,7 @@
 // supervisor restarted with the new file, which is taken back where they do not start with it.
 import { expect, test } from 'vitest';
 import type { Preset } from '../../../src/settings/presets/preset.ts';
-import { PRESETS } from '../../../src/settings/presets/presets.ts';
+import { PRESETS } from '../../../src/settings/presets/table.ts';
 import type { Variables } from '../e2e/sidecar.ts';
 import { until } from '../e2e/until.ts';
 import { isRejected, isTakenBack } from './claims.ts';

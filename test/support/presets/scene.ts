@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
-import type { PresetName } from '../../../src/settings/presets/presets.ts';
+import type { PresetName } from '../../../src/settings/presets/table.ts';
 import { createPlace, type Place } from '../e2e/place.ts';
 import type { Sidecar, Variables } from '../e2e/sidecar.ts';
 import { until } from '../e2e/until.ts';

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { explain, helpText } from '../../../src/settings/docs.ts';
 import { checkerHint } from '../../../src/settings/preset.ts';
 import type { Preset } from '../../../src/settings/presets/preset.ts';
-import { PRESET_NAMES, PRESETS } from '../../../src/settings/presets/presets.ts';
+import { PRESET_NAMES, PRESETS } from '../../../src/settings/presets/table.ts';
 import type { Name } from '../../../src/settings/table.ts';
 import { type Env, load, problemsOf, scratch } from '../../support/settings/settings-loading.ts';
 

@@ -1,7 +1,7 @@
 // The processes that presets find, by the command lines that distributions, images and launchers give them.
 import { expect, test } from 'vitest';
 import { fits, type Selector } from '../../../../src/application/process/select.ts';
-import { PRESETS, type PresetName } from '../../../../src/settings/presets/presets.ts';
+import { PRESETS, type PresetName } from '../../../../src/settings/presets/table.ts';
 import { processMatch } from '../../../../src/settings/process.ts';
 
 /** A command line, and the kernel's name for the process where that is not the first word's. */
