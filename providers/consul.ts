@@ -1,178 +1,43 @@
-// The Consul source: blocking queries in a loop of our own, each answer the whole state.
+// Consul: a key, or all keys below a prefix, followed by blocking queries.
+import { CONSUL_TLS, parseConsulUrl } from '../src/source/consul/url.ts';
+import type { SourceKind, SourceUrl } from '../src/source/provider.ts';
+import { tlsMistakes } from '../src/source/tls-files.ts';
 
-import { SidecarError } from '../src/lib/errors.ts';
-import { maskUrl } from '../src/lib/mask.ts';
-import { sleep } from '../src/lib/wait.ts';
-import type { ConsulAnswer } from '../src/source/consul/answer.ts';
-import {
-  type ConsulConnection,
-  type ConsulConnectionOptions,
-  openConsulConnection,
-} from '../src/source/consul/connection.ts';
-import { ConsulFailure, explainConsul } from '../src/source/consul/failure.ts';
-import { createPace } from '../src/source/pace.ts';
-import { spread } from '../src/source/poll.ts';
-import type {
-  Content,
-  Entry,
-  Observation,
-  OpenProvider,
-  ProviderOptions,
-  Snapshot,
-} from '../src/source/provider.ts';
-import { endpointName, parseStoreUrl, refuseSource, type StoreUrl } from '../src/source/store-url.ts';
-import { readTlsFiles, tlsSettingsProblem } from '../src/source/tls-files.ts';
-
-const URL_RULES = { scheme: 'consul', defaultPort: 8500, severalHosts: false, parameters: ['dc'] };
-const TLS_SETTINGS = { ca: 'CONSUL_CACERT', cert: 'CONSUL_CLIENT_CERT', key: 'CONSUL_CLIENT_KEY' };
-
-/** The agent is asked to wait for UPDATE_FREQUENCY within these: not too often, and below the minute of proxies. */
-const WAIT_MS = { least: 10_000, most: 55_000 };
-/** The least time between two questions to an agent that answers at once though its index stays. */
-const IDLE_PAUSE_MS = 1_000;
-/** Changes are asked for at once, but those of a source that never rests at a rate the agent can bear. */
-const CHANGES = { burst: 50, perSecond: 10 };
-/** An index that moves without news for us: a neighbour's storm, or an agent that cannot count. */
-const NEIGHBOURS = { burst: 3, perSecond: 1 };
-
-/**
- * Follows a key, or all keys below a prefix, of Consul. Throws `settings.source` for a URL or settings that cannot
- * work. Its watch ends with `source.unreachable`, `.timeout`, `.tls`, `.denied`, `.no-leader`, `.disconnected`,
- * `.too-large`, `.bad-answer` or `.failed`.
- */
-export const openConsul: OpenProvider = (url, options) => {
-  const address = parseStoreUrl(url, URL_RULES);
-  if (address.userInfo !== null)
-    refuseSource(url, 'Consul knows no users; give the token as CONSUL_HTTP_TOKEN');
-  if (address.path === '') refuseSource(url, 'it names no key; end it with /key, or /prefix/ for a tree');
-  const problem = tlsSettingsProblem(TLS_SETTINGS, address.tls, options.setting);
-  if (problem !== null) refuseSource(url, problem);
-  const source = maskUrl(url);
-  return { source, watch: (signal) => watch(source, address, options, signal) };
-};
-
-async function* watch(
-  source: string,
-  address: StoreUrl,
-  options: ProviderOptions,
-  signal: AbortSignal,
-): AsyncGenerator<Observation, void, void> {
-  if (signal.aborted) return;
-  const connectionOptions = connectionOptionsOf(address, options);
-  const connection = await openConsulConnection(connectionOptions);
-  try {
-    yield* observe(connection, connectionOptions, options.updateFrequencyMs, signal);
-  } catch (thrown) {
-    if (signal.aborted) return;
-    if (thrown instanceof SidecarError) throw thrown;
-    const failure = explainConsul(thrown);
-    const message = `Cannot read Consul "${source}": ${connectionOptions.endpoint}: ${failure.text}`;
-    throw new SidecarError(message, { code: failure.code, stage: 'source', cause: failure.cause });
-  } finally {
-    connection.close();
-  }
-}
-
-async function* observe(
-  connection: ConsulConnection,
-  options: ConsulConnectionOptions,
-  updateFrequencyMs: number,
-  signal: AbortSignal,
-): AsyncGenerator<Observation, void, void> {
-  const waitMs = Math.min(WAIT_MS.most, Math.max(WAIT_MS.least, updateFrequencyMs));
-  const now = () => performance.now();
-  const paces = { snapshot: createPace(CHANGES, now), same: createPace(NEIGHBOURS, now) };
-  let known: Snapshot | null = null;
-  let told = 0;
-  let index = 0;
-  while (!signal.aborted) {
-    const startedMs = now();
-    const wasNothing = known?.content.kind === 'nothing';
-    // That there is nothing is also what an ACL says, and no question is woken when it is mended: ask more often.
-    const patienceMs = wasNothing ? WAIT_MS.least : waitMs;
-    const answer = await connection.read(index, spread(patienceMs, Math.random), signal);
-    const tookMs = now() - startedMs;
-    const snapshot = snapshotOf(answer, options);
-    const kind = known !== null && isSame(known, snapshot) ? 'same' : 'snapshot';
-    yield kind === 'same' ? { kind } : { kind, snapshot };
-    known = snapshot;
-    const hasMoved = answer.index !== told;
-    told = answer.index;
-    // An index that went back belongs to another history. One that has not moved though the wait was not over is how
-    // Consul lets go of a question when its store is put back to a snapshot. And a question is answered under the rights
-    // of the moment it was asked. Nothing is known then, or waited for.
-    const isInDoubt = told < index || (told === index && (wasNothing || tookMs < patienceMs / 2));
-    index = isInDoubt ? 0 : told;
-    let pauseMs = paces[kind]();
-    if (told === 0) pauseMs = spread(Math.max(IDLE_PAUSE_MS, updateFrequencyMs), Math.random);
-    else if (!hasMoved) pauseMs = IDLE_PAUSE_MS - tookMs;
-    if (pauseMs > 0) await sleep(pauseMs, signal);
-  }
-}
-
-function connectionOptionsOf(
-  address: StoreUrl,
-  { setting, maxBytes, fetchTimeoutMs }: ProviderOptions,
-): ConsulConnectionOptions {
-  const [endpoint] = address.endpoints.map(endpointName);
-  return {
-    endpoint: endpoint ?? '',
-    isTls: address.tls,
-    key: address.path.slice(1),
-    recurse: address.path.endsWith('/'),
-    datacenter: address.parameters.get('dc') ?? null,
-    token: () => setting('CONSUL_HTTP_TOKEN'),
-    namespace: () => setting('CONSUL_NAMESPACE'),
-    tls: () => readTlsFiles(TLS_SETTINGS, setting),
-    maxBytes,
-    timeoutMs: fetchTimeoutMs,
-  };
-}
-
-function snapshotOf(answer: ConsulAnswer, { recurse, maxBytes }: ConsulConnectionOptions): Snapshot {
-  // Consul's own page makes an entry for a folder; it says nothing.
-  const items = recurse ? answer.items.filter((item) => !item.key.endsWith('/')) : answer.items;
-  let bytes = 0;
-  let highest = 0;
-  for (const { entry, modifyIndex } of items) {
-    bytes += entry.value.length + (recurse ? entry.key.length : 0);
-    highest = Math.max(highest, modifyIndex);
-  }
-  if (bytes > maxBytes) {
-    throw new ConsulFailure('source.too-large', `it holds ${bytes} bytes, MAX_SIZE allows ${maxBytes}`);
-  }
-  const entries = items.map(({ entry }) => entry);
-  return { revision: String(highest), content: contentOf(entries, recurse) };
-}
-
-function contentOf(entries: Entry[], isTree: boolean): Content {
-  const first = entries[0];
-  if (first === undefined) return { kind: 'nothing' };
-  if (isTree) {
-    entries.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-    return { kind: 'tree', entries };
-  }
-  if (first.value.length === 0) return { kind: 'nothing' };
-  const name = first.key.slice(first.key.lastIndexOf('/') + 1);
-  return { kind: 'document', bytes: first.value, name, contentType: null, pointer: null };
-}
-
-/** A store that was rebuilt may reach an old index with other content: the bytes count too. */
-function isSame(a: Snapshot, b: Snapshot): boolean {
-  if (a.revision !== b.revision) return false;
-  const before = entriesOf(a.content);
-  const after = entriesOf(b.content);
-  return (
-    before.length === after.length &&
-    before.every((entry, at) => {
-      const other = after[at];
-      if (other === entry) return true;
-      return other?.key === entry.key && Buffer.compare(other.value, entry.value) === 0;
-    })
-  );
-}
-
-function entriesOf(content: Content): readonly Entry[] {
-  if (content.kind === 'tree') return content.entries;
-  return content.kind === 'document' ? [{ key: content.name, value: content.bytes }] : [];
-}
+export const consul = {
+  name: 'Consul',
+  schemes: ['consul', 'consuls'],
+  form: '`consul(s)://host:8500/key`',
+  settings: {
+    CONSUL_HTTP_TOKEN: { kind: 'token', meaning: 'ACL token of Consul', secret: 'whole' },
+    CONSUL_CACERT: { kind: 'path', meaning: 'certificate authorities Consul is checked against (PEM)' },
+    CONSUL_CLIENT_CERT: { kind: 'path', meaning: 'client certificate for Consul (PEM)' },
+    CONSUL_CLIENT_KEY: { kind: 'path', meaning: 'private key of `CONSUL_CLIENT_CERT` (PEM)' },
+    CONSUL_NAMESPACE: { kind: 'word', meaning: 'namespace of Consul (Enterprise)' },
+  },
+  unread: {
+    CONSUL_HTTP_ADDR: 'Name the host in SOURCE: consul://host:8500/key.',
+    CONSUL_HTTP_AUTH: 'Give an ACL token as CONSUL_HTTP_TOKEN.',
+    CONSUL_HTTP_SSL: 'The scheme says it: consul:// without TLS, consuls:// with TLS.',
+    CONSUL_HTTP_SSL_VERIFY: 'The server is always verified; name its authority in CONSUL_CACERT.',
+    CONSUL_TLS_SERVER_NAME: 'Name the host in SOURCE as its certificate does.',
+    CONSUL_CAPATH: 'Name one file with all authorities in CONSUL_CACERT.',
+    CONSUL_PARTITION: 'The partition is always that of the agent or of the token.',
+  },
+  advice: {
+    'source.denied':
+      'Check CONSUL_HTTP_TOKEN, and that its policy may read (key_prefix … read) and list this key.',
+  },
+  parseUrl: (text): SourceUrl => {
+    const address = parseConsulUrl(text);
+    return {
+      kind: consul,
+      text,
+      path: null,
+      settingsMistakes: (given) => tlsMistakes(CONSUL_TLS, address.tls, given),
+      load: async () => {
+        const { openConsul } = await import('../src/source/consul/open.ts');
+        return (options) => openConsul(text, address, options);
+      },
+    };
+  },
+} as const satisfies SourceKind;

@@ -1,269 +1,43 @@
-// The etcd source: everything read at one revision, then followed from the next, and read whole again now and then.
-import { SidecarError } from '../src/lib/errors.ts';
-import { maskUrl } from '../src/lib/mask.ts';
-import {
-  type EtcdConnection,
-  type EtcdConnectionOptions,
-  openEtcdConnection,
-} from '../src/source/etcd/connection.ts';
-import { explainEtcd, type Reason } from '../src/source/etcd/failure.ts';
-import { type EtcdEvent, EtcdKeys, type EtcdListing, etcdRange } from '../src/source/etcd/keys.ts';
-import { spread } from '../src/source/poll.ts';
-import type { Observation, OpenProvider, ProviderOptions } from '../src/source/provider.ts';
-import { endpointName, parseStoreUrl, refuseSource, type StoreUrl } from '../src/source/store-url.ts';
-import { readTlsFiles, tlsSettingsProblem } from '../src/source/tls-files.ts';
+// etcd: a key, or all keys below a prefix, read at one revision and watched from the next.
 
-const URL_RULES = { scheme: 'etcd', defaultPort: 2379, severalHosts: true, parameters: ['key'] };
-const TLS_SETTINGS = { ca: 'ETCDCTL_CACERT', cert: 'ETCDCTL_CERT', key: 'ETCDCTL_KEY' };
-/** A watched source is read whole at most this often, whatever UPDATE_FREQUENCY says. */
-const LEAST_LIST_INTERVAL_MS = 10_000;
+import { ETCD_TLS, parseEtcdUrl } from '../src/source/etcd/url.ts';
+import type { SourceKind, SourceUrl } from '../src/source/provider.ts';
+import { tlsMistakes } from '../src/source/tls-files.ts';
 
-/**
- * Follows a key, or all keys below a prefix, of etcd (API version 3). Throws `settings.source` for a URL or settings
- * that cannot work. Its watch ends with `source.unreachable`, `.timeout`, `.tls`, `.denied`, `.no-leader`,
- * `.compacted`, `.went-back`, `.disconnected`, `.too-large`, `.bad-key` or `.failed`.
- */
-export const openEtcd: OpenProvider = (url, options) => {
-  const address = parseStoreUrl(url, URL_RULES);
-  const problem = tlsSettingsProblem(TLS_SETTINGS, address.tls, options.setting);
-  if (problem !== null) refuseSource(url, problem);
-  const etcd = new EtcdSource(url, address, options);
-  return { source: maskUrl(url), watch: (signal) => etcd.watch(signal) };
-};
-
-class EtcdSource {
-  readonly #shown: string;
-  readonly #address: StoreUrl;
-  readonly #options: ProviderOptions;
-  readonly #key: string;
-  /** Where the next watch begins to ask: instances spread, and none sticks to a member that failed it. */
-  #turn: number;
-
-  constructor(url: string, address: StoreUrl, options: ProviderOptions) {
-    this.#shown = maskUrl(url);
-    this.#address = address;
-    this.#options = options;
-    this.#key = keyOf(url, address);
-    this.#turn = Math.floor(Math.random() * address.endpoints.length);
-  }
-
-  async *watch(signal: AbortSignal): AsyncGenerator<Observation, void, void> {
-    const found = await this.#connect(signal);
-    if (found === null) return;
-    const { connection, endpoint } = found;
-    const follower = new Follower(connection, this.#newKeys(), found.listing);
-    try {
-      yield* follower.observe(signal, Math.max(LEAST_LIST_INTERVAL_MS, this.#options.updateFrequencyMs));
-    } catch (thrown) {
-      if (signal.aborted) return;
-      this.#turn += 1;
-      throw this.#error([[endpoint, explainEtcd(thrown)]], thrown);
-    } finally {
-      follower.stop();
-      await connection.close();
-    }
-  }
-
-  /** The first member that gives a listing; null when aborted. */
-  async #connect(signal: AbortSignal): Promise<Found | null> {
-    const endpoints = this.#address.endpoints.map(endpointName);
-    const failures: [string, Reason][] = [];
-    let cause: unknown;
-    for (const [tried] of endpoints.entries()) {
-      if (signal.aborted) return null;
-      const endpoint = endpoints[(this.#turn + tried) % endpoints.length] ?? '';
-      let connection: EtcdConnection | null = null;
-      try {
-        connection = openEtcdConnection(this.#connectionOptions(endpoint, signal));
-        const listing = await connection.list(this.#options.fetchTimeoutMs / endpoints.length);
-        // Checked here, so that a key or size that cannot be taken ends the search with its own reason.
-        this.#newKeys().replace(listing, []);
-        this.#turn += tried;
-        return { connection, endpoint, listing };
-      } catch (thrown) {
-        await connection?.close();
-        if (signal.aborted) return null;
-        // A file of ours: no member is at fault.
-        if (thrown instanceof SidecarError) throw thrown;
-        const reason = explainEtcd(thrown);
-        failures.push([endpoint, reason]);
-        cause = thrown;
-        if (ENDS_SEARCH.has(reason.code)) break;
-      }
-    }
-    failures.sort(([a], [b]) => endpoints.indexOf(a) - endpoints.indexOf(b));
-    throw this.#error(failures, cause);
-  }
-
-  #newKeys(): EtcdKeys {
-    return new EtcdKeys(etcdRange(this.#key), this.#options.maxBytes);
-  }
-
-  #connectionOptions(endpoint: string, signal: AbortSignal): EtcdConnectionOptions {
-    const { setting, maxBytes, fetchTimeoutMs } = this.#options;
+export const etcd = {
+  name: 'etcd',
+  schemes: ['etcd', 'etcds'],
+  form: '`etcd(s)://host:2379/key`',
+  settings: {
+    ETCDCTL_USER: { kind: 'text', meaning: 'user of etcd, or `user:password`', secret: 'user' },
+    ETCDCTL_PASSWORD: { kind: 'text', meaning: 'password of etcd', secret: 'whole' },
+    ETCDCTL_CACERT: { kind: 'path', meaning: 'certificate authorities etcd is checked against (PEM)' },
+    ETCDCTL_CERT: { kind: 'path', meaning: 'client certificate for etcd (PEM)' },
+    ETCDCTL_KEY: { kind: 'path', meaning: 'private key of `ETCDCTL_CERT` (PEM)' },
+  },
+  unread: {
+    ETCDCTL_ENDPOINTS: 'Name the hosts in SOURCE: etcd://host:2379,host2:2379/key.',
+    ETCDCTL_DISCOVERY_SRV: 'Name the hosts in SOURCE: etcd://host:2379,host2:2379/key.',
+    ETCDCTL_INSECURE_SKIP_TLS_VERIFY: 'The server is always verified; name its authority in ETCDCTL_CACERT.',
+    ETCDCTL_INSECURE_TRANSPORT: 'The scheme says it: etcd:// without TLS, etcds:// with TLS.',
+    ETCDCTL_DIAL_TIMEOUT: 'Set FETCH_TIMEOUT, the bound of one read.',
+    ETCDCTL_COMMAND_TIMEOUT: 'Set FETCH_TIMEOUT, the bound of one read.',
+  },
+  advice: {
+    'source.denied':
+      'Check ETCDCTL_USER and ETCDCTL_PASSWORD, and that the role of that user may read this key or prefix.',
+  },
+  parseUrl: (text): SourceUrl => {
+    const address = parseEtcdUrl(text);
     return {
-      endpoint,
-      tls: this.#address.tls ? readTlsFiles(TLS_SETTINGS, setting) : null,
-      login: () => loginOf(this.#address, setting),
-      range: etcdRange(this.#key),
-      maxBytes,
-      timeoutMs: fetchTimeoutMs,
-      signal,
+      kind: etcd,
+      text,
+      path: null,
+      settingsMistakes: (given) => tlsMistakes(ETCD_TLS, address.tls, given),
+      load: async () => {
+        const { openEtcd } = await import('../src/source/etcd/open.ts');
+        return (options) => openEtcd(text, address, options);
+      },
     };
-  }
-
-  #error(failures: readonly (readonly [string, Reason])[], cause: unknown): SidecarError {
-    const reasons = failures.map(([endpoint, { text }]) => `${endpoint}: ${text}`).join('; ');
-    const code = failures.at(-1)?.[1].code ?? 'source.failed';
-    return new SidecarError(`Cannot read etcd "${this.#shown}": ${reasons}`, {
-      code,
-      stage: 'source',
-      cause,
-    });
-  }
-}
-
-/** What every member of a cluster would answer alike. */
-const ENDS_SEARCH: ReadonlySet<string> = new Set(['source.denied', 'source.too-large', 'source.bad-key']);
-
-interface Found {
-  readonly connection: EtcdConnection;
-  readonly endpoint: string;
-  readonly listing: EtcdListing;
-}
-
-function keyOf(url: string, { path, parameters }: StoreUrl): string {
-  const key = parameters.get('key');
-  if (key === undefined) return path !== '' ? path : refuseSource(url, 'it names no key; end it with /key');
-  if (path !== '' && path !== '/') refuseSource(url, 'it names a key in its path and another as ?key=');
-  return key !== ''
-    ? key
-    : refuseSource(url, '?key= is empty; name a key, or a prefix with a slash at its end');
-}
-
-/** The URL's user beats the setting: it belongs to this source and no other. */
-function loginOf(
-  { userInfo }: StoreUrl,
-  setting: ProviderOptions['setting'],
-): { readonly user: string; readonly password: string } | null {
-  const [user, ...rest] = (setting('ETCDCTL_USER') ?? '').split(':');
-  const password = setting('ETCDCTL_PASSWORD') ?? (rest.length > 0 ? rest.join(':') : undefined);
-  if (userInfo !== null) return { user: userInfo.user, password: userInfo.password ?? password ?? '' };
-  return user === undefined || user === '' ? null : { user, password: password ?? '' };
-}
-
-/** One connection followed: what it told is kept here until the consumer asks for it. */
-class Follower {
-  readonly #connection: EtcdConnection;
-  readonly #keys: EtcdKeys;
-  #changed: boolean = true;
-  #contact: boolean = false;
-  #failure: { readonly thrown: unknown } | null = null;
-  /** What came while a listing is under way, to be put on top of it; null when none is. */
-  #sinceList: EtcdEvent[] | null = null;
-  #stopWatch: () => void;
-  #ring: () => void = () => undefined;
-
-  constructor(connection: EtcdConnection, keys: EtcdKeys, listing: EtcdListing) {
-    this.#connection = connection;
-    this.#keys = keys;
-    keys.replace(listing, []);
-    this.#stopWatch = this.#startWatch();
-  }
-
-  /** Yields until the signal aborts; throws what the connection failed with. */
-  async *observe(signal: AbortSignal, listIntervalMs: number): AsyncGenerator<Observation, void, void> {
-    let nextListMs = performance.now() + spread(listIntervalMs, Math.random);
-    while (!signal.aborted) {
-      if (this.#failure !== null) throw this.#failure.thrown;
-      if (performance.now() >= nextListMs) {
-        nextListMs = performance.now() + spread(listIntervalMs, Math.random);
-        void this.#list();
-      }
-      const observation = this.#take();
-      if (observation !== null) yield observation;
-      else await this.#news(nextListMs - performance.now(), signal);
-    }
-  }
-
-  stop(): void {
-    this.#stopWatch();
-  }
-
-  #take(): Observation | null {
-    const changed = this.#changed;
-    const contact = this.#contact;
-    this.#changed = false;
-    this.#contact = false;
-    if (changed) return { kind: 'snapshot', snapshot: this.#keys.snapshot() };
-    return contact ? { kind: 'same' } : null;
-  }
-
-  #startWatch(): () => void {
-    return this.#connection.watch(this.#keys.revision + 1n, {
-      onEvents: (events) => this.#guarded(() => this.#apply(events)),
-      onFailure: (thrown) => this.#fail(thrown),
-    });
-  }
-
-  #apply(events: readonly EtcdEvent[]): void {
-    this.#sinceList?.push(...events);
-    if (this.#keys.apply(events)) this.#changed = true;
-  }
-
-  /** Reads everything anew: the net under a watch that is deaf without knowing it. */
-  async #list(): Promise<void> {
-    if (this.#sinceList !== null) return;
-    this.#sinceList = [];
-    const atStart = this.#keys.revision;
-    try {
-      const listing = await this.#connection.list();
-      this.#guarded(() => this.#compare(listing, atStart));
-    } catch (thrown) {
-      this.#fail(thrown);
-    }
-  }
-
-  #compare(listing: EtcdListing, atStart: bigint): void {
-    // A store that went back was rebuilt: what its watch told before belongs to another history.
-    const wentBack = listing.revision < atStart;
-    const since = wentBack ? [] : (this.#sinceList ?? []);
-    this.#sinceList = null;
-    const differs = this.#keys.replace(listing, since);
-    if (differs) this.#changed = true;
-    if (differs || wentBack) {
-      this.#stopWatch();
-      this.#stopWatch = this.#startWatch();
-    }
-    this.#contact = true;
-  }
-
-  #guarded(work: () => void): void {
-    if (this.#failure !== null) return;
-    try {
-      work();
-      this.#ring();
-    } catch (thrown) {
-      this.#fail(thrown);
-    }
-  }
-
-  #fail(thrown: unknown): void {
-    this.#failure ??= { thrown };
-    this.#ring();
-  }
-
-  /** Resolves at the next ring, after this time, or at the abort. */
-  #news(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, Math.max(0, ms));
-      signal.addEventListener('abort', done);
-      this.#ring = done;
-    });
-  }
-}
+  },
+} as const satisfies SourceKind;

@@ -1,22 +1,9 @@
 #!/usr/bin/env node
-// The composition root: argv, environment, the list of providers, signals, exit code.
+// The composition root: argv, environment, signals, exit code.
 import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { isatty } from 'node:tty';
 import packageJson from '../package.json' with { type: 'json' };
-import type { SourceScheme } from './settings/source.ts';
-import type { OpenProvider } from './source/provider.ts';
-
-/** Every provider; the one a source needs is loaded, with its client library. */
-const PROVIDERS: Readonly<Record<SourceScheme, () => Promise<OpenProvider>>> = {
-  file: async () => (await import('../providers/file.ts')).openFile,
-  http: async () => (await import('../providers/http.ts')).openHttp,
-  https: async () => (await import('../providers/http.ts')).openHttp,
-  etcd: async () => (await import('../providers/etcd.ts')).openEtcd,
-  etcds: async () => (await import('../providers/etcd.ts')).openEtcd,
-  consul: async () => (await import('../providers/consul.ts')).openConsul,
-  consuls: async () => (await import('../providers/consul.ts')).openConsul,
-};
 
 /** SIGTERM ends the process within a second, whatever a hook or a disk is doing; what is undone is owed. */
 const END_WITHIN_MS = 900;
@@ -58,7 +45,6 @@ process.exitCode = await runCli({
   isTerminal: isatty(1),
   print: (text) => write(1, text),
   printError: (text) => write(2, text),
-  provider: (scheme) => PROVIDERS[scheme](),
   ending: ending.signal,
   onSync: (listener) => syncListeners.push(listener),
 });

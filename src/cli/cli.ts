@@ -11,8 +11,6 @@ import type { Environment } from '../settings/environment.ts';
 import { separateArguments } from '../settings/flags.ts';
 import { sourceOf } from '../settings/secrets.ts';
 import { type Loaded, loadPartialSettings, loadSettings, type Settings } from '../settings/settings.ts';
-import { type SourceScheme, schemeOf } from '../settings/source.ts';
-import type { OpenProvider } from '../source/provider.ts';
 import { once } from './once.ts';
 import { type Configured, run } from './run.ts';
 
@@ -26,8 +24,6 @@ export interface Cli {
   readonly isTerminal: boolean;
   readonly print: (text: string) => void;
   readonly printError: (text: string) => void;
-  /** Loads the provider of a scheme. */
-  readonly provider: (scheme: SourceScheme) => Promise<OpenProvider>;
   /** Aborts when the process is asked to end. */
   readonly ending: AbortSignal;
   /** Calls back whenever the process is asked to look again (SIGHUP). */
@@ -162,13 +158,13 @@ async function load(cli: Cli, flags: readonly string[], told = new Set<string>()
 
 async function runOnce(cli: Cli, { flags }: Words): Promise<number> {
   const { loaded, log } = await load(cli, flags);
-  const open = await cli.provider(schemeOf(sourceOf(loaded)));
+  const open = await sourceOf(loaded).load();
   return await once({ name: 'default', loaded, log, open, env: cli.env, instance: cli.instance }, cli.ending);
 }
 
 async function runDiff(cli: Cli, { flags, own }: Words): Promise<number> {
   const { loaded } = await load(cli, flags);
-  const open = await cli.provider(schemeOf(sourceOf(loaded)));
+  const open = await sourceOf(loaded).load();
   const { diff } = await import('./diff.ts');
   const patch = await diff({ loaded, env: cli.env, open });
   cli.print(patch);
@@ -177,7 +173,7 @@ async function runDiff(cli: Cli, { flags, own }: Words): Promise<number> {
 
 async function runCheck(cli: Cli, { flags, own }: Words): Promise<number> {
   const loaded = await loadSettings({ flags, env: cli.env, cwd: cli.cwd });
-  const open = await cli.provider(schemeOf(sourceOf(loaded)));
+  const open = await sourceOf(loaded).load();
   const { check } = await import('../check/check.ts');
   const json = own.includes('json');
   const { text, exitCode } = await check({ loaded, env: cli.env, open, json, signal: cli.ending });

@@ -8,7 +8,6 @@ import type { Generation, GenerationFile } from '../render/generation.ts';
 import { inputOf } from '../render/input.ts';
 import { prepare, renderingExtras } from '../render/prepare.ts';
 import type { Environment } from '../settings/environment.ts';
-import { sourceOf } from '../settings/secrets.ts';
 import type { Loaded } from '../settings/settings.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { readOnce } from '../source/read-once.ts';
@@ -27,7 +26,7 @@ export interface DiffOptions {
 export async function diff({ loaded, env, open }: DiffOptions): Promise<string> {
   const { OUTPUT, STATE_DIR, OUTPUT_OWNER, TEMPLATE, FETCH_TIMEOUT } = loaded.settings;
   const options = providerOptions(loaded, env);
-  const provider = open(sourceOf(loaded), options);
+  const provider = open(options);
   const snapshot = await readOnce(provider, FETCH_TIMEOUT);
   const templates =
     TEMPLATE === undefined ? null : await readOnce(openTemplate(TEMPLATE.path, options), FETCH_TIMEOUT);

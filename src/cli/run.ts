@@ -10,7 +10,6 @@ import { type ControlSocket, startControl } from '../server/control-socket.ts';
 import { listenAt, type Served, servedBy } from '../server/server.ts';
 import { currentOf, sourceOf } from '../settings/secrets.ts';
 import type { Loaded } from '../settings/settings.ts';
-import { schemeOf } from '../settings/source.ts';
 import type { Cli } from './cli.ts';
 
 /** Settings with the log they ask for. */
@@ -108,8 +107,8 @@ class Running {
   /** @throws SidecarError `settings.source` when the provider cannot work with the URL. */
   async #keepOptions({ loaded, log }: Configured): Promise<KeepOptions> {
     const { env, instance } = this.#cli;
-    const open = await this.#cli.provider(schemeOf(sourceOf(loaded)));
-    open(sourceOf(loaded), providerOptions(loaded, env));
+    const open = await sourceOf(loaded).load();
+    open(providerOptions(loaded, env));
     return { name: 'default', loaded, log, open, env, instance };
   }
 }

@@ -3,7 +3,7 @@
 import { errorFields, type Log } from '../lib/log.ts';
 import type { Environment } from '../settings/environment.ts';
 import { presetStatus } from '../settings/presets/describe.ts';
-import { settingsForProvider, sourceOf } from '../settings/secrets.ts';
+import { settingsForProvider } from '../settings/secrets.ts';
 import type { Loaded } from '../settings/settings.ts';
 import { type Followed, follow, type News, type SourceState, silenceBoundMs } from '../source/follow.ts';
 import type { OpenProvider, ProviderOptions } from '../source/provider.ts';
@@ -16,7 +16,7 @@ export interface KeepOptions {
   readonly name: string;
   readonly loaded: Loaded;
   readonly env: Environment;
-  /** Opens the provider of the source's scheme, already loaded. */
+  /** Opens the source; its provider is loaded already. */
   readonly open: OpenProvider;
   readonly instance: string;
   readonly log: Log;
@@ -52,7 +52,7 @@ export function keep(options: KeepOptions): Keeping {
   const provided = providerOptions(loaded, env);
   const { TEMPLATE } = loaded.settings;
   let target: Target | null = null;
-  const source = start(open(sourceOf(loaded), provided), 'source');
+  const source = start(open(provided), 'source');
   const template = TEMPLATE === undefined ? null : start(openTemplate(TEMPLATE.path, provided), 'template');
   const clock = (): number => performance.now();
   target = new Target({

@@ -1,5 +1,6 @@
 // CONFIRM_MATCH: a regular expression with places for what the application should report back.
-import { type Kind, Refusal } from './kind.ts';
+import { InvalidValue } from '../lib/invalid-value.ts';
+import type { Kind } from './kind.ts';
 
 /** What can be filled in, written `{name}`. */
 const PLACES = ['revision', 'digest'] as const;
@@ -14,12 +15,12 @@ export const answerMatch: Kind<AnswerMatch> = {
   type: 'regular expression',
   verbatim: true,
   parse: (text) => {
-    if (text === '') throw new Refusal('it is empty, which matches everything');
+    if (text === '') throw new InvalidValue('it is empty, which matches everything');
     try {
       fillIn({ text }, { revision: '1', digest: 'sha256:0' });
     } catch (error) {
       const reason = error instanceof Error ? error.message.split(': ').at(-1) : String(error);
-      throw new Refusal(`the regular expression is broken: ${reason}`);
+      throw new InvalidValue(`the regular expression is broken: ${reason}`);
     }
     return { text };
   },

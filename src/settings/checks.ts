@@ -1,11 +1,9 @@
 // What must be true of several settings together. Each check gives the sentences for what is wrong.
 import { statSync } from 'node:fs';
 import { sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { errnoOf } from '../lib/errors.ts';
 import { describe, type Given } from './given.ts';
-import { schemeOf } from './source.ts';
-import { flagOf, type Name, type Values } from './table.ts';
+import { flagOf, isName, type Name, type Values } from './table.ts';
 import { printDuration } from './units.ts';
 
 /** What is checked: the values that could be read, and what was given. A value that is missing here was refused alone. */
@@ -161,35 +159,10 @@ function confirmationFits(facts: Facts): readonly string[] {
 function credentialsFit(facts: Facts): readonly string[] {
   const { SOURCE, CONFIG_FILE } = facts.values;
   if (SOURCE === undefined || CONFIG_FILE !== undefined) return [];
-  const scheme = schemeOf(SOURCE);
-  if (scheme.startsWith('http'))
-    return [...certificateWithKey(facts, 'HTTP_CERT', 'HTTP_KEY'), ...oneLogin(facts)];
-  if (scheme.startsWith('etcd')) return certificateWithKey(facts, 'ETCDCTL_CERT', 'ETCDCTL_KEY');
-  if (scheme.startsWith('consul'))
-    return certificateWithKey(facts, 'CONSUL_CLIENT_CERT', 'CONSUL_CLIENT_KEY');
-  return [];
-}
-
-function certificateWithKey(facts: Facts, certificate: Name, key: Name): readonly string[] {
-  const there = facts.given.has(certificate) ? certificate : key;
-  const absent = there === certificate ? key : certificate;
-  if (facts.given.has(certificate) === facts.given.has(key)) return [];
-  return [`Cannot use ${said(facts, there)} without ${absent}: a certificate and its key go together`];
-}
-
-function oneLogin(facts: Facts): readonly string[] {
-  const { given } = facts;
-  if (given.has('HTTP_TOKEN') && given.has('HTTP_USERNAME')) {
-    return [
-      `Cannot use ${said(facts, 'HTTP_TOKEN')} with ${said(facts, 'HTTP_USERNAME')}: a request carries one of them; keep one`,
-    ];
-  }
-  if (given.has('HTTP_PASSWORD') && !given.has('HTTP_USERNAME')) {
-    return [
-      `Cannot use ${said(facts, 'HTTP_PASSWORD')} without HTTP_USERNAME: a password needs its user name`,
-    ];
-  }
-  return [];
+  return SOURCE.settingsMistakes({
+    has: (name) => isName(name) && facts.given.has(name),
+    said: (name) => (isName(name) ? said(facts, name) : name),
+  });
 }
 
 function templateFits(facts: Facts): readonly string[] {
@@ -227,10 +200,7 @@ function nothingFeedsItself(facts: Facts): readonly string[] {
 /** The path that is followed, when the source is one. */
 function followedPath({ CONFIG_FILE, SOURCE }: Partial<Values>): string | undefined {
   if (CONFIG_FILE !== undefined) return CONFIG_FILE;
-  if (SOURCE === undefined || schemeOf(SOURCE) !== 'file') return undefined;
-  const plain = SOURCE.replace(/#.*$/s, '');
-  const path = plain.startsWith('file:') ? fileURLToPath(plain) : plain;
-  return path.length > 1 ? path.replace(/\/+$/, '') : path;
+  return SOURCE?.path ?? undefined;
 }
 
 function isDirectory(path: string): boolean {

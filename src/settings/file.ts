@@ -1,7 +1,8 @@
 // Settings given in a file (YAML or JSON): the same names in lower case, at the top or under `defaults:`.
 import { resolve } from 'node:path';
+import { InvalidValue } from '../lib/invalid-value.ts';
 import { didYouMean, type Given, type Layer } from './given.ts';
-import { Refusal } from './kind.ts';
+
 import { nearest } from './nearest.ts';
 import { readSmallText } from './paths.ts';
 import { rowOf, SPELLINGS, type Spelling } from './table.ts';
@@ -23,7 +24,7 @@ export async function readSettingsFile(given: Given, cwd: string): Promise<Layer
     const content = await parse(readSmallText(file, LARGEST_BYTES, '1MiB'));
     return readKeys(settingsIn(content), file);
   } catch (error) {
-    if (error instanceof Refusal) return failed(error.message);
+    if (error instanceof InvalidValue) return failed(error.message);
     throw error;
   }
 }
@@ -38,20 +39,21 @@ async function parse(text: string): Promise<unknown> {
     if (!(error instanceof YAMLException)) throw error;
     // The library's own message quotes the file, which may hold secrets.
     const where = error.mark ? ` in line ${error.mark.line + 1}` : '';
-    throw new Refusal(`it is no legal YAML or JSON${where}: ${error.reason}`);
+    throw new InvalidValue(`it is no legal YAML or JSON${where}: ${error.reason}`);
   }
 }
 
 function settingsIn(content: unknown): Mapping {
-  if (!isMapping(content)) throw new Refusal('it must hold a map of settings, such as output: /srv/app.json');
+  if (!isMapping(content))
+    throw new InvalidValue('it must hold a map of settings, such as output: /srv/app.json');
   if ('targets' in content)
-    throw new Refusal('several targets are not supported by this version; remove targets:');
+    throw new InvalidValue('several targets are not supported by this version; remove targets:');
   if (!('defaults' in content)) return content;
   if (Object.keys(content).length > 1) {
-    throw new Refusal('settings stand either at the top or under defaults:, not at both places');
+    throw new InvalidValue('settings stand either at the top or under defaults:, not at both places');
   }
   const { defaults } = content;
-  if (!isMapping(defaults)) throw new Refusal('defaults: must be a map of settings');
+  if (!isMapping(defaults)) throw new InvalidValue('defaults: must be a map of settings');
   return defaults;
 }
 

@@ -1,6 +1,8 @@
 // What the user gave: one setting with its place of origin, and how a mistake in it is put into words.
+
+import type { InvalidValue } from '../lib/invalid-value.ts';
 import { maskUrl } from '../lib/mask.ts';
-import type { Refusal } from './kind.ts';
+
 import { type Name, rowOf, type Secret } from './table.ts';
 
 export type From = 'flag' | 'environment' | 'file' | 'preset' | 'default';
@@ -49,7 +51,7 @@ export function describe({ name, spelled, text, secretFile }: Given): string {
 }
 
 /** The sentence for a value that is not accepted. What a secret file holds leaves no trace in it. */
-export function complaint(given: Given, refusal: Refusal): string {
+export function complaint(given: Given, refusal: InvalidValue): string {
   const { suggestion } = refusal;
   const hidden = given.secretFile || rowOf(given.name).secret === 'whole';
   return `Cannot use ${describe(given)}: ${refusal.message}${hidden ? '' : didYouMean(suggestion && `"${suggestion}"`)}`;

@@ -1,7 +1,8 @@
 // What a kind of setting is (how its text is read and shown), and the kinds that are plain text.
+import { InvalidValue } from '../lib/invalid-value.ts';
 import { nearest } from './nearest.ts';
 
-/** One kind of value. `parse` throws a Refusal; everything around it (name, value, masking) is added by the caller. */
+/** One kind of value. `parse` throws a InvalidValue; everything around it (name, value, masking) is added by the caller. */
 export interface Kind<T> {
   /** One or two words for the reference: `duration`. */
   readonly type: string;
@@ -16,16 +17,6 @@ export interface Kind<T> {
   readonly bareFlag?: boolean;
   /** White space at both ends is part of the value. */
   readonly verbatim?: boolean;
-}
-
-/** Why a value is not accepted, and the legal spelling closest to it. */
-export class Refusal extends Error {
-  readonly suggestion: string | undefined;
-
-  constructor(reason: string, suggestion?: string) {
-    super(reason);
-    this.suggestion = suggestion;
-  }
 }
 
 /** `a, b or c` */
@@ -44,7 +35,7 @@ export function choice<const T extends string>(
       const found = values.find((value) => value === text);
       if (found !== undefined) return found;
       const meant = synonyms[text.toLowerCase()] ?? nearest(text, values);
-      throw new Refusal(`it must be ${alternatives(values)}`, meant);
+      throw new InvalidValue(`it must be ${alternatives(values)}`, meant);
     },
   };
 }
@@ -79,7 +70,7 @@ export function count({
     parse: (given) => {
       const value = /^\d{1,9}$/.test(given) ? Number(given) : Number.NaN;
       if (value >= atLeast && value <= atMost) return value;
-      throw new Refusal(`it must be a whole number from ${atLeast} to ${atMost}`);
+      throw new InvalidValue(`it must be a whole number from ${atLeast} to ${atMost}`);
     },
   };
 }
@@ -92,7 +83,9 @@ export const token: Kind<string> = {
   type: 'text',
   parse: (given) => {
     if (!/^[\x21-\x7e]+$/.test(given)) {
-      throw new Refusal('it must be visible ASCII characters without blanks, since it is sent in a header');
+      throw new InvalidValue(
+        'it must be visible ASCII characters without blanks, since it is sent in a header',
+      );
     }
     return given;
   },
@@ -102,7 +95,7 @@ export const token: Kind<string> = {
 export const word: Kind<string> = {
   type: 'name',
   parse: (given) => {
-    if (/[\s\x00-\x1f\x7f]/.test(given)) throw new Refusal('it must be one word without blanks');
+    if (/[\s\x00-\x1f\x7f]/.test(given)) throw new InvalidValue('it must be one word without blanks');
     return given;
   },
 };
@@ -123,7 +116,7 @@ function list(type: string, check: (item: string) => void): Kind<readonly string
 /** Names of environment variables. */
 export const variableNames = list('list of names', (name) => {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-    throw new Refusal(
+    throw new InvalidValue(
       `"${name}" is no name of an environment variable: letters, digits and _, not beginning with a digit`,
     );
   }
@@ -136,7 +129,7 @@ export const keyPaths = list('list of paths', (path) => {
       .split('/')
       .filter((part) => part !== '')
       .join('/');
-    throw new Refusal(
+    throw new InvalidValue(
       `"${path}" is no path of a key: names joined by one /, such as db/host`,
       tidy || undefined,
     );

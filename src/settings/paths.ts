@@ -2,7 +2,8 @@
 import { closeSync, constants, lstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { errnoOf } from '../lib/errors.ts';
-import { type Kind, Refusal } from './kind.ts';
+import { InvalidValue } from '../lib/invalid-value.ts';
+import type { Kind } from './kind.ts';
 
 /** A place in the file system; the path is absolute and has no trailing slash. */
 export interface Place {
@@ -14,7 +15,7 @@ export interface Place {
 export const path: Kind<string> = { type: 'path', parse: absolute };
 
 function absolute(text: string, cwd: string): string {
-  if (text.includes('\0')) throw new Refusal('a path has no NUL character');
+  if (text.includes('\0')) throw new InvalidValue('a path has no NUL character');
   return resolve(cwd, text);
 }
 
@@ -23,7 +24,7 @@ export const readableFile: Kind<string> = {
   type: 'path',
   parse: (text, cwd) => {
     const file = absolute(text, cwd);
-    if (placeOf(file).kind === 'directory') throw new Refusal('it is a directory; a file is needed');
+    if (placeOf(file).kind === 'directory') throw new InvalidValue('it is a directory; a file is needed');
     return file;
   },
 };
@@ -39,10 +40,13 @@ export const output: Kind<Place> = {
   type: 'path',
   parse: (text, cwd) => {
     const place = absolute(text, cwd);
-    if (place === '/') throw new Refusal('the root directory cannot be an output');
+    if (place === '/') throw new InvalidValue('the root directory cannot be an output');
     if (text.endsWith('/')) return { kind: 'directory', path: place };
     if (['.', '..'].includes(basename(text)) || isDirectory(place)) {
-      throw new Refusal('it is a directory; an output that is a directory ends with a slash', `${text}/`);
+      throw new InvalidValue(
+        'it is a directory; an output that is a directory ends with a slash',
+        `${text}/`,
+      );
     }
     return { kind: 'file', path: place };
   },
@@ -64,11 +68,11 @@ function placeOf(place: string): Place {
       readdirSync(place);
       return { kind: 'directory', path: place };
     }
-    if (!found.isFile()) throw new Refusal('it is neither a file nor a directory');
+    if (!found.isFile()) throw new InvalidValue('it is neither a file nor a directory');
     closeSync(openSync(place, 'r'));
     return { kind: 'file', path: place };
   } catch (error) {
-    throw error instanceof Refusal ? error : new Refusal(whyUnreadable(error));
+    throw error instanceof InvalidValue ? error : new InvalidValue(whyUnreadable(error));
   }
 }
 
@@ -82,13 +86,13 @@ function whyUnreadable(error: unknown): string {
 
 /**
  * The text of a small file that must not be read without bound (a device, a huge file by mistake).
- * Throws a Refusal, which never shows what the file holds.
+ * Throws a InvalidValue, which never shows what the file holds.
  */
 export function readSmallText(file: string, maxBytes: number, shownSize: string): string {
   const bytes = Buffer.alloc(maxBytes + 1);
   let length = 0;
   try {
-    if (statSync(file).isDirectory()) throw new Refusal('it is a directory; a file is needed');
+    if (statSync(file).isDirectory()) throw new InvalidValue('it is a directory; a file is needed');
     // A named pipe that nobody writes to would hold us up for ever.
     const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
@@ -99,12 +103,12 @@ export function readSmallText(file: string, maxBytes: number, shownSize: string)
       closeSync(descriptor);
     }
   } catch (error) {
-    throw error instanceof Refusal ? error : new Refusal(whyUnreadable(error));
+    throw error instanceof InvalidValue ? error : new InvalidValue(whyUnreadable(error));
   }
-  if (length > maxBytes) throw new Refusal(`it is larger than ${shownSize}`);
+  if (length > maxBytes) throw new InvalidValue(`it is larger than ${shownSize}`);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
   } catch {
-    throw new Refusal('it is not UTF-8 text');
+    throw new InvalidValue('it is not UTF-8 text');
   }
 }

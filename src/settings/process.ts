@@ -1,6 +1,7 @@
 // Settings that say who is told and by which signal or command.
 
-import { choice, type Kind, Refusal } from './kind.ts';
+import { InvalidValue } from '../lib/invalid-value.ts';
+import { choice, type Kind } from './kind.ts';
 import { PRESET_NAMES, type PresetName } from './presets/table.ts';
 import { quoteWord, splitWords, WordsError } from './words.ts';
 
@@ -16,7 +17,7 @@ export const processMatch: Kind<ProcessMatch> = {
     if (text.length > 1 && text.startsWith('/') && text.endsWith('/')) return parsePattern(text);
     if (text.includes('/')) {
       const name = text.slice(text.lastIndexOf('/') + 1);
-      throw new Refusal(
+      throw new InvalidValue(
         'it must be the name of a process without a path, or a regular expression on its command line between slashes, such as /app\\.jar/',
         /^[\w.-]+$/.test(name) && !/^[a-z]{0,3}$/.test(name) ? name : undefined,
       );
@@ -32,9 +33,9 @@ function parsePattern(text: string): ProcessMatch {
     pattern = new RegExp(source);
   } catch (error) {
     const reason = error instanceof Error ? error.message.split(': ').at(-1) : String(error);
-    throw new Refusal(`the regular expression is broken: ${reason}`);
+    throw new InvalidValue(`the regular expression is broken: ${reason}`);
   }
-  if (pattern.test('')) throw new Refusal('the regular expression matches every process');
+  if (pattern.test('')) throw new InvalidValue('the regular expression matches every process');
   return { kind: 'pattern', pattern, text: source };
 }
 
@@ -71,7 +72,7 @@ export const command: Kind<readonly string[]> = {
       if (words[0] === undefined || words[0] === '') throw new WordsError('it names no program');
       return words;
     } catch (error) {
-      if (error instanceof WordsError) throw new Refusal(error.message);
+      if (error instanceof WordsError) throw new InvalidValue(error.message);
       throw error;
     }
   },

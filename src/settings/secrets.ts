@@ -2,17 +2,19 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { SidecarError } from '../lib/errors.ts';
+import { InvalidValue } from '../lib/invalid-value.ts';
+import type { SourceUrl } from '../source/provider.ts';
 import { describe, type Given } from './given.ts';
-import { Refusal } from './kind.ts';
 import { readSmallText } from './paths.ts';
 import type { Loaded, Settings } from './settings.ts';
+import { source } from './source.ts';
 import { isName, type Name, rowOf } from './table.ts';
 
 const LARGEST_SECRET_BYTES = 2 ** 16;
 
 /**
  * The text of a setting as it is now. Of a secret file one trailing newline is dropped; it holds at most 64 KiB.
- * Throws a Refusal.
+ * Throws a InvalidValue.
  */
 export function currentText({ name, text, secretFile }: Given, cwd: string): string {
   const { verbatim = false } = rowOf(name).kind;
@@ -21,7 +23,7 @@ export function currentText({ name, text, secretFile }: Given, cwd: string): str
     /\r?\n$/,
     '',
   );
-  if (secret === '') throw new Refusal('it is empty');
+  if (secret === '') throw new InvalidValue('it is empty');
   return verbatim ? secret : secret.trim();
 }
 
@@ -46,7 +48,7 @@ function current({ given, cwd }: Loaded<unknown>, name: Name): { text: string; v
     const text = currentText(one, cwd);
     return { text, value: rowOf(name).kind.parse(text, cwd) };
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
+    if (!(error instanceof InvalidValue)) throw error;
     throw new SidecarError(`Cannot use ${describe(one)}: ${error.message}`, {
       code: 'settings.secret',
       stage: 'settings',
@@ -55,12 +57,14 @@ function current({ given, cwd }: Loaded<unknown>, name: Name): { text: string; v
   }
 }
 
-/** The URL or absolute path that is followed, credentials included: `CONFIG_FILE` where it is set, else `SOURCE`. */
-export function sourceOf(loaded: Loaded): string {
-  const { CONFIG_FILE, SOURCE } = loaded.settings;
+/** The source that is followed: `CONFIG_FILE` where it is set, else `SOURCE` as it is now. Errors as `secretOf`. */
+export function sourceOf(loaded: Loaded): SourceUrl {
+  const { CONFIG_FILE } = loaded.settings;
   // As a URL, so that a `#` in the path is part of the path.
-  if (CONFIG_FILE !== undefined) return pathToFileURL(CONFIG_FILE).href;
-  return currentOf(loaded, 'SOURCE') ?? SOURCE ?? '';
+  if (CONFIG_FILE !== undefined) return source.parse(pathToFileURL(CONFIG_FILE).href, loaded.cwd);
+  const found = currentOf(loaded, 'SOURCE');
+  if (found === undefined) throw new Error('Neither SOURCE nor CONFIG_FILE is set');
+  return found;
 }
 
 /** What a provider asks for its settings: texts, paths absolute, secrets read again at every question. */

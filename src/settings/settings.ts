@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path';
 import { customCleanEnv, makeExactValidator } from 'envalid';
 import { SidecarError } from '../lib/errors.ts';
+import { InvalidValue } from '../lib/invalid-value.ts';
 import { crossCheck, type Facts, givesHook, missing, namesProcess, suspicious } from './checks.ts';
 import {
   type Environment,
@@ -12,7 +13,7 @@ import {
 import { readSettingsFile } from './file.ts';
 import { readFlags } from './flags.ts';
 import { complaint, describe, type Given, type Layer } from './given.ts';
-import { Refusal } from './kind.ts';
+
 import type { Place } from './paths.ts';
 import { readPreset } from './preset.ts';
 import { currentText } from './secrets.ts';
@@ -134,7 +135,7 @@ function parseAll(
   cwd: string,
 ): { values: Partial<Values>; problems: string[] } {
   const texts: Record<string, string> = {};
-  const refusals = new Map<Name, Refusal>();
+  const refusals = new Map<Name, InvalidValue>();
   const specs = Object.fromEntries(
     NAMES.map((name) => {
       const one = given.get(name);
@@ -150,7 +151,7 @@ function parseAll(
     // Its own reporter repeats the raw values, in colour, and ends the process.
     reporter: ({ errors }) => {
       for (const [name, error] of Object.entries(errors)) {
-        if (!(error instanceof Refusal)) throw error;
+        if (!(error instanceof InvalidValue)) throw error;
         if (isName(name)) refusals.set(name, error);
       }
     },

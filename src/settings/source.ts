@@ -1,122 +1,62 @@
-// The SOURCE setting: which URLs a configuration may come from, and how they are written.
-import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// The SOURCE setting: which kinds of source there are, and how the settings of each become rows of the table.
+import { InvalidValue } from '../lib/invalid-value.ts';
 import { maskUrl } from '../lib/mask.ts';
-import { alternatives, type Kind, Refusal } from './kind.ts';
+import type { SourceKind, SourceSetting, SourceUrl } from '../source/provider.ts';
+import { alternatives, text as anyText, type Kind, token, word } from './kind.ts';
 import { nearest } from './nearest.ts';
+import { path } from './paths.ts';
+import { SOURCE_KINDS } from './sources.ts';
+import { headers } from './web.ts';
 
-export const SOURCE_SCHEMES = ['file', 'http', 'https', 'etcd', 'etcds', 'consul', 'consuls'] as const;
+const SCHEMES: readonly string[] = SOURCE_KINDS.flatMap(({ schemes }) => schemes);
 
-/** The scheme of a source; a path without one is a `file`. */
-export type SourceScheme = (typeof SOURCE_SCHEMES)[number];
+/** What the reference says of all kinds: `` `file:///path` or a path, `http(s)://…` ``. Markdown. */
+export const SOURCE_FORMS = SOURCE_KINDS.map(({ form }) => form).join(', ');
 
-/** The scheme of a source that was accepted by the settings. */
-export function schemeOf(source: string): SourceScheme {
-  return SOURCE_SCHEMES.find((scheme) => source.startsWith(`${scheme}:`)) ?? 'file';
+const VALUES = { text: anyText, token, word, path, headers } as const;
+
+/** How the text of a source's own setting is read. */
+export function kindOfValue(kind: SourceSetting['kind']): Kind<unknown> {
+  return VALUES[kind] as Kind<unknown>;
 }
 
-/** One source: a URL, or a path beginning with `/`, `./` or `../`, which is made absolute; a fragment stays. */
-export const source: Kind<string> = {
+/** One source: a URL, or a path beginning with `/`, `./` or `../`. */
+export const source: Kind<SourceUrl> = {
   type: 'URL',
   parse: (text, cwd) => {
-    if (/\s/.test(text)) throw new Refusal('one source is needed: several are not supported by this version');
-    if (/^\.{0,2}\//.test(text)) return resolvePath(text, cwd);
+    if (/\s/.test(text)) {
+      throw new InvalidValue('one source is needed: several are not supported by this version');
+    }
+    if (/^\.{0,2}\//.test(text)) return kindOf('file').parseUrl(text, cwd);
     const scheme = checkedScheme(text);
-    if (scheme === 'file') checkFileUrl(text);
-    else if (scheme === 'http' || scheme === 'https') checkWebUrl(text);
-    else checkStoreUrl(text, scheme);
-    return scheme + text.slice(scheme.length);
+    return kindOf(scheme).parseUrl(scheme + text.slice(scheme.length), cwd);
   },
 };
 
-function resolvePath(text: string, cwd: string): string {
-  const end = text.indexOf('#');
-  const [path, fragment] = end < 0 ? [text, ''] : [text.slice(0, end), text.slice(end)];
-  return resolve(cwd, path) + (path.endsWith('/') && path !== '/' ? '/' : '') + fragment;
+function kindOf(scheme: string): SourceKind {
+  const found = SOURCE_KINDS.find(({ schemes }) => schemes.includes(scheme));
+  if (found === undefined) throw new Error(`No kind of source has the scheme "${scheme}"`);
+  return found;
 }
 
 const ACCEPTED = `a URL beginning with ${alternatives(
-  SOURCE_SCHEMES.map((scheme) => `${scheme}://`),
+  SCHEMES.map((scheme) => `${scheme}://`),
 )}, or a path beginning with /, ./ or ../`;
 
-function checkedScheme(text: string): SourceScheme {
+function checkedScheme(text: string): string {
   const [, given, slashes] = /^([a-z][a-z0-9+.-]*):(\/*)/i.exec(text) ?? [];
   if (given === undefined || slashes === undefined) {
-    throw new Refusal(
+    throw new InvalidValue(
       `it must be ${ACCEPTED}`,
       /^[\w.-]+(?:\/[\w.-]+)*$/.test(text) ? `./${text}` : undefined,
     );
   }
-  const scheme = SOURCE_SCHEMES.find((known) => known === given.toLowerCase());
-  if (scheme !== undefined && slashes.length >= 2) return scheme;
-  const meant = nearest(given, SOURCE_SCHEMES);
+  const scheme = given.toLowerCase();
+  if (SCHEMES.includes(scheme) && slashes.length >= 2) return scheme;
+  const meant = nearest(given, SCHEMES);
   const rest = text.slice(given.length + 1 + slashes.length);
-  throw new Refusal(
+  throw new InvalidValue(
     `it must be ${ACCEPTED}`,
     meant && maskUrl(`${meant}://${meant === 'file' ? '/' : ''}${rest}`),
   );
 }
-
-function checkFileUrl(text: string): void {
-  if (!/^file:\/{3}/i.test(text)) {
-    const path = maskUrl(text).replace(/^file:\/\/(?:localhost\/)?/i, '');
-    throw new Refusal('a file URL has three slashes, then the absolute path', `file:///${path}`);
-  }
-  try {
-    fileURLToPath(text);
-  } catch {
-    throw new Refusal('the URL is malformed; in a file URL a % is written %25');
-  }
-}
-
-/** Checks an HTTP URL; the port and the host's spelling are those of the URL standard. */
-function checkWebUrl(text: string): void {
-  if (parseUrl(text).hostname === '') throw new Refusal('the URL names no host');
-}
-
-function parseUrl(text: string): URL {
-  try {
-    return new URL(text);
-  } catch {
-    throw new Refusal('the URL is malformed; it reads scheme://host:port/path');
-  }
-}
-
-function checkStoreUrl(text: string, scheme: SourceScheme): void {
-  const [, authority = '', key = ''] = /^[^:]*:\/\/([^/?#]*)([^#]*)/.exec(text) ?? [];
-  const hosts = authority.slice(authority.lastIndexOf('@') + 1).split(',');
-  const store = scheme.startsWith('etcd') ? 'etcd' : 'consul';
-  if (hosts.length > 1 && store === 'consul') throw new Refusal('a Consul URL names one host');
-  hosts.forEach(checkHost);
-  const keyInQuery = store === 'etcd' && /[?&]key=[^&]/.test(key);
-  if (!key.startsWith('/') && !keyInQuery) {
-    throw new Refusal('the URL names no key: end it with /key for one document or /prefix/ for a tree');
-  }
-}
-
-function checkHost(host: string): void {
-  const [, name, port] = /^(\[[0-9a-f:.]+\]|[\w.-]+)(?::(\d{1,5}))?$/i.exec(host) ?? [];
-  if (name === undefined) {
-    throw new Refusal(
-      host === '' ? 'the URL names no host' : 'the URL is malformed; a host reads name:port or [IPv6]:port',
-    );
-  }
-  if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) {
-    throw new Refusal('the URL is malformed; a port is a number from 1 to 65535');
-  }
-}
-
-/** A URL that is asked with HTTP. */
-export const httpUrl: Kind<string> = {
-  type: 'URL',
-  parse: (text) => {
-    const [, given, slashes] = /^([a-z][a-z0-9+.-]*):(\/*)/i.exec(text) ?? [];
-    if (given === undefined || !/^https?$/i.test(given) || slashes !== '//') {
-      const reason = 'it must be a URL beginning with http:// or https://';
-      const meant = given === undefined ? undefined : nearest(given, ['http', 'https']);
-      throw new Refusal(reason, meant && maskUrl(`${meant}://${text.replace(/^[^:]*:\/*/, '')}`));
-    }
-    checkWebUrl(text);
-    return text;
-  },
-};

@@ -4,9 +4,10 @@ import { FORMAT_ALIASES, FORMATS, SOURCE_FORMATS } from './formats.ts';
 import { boolean, choice, count, type Kind, keyPaths, text, token, variableNames, word } from './kind.ts';
 import { output, path, readableFile, readablePlace } from './paths.ts';
 import { command, presetName, processMatch, reloadSignal } from './process.ts';
-import { httpUrl, source } from './source.ts';
+import { kindOfValue, SOURCE_FORMS, source } from './source.ts';
+import { SOURCE_KINDS, type SourceSettingName } from './sources.ts';
 import { duration, mode, owner, size } from './units.ts';
-import { headers, listen, statuses } from './web.ts';
+import { headers, httpUrl, listen, statuses } from './web.ts';
 
 export const SECTIONS = [
   'Source',
@@ -72,11 +73,22 @@ const serving = inSection('Serving');
 const positive = duration({ atLeastMs: 1 });
 const mayBeZero = duration({ atLeastMs: 0 });
 
+/** The settings of every kind of source. */
+function sourceRows(): { readonly [N in SourceSettingName]: Row<unknown, undefined> } {
+  const rows = SOURCE_KINDS.flatMap(({ settings }) =>
+    Object.entries(settings).map(([name, { kind, meaning, secret }]) => [
+      name,
+      credentials.optional(kindOfValue(kind), meaning, { ...(secret !== undefined && { secret }) }),
+    ]),
+  );
+  return Object.fromEntries(rows);
+}
+
 /** Every setting by its name. Names, units, defaults and meanings are a stable contract. */
 export const TABLE = {
   SOURCE: from.optional(
     source,
-    'where the configuration comes from: `file:///path` or a path, `http(s)://…`, `etcd(s)://host:2379/key`, `consul(s)://host:8500/key`; a trailing slash means every key below',
+    `where the configuration comes from: ${SOURCE_FORMS}; a trailing slash means every key below`,
     { secret: 'url' },
   ),
   CONFIG_FILE: from.optional(
@@ -110,27 +122,7 @@ export const TABLE = {
     'what a document is when neither its name nor its content type says it; `text` is one text, `bytes` are not looked into',
   ),
 
-  HTTP_TOKEN: credentials.optional(token, 'bearer token of an HTTP source', { secret: 'whole' }),
-  HTTP_USERNAME: credentials.optional(text, 'user name of an HTTP source'),
-  HTTP_PASSWORD: credentials.optional(text, 'password of an HTTP source', { secret: 'whole' }),
-  HTTP_HEADERS: credentials.optional(
-    headers,
-    "headers sent to an HTTP source's own origin, one per line, `Name: value`",
-    { secret: 'whole' },
-  ),
-  HTTP_CACERT: credentials.optional(path, 'certificate authorities an HTTPS source is checked against (PEM)'),
-  HTTP_CERT: credentials.optional(path, 'client certificate for an HTTPS source (PEM)'),
-  HTTP_KEY: credentials.optional(path, 'private key of `HTTP_CERT` (PEM)'),
-  ETCDCTL_USER: credentials.optional(text, 'user of etcd, or `user:password`', { secret: 'user' }),
-  ETCDCTL_PASSWORD: credentials.optional(text, 'password of etcd', { secret: 'whole' }),
-  ETCDCTL_CACERT: credentials.optional(path, 'certificate authorities etcd is checked against (PEM)'),
-  ETCDCTL_CERT: credentials.optional(path, 'client certificate for etcd (PEM)'),
-  ETCDCTL_KEY: credentials.optional(path, 'private key of `ETCDCTL_CERT` (PEM)'),
-  CONSUL_HTTP_TOKEN: credentials.optional(token, 'ACL token of Consul', { secret: 'whole' }),
-  CONSUL_CACERT: credentials.optional(path, 'certificate authorities Consul is checked against (PEM)'),
-  CONSUL_CLIENT_CERT: credentials.optional(path, 'client certificate for Consul (PEM)'),
-  CONSUL_CLIENT_KEY: credentials.optional(path, 'private key of `CONSUL_CLIENT_CERT` (PEM)'),
-  CONSUL_NAMESPACE: credentials.optional(word, 'namespace of Consul (Enterprise)'),
+  ...sourceRows(),
 
   OUTPUT: to.optional(output, 'a file; or, with a trailing slash, a directory', {
     fallbackShown: 'required',

@@ -1,6 +1,7 @@
 // Settings that are quantities: durations, sizes, modes, owners.
 
-import { type Kind, Refusal } from './kind.ts';
+import { InvalidValue } from '../lib/invalid-value.ts';
+import type { Kind } from './kind.ts';
 import type { Owner } from './types.ts';
 
 const UNIT_MS = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const;
@@ -15,14 +16,14 @@ export function duration(options: { readonly atLeastMs: number }): Kind<number> 
     parse: (text) => {
       const ms = durationMs(text);
       if (ms === undefined) {
-        throw new Refusal(
+        throw new InvalidValue(
           'a duration is a number and one unit (ms, s, m or h; none means seconds), such as 500ms, 30s, 5m or 1h',
           meantDuration(text),
         );
       }
       if (ms < options.atLeastMs)
-        throw new Refusal(`it must be at least ${printDuration(options.atLeastMs)}`);
-      if (ms > LONGEST_MS) throw new Refusal('it must be at most 596h');
+        throw new InvalidValue(`it must be at least ${printDuration(options.atLeastMs)}`);
+      if (ms > LONGEST_MS) throw new InvalidValue('it must be at most 596h');
       return ms;
     },
     print: printDuration,
@@ -85,14 +86,14 @@ export const size: Kind<number> = {
   parse: (text) => {
     const [, amount, unit] = /^(\d+)(KiB|MiB|GiB)?$/.exec(text) ?? [];
     if (amount === undefined) {
-      throw new Refusal(
+      throw new InvalidValue(
         'a size is a whole number and a unit (KiB, MiB or GiB; none means bytes), such as 64KiB or 16MiB',
         meantSize(text),
       );
     }
     const bytes = Number(amount) * (unit === undefined ? 1 : UNIT_BYTES[unit as keyof typeof UNIT_BYTES]);
-    if (bytes < 1) throw new Refusal('it must be at least 1');
-    if (bytes > LARGEST_BYTES) throw new Refusal('it must be at most 512MiB');
+    if (bytes < 1) throw new InvalidValue('it must be at least 1');
+    if (bytes > LARGEST_BYTES) throw new InvalidValue('it must be at most 512MiB');
     return bytes;
   },
   print: (bytes) => {
@@ -116,7 +117,7 @@ export const mode: Kind<number> = {
     const [, digits] = /^0?([0-7]{3})$/.exec(text) ?? [];
     if (digits === undefined) {
       const [, meant] = /^0?o?([0-7]{3})$/i.exec(text) ?? [];
-      throw new Refusal('a mode is three octal digits, such as 0644 or 640', meant && `0${meant}`);
+      throw new InvalidValue('a mode is three octal digits, such as 0644 or 640', meant && `0${meant}`);
     }
     return Number.parseInt(digits, 8);
   },
@@ -133,11 +134,11 @@ export const owner: Kind<Owner> = {
     const [, uid, gid] = /^(\d+)(?::(\d+))?$/.exec(text) ?? [];
     if (uid === undefined) {
       const meant = text === 'root' ? '0' : text === 'root:root' ? '0:0' : undefined;
-      throw new Refusal('an owner is a numeric uid, or uid:gid, such as 1000 or 1000:1000', meant);
+      throw new InvalidValue('an owner is a numeric uid, or uid:gid, such as 1000 or 1000:1000', meant);
     }
     for (const id of [uid, gid ?? '0']) {
       if (Number(id) > LARGEST_ID)
-        throw new Refusal(`${id} is no user or group: the largest is ${LARGEST_ID}`);
+        throw new InvalidValue(`${id} is no user or group: the largest is ${LARGEST_ID}`);
     }
     return { uid: Number(uid), gid: gid === undefined ? null : Number(gid) };
   },

@@ -1,5 +1,25 @@
-// Settings that speak of HTTP: headers, statuses, and the address we listen at.
-import { type Kind, Refusal } from './kind.ts';
+// Settings that speak of HTTP: URLs, headers, statuses, and the address we listen at.
+import { InvalidValue } from '../lib/invalid-value.ts';
+import { maskUrl } from '../lib/mask.ts';
+import type { Kind } from './kind.ts';
+import { nearest } from './nearest.ts';
+
+/** A URL that is asked with HTTP. */
+export const httpUrl: Kind<string> = {
+  type: 'URL',
+  parse: (text) => {
+    const [, given, slashes] = /^([a-z][a-z0-9+.-]*):(\/*)/i.exec(text) ?? [];
+    if (given === undefined || !/^https?$/i.test(given) || slashes !== '//') {
+      const reason = 'it must be a URL beginning with http:// or https://';
+      const meant = given === undefined ? undefined : nearest(given, ['http', 'https']);
+      throw new InvalidValue(reason, meant && maskUrl(`${meant}://${text.replace(/^[^:]*:\/*/, '')}`));
+    }
+    if (!URL.canParse(text)) {
+      throw new InvalidValue('the URL is malformed; it reads scheme://host:port/path');
+    }
+    return text;
+  },
+};
 
 /** Header fields in the order given; a name may come twice. */
 export type Headers = ReadonlyArray<readonly [name: string, value: string]>;
@@ -18,13 +38,15 @@ export const headers: Kind<Headers> = {
 function parseHeader(line: string, number: number): readonly [string, string] {
   const [, name, value] = /^([^:]*):[ \t]*(.*)$/s.exec(line) ?? [];
   if (name === undefined || value === undefined) {
-    throw new Refusal(`line ${number} is no header; each line reads Name: value`);
+    throw new InvalidValue(`line ${number} is no header; each line reads Name: value`);
   }
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
-    throw new Refusal(`line ${number} has no legal header name: letters, digits and - before the colon`);
+    throw new InvalidValue(`line ${number} has no legal header name: letters, digits and - before the colon`);
   }
   if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
-    throw new Refusal(`line ${number} has a value that no header can hold: control or non-Latin characters`);
+    throw new InvalidValue(
+      `line ${number} has a value that no header can hold: control or non-Latin characters`,
+    );
   }
   return [name, value];
 }
@@ -52,7 +74,7 @@ function parseStatuses(item: string): StatusRange {
   const [, first, last = first] = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(item) ?? [];
   if (first === undefined || last === undefined || Number(last) < Number(first)) {
     const meant = /^[1-5]x{0,2}$/i.test(item) ? `${item.charAt(0)}xx` : undefined;
-    throw new Refusal(`"${item}" is no status; statuses read 2xx, 200 or 200-204`, meant);
+    throw new InvalidValue(`"${item}" is no status; statuses read 2xx, 200 or 200-204`, meant);
   }
   return { first: Number(first), last: Number(last) };
 }
@@ -72,9 +94,12 @@ export const listen: Kind<Listen> = {
     if (text === 'off') return 'off';
     const [, v6, name, port] = /^(?:(?:\[([0-9a-f:.]+)\]|([\w.-]+))?:)?(\d{1,5})$/i.exec(text) ?? [];
     if (port === undefined) {
-      throw new Refusal('it must be :port, host:port, [IPv6]:port or off, such as :9533', meantListen(text));
+      throw new InvalidValue(
+        'it must be :port, host:port, [IPv6]:port or off, such as :9533',
+        meantListen(text),
+      );
     }
-    if (Number(port) > 65_535) throw new Refusal('a port is a number from 0 to 65535');
+    if (Number(port) > 65_535) throw new InvalidValue('a port is a number from 0 to 65535');
     return { host: v6 ?? name ?? null, port: Number(port) };
   },
   print: (value) => {

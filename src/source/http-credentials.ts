@@ -1,8 +1,8 @@
 // What an HTTP source is asked with: headers and TLS identity, read from the settings anew for every request.
 import { SidecarError, type Stage } from '../lib/errors.ts';
 import type { TlsIdentity } from '../lib/http/http.ts';
-import type { ProviderOptions } from './provider.ts';
-import { readTlsFiles, tlsSettingsProblem } from './tls-files.ts';
+import type { GivenSettings, ProviderOptions } from './provider.ts';
+import { readTlsFiles } from './tls-files.ts';
 
 type Setting = ProviderOptions['setting'];
 
@@ -34,17 +34,23 @@ export function credentialHeaders(
   return basic === null ? headers : [...headers, ['Authorization', basicHeader(basic)]];
 }
 
-const TLS_SETTINGS = { ca: 'HTTP_CACERT', cert: 'HTTP_CERT', key: 'HTTP_KEY' };
+export const HTTP_TLS = { ca: 'HTTP_CACERT', cert: 'HTTP_CERT', key: 'HTTP_KEY' } as const;
 
 /** The files that `HTTP_CACERT`, `HTTP_CERT` and `HTTP_KEY` name, as they are now. Throws `source.tls`. */
 export function readIdentity(setting: Setting): TlsIdentity {
-  const { ca, cert, key } = readTlsFiles(TLS_SETTINGS, setting);
+  const { ca, cert, key } = readTlsFiles(HTTP_TLS, setting);
   return { ...(ca !== null && { ca }), ...(cert !== null && { cert }), ...(key !== null && { key }) };
 }
 
-/** Why the TLS settings cannot work with a URL of this protocol, or null. */
-export function identityProblem(setting: Setting, protocol: string): string | null {
-  return tlsSettingsProblem(TLS_SETTINGS, protocol === 'https:', setting);
+/** Settings for logging in that do not go together. */
+export function loginMistakes({ has, said }: GivenSettings): readonly string[] {
+  if (has('HTTP_TOKEN') && has('HTTP_USERNAME')) {
+    return [
+      `Cannot use ${said('HTTP_TOKEN')} with ${said('HTTP_USERNAME')}: a request carries one of them; keep one`,
+    ];
+  }
+  if (!has('HTTP_PASSWORD') || has('HTTP_USERNAME')) return [];
+  return [`Cannot use ${said('HTTP_PASSWORD')} without HTTP_USERNAME: a password needs its user name`];
 }
 
 /** A setting beats its part of the URL. */

@@ -1,4 +1,4 @@
-// The provider law: what every source promises, and the shapes it speaks in. A provider is one file below `providers/`.
+// The provider contract: what every source promises, and the shapes it speaks in. A provider is one file in `providers/`.
 
 /** One key of a tree: the part of its name below the source's prefix, split at `/` by whoever looks inside. */
 export interface Entry {
@@ -81,7 +81,59 @@ export interface ProviderOptions {
 }
 
 /**
- * Makes a provider. Checks the URL and the settings it needs and throws a SidecarError (`settings.source`) when
- * they cannot work; touches no network and starts nothing.
+ * Makes the provider of a URL that was read. Throws a SidecarError (`settings.source`) when the credentials cannot work;
+ * touches no network and starts nothing.
  */
-export type OpenProvider = (url: string, options: ProviderOptions) => Provider;
+export type OpenProvider = (options: ProviderOptions) => Provider;
+
+/** A setting that belongs to one kind of source. The table of settings takes it over, with flag, file key and help. */
+export interface SourceSetting {
+  /** How its text is read: `token` and `headers` travel in HTTP headers, a `word` has no blanks, a `path` is made absolute. */
+  readonly kind: 'text' | 'token' | 'word' | 'path' | 'headers';
+  /** One line, Markdown. */
+  readonly meaning: string;
+  /** What of it must never be shown: all of it, or what follows the colon in `user:password`. Also given as `X_FILE`. */
+  readonly secret?: 'whole' | 'user';
+}
+
+/** What was given, as far as the check of a source's own settings asks. */
+export interface GivenSettings {
+  readonly has: (name: string) => boolean;
+  /** `HTTP_CERT "/c.pem"`: how the user gave it, secrets masked. */
+  readonly said: (name: string) => string;
+}
+
+/** A source's URL, read once. */
+export interface SourceUrl {
+  readonly kind: SourceKind;
+  /** The URL, or the absolute path; credentials included. */
+  readonly text: string;
+  /** The absolute path that is followed, of a source on a local volume; null of any other. */
+  readonly path: string | null;
+  /** A sentence for each of the source's own settings that does not go with this URL or with another setting. */
+  readonly settingsMistakes: (given: GivenSettings) => readonly string[];
+  /** Loads what it takes to follow this source, client library included. */
+  readonly load: () => Promise<OpenProvider>;
+}
+
+/** Everything that one kind of source is, besides following it. `src/settings/sources.ts` lists them. */
+export interface SourceKind {
+  /** In a sentence: `etcd`, `an HTTP API`. */
+  readonly name: string;
+  /** Lower case; no other kind has them. */
+  readonly schemes: readonly string[];
+  /** What a URL looks like, for the reference. Markdown. */
+  readonly form: string;
+  /** Its own settings by their names: those of the store's own tools, where they have one. */
+  readonly settings: Readonly<Record<string, SourceSetting>>;
+  /** Variables of the store's own tools that have no effect here, each with what to do instead: one sentence. */
+  readonly unread: Readonly<Record<string, string>>;
+  /** What to do about an error of this source, by its code, where that differs from other sources: one sentence. */
+  readonly advice: Readonly<Record<string, string>>;
+  /**
+   * Reads a URL with one of the schemes (a path, for a file). Throws an InvalidValue, which never repeats the URL; touches
+   * nothing.
+   * @param cwd where a relative path begins.
+   */
+  readonly parseUrl: (text: string, cwd: string) => SourceUrl;
+}

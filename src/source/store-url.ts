@@ -1,6 +1,5 @@
 // Reads the URL of a key-value store: `etcd://host:2379,host2:2379/app/web/`, `consuls://host/app.yaml?dc=eu`.
-import { SidecarError } from '../lib/errors.ts';
-import { maskUrl } from '../lib/mask.ts';
+import { InvalidValue } from '../lib/invalid-value.ts';
 
 /** What one kind of store allows in its URLs. */
 export interface StoreUrlRules {
@@ -30,32 +29,27 @@ export interface StoreUrl {
   readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** Reads a store's URL. Throws `settings.source` with what is wrong and what is accepted. */
+/** Reads a store's URL. Throws an InvalidValue with what is wrong and what is accepted. */
 export function parseStoreUrl(url: string, rules: StoreUrlRules): StoreUrl {
-  const fail = (reason: string): never => refuseSource(url, reason);
   const scheme = /^([a-z]+):\/\//i.exec(url)?.[1]?.toLowerCase();
   if (scheme !== rules.scheme && scheme !== `${rules.scheme}s`) {
-    return fail(`the scheme must be ${rules.scheme}:// or, with TLS, ${rules.scheme}s://`);
+    throw new InvalidValue(`the scheme must be ${rules.scheme}:// or, with TLS, ${rules.scheme}s://`);
   }
-  if (url.includes('#')) return fail('a store has no fragment; write a "#" in a key as %23');
+  if (url.includes('#')) throw new InvalidValue('a # in a key is written %23');
   const rest = url.slice(scheme.length + '://'.length);
   const [, authority = '', path = '', query = ''] = /^([^/?]*)(\/[^?]*)?(?:\?(.*))?$/s.exec(rest) ?? [];
   const at = authority.lastIndexOf('@');
   const hosts = authority.slice(at + 1).split(',');
-  if (hosts.length > 1 && !rules.severalHosts) return fail('it names several hosts; give one');
+  if (hosts.length > 1 && !rules.severalHosts) {
+    throw new InvalidValue('the URL names several hosts; name one');
+  }
   return {
     tls: scheme !== rules.scheme,
-    endpoints: hosts.map((host) => parseEndpoint(host, rules, fail)),
-    userInfo: at < 0 ? null : parseUserInfo(authority.slice(0, at), fail),
-    path: decode(path, fail),
-    parameters: parseQuery(query, rules, fail),
+    endpoints: hosts.map((host) => parseEndpoint(host, rules)),
+    userInfo: at < 0 ? null : parseUserInfo(authority.slice(0, at)),
+    path: decode(path),
+    parameters: parseQuery(query, rules),
   };
-}
-
-/** Throws `settings.source`: this URL, or what it needs, can never work. */
-export function refuseSource(url: string, reason: string): never {
-  const message = `Cannot use source "${maskUrl(url)}": ${reason}`;
-  throw new SidecarError(message, { code: 'settings.source', stage: 'settings' });
 }
 
 /** `host:port`, with brackets around an IPv6 address. */
@@ -63,46 +57,49 @@ export function endpointName({ host, port }: Endpoint): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-type Fail = (reason: string) => never;
-
-function parseEndpoint(text: string, rules: StoreUrlRules, fail: Fail): Endpoint {
+// What stands where a host should be may be half of a password: no reason repeats it.
+function parseEndpoint(text: string, { defaultPort }: StoreUrlRules): Endpoint {
   const parts = /^(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::(\d+))?$/i.exec(text);
   const host = parts?.[1] ?? parts?.[2];
   if (host === undefined) {
-    return fail(
-      `"${text}" is no host; accepted are host:port and [IPv6 address]:port, port ${rules.defaultPort} if none`,
+    throw new InvalidValue(
+      text === ''
+        ? 'the URL names no host'
+        : `the URL is malformed; a host reads name:port or [IPv6]:port (port ${defaultPort} without one)`,
     );
   }
-  const port = Number(parts?.[3] ?? rules.defaultPort);
-  if (port < 1 || port > 65_535) return fail(`the port of "${text}" must be from 1 to 65535`);
+  const port = Number(parts?.[3] ?? defaultPort);
+  if (port < 1 || port > 65_535) {
+    throw new InvalidValue('the URL is malformed; a port is a number from 1 to 65535');
+  }
   return { host, port };
 }
 
-function parseUserInfo(text: string, fail: Fail): StoreUrl['userInfo'] {
+function parseUserInfo(text: string): StoreUrl['userInfo'] {
   const colon = text.indexOf(':');
-  if (colon < 0) return { user: decode(text, fail), password: null };
-  return { user: decode(text.slice(0, colon), fail), password: decode(text.slice(colon + 1), fail) };
+  if (colon < 0) return { user: decode(text), password: null };
+  return { user: decode(text.slice(0, colon)), password: decode(text.slice(colon + 1)) };
 }
 
-function parseQuery(query: string, rules: StoreUrlRules, fail: Fail): ReadonlyMap<string, string> {
+function parseQuery(query: string, rules: StoreUrlRules): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
   for (const part of query.split('&').filter((one) => one !== '')) {
     const equals = part.indexOf('=');
     const name = equals < 0 ? part : part.slice(0, equals);
     if (!rules.parameters.includes(name)) {
-      return fail(`unknown parameter "${name}"; accepted: ${rules.parameters.join(', ')}`);
+      throw new InvalidValue(`the only parameter behind ? is ${rules.parameters.join(', ')}`);
     }
-    if (parameters.has(name)) return fail(`parameter "${name}" is given twice`);
-    parameters.set(name, equals < 0 ? '' : decode(part.slice(equals + 1), fail));
+    if (parameters.has(name)) throw new InvalidValue(`the parameter ${name} is given twice; give it once`);
+    parameters.set(name, equals < 0 ? '' : decode(part.slice(equals + 1)));
   }
   return parameters;
 }
 
 // Not URLSearchParams: that would turn the "+" of a key into a blank.
-function decode(text: string, fail: Fail): string {
+function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return fail('a "%" is followed by something else than the two hexadecimal digits of UTF-8 text');
+    throw new InvalidValue('a % starts two hexadecimal digits of UTF-8 text; % itself is written %25');
   }
 }

@@ -2,6 +2,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
+import type { GivenSettings } from './provider.ts';
 
 /** Names of the three settings, whose values are paths. */
 export interface TlsSettingNames {
@@ -19,17 +20,24 @@ export interface TlsFiles {
 
 type Setting = (name: string) => string | undefined;
 
-/** Why these settings cannot work together, or null. */
-export function tlsSettingsProblem(names: TlsSettingNames, tls: boolean, setting: Setting): string | null {
-  const has = (name: string): boolean => setting(name) !== undefined;
-  if (has(names.cert) !== has(names.key)) {
-    const [given, missing] = has(names.cert) ? [names.cert, names.key] : [names.key, names.cert];
-    return `${given} is given without ${missing}`;
+/** A certificate without its key or the other way round, and files for TLS with a URL that asks for none. */
+export function tlsMistakes(
+  { ca, cert, key }: TlsSettingNames,
+  tls: boolean,
+  { has, said }: GivenSettings,
+): readonly string[] {
+  const mistakes: string[] = [];
+  if (has(cert) !== has(key)) {
+    const [given, absent] = has(cert) ? [cert, key] : [key, cert];
+    mistakes.push(`Cannot use ${said(given)} without ${absent}: a certificate and its key go together`);
   }
-  const given = [names.ca, names.cert].find(has);
-  return !tls && given !== undefined
-    ? `${given} is given, but the URL asks for no TLS; use the scheme with an "s"`
-    : null;
+  const given = [ca, cert].find(has);
+  if (!tls && given !== undefined) {
+    mistakes.push(
+      `Cannot use ${said(given)} with ${said('SOURCE')}: this URL asks for no TLS; write its scheme with an "s" at the end`,
+    );
+  }
+  return mistakes;
 }
 
 /**

@@ -1,7 +1,6 @@
 // The campaign against Consul: faults of the network many at once, faults of the agent one after the other.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openConsul } from '../../providers/consul.ts';
 import {
   type CampaignReport,
   type Place,
@@ -11,6 +10,7 @@ import {
 import type { State } from '../support/campaign/history.ts';
 import { type ConsulKey, type ConsulServer, startConsul } from '../support/servers/consul.ts';
 import { startProxy } from '../support/servers/proxy.ts';
+import { openConsul } from '../support/source/open.ts';
 import { providerOptions } from '../support/source/provider-contract.ts';
 
 const FROZEN_MS = 1_000;

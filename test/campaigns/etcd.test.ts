@@ -1,11 +1,11 @@
 // The campaign against etcd: faults of the network many at once, faults of the server one after the other.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openEtcd } from '../../providers/etcd.ts';
 import { type Place, runCampaign, type ServerFault } from '../support/campaign/campaign.ts';
 import { highestRevision, type Revisions, type State } from '../support/campaign/history.ts';
 import { type EtcdServer, startEtcd } from '../support/servers/etcd.ts';
 import { startProxy } from '../support/servers/proxy.ts';
+import { openEtcd } from '../support/source/open.ts';
 import { providerOptions } from '../support/source/provider-contract.ts';
 
 const FROZEN_MS = 1_000;

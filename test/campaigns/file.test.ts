@@ -23,11 +23,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openFile } from '../../providers/file.ts';
 import type { Content, Provider } from '../../src/source/provider.ts';
 import { type Place, runCampaign, type ServerFault } from '../support/campaign/campaign.ts';
 import { type State, show, stateOfTree } from '../support/campaign/history.ts';
 import type { Change } from '../support/campaign/sequence.ts';
+import { openFile } from '../support/source/open.ts';
 import { providerOptions } from '../support/source/provider-contract.ts';
 
 /** One of the layouts, in a directory of its own that may be moved away as a whole. */

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openHttp } from '../../providers/http.ts';
 import type { Content } from '../../src/source/provider.ts';
 import { type Place, runCampaign, type ServerFault } from '../support/campaign/campaign.ts';
 import type { State } from '../support/campaign/history.ts';
@@ -15,6 +14,7 @@ import {
   startHttpSource,
 } from '../support/servers/http-source.ts';
 import { startProxy } from '../support/servers/proxy.ts';
+import { openHttp } from '../support/source/open.ts';
 import { providerOptions } from '../support/source/provider-contract.ts';
 
 /** What one place of the server holds, and how it serves it. */

@@ -2,8 +2,8 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { openHttp } from '../../../providers/http.ts';
 import { checkSource } from '../../../src/check/source.ts';
+import { sourceOf } from '../../../src/settings/secrets.ts';
 import { loadSettings } from '../../../src/settings/settings.ts';
 import { createSite, type Examined, examine, type Site, withCode } from '../../support/check/examining.ts';
 import type { Env } from '../../support/check/run-check.ts';
@@ -141,7 +141,10 @@ describe('a source', () => {
     const file = site.write('url', `${server.origin}/app.json`);
     const loaded = await loadSettings({ flags: [], env: { ...env, SOURCE_FILE: file }, cwd: '/' });
     rmSync(file);
-    const { findings } = await checkSource({ loaded, env, signal: new AbortController().signal }, openHttp);
+    const { findings } = await checkSource(
+      { loaded, env, signal: new AbortController().signal },
+      await sourceOf(loaded).load(),
+    );
     expect(findings).toEqual([
       {
         area: 'source',

@@ -3,7 +3,6 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { openConsul } from '../../../providers/consul.ts';
 import { settingsForProvider } from '../../../src/settings/secrets.ts';
 import { loadSettings } from '../../../src/settings/settings.ts';
 import { follow as followForEver, type SourceState } from '../../../src/source/follow.ts';
@@ -11,6 +10,7 @@ import type { Content, ProviderOptions, Snapshot } from '../../../src/source/pro
 import { type Certificate, createAuthority } from '../../support/servers/certificates.ts';
 import { type ConsulServer, startConsul } from '../../support/servers/consul.ts';
 import { type FaultProxy, startProxy } from '../../support/servers/proxy.ts';
+import { openConsul } from '../../support/source/open.ts';
 import {
   type Follower,
   follow,

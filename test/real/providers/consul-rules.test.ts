@@ -1,10 +1,10 @@
 // The rules by which answers of a Consul agent are taken or refused, against a server that says what it is told to.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { openConsul } from '../../../providers/consul.ts';
 import type { ProviderOptions } from '../../../src/source/provider.ts';
 import { portOf } from '../../support/servers/ports.ts';
 import { type FaultProxy, startProxy } from '../../support/servers/proxy.ts';
+import { openConsul } from '../../support/source/open.ts';
 import {
   type Follower,
   failureOf,

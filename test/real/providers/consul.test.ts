@@ -4,12 +4,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { openConsul } from '../../../providers/consul.ts';
 import type { Content, ProviderOptions } from '../../../src/source/provider.ts';
 import { createAuthority, writeCertificate } from '../../support/servers/certificates.ts';
 import { type ConsulServer, startConsul } from '../../support/servers/consul.ts';
 import { freePorts, portOf } from '../../support/servers/ports.ts';
 import { type FaultProxy, startProxy } from '../../support/servers/proxy.ts';
+import { openConsul } from '../../support/source/open.ts';
 import {
   countResources,
   describeProviderLaw,

@@ -4,7 +4,6 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openEtcd } from '../../../providers/etcd.ts';
 import { settingsForProvider } from '../../../src/settings/secrets.ts';
 import { loadSettings } from '../../../src/settings/settings.ts';
 import type { ProviderOptions } from '../../../src/source/provider.ts';
@@ -21,6 +20,7 @@ import { type Authority, createAuthority, writeCertificate } from '../../support
 import { type EtcdServer, startEtcd } from '../../support/servers/etcd.ts';
 import { freePorts } from '../../support/servers/ports.ts';
 import { type FaultProxy, startProxy } from '../../support/servers/proxy.ts';
+import { openEtcd } from '../../support/source/open.ts';
 import {
   countResources,
   describeProviderLaw,

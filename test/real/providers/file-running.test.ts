@@ -21,11 +21,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { openFile } from '../../../providers/file.ts';
 import { sleep } from '../../../src/lib/wait.ts';
 import { type Followed, follow } from '../../../src/source/follow.ts';
 import type { Content, ProviderOptions } from '../../../src/source/provider.ts';
 import { compile } from '../../support/publish/programs.ts';
+import { openFile } from '../../support/source/open.ts';
 import { providerOptions, textOf } from '../../support/source/provider-contract.ts';
 
 const NEVER = new AbortController().signal;

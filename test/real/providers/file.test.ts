@@ -17,11 +17,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openFile } from '../../../providers/file.ts';
-import { SidecarError } from '../../../src/lib/errors.ts';
+import type { SidecarError } from '../../../src/lib/errors.ts';
 import { sleep } from '../../../src/lib/wait.ts';
 import type { Content, Provider, ProviderOptions } from '../../../src/source/provider.ts';
 import { openTemplate } from '../../../src/source/template-source.ts';
+import { openFile } from '../../support/source/open.ts';
 import {
   describeProviderLaw,
   type Follower,
@@ -488,30 +488,6 @@ describe('a mounted ConfigMap', () => {
       expect(await textsUntil(follower, String(generation))).toEqual([String(generation)]);
     }
     await follower.stop();
-  });
-});
-
-describe('opening', () => {
-  const form = 'it must read file:///path, /path or ./path, with #/part for a part of a document';
-  it.each([
-    'app.json',
-    '',
-    'file://host/app.json',
-    'file:app.json',
-    'file:///app.json#part',
-    'file:///a%2Fb',
-    '.../x',
-  ])('refuses "%s"', (url) => {
-    try {
-      open(url);
-      expect.unreachable();
-    } catch (thrown) {
-      expect(thrown).toBeInstanceOf(SidecarError);
-      expect(thrown).toMatchObject({
-        message: `Cannot use source "${url}": ${form}`,
-        code: 'settings.source',
-      });
-    }
   });
 });
 

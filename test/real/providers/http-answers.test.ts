@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { openHttp } from '../../../providers/http.ts';
 import type { Provider, ProviderOptions } from '../../../src/source/provider.ts';
 import { createAuthority } from '../../support/servers/certificates.ts';
 import {
@@ -14,6 +13,7 @@ import {
   startHttpProxy,
   startHttpSource,
 } from '../../support/servers/http-source.ts';
+import { openHttp } from '../../support/source/open.ts';
 import {
   failureOf,
   follow,

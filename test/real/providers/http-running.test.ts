@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { openHttp } from '../../../providers/http.ts';
 import { settingsForProvider } from '../../../src/settings/secrets.ts';
 import { type Followed, follow, type SourceState } from '../../../src/source/follow.ts';
 import { createAuthority } from '../../support/servers/certificates.ts';
@@ -16,6 +15,7 @@ import {
   startHttpSource,
 } from '../../support/servers/http-source.ts';
 import { load } from '../../support/settings/settings-loading.ts';
+import { openHttp } from '../../support/source/open.ts';
 import { providerOptions, textOf } from '../../support/source/provider-contract.ts';
 
 const IN_TIME = { timeout: 20_000, interval: 5 };

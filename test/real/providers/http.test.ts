@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openHttp } from '../../../providers/http.ts';
 import { SidecarError } from '../../../src/lib/errors.ts';
 import type { Content, Provider, ProviderOptions } from '../../../src/source/provider.ts';
 import { createAuthority, writeCertificate } from '../../support/servers/certificates.ts';
@@ -16,6 +15,7 @@ import {
   startHttpSource,
 } from '../../support/servers/http-source.ts';
 import { freePorts } from '../../support/servers/ports.ts';
+import { openHttp } from '../../support/source/open.ts';
 import {
   describeProviderLaw,
   failureOf,
@@ -455,21 +455,7 @@ describe('the way', () => {
 });
 
 describe('opening', () => {
-  const form = 'it must read http://host/path or https://host/path';
   it.each([
-    ['http://', {}, `Cannot use source "http://": ${form}`],
-    ['ftp://host/x', {}, `Cannot use source "ftp://host/x": ${form}`],
-    ['http://u:p@host:x/', {}, `Cannot use source "http://host:x/": ${form}`],
-    [
-      'http://host/#data',
-      {},
-      'Cannot use source "http://host/#data": what follows # must be a JSON Pointer, like #/data/web',
-    ],
-    [
-      'https://host/',
-      { HTTP_CERT: '/c' },
-      'Cannot use source "https://host/": HTTP_CERT is given without HTTP_KEY',
-    ],
     [
       'http://host/',
       { HTTP_HEADERS: 'A: b\nno header: \u0001s3cret' },

@@ -42,7 +42,7 @@ test('URLs and headers with secrets can be files too, and their values follow th
     RELOAD_URL_FILE: path('url'),
     RELOAD_HEADERS_FILE: path('headers'),
   });
-  expect(sourceOf(loaded)).toBe('etcd://u:p@a/app/');
+  expect(sourceOf(loaded).text).toBe('etcd://u:p@a/app/');
   expect(currentOf(loaded, 'RELOAD_URL')).toBe('http://u:p@localhost/');
   expect(currentOf(loaded, 'RELOAD_HEADERS')).toEqual([
     ['A', 'b'],
@@ -130,6 +130,6 @@ test('a provider is told texts as given and paths made absolute, and nothing tha
 });
 
 test('CONFIG_FILE is followed instead of SOURCE, whatever its name', async () => {
-  expect(sourceOf(await load({ CONFIG_FILE: 'a#b c.json' }))).toBe('file:///work-dir/a%23b%20c.json');
-  expect(sourceOf(await load({ SOURCE: './conf/#/a' }))).toBe('/work-dir/conf/#/a');
+  expect(sourceOf(await load({ CONFIG_FILE: 'a#b c.json' })).text).toBe('file:///work-dir/a%23b%20c.json');
+  expect(sourceOf(await load({ SOURCE: './conf/#/a' })).text).toBe('/work-dir/conf/#/a');
 });

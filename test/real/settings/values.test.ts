@@ -17,6 +17,7 @@ const SIGNAL = 'it must be SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTERM or none';
 const LISTEN = 'it must be :port, host:port, [IPv6]:port or off, such as :9533';
 const SOURCE =
   'it must be a URL beginning with file://, http://, https://, etcd://, etcds://, consul:// or consuls://, or a path beginning with /, ./ or ../';
+const MALFORMED_SOURCE = 'the URL is malformed; it reads http://host:port/path or https://host:port/path';
 const MALFORMED_URL = 'the URL is malformed; it reads scheme://host:port/path';
 
 const REFUSED: ReadonlyArray<readonly [name: Name, text: string, said: string]> = [
@@ -146,12 +147,20 @@ const REFUSED: ReadonlyArray<readonly [name: Name, text: string, said: string]> 
     'a file URL has three slashes, then the absolute path; did you mean "file:///etc/app.yaml"?',
   ],
   ['SOURCE', 'file:///etc/100%.yaml', 'the URL is malformed; in a file URL a % is written %25'],
-  ['SOURCE', 'http://[::1/app', MALFORMED_URL],
-  ['SOURCE', 'http://host:port/app', MALFORMED_URL],
+  ['SOURCE', 'http://[::1/app', MALFORMED_SOURCE],
+  ['SOURCE', 'http://host:port/app', MALFORMED_SOURCE],
   ['SOURCE', 'etcd:///app/', 'the URL names no host'],
   ['SOURCE', 'etcd://a:2379,/app/', 'the URL names no host'],
-  ['SOURCE', 'etcd://a:port/app/', 'the URL is malformed; a host reads name:port or [IPv6]:port'],
-  ['SOURCE', 'etcd://::1:2379/app/', 'the URL is malformed; a host reads name:port or [IPv6]:port'],
+  [
+    'SOURCE',
+    'etcd://a:port/app/',
+    'the URL is malformed; a host reads name:port or [IPv6]:port (port 2379 without one)',
+  ],
+  [
+    'SOURCE',
+    'etcd://::1:2379/app/',
+    'the URL is malformed; a host reads name:port or [IPv6]:port (port 2379 without one)',
+  ],
   ['SOURCE', 'etcd://a:0/app/', 'the URL is malformed; a port is a number from 1 to 65535'],
   [
     'SOURCE',
@@ -163,12 +172,8 @@ const REFUSED: ReadonlyArray<readonly [name: Name, text: string, said: string]> 
     'etcd://a:2379?key=',
     'the URL names no key: end it with /key for one document or /prefix/ for a tree',
   ],
-  [
-    'SOURCE',
-    'consul://a:8500?key=app',
-    'the URL names no key: end it with /key for one document or /prefix/ for a tree',
-  ],
-  ['SOURCE', 'consul://a:8500,b:8500/app/', 'a Consul URL names one host'],
+  ['SOURCE', 'consul://a:8500?key=app', 'the only parameter behind ? is dc'],
+  ['SOURCE', 'consul://a:8500,b:8500/app/', 'the URL names several hosts; name one'],
   ['OUTPUT', '/', 'the root directory cannot be an output'],
   [
     'OUTPUT',
@@ -300,13 +305,6 @@ const ACCEPTED: ReadonlyArray<readonly [name: Name, text: string, value: unknown
   ['LISTEN', '127.0.0.1:0', { host: '127.0.0.1', port: 0 }],
   ['LISTEN', '[::1]:9533', { host: '::1', port: 9533 }],
   ['LISTEN', 'off', 'off'],
-  ['SOURCE', './conf#/a/b', '/work-dir/conf#/a/b'],
-  ['SOURCE', '../conf/', '/conf/'],
-  ['SOURCE', 'file:///conf/app.yaml', 'file:///conf/app.yaml'],
-  ['SOURCE', 'HTTPS://host/app', 'https://host/app'],
-  ['SOURCE', 'etcds://u:p@a:2379,[::1]:2379/app/', 'etcds://u:p@a:2379,[::1]:2379/app/'],
-  ['SOURCE', 'etcd://a?key=app/web/', 'etcd://a?key=app/web/'],
-  ['SOURCE', 'consul://a/app?dc=x', 'consul://a/app?dc=x'],
   ['HTTP_TOKEN', 'abc\n', 'abc'],
   ['HTTP_CACERT', 'ca.pem', '/work-dir/ca.pem'],
 ];
@@ -315,6 +313,18 @@ test.each(ACCEPTED)('%s "%s" is accepted', async (name, text, value) => {
   const needed = { APP_PID_FILE: '/run/app.pid', STALE_AFTER: '1h', [name]: text };
   const hook = name === 'RELOAD_COMMAND' ? {} : { RELOAD_SIGNAL: needed.RELOAD_SIGNAL ?? 'none' };
   expect((await load({ ...needed, ...hook })).settings[name]).toEqual(value);
+});
+
+test.each([
+  ['./conf#/a/b', '/work-dir/conf#/a/b'],
+  ['../conf/', '/conf/'],
+  ['file:///conf/app.yaml', 'file:///conf/app.yaml'],
+  ['HTTPS://host/app', 'https://host/app'],
+  ['etcds://u:p@a:2379,[::1]:2379/app/', 'etcds://u:p@a:2379,[::1]:2379/app/'],
+  ['etcd://a?key=app/web/', 'etcd://a?key=app/web/'],
+  ['consul://a/app?dc=x', 'consul://a/app?dc=x'],
+])('SOURCE "%s" is accepted', async (text, url) => {
+  expect((await load({ SOURCE: text })).settings.SOURCE?.text).toBe(url);
 });
 
 test('a template may be a file or a directory, and the settings say which', async () => {

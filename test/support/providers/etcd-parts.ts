@@ -1,12 +1,12 @@
 // What the tests of the etcd provider share: opening a URL, reading a tree, and following with the real loop.
 import { isDeepStrictEqual } from 'node:util';
 import type { TestContext } from 'vitest';
-import { openEtcd } from '../../../providers/etcd.ts';
 import { follow as followForever, type News, type SourceState } from '../../../src/source/follow.ts';
 import type { Content, Provider, ProviderOptions, Snapshot } from '../../../src/source/provider.ts';
 import { until as eventually } from '../e2e/until.ts';
 import type { EtcdServer } from '../servers/etcd.ts';
 import { type FaultProxy, startProxy } from '../servers/proxy.ts';
+import { openEtcd } from '../source/open.ts';
 import { type Follower, follow, providerOptions } from '../source/provider-contract.ts';
 
 export type Settings = Record<string, string>;

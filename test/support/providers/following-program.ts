@@ -2,9 +2,9 @@
 // news: the test starts it where the system refuses to watch anything. Its arguments: a path, an interval in milliseconds.
 import { watch } from 'node:fs';
 import { dirname } from 'node:path';
-import { openFile } from '../../../providers/file.ts';
 import { errnoOf } from '../../../src/lib/errors.ts';
 import { follow } from '../../../src/source/follow.ts';
+import { openFile } from '../source/open.ts';
 
 const [path = '', intervalMs = ''] = process.argv.slice(2);
 
