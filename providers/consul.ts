@@ -27,6 +27,8 @@ export const consul = {
     'source.denied':
       'Check CONSUL_HTTP_TOKEN, and that its policy may read (key_prefix … read) and list this key.',
   },
+  whenEmpty:
+    'check the URL (a tree of keys ends with "/", a single key does not) and the token, as one that may not read gets the same answer',
   parseUrl: (text): SourceUrl => {
     const address = parseConsulUrl(text);
     return {

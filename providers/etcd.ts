@@ -27,6 +27,7 @@ export const etcd = {
     'source.denied':
       'Check ETCDCTL_USER and ETCDCTL_PASSWORD, and that the role of that user may read this key or prefix.',
   },
+  whenEmpty: 'check the URL (a tree of keys ends with "/", a single key does not)',
   parseUrl: (text): SourceUrl => {
     const address = parseEtcdUrl(text);
     return {

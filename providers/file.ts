@@ -11,6 +11,7 @@ export const file = {
   advice: {
     'source.denied': `Let user ${process.getuid?.() ?? 'of the sidecar'} read it: change its mode or owner, or runAsUser of the sidecar.`,
   },
+  whenEmpty: 'check the URL',
   parseUrl: (text, cwd): SourceUrl => {
     const place = parseFileUrl(text, cwd);
     return {

@@ -29,6 +29,7 @@ export const http = {
     'source.denied':
       'Check HTTP_TOKEN, or HTTP_USERNAME and HTTP_PASSWORD, or HTTP_HEADERS, and what they may read.',
   },
+  whenEmpty: 'check the URL',
   parseUrl: (text): SourceUrl => {
     const target = parseHttpUrl(text);
     return {

@@ -11,6 +11,7 @@ import type { Environment } from '../settings/environment.ts';
 import { separateArguments } from '../settings/flags.ts';
 import { sourceOf } from '../settings/secrets.ts';
 import { type Loaded, loadPartialSettings, loadSettings, type Settings } from '../settings/settings.ts';
+import { SOURCE_NAMES } from '../settings/source.ts';
 import { once } from './once.ts';
 import { type Configured, run } from './run.ts';
 
@@ -32,7 +33,7 @@ export interface Cli {
 
 const OWN_FLAGS = ['json', 'exit-code', 'retry', 'no-wait', 'help', 'version'];
 
-const HELP = `config-sidecar keeps an application's configuration in step with etcd, Consul, an HTTP API or a file.
+const HELP = `config-sidecar keeps an application's configuration in step with ${SOURCE_NAMES}.
 
 Usage: config-sidecar [command] [--setting value ...]
 

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { SidecarError } from '../lib/errors.ts';
 import { inSlices, type Sliced } from '../lib/slices.ts';
+import { kindOf } from '../settings/source.ts';
 import type { Content, Entry, Snapshot } from '../source/provider.ts';
 import { Fault } from './document/fault.ts';
 import { formatOfDocument, type ParsedFormat, type SourceFormat } from './document/format.ts';
@@ -142,10 +143,7 @@ async function documentData(content: DocumentContent, options: DataOptions) {
 }
 
 function empty(source: string): SidecarError {
-  const store = /^(etcd|consul)s?:/.exec(source)?.[1];
-  const spelling = store === undefined ? '' : ' (a tree of keys ends with "/", a single key does not)';
-  const token = store === 'consul' ? ' and the token, as one that may not read gets the same answer' : '';
-  const reason = `it says that there is nothing; check the URL${spelling}${token}, or accept that with ALLOW_EMPTY=true`;
+  const reason = `it says that there is nothing; ${kindOf(source).whenEmpty}, or accept that with ALLOW_EMPTY=true`;
   return refuse('source.empty', `Cannot use the source "${source}": ${reason}`);
 }
 

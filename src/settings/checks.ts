@@ -50,7 +50,7 @@ export function missing({ given }: Facts): readonly string[] {
   }
   if (!given.has('SOURCE') && !given.has('CONFIG_FILE')) {
     problems.push(
-      `Cannot start without SOURCE: ${waysToGive('SOURCE')} to a URL such as etcd://host:2379/app/, or CONFIG_FILE to a file`,
+      `Cannot start without SOURCE: ${waysToGive('SOURCE')} to a URL such as https://host/app.json or to a path, or CONFIG_FILE to a file`,
     );
   }
   return problems;

@@ -1,7 +1,9 @@
 // Settings given as environment variables, misspelt ones among them, and the environment that commands of ours get.
 import { holdsSecret } from '../lib/mask.ts';
+import type { SourceKind } from '../source/provider.ts';
 import { didYouMean, type Given, type Layer } from './given.ts';
 import { distance, nearest } from './nearest.ts';
+import { SOURCE_KINDS } from './sources.ts';
 import { rowOf, SPELLINGS } from './table.ts';
 
 /** Environment variables by name, as in `process.env`. */
@@ -16,19 +18,8 @@ const SERVICE_LINK =
 
 /** Variables of other programs that are near a setting's name but mean something else. */
 const WELL_KNOWN = new Set([
-  'CONSUL_HTTP_ADDR',
-  'CONSUL_HTTP_AUTH',
-  'CONSUL_HTTP_SSL',
-  'CONSUL_HTTP_SSL_VERIFY',
-  'CONSUL_CAPATH',
-  'CONSUL_GRPC_CACERT',
-  'ETCDCTL_API',
-  'ETCDCTL_ENDPOINTS',
-  'HTTP_HOST',
-  'HTTP_PORT',
-  'HTTP_PROXY',
-  'HTTPS_PORT',
-  'HTTPS_PROXY',
+  ...SOURCE_KINDS.flatMap(({ unread }) => Object.keys(unread)),
+  ...['HTTP_HOST', 'HTTP_PORT', 'HTTP_PROXY', 'HTTPS_PORT', 'HTTPS_PROXY'],
 ]);
 
 /** The settings under their plain names. An empty variable counts as not set: manifests leave such behind. */
@@ -72,6 +63,13 @@ export function misspeltVariables(env: Environment): readonly string[] {
         ? []
         : [`The environment variable ${variable} is no setting and is ignored; did you mean ${meant}?`];
     });
+}
+
+/** A sentence for every variable of the store's own tools that is set and has no effect here. */
+export function unreadVariables(env: Environment, { unread }: SourceKind): readonly string[] {
+  return Object.entries(unread)
+    .filter(([variable]) => !isEmpty(env[variable] ?? '', false))
+    .map(([variable, advice]) => `The environment variable ${variable} has no effect here. ${advice}`);
 }
 
 /** Short names are near too many others, so only one letter may differ there. */

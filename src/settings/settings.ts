@@ -9,6 +9,7 @@ import {
   misspeltVariables,
   readEnvironment,
   readPrefixedEnvironment,
+  unreadVariables,
 } from './environment.ts';
 import { readSettingsFile } from './file.ts';
 import { readFlags } from './flags.ts';
@@ -83,11 +84,13 @@ async function load(options: LoadOptions, required: (facts: Facts) => readonly s
   const { given, problems, warnings } = await gather(options);
   const checked = parseAll(given, cwd);
   const facts = { values: derive(checked.values, given), given };
+  const { SOURCE, CONFIG_FILE } = facts.values;
+  const unread = SOURCE === undefined || CONFIG_FILE !== undefined ? [] : unreadVariables(env, SOURCE.kind);
   return {
     loaded: {
       settings: facts.values as Partial<Settings>,
       given,
-      warnings: [...misspeltVariables(env), ...warnings, ...suspicious(facts)],
+      warnings: [...misspeltVariables(env), ...unread, ...warnings, ...suspicious(facts)],
       cwd,
     },
     problems: [...problems, ...checked.problems, ...required(facts), ...crossCheck(facts)],

@@ -10,6 +10,9 @@ import { headers } from './web.ts';
 
 const SCHEMES: readonly string[] = SOURCE_KINDS.flatMap(({ schemes }) => schemes);
 
+/** `a file, an HTTP API, etcd or Consul` */
+export const SOURCE_NAMES = alternatives(SOURCE_KINDS.map(({ name }) => name));
+
 /** What the reference says of all kinds: `` `file:///path` or a path, `http(s)://…` ``. Markdown. */
 export const SOURCE_FORMS = SOURCE_KINDS.map(({ form }) => form).join(', ');
 
@@ -27,13 +30,18 @@ export const source: Kind<SourceUrl> = {
     if (/\s/.test(text)) {
       throw new InvalidValue('one source is needed: several are not supported by this version');
     }
-    if (/^\.{0,2}\//.test(text)) return kindOf('file').parseUrl(text, cwd);
-    const scheme = checkedScheme(text);
-    return kindOf(scheme).parseUrl(scheme + text.slice(scheme.length), cwd);
+    const scheme = isPath(text) ? '' : checkedScheme(text);
+    return kindOf(text).parseUrl(scheme + text.slice(scheme.length), cwd);
   },
 };
 
-function kindOf(scheme: string): SourceKind {
+function isPath(text: string): boolean {
+  return /^\.{0,2}\//.test(text);
+}
+
+/** The kind of source that a URL or path names, as it was given or as it is shown. */
+export function kindOf(url: string): SourceKind {
+  const scheme = isPath(url) ? 'file' : url.slice(0, url.indexOf(':')).toLowerCase();
   const found = SOURCE_KINDS.find(({ schemes }) => schemes.includes(scheme));
   if (found === undefined) throw new Error(`No kind of source has the scheme "${scheme}"`);
   return found;

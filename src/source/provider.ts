@@ -130,6 +130,8 @@ export interface SourceKind {
   readonly unread: Readonly<Record<string, string>>;
   /** What to do about an error of this source, by its code, where that differs from other sources: one sentence. */
   readonly advice: Readonly<Record<string, string>>;
+  /** What to check when it answers that there is nothing: a clause, such as `check the URL`. */
+  readonly whenEmpty: string;
   /**
    * Reads a URL with one of the schemes (a path, for a file). Throws an InvalidValue, which never repeats the URL; touches
    * nothing.

@@ -12,7 +12,7 @@ test('defaults are those of the contract', async () => {
   const { settings, warnings } = await load({});
   expect(warnings).toEqual([]);
   expect(settings).toMatchObject({
-    SOURCE: 'etcd://store:2379/app/',
+    SOURCE: { text: 'etcd://store:2379/app/' },
     CONFIG_FILE: undefined,
     UPDATE_FREQUENCY: 60_000,
     FETCH_TIMEOUT: 10_000,
@@ -181,7 +181,7 @@ test('all mistakes are reported at once, one on each line', async () => {
     'Cannot use UPDATE_FREQUENCY "5 m": a duration is a number and one unit (ms, s, m or h; none means seconds), such as 500ms, 30s, 5m or 1h; did you mean "5m"?',
     'Cannot use OUTPUT_MODE "0999": a mode is three octal digits, such as 0644 or 640',
     'Cannot start without OUTPUT: set OUTPUT (or --output, or output in the settings file) to a file, or to a directory with a trailing slash',
-    'Cannot start without SOURCE: set SOURCE (or --source, or source in the settings file) to a URL such as etcd://host:2379/app/, or CONFIG_FILE to a file',
+    'Cannot start without SOURCE: set SOURCE (or --source, or source in the settings file) to a URL such as https://host/app.json or to a path, or CONFIG_FILE to a file',
   ]);
 });
 
@@ -339,11 +339,30 @@ test('a misspelt variable is named as well when the settings are refused, since 
   );
 });
 
+test("a variable of the store's own tools that has no effect gives a warning, when that store is the source", async () => {
+  const env = {
+    CONSUL_HTTP_AUTH: 'user:hunter2',
+    CONSUL_HTTP_SSL: '',
+    CONSUL_PARTITION: 'a',
+    ETCDCTL_INSECURE_SKIP_TLS_VERIFY: 'true',
+    ETCDCTL_API: '3',
+  };
+  expect((await load({ ...env, SOURCE: 'consul://h/k' })).warnings).toEqual([
+    'The environment variable CONSUL_HTTP_AUTH has no effect here. Give an ACL token as CONSUL_HTTP_TOKEN.',
+    'The environment variable CONSUL_PARTITION has no effect here. The partition is always that of the agent or of the token.',
+  ]);
+  expect((await load({ ...env, SOURCE: 'etcds://h/k' })).warnings).toEqual([
+    'The environment variable ETCDCTL_INSECURE_SKIP_TLS_VERIFY has no effect here. The server is always verified; name its authority in ETCDCTL_CACERT.',
+  ]);
+  expect((await load({ ...env, SOURCE: 'https://h/k' })).warnings).toEqual([]);
+  expect((await load({ ...env, SOURCE: 'consul://h/k', CONFIG_FILE: '/app.json' })).warnings).toEqual([]);
+});
+
 test('what stands in an ordinary environment gives no warning', async () => {
   const ordinary =
     'PATH HOME HOSTNAME LANG SHELL SHLVL TERM USER PWD DISPLAY INPUT OUTPUTS_DIR NODE_ENV NODE_VERSION HTTP_PROXY HTTPS_PROXY NO_PROXY HTTP_PORT HTTP_HOST CONSUL_HTTP_ADDR CONSUL_HTTP_SSL CONSUL_HTTP_AUTH CONSUL_TLS_SERVER_NAME CONSUL_CAPATH ETCDCTL_API ETCDCTL_ENDPOINTS ETCDCTL_DIAL_TIMEOUT APP_PORT APP_ENV LISTEN_FDS LOG_DIR LOG_FILE KUBERNETES_SERVICE_HOST SOURCE_PORT';
   const env = Object.fromEntries(ordinary.split(' ').map((name) => [name, 'x']));
-  expect((await load(env)).warnings).toEqual([]);
+  expect((await load({ ...env, SOURCE: '/srv/data.json' })).warnings).toEqual([]);
 });
 
 test('commands get an environment without our secrets, under whatever spelling', async () => {
