@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { startConsul } from '../test/support/servers/consul.ts';
 import { startEtcd } from '../test/support/servers/etcd.ts';
-import install from '../test/support/servers/install.ts';
+import { prepare } from '../test/support/servers/prepare.ts';
 import { measureFlags } from './image-flags.ts';
 import { type FilledStore, fill, measureStalls, OUTPUTS, type Stalls } from './stalls.ts';
 
@@ -294,7 +294,7 @@ function printLatency(name: string, [ours, floor]: readonly [number[], number[]]
 }
 
 async function main(): Promise<boolean> {
-  await install();
+  await prepare(['bench']);
   const { all, end } = await stores();
   let isWithin = true;
   try {

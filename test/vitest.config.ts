@@ -14,8 +14,9 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     // More than the two cores it is made for: most of the time is spent waiting for processes and servers.
     maxWorkers: 4,
-    globalSetup: ['test/support/servers/install.ts'],
+    globalSetup: ['test/support/servers/prepare.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
+    tags: [{ name: 'root', description: 'Only root can run it.', skip: process.getuid?.() !== 0 }],
     projects: [
       {
         extends: true,
@@ -25,6 +26,7 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts'],
           pool: 'threads',
           isolate: false,
+          setupFiles: ['test/support/no-processes.ts'],
           // A machine that is busy with other work makes a test of milliseconds last seconds.
           testTimeout: 30_000,
         },

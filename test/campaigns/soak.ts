@@ -12,8 +12,8 @@ import { parseArgs } from 'node:util';
 import { startConsul } from '../support/servers/consul.ts';
 import { startEtcd } from '../support/servers/etcd.ts';
 import { respond, servesDocument, startHttpSource } from '../support/servers/http-source.ts';
-import install from '../support/servers/install.ts';
 import { freePorts } from '../support/servers/ports.ts';
+import { prepare } from '../support/servers/prepare.ts';
 import { type FaultProxy, startProxy } from '../support/servers/proxy.ts';
 import { growthOf, type Place, type Sample, sampleOf, showHeader, showSample } from './soak-samples.ts';
 
@@ -306,7 +306,7 @@ async function judge(trio: Trio, faults: readonly string[]): Promise<boolean> {
 }
 
 async function main(minutes: number): Promise<boolean> {
-  await install();
+  await prepare(['campaigns']);
   const root = fs.mkdtempSync(join(tmpdir(), 'config-sidecar-soak-'));
   const children: ChildProcess[] = [];
   process.once('exit', () => {

@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of Alertmanager, shown with the real one.
 import { execFileSync } from 'node:child_process';
 import { describe } from 'vitest';
@@ -19,7 +20,6 @@ describe.each([
 ] as const)('told by $how', ({ hook, signal }) => {
   testClaims({
     preset: 'alertmanager',
-    packages: ['prometheus-alertmanager'],
     output: 'alertmanager.yml',
     prepare: ({ programs, room }) => {
       // Debian's reads its default template from here; the room has mounts of its own.

@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of Apache httpd, shown with the real one.
 import { readFileSync } from 'node:fs';
 import { get } from 'node:http';
@@ -41,7 +42,6 @@ function served(): Promise<string> {
 
 testClaims({
   preset: 'apache',
-  packages: ['apache2-bin', 'libapr1', 'libaprutil1'],
   output: 'httpd.conf',
   prepare: ({ place }) => {
     place.directory('run');

@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of BIND, shown with the real one.
 
 import { type Scene, testClaims } from '../support/presets/claims.ts';
@@ -25,11 +26,6 @@ ${more}
 
 testClaims({
   preset: 'bind',
-  packages: [
-    ...['bind9', 'bind9-utils', 'bind9-libs', 'libcom-err2', 'libfstrm0', 'libgssapi-krb5-2', 'libicu72'],
-    ...['libjemalloc2', 'libjson-c5', 'libk5crypto3', 'libkeyutils1', 'libkrb5-3', 'libkrb5support0'],
-    ...['liblmdb0', 'libmaxminddb0', 'libnghttp2-14', 'libprotobuf-c1', 'libssl3', 'libuv1', 'libxml2'],
-  ],
   output: 'named.conf',
   prepare: ({ place }) => {
     place.directory('run');

@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of dnsmasq, shown with the real one: a hosts file of its own, and the main file, which needs a restart.
 import { describe } from 'vitest';
 import { testClaims } from '../support/presets/claims.ts';
@@ -7,11 +8,6 @@ import { freePorts } from '../support/servers/ports.ts';
 
 const [port = 0, other = 0] = await freePorts(2);
 
-const packages = [
-  ...['dnsmasq-base', 'libdbus-1-3', 'libjansson4', 'libmnl0', 'libnetfilter-conntrack3'],
-  ...['libnfnetlink0', 'libnftables1', 'libnftnl11', 'libxtables12'],
-];
-
 const VERSIONS = ['one', 'two', 'three', 'never'];
 
 const hosts = (version: string): string => `10.0.0.${VERSIONS.indexOf(version)} version.test\n`;
@@ -19,7 +15,6 @@ const hosts = (version: string): string => `10.0.0.${VERSIONS.indexOf(version)} 
 describe('with a hosts file', () => {
   testClaims({
     preset: 'dnsmasq',
-    packages,
     output: 'hosts',
     good: hosts,
     badSyntax: () => `${hosts('never')}10.0.0.400 other.test\n`,
@@ -50,7 +45,6 @@ ${more}
 
   testRestarts({
     preset: 'dnsmasq',
-    packages,
     output: 'dnsmasq.conf',
     settings: () => ({ VALIDATE_COMMAND: 'dnsmasq --test -C {path}' }),
     good: (version) => config(version),

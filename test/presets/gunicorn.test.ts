@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of gunicorn, shown with the real one.
 import { join } from 'node:path';
 import { httpGet } from '../support/e2e/sidecar.ts';
@@ -24,7 +25,6 @@ def application(environ, start_response):
 
 testClaims({
   preset: 'gunicorn',
-  packages: ['gunicorn', 'python3-gunicorn', 'python3-pkg-resources'],
   output: 'gunicorn.conf.py',
   prepare: ({ place }) => void place.write('app.py', APP),
   settings: ({ programs }) => pythonOf(programs.root),

@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of HAProxy, shown with the real one in master-worker mode.
 import { createServer } from 'node:net';
 import { httpGet } from '../support/e2e/sidecar.ts';
@@ -19,7 +20,6 @@ frontend web
 
 testClaims({
   preset: 'haproxy',
-  packages: ['haproxy', 'liblua5.3-0', 'libopentracing-c-wrapper0', 'libopentracing1', 'libssl3'],
   output: 'haproxy.cfg',
   prepare: () => void createServer().listen(taken, '127.0.0.1').unref(),
   good: (version) => config(version),

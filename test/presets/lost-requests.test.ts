@@ -1,3 +1,4 @@
+// @module-tag root
 // No request is lost while nginx and HAProxy reload a hundred times under load: counted where it hurts, at the client.
 import { spawn } from 'node:child_process';
 import { createServer, type Server as HttpServer } from 'node:http';
@@ -25,7 +26,6 @@ const [nginxPort = 0, haproxyPort = 0, slow = 0] = await freePorts(3);
 
 const NGINX: Server = {
   preset: 'nginx',
-  packages: ['nginx', 'libssl3'],
   output: 'nginx.conf',
   settings: () => SETTINGS,
   prepare: ({ place }) => void place.directory('run'),
@@ -55,7 +55,6 @@ http {
 
 const HAPROXY: Server = {
   preset: 'haproxy',
-  packages: ['haproxy', 'liblua5.3-0', 'libopentracing-c-wrapper0', 'libopentracing1', 'libssl3'],
   output: 'haproxy.cfg',
   settings: () => SETTINGS,
   good: (version) => `defaults

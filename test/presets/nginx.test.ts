@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of nginx, shown with the real one.
 import { createServer } from 'node:net';
 import { httpGet } from '../support/e2e/sidecar.ts';
@@ -26,7 +27,6 @@ http {
 
 testClaims({
   preset: 'nginx',
-  packages: ['nginx', 'libssl3'],
   output: 'nginx.conf',
   prepare: ({ place }) => {
     place.directory('run');

@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of a program for Node.js, shown with a small one that reads its configuration again when it is told to.
 import { createServer } from 'node:net';
 import { httpGet } from '../support/e2e/sidecar.ts';
@@ -23,7 +24,7 @@ const config = (version: string, more: { readonly also?: number } = {}): string 
 
 testClaims({
   preset: 'node',
-  packages: [],
+  set: null,
   output: 'config.json',
   prepare: ({ place }) => {
     place.write('server.cjs', PROGRAM);

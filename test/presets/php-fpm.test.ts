@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of php-fpm, shown with the real one.
 import { connect, createServer } from 'node:net';
 import { type Scene, testClaims } from '../support/presets/claims.ts';
@@ -64,7 +65,6 @@ function served(): Promise<string> {
 
 testClaims({
   preset: 'php-fpm',
-  packages: ['php8.2-fpm', 'libapparmor1', 'libargon2-1', 'libsodium23', 'libxml2', 'libicu72', 'libssl3'],
   output: 'php-fpm.conf',
   prepare: () => void createServer().listen(taken, '127.0.0.1').unref(),
   good: config,

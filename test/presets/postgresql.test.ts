@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of PostgreSQL, shown with the real one. It refuses to run as root.
 import { execFile } from 'node:child_process';
 import { chmodSync, chownSync } from 'node:fs';
@@ -32,11 +33,6 @@ const psql = (scene: Scene): readonly string[] => [
 
 testClaims({
   preset: 'postgresql',
-  packages: [
-    ...['postgresql-15', 'postgresql-client-15', 'libcom-err2', 'libgssapi-krb5-2', 'libicu72'],
-    ...['libk5crypto3', 'libkeyutils1', 'libkrb5-3', 'libkrb5support0', 'libldap-2.5-0', 'libpq5'],
-    ...['libreadline8', 'libsasl2-2', 'libssl3', 'libxml2'],
-  ],
   output: 'postgresql.conf',
   prepare: async (scene) => {
     const { place, programs, room } = scene;

@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of Prometheus, shown with the real one.
 import { httpGet } from '../support/e2e/sidecar.ts';
 import { testClaims } from '../support/presets/claims.ts';
@@ -13,7 +14,6 @@ ${more}
 
 testClaims({
   preset: 'prometheus',
-  packages: ['prometheus'],
   output: 'prometheus.yml',
   settings: () => ({ ...hookOn('prometheus', port), ...confirmOn('prometheus', port) }),
   good: (version) => config(version),

@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of Redis, shown with the real one, which has to be restarted.
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -17,7 +18,6 @@ ${more}
 
 testRestarts({
   preset: 'redis',
-  packages: ['redis-server', 'redis-tools', 'libatomic1', 'libjemalloc2', 'liblzf1', 'libssl3'],
   output: 'redis.conf',
   good: config,
   bad: (scene) => config('never', scene, 'colour red'),

@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of rsyslog, shown with the real one, which has to be restarted.
 import { createSocket } from 'node:dgram';
 import { existsSync } from 'node:fs';
@@ -41,7 +42,6 @@ async function send({ place }: Scene): Promise<string> {
 
 testRestarts({
   preset: 'rsyslog',
-  packages: ['rsyslog', 'libestr0', 'libfastjson4'],
   output: 'rsyslog.conf',
   settings: (scene) => ({ RSYSLOG_MODDIR: modulesOf(scene) }),
   good: config,

@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of Squid, shown with the real one.
 import { chmodSync } from 'node:fs';
 import { get } from 'node:http';
@@ -40,11 +41,6 @@ function served(): Promise<string> {
 
 testClaims({
   preset: 'squid',
-  packages: [
-    ...['squid', 'squid-common', 'squid-langpack', 'libecap3', 'libtdb1', 'libltdl7'],
-    ...['libnetfilter-conntrack3', 'libnfnetlink0', 'libmnl0'],
-    ...['libgssapi-krb5-2', 'libkrb5-3', 'libk5crypto3', 'libkrb5support0', 'libkeyutils1'],
-  ],
   output: 'squid.conf',
   prepare: ({ place }) => {
     place.directory('run');

@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of syslog-ng, shown with the real one, which follows one file and writes another.
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +21,6 @@ const env = ({ programs }: Scene): Variables => ({
 
 testClaims({
   preset: 'syslog-ng',
-  packages: ['syslog-ng-core', 'libglib2.0-0', 'libivykis0', 'libpcre3', 'libssl3', 'libjson-c5'],
   output: 'syslog-ng.conf',
   prepare: ({ place }) => void place.write('in', ''),
   settings: env,

@@ -1,3 +1,4 @@
+// @module-tag root
 // The preset of Unbound, shown with the real one.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -23,10 +24,6 @@ remote-control:
 
 testClaims({
   preset: 'unbound',
-  packages: [
-    ...['unbound', 'libevent-2.1-7', 'libexpat1', 'libnghttp2-14', 'libprotobuf-c1', 'libpython3.11'],
-    'libssl3',
-  ],
   output: 'unbound.conf',
   prepare: async ({ place }) => {
     place.directory('run');

@@ -1,3 +1,4 @@
+// @module-tag root
 // examples/nginx-tls with a real nginx and certificates of a real openssl: what its README promises happens.
 import { mkdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -8,10 +9,10 @@ import { until } from '../../support/e2e/until.ts';
 import { EXAMPLES, readPod, startOf } from '../../support/examples/manifest.ts';
 import { openMount } from '../../support/examples/mounted.ts';
 import { type Issued, openOpenSsl, type Pair } from '../../support/examples/openssl.ts';
+import { installCommand } from '../../support/examples/packaged.ts';
 import { stateOf } from '../../support/examples/state.ts';
 import { ask, startClients } from '../../support/examples/tls-clients.ts';
 import { type Environment, openTogether, type Program } from '../../support/examples/together.ts';
-import { fetchDebian } from '../../support/servers/fetch-debian.ts';
 import { freePorts, portOf } from '../../support/servers/ports.ts';
 
 const POD = readPod('nginx-tls/pod.yaml');
@@ -84,8 +85,8 @@ function signalsIn(log: string): readonly string[] {
 async function openPod() {
   const { at, start, folder } = await openTogether();
   for (const path of ['live', 'elsewhere', 'run']) mkdirSync(at(path));
-  const program = join(await fetchDebian(['nginx']), 'usr/sbin/nginx');
-  const openssl = await openOpenSsl(folder);
+  const program = installCommand('nginx', folder);
+  const openssl = openOpenSsl(folder);
   const [port = 0, sidecarPort = 0] = await freePorts(2);
   const site = {
     server_name: HOST,

@@ -1,3 +1,4 @@
+// @module-tag root
 // examples/syslog-ng-logs with a real nginx, a real syslog-ng and a real Consul: no line is lost when the collector changes.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +11,6 @@ import { installCommand } from '../../support/examples/packaged.ts';
 import { stateOf } from '../../support/examples/state.ts';
 import { type Environment, openTogether, type Program } from '../../support/examples/together.ts';
 import { type ConsulServer, startConsul } from '../../support/servers/consul.ts';
-import { fetchDebian } from '../../support/servers/fetch-debian.ts';
 import { freePorts } from '../../support/servers/ports.ts';
 
 const POD = readPod('syslog-ng-logs/pod.yaml');
@@ -79,8 +79,8 @@ async function shipTo(consul: ConsulServer, { port }: Collector): Promise<void> 
 async function openPod(consulPort: number) {
   const { at, start, folder } = await openTogether();
   for (const path of ['live', 'run', 'logs', 'state', 'example']) mkdirSync(at(path));
-  const nginx = join(await fetchDebian(['nginx']), 'usr/sbin/nginx');
-  const syslogNg = await installCommand('syslog-ng', folder);
+  const nginx = installCommand('nginx', folder);
+  const syslogNg = installCommand('syslog-ng', folder);
   const [port = 0, sidecarPort = 0] = await freePorts(2);
   const paths = ['live', 'run/nginx', 'logs', 'state', 'example'].map((path) => [
     `/${path}/`,

@@ -11,7 +11,7 @@ import { isName } from '../../../src/settings/table.ts';
 import { type Block, blocksOf, PAGES, page, ROOT } from '../../support/docs/pages.ts';
 import { DIST } from '../../support/e2e/sidecar.ts';
 import { type EtcdServer, startEtcd } from '../../support/servers/etcd.ts';
-import { serverBinary } from '../../support/servers/install.ts';
+import { serverBinary } from '../../support/servers/prerequisites.ts';
 
 /** Address of etcd in the pages' commands; the test's own stands in for it. */
 const ETCD = '127.0.0.1:2379';

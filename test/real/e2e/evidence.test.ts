@@ -7,7 +7,7 @@ import { createPlace } from '../../support/e2e/place.ts';
 import { quietPort } from '../../support/e2e/quiet-port.ts';
 import { httpGet } from '../../support/e2e/sidecar.ts';
 import { until } from '../../support/e2e/until.ts';
-import { fetchDebian } from '../../support/servers/fetch-debian.ts';
+import { installCommand } from '../../support/examples/packaged.ts';
 import { respond, startHttpSource } from '../../support/servers/http-source.ts';
 
 describe.concurrent('CONFIRM_URL', () => {
@@ -141,7 +141,7 @@ http {
 describe.concurrent('a real nginx', () => {
   test('whose new configuration passes its check and cannot be loaded keeps its workers, and is taken back', async (context) => {
     const place = createPlace(context);
-    const nginx = join(await fetchDebian(['nginx']), 'usr/sbin/nginx');
+    const nginx = installCommand('nginx', place.root);
     const [run, port] = [place.directory('run'), await quietPort()];
     place.directory('out');
     const set = (banner: string, ports: readonly number[]): void =>

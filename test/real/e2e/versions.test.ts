@@ -1,6 +1,6 @@
 // The built program under every living line of Node, and that it loads no library it does not need.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,10 +10,10 @@ import { DIST } from '../../support/e2e/sidecar.ts';
 import { until } from '../../support/e2e/until.ts';
 import { type ConsulServer, startConsul } from '../../support/servers/consul.ts';
 import { type EtcdServer, startEtcd } from '../../support/servers/etcd.ts';
-import { CACHE } from '../../support/servers/fetch-debian.ts';
 import { startHttpSource } from '../../support/servers/http-source.ts';
+import { NODE_LINES, nodeProgram } from '../../support/servers/prerequisites.ts';
 
-const LINES = ['24', '26'];
+const LINES = NODE_LINES.lines;
 
 let etcd: EtcdServer;
 let consul: ConsulServer;
@@ -21,39 +21,12 @@ const nodes = new Map<string, string>();
 
 beforeAll(async () => {
   [etcd, consul] = await Promise.all([startEtcd(), startConsul()]);
-  for (const line of LINES) nodes.set(line, await fetchNode(line));
+  for (const line of LINES) nodes.set(line, nodeProgram(line));
 }, 300_000);
 
 afterAll(async () => {
   await Promise.all([etcd?.end(), consul?.end()]);
 });
-
-/** The registry's `node` is a script that installs this package, which carries the program: no script has to run. */
-async function fetchNode(line: string): Promise<string> {
-  const folder = join(CACHE, `node${line}`);
-  const name = `node-linux-${process.arch}`;
-  if (!existsSync(folder)) {
-    const unfinished = `${folder}.${process.pid}.tmp`;
-    mkdirSync(unfinished, { recursive: true });
-    const words = [
-      'install',
-      '--prefix',
-      unfinished,
-      '--no-save',
-      '--ignore-scripts',
-      '--no-audit',
-      '--no-fund',
-      `${name}@${line}`,
-    ];
-    await promisify(execFile)('npm', words, { cwd: unfinished });
-    if (existsSync(folder)) rmSync(unfinished, { recursive: true });
-    else renameSync(unfinished, folder);
-  }
-  const program = join(folder, 'node_modules', name, 'bin/node');
-  if (!existsSync(program))
-    throw new Error(`Cannot find Node ${line} below ${folder}; remove that folder and try again`);
-  return program;
-}
 
 const SOURCES: Readonly<Record<string, (place: Place) => Promise<Backing>>> = {
   etcd: async (place) => etcdTree(etcd, place),

@@ -1,11 +1,8 @@
 // podman-compose for tests: Debian's package, unpacked, run by this machine's Python.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fetchDebian } from '../servers/fetch-debian.ts';
-
-/** The first release whose podman-compose knows `pid:` and starts what depends on something in its order. */
-const SUITE = 'trixie';
+import { rootOf } from '../servers/prerequisites.ts';
 
 export interface Compose {
   /** Runs it with these words to its end; gives all it printed. */
@@ -17,11 +14,6 @@ export interface ComposeOptions {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Why it cannot be run here; null where it can. */
-export function composeMissing(): string | null {
-  return spawnSync('python3', ['-c', 'import asyncio']).status === 0 ? null : 'python3 is missing';
-}
-
 // As in test/support/servers/podman.ts, whose file is its own.
 const CONFIGURATION = `[containers]
 default_ulimits=["nofile=20000:20000","nproc=20000:20000"]
@@ -31,10 +23,10 @@ events_logger="file"
 `;
 
 /** Prepares it for a folder, into which podman's configuration is written. */
-export async function openCompose({ cwd, env }: ComposeOptions): Promise<Compose> {
+export function openCompose({ cwd, env }: ComposeOptions): Compose {
   const configuration = join(cwd, 'containers.conf');
   writeFileSync(configuration, CONFIGURATION);
-  const root = await fetchDebian(['podman-compose', 'python3-dotenv', 'python3-yaml'], SUITE);
+  const root = rootOf('podman-compose');
   const modules = join(root, 'usr/lib/python3/dist-packages');
   const run: Compose['run'] = (...words) => {
     const child: ChildProcess = spawn('python3', [join(modules, 'podman_compose.py'), ...words], {

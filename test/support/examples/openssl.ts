@@ -1,8 +1,6 @@
-// Certificates by the real openssl: the machine's own, or the one of Debian's package unpacked into `.cache/`.
-import { spawnSync } from 'node:child_process';
+// Certificates by the real openssl.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fetchDebian } from '../servers/fetch-debian.ts';
 import { must } from './together.ts';
 
 /** PEM texts. */
@@ -26,17 +24,15 @@ export interface OpenSsl {
 const EC = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 
 /** An authority in this folder. */
-export async function openOpenSsl(folder: string): Promise<OpenSsl> {
-  const own = spawnSync('openssl', ['version']).status === 0;
-  const program = own ? 'openssl' : join(await fetchDebian(['openssl']), 'usr/bin/openssl');
+export function openOpenSsl(folder: string): OpenSsl {
   const at = (name: string): string => join(folder, name);
   const authority = ['-keyout', at('ca.key'), '-out', at('ca.crt'), '-subj', '/CN=authority of a test'];
-  must(program, ['req', '-x509', ...EC, ...authority, '-days', '2']);
+  must('openssl', ['req', '-x509', ...EC, ...authority, '-days', '2']);
   const issue: OpenSsl['issue'] = (host, { days = 2 } = {}) => {
     const names = ['-subj', `/CN=${host}`, '-addext', `subjectAltName=DNS:${host}`];
-    must(program, ['req', '-new', ...EC, '-keyout', at('leaf.key'), '-out', at('leaf.csr'), ...names]);
+    must('openssl', ['req', '-new', ...EC, '-keyout', at('leaf.key'), '-out', at('leaf.csr'), ...names]);
     const by = ['-CA', at('ca.crt'), '-CAkey', at('ca.key'), '-copy_extensions', 'copy'];
-    must(program, [
+    must('openssl', [
       'x509',
       '-req',
       '-in',
@@ -47,7 +43,7 @@ export async function openOpenSsl(folder: string): Promise<OpenSsl> {
       '-out',
       at('leaf.crt'),
     ]);
-    const printed = must(program, ['x509', '-noout', '-serial', '-in', at('leaf.crt')]);
+    const printed = must('openssl', ['x509', '-noout', '-serial', '-in', at('leaf.crt')]);
     const [, serial = ''] = /^serial=(\w+)/.exec(printed) ?? [];
     return { cert: readFileSync(at('leaf.crt'), 'utf8'), key: readFileSync(at('leaf.key'), 'utf8'), serial };
   };

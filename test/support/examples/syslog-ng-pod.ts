@@ -17,7 +17,7 @@ import type { Images } from '../pods/images.ts';
 import { readExample, readManifest, withEnv, withServices } from '../pods/manifest.ts';
 import { createPod, type Pod } from '../pods/pod.ts';
 import { consulContainer } from '../pods/stores.ts';
-import { unpackServer } from './packaged.ts';
+import { unpackedServer } from './packaged.ts';
 
 const run = promisify(execFile);
 const EXAMPLE = 'syslog-ng-logs';
@@ -51,7 +51,7 @@ async function buildWithSyslogNg(images: Images): Promise<string> {
   const tag = tagFor(images);
   const context = mkdtempSync(join(tmpdir(), 'syslog-ng-image-'));
   const files = join(context, 'files');
-  const { root, libraries, program } = await unpackServer('syslog-ng');
+  const { root, libraries, program } = unpackedServer('syslog-ng');
   for (const path of ['usr/sbin/syslog-ng', 'usr/lib/syslog-ng']) {
     mkdirSync(dirname(join(files, path)), { recursive: true });
     cpSync(join(root, path), join(files, path), { recursive: true, dereference: true });

@@ -7,11 +7,6 @@ import { onTestFinished } from 'vitest';
 import type { Replaced } from './manifest.ts';
 import type { Environment } from './together.ts';
 
-/** Whether `systemd-analyze` is installed. */
-export function isAnalyzeThere(): boolean {
-  return spawnSync('systemd-analyze', ['--version']).status === 0;
-}
-
 /** What `systemd-analyze` says of a unit, whose program is replaced by this machine's Node. */
 export function analyze(unit: string, words: readonly string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'unit-'));

@@ -6,19 +6,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { DIST } from '../e2e/sidecar.ts';
-import { isPodmanThere, openPodman, type Podman } from '../servers/podman.ts';
+import { openPodman, type Podman } from '../servers/podman.ts';
 import { addPrograms, layOut, type Program, type ProgramName } from './programs.ts';
 
 const run = promisify(execFile);
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-
-/** Why pods cannot be run here; null where they can. */
-export const podsMissing: string | null = isPodmanThere()
-  ? process.getuid?.() === 0
-    ? null
-    : 'pods are run by root only'
-  : 'podman is missing';
 
 /** The images of one test file. */
 export interface Images {

@@ -12,37 +12,28 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { fetchDebian } from '../servers/fetch-debian.ts';
+import { rootOf, type SetName } from '../servers/prerequisites.ts';
 
 const run = promisify(execFile);
 
-/** A program out of Debian packages. */
+/** A program out of a package set. */
 export interface Program {
-  /** Its own package and those with libraries that this machine may lack. */
-  readonly packages: readonly string[];
-  /** A Debian release; default: this machine's own. */
-  readonly suite?: string;
+  readonly set: SetName;
   /** Files and folders of the packages that are needed, without the leading slash; programs bring their libraries. */
   readonly paths: readonly string[];
 }
 
-const PROMETHEUS = ['prometheus'];
-const UNBOUND = ['unbound', 'libprotobuf-c1', 'libevent-2.1-7', 'libnghttp2-14', 'libpython3.11'];
-
 /** What is known by name. */
 export const PROGRAMS = {
-  nginx: { packages: ['nginx'], paths: ['usr/sbin/nginx'] },
-  haproxy: {
-    packages: ['haproxy', 'liblua5.3-0', 'libopentracing-c-wrapper0', 'libopentracing1'],
-    paths: ['usr/sbin/haproxy'],
-  },
-  prometheus: { packages: PROMETHEUS, paths: ['usr/bin/prometheus'] },
-  promtool: { packages: PROMETHEUS, paths: ['usr/bin/promtool'] },
-  unbound: { packages: UNBOUND, paths: ['usr/sbin/unbound'] },
-  'unbound-checkconf': { packages: UNBOUND, paths: ['usr/sbin/unbound-checkconf'] },
-  etcd: { packages: ['etcd-server'], paths: ['usr/bin/etcd'] },
-  consul: { packages: ['consul'], suite: 'bullseye', paths: ['usr/bin/consul'] },
-  busybox: { packages: ['busybox-static'], paths: ['bin/busybox'] },
+  nginx: { set: 'nginx', paths: ['usr/sbin/nginx'] },
+  haproxy: { set: 'haproxy', paths: ['usr/sbin/haproxy'] },
+  prometheus: { set: 'prometheus', paths: ['usr/bin/prometheus'] },
+  promtool: { set: 'prometheus', paths: ['usr/bin/promtool'] },
+  unbound: { set: 'unbound', paths: ['usr/sbin/unbound'] },
+  'unbound-checkconf': { set: 'unbound', paths: ['usr/sbin/unbound-checkconf'] },
+  etcd: { set: 'etcd', paths: ['usr/bin/etcd'] },
+  consul: { set: 'consul', paths: ['usr/bin/consul'] },
+  busybox: { set: 'busybox', paths: ['bin/busybox'] },
 } as const satisfies Readonly<Record<string, Program>>;
 
 export type ProgramName = keyof typeof PROGRAMS;
@@ -64,8 +55,8 @@ export async function layOut(root: string, programs: readonly (ProgramName | Pro
 /** Puts programs and their libraries into a folder, and nothing else. */
 export async function addPrograms(root: string, programs: readonly (ProgramName | Program)[]): Promise<void> {
   for (const one of programs) {
-    const { packages, suite, paths }: Program = typeof one === 'string' ? PROGRAMS[one] : one;
-    const from = await fetchDebian(packages, suite);
+    const { set, paths }: Program = typeof one === 'string' ? PROGRAMS[one] : one;
+    const from = rootOf(set);
     for (const path of paths) {
       copy(join(from, path), join(root, path));
       for (const library of await librariesOf(join(from, path), from)) {

@@ -1,7 +1,8 @@
 // Real servers out of Debian packages, unpacked into the project's cache: nothing is installed.
-import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
-import { fetchDebian } from '../servers/fetch-debian.ts';
+import { libraryFolders } from '../servers/prepare.ts';
+import { rootOf, type SetName } from '../servers/prerequisites.ts';
 
 export interface Programs {
   /** Where the packages are unpacked. */
@@ -14,29 +15,19 @@ export interface Programs {
 
 const FOLDERS = ['usr/sbin', 'usr/bin', 'sbin', 'bin'];
 
-/** Fetches the packages named: the server's, and those libraries of it that a bare machine does not have. None: its own. */
-export async function debianPrograms(packages: readonly string[]): Promise<Programs> {
-  const root = packages.length === 0 ? '/' : await fetchDebian(packages);
-  const libraries = ['usr/lib', 'lib'].flatMap((folder) =>
-    [folder, ...platformFolders(join(root, folder)).map((name) => join(folder, name))].map((one) =>
-      join(root, one),
-    ),
-  );
+/** The programs of a package set; null: this machine's own. */
+export function programsOf(set: SetName | null): Programs {
+  const root = set === null ? '/' : rootOf(set);
   const path = (name: string): string => {
     const found = FOLDERS.map((folder) => join(root, folder, name)).find(isProgram);
-    if (found === undefined) throw new Error(`Cannot find "${name}" in the packages ${packages.join(' ')}`);
+    if (found === undefined) throw new Error(`Cannot find "${name}" below "${root}"`);
     return found;
   };
   const env = {
     PATH: [...FOLDERS.map((folder) => join(root, folder)), process.env['PATH'] ?? ''].join(':'),
-    LD_LIBRARY_PATH: libraries.filter((one) => existsSync(one)).join(':'),
+    LD_LIBRARY_PATH: set === null ? '' : libraryFolders(root),
   };
   return { root, path, env };
-}
-
-/** `x86_64-linux-gnu` */
-function platformFolders(folder: string): readonly string[] {
-  return existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('-linux-gnu')) : [];
 }
 
 function isProgram(path: string): boolean {

@@ -7,7 +7,8 @@ import type { PresetName } from '../../../src/settings/presets/table.ts';
 import { createPlace, type Place } from '../e2e/place.ts';
 import type { Sidecar, Variables } from '../e2e/sidecar.ts';
 import { until } from '../e2e/until.ts';
-import { debianPrograms, type Programs } from './programs.ts';
+import type { SetName } from '../servers/prerequisites.ts';
+import { type Programs, programsOf } from './programs.ts';
 import { openRoom, type Room, type Started } from './room.ts';
 
 /** What the parts of an application's test are given. */
@@ -22,8 +23,8 @@ export interface Scene {
 /** One server as a test runs it. */
 export interface Server {
   readonly preset: PresetName;
-  /** Debian packages: the server's, and libraries a bare machine does not have. */
-  readonly packages: readonly string[];
+  /** The package set its programs come from; default: the one with the preset's name. Null: this machine's own programs. */
+  readonly set?: SetName | null;
   /** Name of the main file. */
   readonly output: string;
   /** Makes what it needs besides its configuration, once. */
@@ -91,7 +92,8 @@ export function setStage(application: Server): Stage {
     });
 
   beforeAll(async () => {
-    const programs = await debianPrograms(application.packages);
+    const { preset, set = preset as SetName } = application;
+    const programs = programsOf(set);
     const room = await openRoom();
     scene = { place, programs, room, output: join(place.directory('live'), application.output) };
     await application.prepare?.(scene);

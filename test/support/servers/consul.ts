@@ -5,8 +5,8 @@ import * as https from 'node:https';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Daemon, daemon, dataFolder } from './daemon.ts';
-import { serverBinary } from './install.ts';
 import { freePorts } from './ports.ts';
+import { serverBinary } from './prerequisites.ts';
 
 export interface ConsulServerOptions {
   /** Paths of PEM files. With `clientCert`, which is the writer's own, a client certificate of this CA is demanded. */

@@ -4,8 +4,8 @@ import { readFileSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { Etcd3, type IOptions } from 'etcd3';
 import { type Daemon, daemon, dataFolder } from './daemon.ts';
-import { serverBinary } from './install.ts';
 import { accepts, freePorts } from './ports.ts';
+import { serverBinary } from './prerequisites.ts';
 
 const run = promisify(execFile);
 

@@ -1,85 +1,92 @@
-// Brings the files of Debian packages into `.cache/` without installing them: no root, nothing outside the project.
+// Brings the files of Debian packages into the cache without installing them: no root, nothing outside the project.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { CACHE } from './cache.ts';
 
 const run = promisify(execFile);
 
-/** The project's own folder for what tests fetch; git ignores it. */
-export const CACHE = new URL('../../../.cache/', import.meta.url).pathname;
-
-/** Longest time one package fetch may take, waiting for another run's fetch included. */
-const PATIENCE_MS = 300_000;
+/** What to fetch: package names, of a Debian release such as `bookworm`, into a folder that is not there yet. */
+export interface Fetch {
+  readonly packages: readonly string[];
+  readonly suite: string;
+  readonly into: string;
+}
 
 /**
- * Downloads the packages named (not what they depend on) and unpacks them into one root folder, whose path it
- * returns: `<root>/usr/bin/…`. Does nothing when that was done before. `suite` is a Debian release name
- * (`bullseye`); without it the machine's own.
+ * Downloads the packages named, not what they depend on, and unpacks them into one folder: `<into>/usr/bin/…`. The folder
+ * appears when it is complete. Throws with apt's own reason. Several may run at a time.
  */
-export async function fetchDebian(packages: readonly string[], suite = ownSuite()): Promise<string> {
-  const root = debianRoot(packages, suite);
-  if (existsSync(root)) return root;
-  await locked(async () => {
-    if (existsSync(root)) return;
-    const unpacked = `${root}.${process.pid}.tmp`;
-    try {
-      await download(packages, suite, unpacked);
-      renameSync(unpacked, root);
-    } catch (thrown) {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      throw new Error(
-        `Cannot fetch Debian packages "${packages.join(' ')}" of ${suite}: ${reason.trim()}\n` +
-          'Install the programs so that they are on PATH, or give this machine a working Debian package source.',
-        { cause: thrown },
-      );
-    } finally {
-      rmSync(unpacked, { recursive: true, force: true });
+export async function fetchDebian({ packages, suite, into }: Fetch): Promise<void> {
+  const unfinished = `${into}.${process.pid}.tmp`;
+  const archives = join(unfinished, 'archives');
+  mkdirSync(archives, { recursive: true });
+  try {
+    await download(packages, suite, archives);
+    for (const file of readdirSync(archives)) {
+      if (file.endsWith('.deb')) await run('dpkg', ['-x', join(archives, file), unfinished]);
     }
-  });
-  return root;
-}
-
-/** Where `fetchDebian` puts these packages; the folder exists when they are complete. */
-export function debianRoot(packages: readonly string[], suite = ownSuite()): string {
-  return join(CACHE, 'debian', `${suite}-${packages.join('+')}`);
-}
-
-function ownSuite(): string {
-  const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';
-  return /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(release)?.[1] ?? 'stable';
+    rmSync(archives, { recursive: true });
+    renameSync(unfinished, into);
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
 }
 
 async function download(packages: readonly string[], suite: string, into: string): Promise<void> {
-  const apt = aptRoot(suite);
-  const archives = join(into, 'archives');
-  mkdirSync(archives, { recursive: true });
-  const aptGet = (...words: string[]) => run('apt-get', [...apt, ...words], { cwd: archives });
+  const words = ['download', ...packages];
+  if (existsSync(join(aptHome(suite), 'updated'))) {
+    try {
+      return await aptGet(suite, words, into);
+    } catch {
+      // The lists of packages are too old to name a file that is still there.
+    }
+  }
+  await update(suite);
+  await aptGet(suite, words, into);
+}
+
+const updates = new Map<string, Promise<void>>();
+
+/** Reads the lists of a release, once in this process. */
+function update(suite: string): Promise<void> {
+  const running = updates.get(suite) ?? updateNow(suite);
+  updates.set(suite, running);
+  return running;
+}
+
+async function updateNow(suite: string): Promise<void> {
+  const home = aptHome(suite);
+  await aptGet(suite, ['update'], '/');
+  writeFileSync(join(home, 'updated'), '');
+}
+
+async function aptGet(suite: string, words: readonly string[], cwd: string): Promise<void> {
   try {
-    await aptGet('download', ...packages);
-  } catch {
-    // The lists of packages are missing, or too old to name a file that is still there.
-    await aptGet('update');
-    await aptGet('download', ...packages);
+    await run('apt-get', [...aptOptions(suite), ...words], { cwd, env: { ...process.env, LC_ALL: 'C' } });
+  } catch (thrown) {
+    const { stderr = '', message } = thrown as Error & { readonly stderr?: string };
+    const [reason = message] = /^E: .*$/m.exec(stderr) ?? [];
+    throw new Error(reason.replace(/^E: /, ''), { cause: thrown });
   }
-  for (const file of readdirSync(archives)) {
-    if (file.endsWith('.deb')) await run('dpkg', ['-x', join(archives, file), into]);
-  }
-  rmSync(archives, { recursive: true });
+}
+
+function aptHome(suite: string): string {
+  return join(CACHE, 'apt', suite);
 }
 
 /** Options that give apt lists and caches of its own, and the machine's own mirror with the suite replaced. */
-function aptRoot(suite: string): string[] {
-  const home = join(CACHE, 'apt', suite);
+function aptOptions(suite: string): string[] {
+  const home = aptHome(suite);
   for (const part of ['parts', 'lists/partial', 'cache/archives/partial', 'state']) {
     mkdirSync(join(home, part), { recursive: true });
   }
   const [name, stanza] = ownStanza(suite);
-  writeFileSync(join(home, 'parts', name), stanza);
+  writeIfOther(join(home, 'parts', name), stanza);
   // With the machine's own list apt would ask for the version that is installed, which the archive need not have.
   const status = join(home, 'state/status');
-  writeFileSync(status, '');
+  writeIfOther(status, '');
   const options = {
     'Dir::Etc::sourcelist': '/dev/null',
     'Dir::Etc::sourceparts': join(home, 'parts'),
@@ -91,11 +98,20 @@ function aptRoot(suite: string): string[] {
     'APT::Sandbox::User': '',
     'APT::Update::Post-Invoke': '',
     'APT::Update::Post-Invoke-Success': '',
+    // An index that cannot be had is an error, not a warning.
+    'APT::Update::Error-Mode': 'any',
     'Acquire::Languages': 'none',
     'Acquire::Check-Valid-Until': 'false',
-    'Acquire::Retries': '3',
+    'Acquire::Retries': '2',
+    'Acquire::http::Timeout': '15',
+    'Acquire::https::Timeout': '15',
   };
   return ['-qq', ...Object.entries(options).flatMap(([key, value]) => ['-o', `${key}=${value}`])];
+}
+
+/** A file that changes makes apt read everything again. */
+function writeIfOther(path: string, text: string): void {
+  if (!existsSync(path) || readFileSync(path, 'utf8') !== text) writeFileSync(path, text);
 }
 
 /** File name and text of the machine's first package source for Debian's main archive, with the suite replaced. */
@@ -136,40 +152,4 @@ function isMain(suites: string | undefined, stanza: string): boolean {
     /^Components:.*\bmain\b/m.test(stanza) &&
     !/^Enabled:\s*no/im.test(stanza)
   );
-}
-
-/** One fetch at a time on this checkout; the lock of a run that was killed is taken over. */
-async function locked(work: () => Promise<void>): Promise<void> {
-  mkdirSync(join(CACHE, 'debian'), { recursive: true });
-  const lock = join(CACHE, 'fetch.lock');
-  const deadline = Date.now() + PATIENCE_MS;
-  while (!tryLock(lock)) {
-    if (Date.now() > deadline) throw new Error(`Cannot fetch Debian packages: "${lock}" stays locked`);
-    await sleep(100);
-  }
-  try {
-    await work();
-  } finally {
-    rmSync(lock, { force: true });
-  }
-}
-
-function tryLock(lock: string): boolean {
-  try {
-    writeFileSync(lock, String(process.pid), { flag: 'wx' });
-    return true;
-  } catch {
-    const owner = Number(existsSync(lock) ? readFileSync(lock, 'utf8') : 0);
-    if (owner > 0 && !existsSync(`/proc/${owner}`)) {
-      // Renaming first: of several that see the dead owner only one can take its lock away.
-      const grave = `${lock}.${process.pid}`;
-      try {
-        renameSync(lock, grave);
-        rmSync(grave);
-      } catch {
-        return false;
-      }
-    }
-    return false;
-  }
 }

@@ -1,10 +1,10 @@
 // Containers for tests, by a real podman, and a base image with Node.js that is made from this machine: none is pulled.
-import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { fetchDebian } from './fetch-debian.ts';
+import { serverBinary } from './prerequisites.ts';
 
 const run = promisify(execFile);
 
@@ -33,11 +33,6 @@ export interface Podman {
   makeNodeImage(tag: string, node?: string): Promise<void>;
   /** Removes our configuration; images and containers are the caller's to remove. */
   close(): void;
-}
-
-/** Whether podman can be run at all. */
-export function isPodmanThere(): boolean {
-  return spawnSync('podman', ['--version']).status === 0;
 }
 
 /** Podman with a configuration of its own, so that the machine's is neither needed nor changed. */
@@ -70,7 +65,7 @@ export function openPodman(): Podman {
   };
 
   const makeNodeImage: Podman['makeNodeImage'] = async (tag, node = process.execPath) => {
-    const tini = join(await fetchDebian(['tini']), 'usr/bin/tini');
+    const tini = serverBinary('tini');
     const root = mkdtempSync(join(folder, 'root-'));
     const archive = `${root}.tar`;
     for (const name of ['etc', 'tmp']) mkdirSync(join(root, name));

@@ -5,8 +5,8 @@ import { isLiving } from '../../../../src/application/process/family.ts';
 import { createLookup } from '../../../../src/application/process/lookup.ts';
 import { signalReload } from '../../../../src/application/reload/signal.ts';
 import { createStage, until } from '../../../support/application/process/apart.ts';
-import { serverBinary } from '../../../support/servers/install.ts';
 import { freePorts } from '../../../support/servers/ports.ts';
+import { serverBinary } from '../../../support/servers/prerequisites.ts';
 
 test('a Go program that is looked at from its first milliseconds is told once it listens, and lives', async (context) => {
   const stage = createStage(context);
