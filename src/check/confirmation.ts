@@ -74,7 +74,7 @@ async function checkUrl({ loaded, signal }: Subject, { url, ledger }: Asked): Pr
     }
     if (CONFIRM_MATCH === undefined)
       return ok('confirmation', 'confirm.answers', `${shown} answers ${status}.`);
-    return judgeMatch({
+    return await judgeMatch({
       shown,
       match: CONFIRM_MATCH,
       body: body.toString(),
@@ -100,9 +100,10 @@ interface Judged {
 /** What is filled in where a revision or digest will stand; any will do now. */
 const ANY_VERSION = '[^\\s"\']+';
 
-function judgeMatch({ shown, match, body, isOurs }: Judged): Finding {
+async function judgeMatch({ shown, match, body, isOurs }: Judged): Promise<Finding> {
   const shape = { text: match.text.replaceAll(/\{(?:revision|digest)\}/g, ANY_VERSION) };
-  const flaw = findPatiently(body, shape);
+  const wanted = { match: shape, version: { revision: '', digest: '' }, notBeforeMs: 0 };
+  const flaw = await findFlaw(body, wanted);
   if (flaw === null) {
     return ok('confirmation', 'confirm.matches', `${shown} answers with what CONFIRM_MATCH looks for.`);
   }
@@ -112,29 +113,18 @@ function judgeMatch({ shown, match, body, isOurs }: Judged): Finding {
   return warn('confirmation', flaw.code, sentence, `${mend} Nothing is published yet, so it may still come.`);
 }
 
-/** Its limit is one of the wall clock, which a busy machine can use up by itself. */
-const TRIES = 3;
-
-function findPatiently(body: string, match: AnswerMatch): ReturnType<typeof findFlaw> {
-  const wanted = { match, version: { revision: '', digest: '' }, notBeforeMs: 0 };
-  for (let left = TRIES - 1; ; left -= 1) {
-    const flaw = findFlaw(body, wanted);
-    if (flaw?.code !== 'confirm.match-too-slow' || left === 0) return flaw;
-  }
-}
-
 const NO_MATCH = {
   message: 'The answer has nothing that CONFIRM_MATCH matches, whatever the revision',
   mend: 'Correct CONFIRM_MATCH, or make the application answer with what it matches.',
 };
 
 const FLAWS: Readonly<Record<string, typeof NO_MATCH>> = {
-  'confirm.match-too-slow': {
-    message: 'CONFIRM_MATCH takes too long on the answer',
-    mend: 'Write it without a repetition of a repetition.',
+  'confirm.match-unsupported': {
+    message: 'CONFIRM_MATCH is an expression that cannot be searched for in linear time',
+    mend: 'Write a simpler one: without huge repetitions.',
   },
   'confirm.no-time': {
-    message: 'What the group "time" of CONFIRM_MATCH finds in the answer is no number of Unix seconds',
+    message: 'What the group "time" of CONFIRM_MATCH finds in the answer is not a number of Unix seconds',
     mend: 'Make the group match Unix seconds, not milliseconds and not a date.',
   },
 };

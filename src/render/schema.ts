@@ -1,41 +1,113 @@
 // JSON Schema by ajv. Loads the library: import it only when SCHEMA is set.
 import { Buffer } from 'node:buffer';
-import { Ajv, type AnySchema, type ErrorObject, type ValidateFunction } from 'ajv';
+import { Ajv, type AnySchema, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
+import { type CompileRegExp, findUnsupported, loadRegExps } from '../lib/linear-regexp.ts';
 import { Bytes } from './document/special.ts';
 import { isList, isMap, type Value } from './document/value.ts';
 
-/** Most violations that are told; a schema that is wholly wrong for the data has thousands. */
-const MAX_TOLD = 50;
+/** Most violations that are shown; a schema that is wholly wrong for the data has thousands. */
+const MAX_SHOWN = 50;
 
 /** A schema that is ready to validate. */
 export type CompiledSchema = ValidateFunction;
 
 /**
- * Compiles a schema: draft-07, or 2019-09 or 2020-12 when its `$schema` says so. `format` is a note, not a check, as
- * the specification has it. Nothing is fetched.
- * @throws Error with ajv's reason when it is no valid schema.
+ * Compiles a schema: draft-07 (and 06), or 2019-09 or 2020-12 when its `$schema` says so. `format` is a note, not a check, as
+ * the specification has it. Nothing is fetched. `pattern` is searched for in linear time, and `uniqueItems` compared in
+ * it: the data may have been written to take long.
+ * @throws Error with ajv's reason when it is not a valid schema, or has a pattern that needs more than linear time.
  */
 export async function compileSchema(schema: Value): Promise<CompiledSchema> {
-  const options = { allErrors: true, strict: false, validateFormats: false, logger: false } as const;
-  const draft = isMap(schema) ? String(schema['$schema'] ?? '') : '';
-  const plain = toPlain(schema) as AnySchema;
-  if (draft.includes('2020-12')) {
-    const { Ajv2020 } = await import('ajv/dist/2020.js');
-    return new Ajv2020(options).compile(plain);
+  const { $schema: named, ...rest } = isMap(schema) ? schema : { $schema: undefined };
+  const draft = draftOf(named);
+  const ajv = await createAjv(draft, {
+    allErrors: true,
+    strict: false,
+    validateFormats: false,
+    logger: false,
+    code: { regExp: regExpHook(await loadRegExps()) },
+  });
+  ajv.removeKeyword('uniqueItems');
+  ajv.addKeyword({ keyword: 'uniqueItems', type: 'array', schemaType: 'boolean', validate: validateUnique });
+  // The older drafts are spelled in several ways, of which the library knows one each.
+  return ajv.compile(toPlain(draft === 'draft-07' && named !== undefined ? rest : schema) as AnySchema);
+}
+
+type Draft = 'draft-07' | '2019-09' | '2020-12';
+
+function draftOf(named: Value | undefined): Draft {
+  const text = typeof named === 'string' ? named : '';
+  if (named === undefined || /^https?:\/\/json-schema\.org\/(?:draft-0[67]\/)?schema#?$/.test(text))
+    return 'draft-07';
+  const found = /^https?:\/\/json-schema\.org\/draft\/(2019-09|2020-12)\/schema#?$/.exec(text)?.[1];
+  if (found !== undefined) return found as Draft;
+  throw new Error('its "$schema" is not one of draft-06, draft-07, 2019-09 and 2020-12');
+}
+
+/** What the bundler and Node make of a CommonJS module agrees in its default export only. */
+async function createAjv(draft: Draft, options: Options): Promise<Ajv> {
+  if (draft === '2020-12') {
+    const { default: module } = await import('ajv/dist/2020.js');
+    return new module.Ajv2020(options);
   }
-  if (draft.includes('2019-09')) {
-    const { Ajv2019 } = await import('ajv/dist/2019.js');
-    return new Ajv2019(options).compile(plain);
+  if (draft === '2019-09') {
+    const { default: module } = await import('ajv/dist/2019.js');
+    return new module.Ajv2019(options);
   }
-  return new Ajv(options).compile(plain);
+  return new Ajv(options);
+}
+
+function regExpHook(compile: CompileRegExp): NonNullable<NonNullable<Options['code']>['regExp']> {
+  const create = (pattern: string, flags: string) => {
+    const unsupported = findUnsupported(pattern);
+    if (unsupported !== null) throw new Error(`the pattern "${pattern}" cannot be used: ${unsupported}`);
+    try {
+      const { test } = compile(pattern);
+      // By its text the library recognises a pattern that it has compiled already.
+      return { test, toString: () => `/${pattern}/${flags}` };
+    } catch (thrown) {
+      throw new Error(`the pattern "${pattern}" cannot be used: ${reasonOf(thrown)}`);
+    }
+  };
+  // Code that the library would write where it is asked for a stand-alone validator, which nothing here does.
+  return Object.assign(create, { code: 'new RegExp' });
+}
+
+function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+type Validate = ((wanted: boolean, items: unknown[]) => boolean) & { errors?: Partial<ErrorObject>[] };
+
+/** The library compares every item with every other; here each is written down once, in a form that compares. */
+const validateUnique: Validate = (wanted, items) => {
+  const seen = new Map<string, number>();
+  for (const [at, item] of wanted ? items.entries() : []) {
+    const form = canonical(item);
+    const before = seen.get(form);
+    if (before !== undefined) {
+      const message = `must NOT have duplicate items (items ## ${before} and ${at} are identical)`;
+      validateUnique.errors = [{ keyword: 'uniqueItems', message, params: { i: at, j: before } }];
+      return false;
+    }
+    seen.set(form, at);
+  }
+  return true;
+};
+
+function canonical(item: unknown): string {
+  if (typeof item !== 'object' || item === null) return JSON.stringify(item) ?? '';
+  if (Array.isArray(item)) return `[${item.map(canonical).join(',')}]`;
+  const pairs = Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${pairs.map(([key, value]) => `${JSON.stringify(key)}:${canonical(value)}`).join(',')}}`;
 }
 
 /** Every violation, with its path and without the value, which may be a secret. */
 export function violationsOf(validate: CompiledSchema, value: Value): string[] {
   if (validate(toPlain(value))) return [];
-  const told = [...new Set((validate.errors ?? []).map(describe))];
-  const more = told.length - MAX_TOLD;
-  return more > 0 ? [...told.slice(0, MAX_TOLD), `and ${more} more`] : told;
+  const shown = [...new Set((validate.errors ?? []).map(describe))];
+  const more = shown.length - MAX_SHOWN;
+  return more > 0 ? [...shown.slice(0, MAX_SHOWN), `and ${more} more`] : shown;
 }
 
 function describe({ instancePath, keyword, message, params }: ErrorObject): string {

@@ -1,5 +1,6 @@
 // CONFIRM_MATCH: a regular expression with places for what the application should report back.
 import { InvalidValue } from '../lib/invalid-value.ts';
+import { findUnsupported } from '../lib/linear-regexp.ts';
 import type { Kind } from './kind.ts';
 
 /** What can be filled in, written `{name}`. */
@@ -16,12 +17,16 @@ export const answerMatch: Kind<AnswerMatch> = {
   verbatim: true,
   parse: (text) => {
     if (text === '') throw new InvalidValue('it is empty, which matches everything');
+    const filled = fillIn({ text }, { revision: '1', digest: 'sha256:0' });
     try {
-      fillIn({ text }, { revision: '1', digest: 'sha256:0' });
+      new RegExp(filled, 'm');
     } catch (error) {
       const reason = error instanceof Error ? error.message.split(': ').at(-1) : String(error);
       throw new InvalidValue(`the regular expression is broken: ${reason}`);
     }
+    const unsupported = findUnsupported(filled);
+    if (unsupported !== null)
+      throw new InvalidValue(`${unsupported}, which a search in linear time cannot do`);
     return { text };
   },
 };
@@ -35,10 +40,9 @@ export function tellsVersion({ text }: AnswerMatch): { readonly byName: boolean;
 export function fillIn(
   { text }: AnswerMatch,
   version: Readonly<Record<(typeof PLACES)[number], string>>,
-): RegExp {
-  const filled = PLACES.reduce((rest, place) => {
+): string {
+  return PLACES.reduce((rest, place) => {
     const escaped = version[place].replaceAll(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
     return rest.replaceAll(`{${place}}`, () => escaped);
   }, text);
-  return new RegExp(filled, 'm');
 }

@@ -166,7 +166,10 @@ export const TABLE = {
     'a change is put off by a share of this that is fixed per instance, so that replicas do not reload together',
   ),
 
-  SCHEMA: checks.optional(readableFile, 'JSON Schema file for the data, before rendering'),
+  SCHEMA: checks.optional(
+    readableFile,
+    'JSON Schema file for the data, before rendering: draft-07, 2019-09 or 2020-12; patterns are RE2',
+  ),
   VALIDATE_COMMAND: checks.optional(
     command,
     "run on a private copy, `{path}` replaced, as the sidecar's own user; anything but exit code 0 refuses",
@@ -227,7 +230,7 @@ export const TABLE = {
   ),
   CONFIRM_MATCH: back.optional(
     answerMatch,
-    'regular expression the answer of `CONFIRM_URL` must match; `{revision}` and `{digest}` of the data are filled in; a group named `time` holds Unix seconds that must not lie before the telling',
+    'regular expression (RE2: no look-ahead, no look-behind, no reference back to a group) the answer of `CONFIRM_URL` must match; `{revision}` and `{digest}` of the data are filled in; a group named `time` holds Unix seconds that must not be before the reload',
   ),
   CONFIRM_WORKERS: back.defaulted(
     boolean,

@@ -95,14 +95,14 @@ async function tryOnce(view: View, signal: AbortSignal): Promise<Missing | null>
       ...{ method: 'GET', url, signal, maxBytes: MAX_BODY_BYTES, truncate: true, stage: 'reload' },
       timeoutMs: Math.min(TRY_MS, Math.max(leftMs(view), INTERVAL_MS)),
     });
-    return judge(response, view, shown);
+    return await judge(response, view, shown);
   } catch (thrown) {
     const reason = toSidecarError(thrown, 'reload').message.replace(`Cannot GET ${shown}: `, '');
     return { code: 'confirm.no-answer', reason: `${shown} was not answered: ${reason}` };
   }
 }
 
-function judge({ status, body }: HttpResponse, view: View, shown: string): Missing | null {
+async function judge({ status, body }: HttpResponse, view: View, shown: string): Promise<Missing | null> {
   const text = body.toString();
   const output = text === '' ? {} : { output: text.slice(0, MAX_OUTPUT_LENGTH) };
   if (status < 200 || status > 299) {
@@ -110,7 +110,7 @@ function judge({ status, body }: HttpResponse, view: View, shown: string): Missi
   }
   const { match } = view.settings;
   if (match === undefined) return null;
-  const flaw = findFlaw(text, { match, version: view.version, notBeforeMs: view.trial.notBefore });
+  const flaw = await findFlaw(text, { match, version: view.version, notBeforeMs: view.trial.notBefore });
   const cut = flaw !== null && body.length >= MAX_BODY_BYTES ? ' in its first 4 MiB' : '';
   return (
     flaw && { code: flaw.code, reason: `${shown} answered ${status}, but ${flaw.reason}${cut}`, ...output }

@@ -198,14 +198,6 @@ describe('CONFIRM_URL', () => {
       expect(withCode(examined, 'confirm.no-time')).toMatchObject({ area: 'confirmation', level: 'fail' });
     }
   });
-
-  test('whose CONFIRM_MATCH would run for ever is told in time', async () => {
-    const examined = await answering(`${'a'.repeat(40)}!`, { CONFIRM_MATCH: '^(a+)+$' });
-    expect(withCode(examined, 'confirm.match-too-slow')).toMatchObject({
-      level: 'fail',
-      mend: 'Write it without a repetition of a repetition.',
-    });
-  });
 });
 
 describe('CONFIRM_WORKERS', () => {

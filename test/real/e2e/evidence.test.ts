@@ -70,7 +70,7 @@ describe.concurrent('CONFIRM_URL', () => {
     const unconfirmed = await sidecar.outcome('unconfirmed');
     expect(unconfirmed.code).toBe('confirm.too-old');
     expect(unconfirmed.message).toMatch(
-      /but the reload time it reports lies \d+\.\d s before the telling\. It stays, since ROLLBACK is off\.$/,
+      /but the reload time it reports is \d+\.\d s before the reload\. It stays, since ROLLBACK is off\.$/,
     );
     expect(app.values()).toEqual(['one', 'slow', 'kept']);
   });

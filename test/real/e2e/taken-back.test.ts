@@ -87,7 +87,7 @@ describe.concurrent('an unconfirmed configuration', () => {
       CONFIRM_PERIOD: '200ms',
       CONFIRM_TIMEOUT: '5s',
       CONFIRM_URL: `http://127.0.0.1:${port}/`,
-      CONFIRM_MATCH: '^value (?!wrong)',
+      CONFIRM_MATCH: '^value [^w]',
     });
     job.set({ value: 'wrong' });
     const back = await confirmedAs(sidecar, 'rolled-back', 'one', job);
@@ -105,7 +105,7 @@ describe.concurrent('an unconfirmed configuration', () => {
       CONFIRM_PERIOD: '200ms',
       CONFIRM_TIMEOUT: '5s',
       CONFIRM_URL: `http://127.0.0.1:${port}/`,
-      CONFIRM_MATCH: '^value (?!wrong)',
+      CONFIRM_MATCH: '^value [^w]',
       VALIDATE_COMMAND: 'true',
     });
     job.set({ value: 'wrong' });
@@ -127,7 +127,7 @@ describe.concurrent('an unconfirmed configuration', () => {
       CONFIRM_PERIOD: '200ms',
       CONFIRM_TIMEOUT: '5s',
       CONFIRM_URL: `http://127.0.0.1:${port}/`,
-      CONFIRM_MATCH: '^value (?!wrong)',
+      CONFIRM_MATCH: '^value [^w]',
       VALIDATE_COMMAND: `sh -c '! grep -q invalid "$1"' check {path}`,
     });
     job.set({ value: 'wrong' });

@@ -193,6 +193,34 @@ test.each(REFUSED)('%s "%s" is refused with the whole reason', async (name, text
   ]);
 });
 
+const MATCHES: ReadonlyArray<readonly [text: string, said: string]> = [
+  ['a(', 'the regular expression is broken: Unterminated group'],
+  [
+    '^(?!old)',
+    'it looks ahead or behind ("(?=", "(?!", "(?<=", "(?<!"), which a search in linear time cannot do',
+  ],
+  ['(a)\\1', 'it refers back to a group ("\\1", "\\k<name>"), which a search in linear time cannot do'],
+  [
+    'a{1,2000}',
+    'it repeats something more than 1000 times ("{1,2000}"), which a search in linear time cannot do',
+  ],
+  [
+    '[\\b]',
+    'it has a backspace in brackets ("[\\b]"; "\\x08" is one too), which a search in linear time cannot do',
+  ],
+];
+
+test.each(MATCHES)('CONFIRM_MATCH "%s" is refused with the whole reason', async (text, said) => {
+  expect(await problemsOf({ CONFIRM_URL: 'http://127.0.0.1/', CONFIRM_MATCH: text })).toEqual([
+    `Cannot use CONFIRM_MATCH "${text}": ${said}`,
+  ]);
+});
+
+test('CONFIRM_MATCH may have in brackets what it may not have outside', async () => {
+  const match = '[(?=][(?!]\\\\1\\{1,2000\\}(?<time>[{2000}])';
+  expect(await problemsOf({ CONFIRM_URL: 'http://127.0.0.1/', CONFIRM_MATCH: match })).toEqual([]);
+});
+
 const HEADERS: ReadonlyArray<readonly [text: string, said: string]> = [
   ['Authorization hunter2', 'line 1 is no header; each line reads Name: value'],
   ['A: b\nBad Name: hunter2', 'line 2 has no legal header name: letters, digits and - before the colon'],

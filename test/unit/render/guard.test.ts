@@ -102,6 +102,60 @@ describe('the schema', () => {
     );
   });
 
+  it.each([
+    ['http://json-schema.org/draft-06/schema#', '/a must be string'],
+    ['http://json-schema.org/draft-07/schema#', '/a must be string'],
+    ['https://json-schema.org/draft-07/schema', '/a must be string'],
+    ['https://json-schema.org/draft/2019-09/schema', '/a must be string'],
+    ['https://json-schema.org/draft/2020-12/schema', '/a must be string'],
+    [
+      'http://json-schema.org/draft-04/schema#',
+      'guard.schema-file: Cannot use the schema "/etc/schema.json": its "$schema" is not one of draft-06, draft-07, 2019-09 and 2020-12',
+    ],
+  ])('of draft %s is understood, or refused by name', async ($schema, message) => {
+    const schema = { $schema, properties: { a: { type: 'string' } } };
+    expect(await guard('{"a":1}', { schema: schemaOf(schema) })).toContain(message);
+  });
+
+  it.each([
+    ['(a+)+$', `${'a'.repeat(50_000)}!`, false],
+    ['^(\\w|\\s)*$', `${'a '.repeat(50_000)}!`, false],
+    ['^\\p{Lu}[a-zé]+$', 'École', true],
+    ['^\\u0041$', 'A', true],
+  ])('has a pattern %s, which is searched for in linear time', async (pattern, text, fits) => {
+    const before = process.cpuUsage();
+    const outcome = await guard(JSON.stringify({ a: text }), {
+      schema: schemaOf({ properties: { a: { pattern } }, patternProperties: { '^(b+)+$': false } }),
+    });
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000).toBeLessThan(2_000);
+    if (fits) expect(outcome).toBe('accepted');
+    else expect(outcome).toContain(`/a must match pattern "${pattern}"`);
+  });
+
+  it('is refused for a pattern that needs more than linear time', async () => {
+    expect(await guard('{}', { schema: schemaOf({ properties: { a: { pattern: '^(?!b)' } } }) })).toBe(
+      'validate guard.schema-file: Cannot use the schema "/etc/schema.json": the pattern "^(?!b)" cannot be used: it looks ahead or behind ("(?=", "(?!", "(?<=", "(?<!")',
+    );
+  });
+
+  it('finds what is there twice among many, whatever the order of keys, without comparing all with all', async () => {
+    const items = Array.from({ length: 50_000 }, (_, n) => ({ a: n, b: [n] }));
+    const schema = schemaOf({ uniqueItems: true });
+    const before = process.cpuUsage();
+    expect(await guard(JSON.stringify(items), { schema })).toBe('accepted');
+    expect(await guard(JSON.stringify([...items, { b: [7], a: 7 }]), { schema })).toContain(
+      '/ must NOT have duplicate items (items ## 7 and 50000 are identical)',
+    );
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000).toBeLessThan(4_000);
+    for (const json of ['[1,"1",true,null,[],{},[1],["1"],"[1]"]', '[[1,1]]', '[{"a":1},{"b":1}]']) {
+      expect(await guard(json, { schema })).toBe('accepted');
+    }
+    expect(await guard('[1,1.0]', { schema })).toContain('duplicate items');
+    expect(await guard('[1,1]', { schema: schemaOf({ uniqueItems: false }) })).toBe('accepted');
+  });
+
   it('of thousands of violations tells fifty, and how many more there are', async () => {
     const json = JSON.stringify(Array.from({ length: 60 }, () => 'x'));
     const message = await guard(json, { schema: schemaOf({ items: { type: 'number' } }) });
