@@ -1,7 +1,7 @@
 // What an HTTP source's answer means: a snapshot, the same as before, or an error; and what to ask with next time.
 import { createHash } from 'node:crypto';
 import { SidecarError } from '../lib/errors.ts';
-import { type HttpResponse, retryAfterMs } from '../lib/http/http.ts';
+import { type HttpResponse, retryAfterAskedMs, retryAfterMs } from '../lib/http/http.ts';
 import { maskUrl } from '../lib/mask.ts';
 import type { Content, Observation } from './provider.ts';
 
@@ -151,13 +151,27 @@ function lastPart(pathname: string): string {
 }
 
 function refusal(url: string, { status, headers }: HttpResponse): SidecarError {
-  const waitMs = retryAfterMs(headers, Date.now());
-  const asked = waitMs === undefined ? '' : ` and asks to wait ${Math.round(waitMs / 1000)} s`;
-  const [code, advice] = STATUS_MEANINGS.get(status) ?? ['source.failed', ''];
-  return answerFailure(url, code, `the server answered ${status}${asked}${advice}`, waitMs);
+  const nowMs = Date.now();
+  const waitMs = retryAfterMs(headers, nowMs);
+  const askedMs = retryAfterAskedMs(headers, nowMs);
+  const [code, advice] = meaningOf(status);
+  return answerFailure(
+    url,
+    code,
+    `the server answered ${status}${askedToWait(askedMs, waitMs)}${advice}`,
+    waitMs,
+  );
+}
+
+function askedToWait(askedMs: number | undefined, waitMs: number | undefined): string {
+  if (askedMs === undefined || waitMs === undefined) return '';
+  const [asked, wait] = [askedMs, waitMs].map((ms) => `${Math.round(ms / 1000)} s`);
+  return ` and asks to wait ${asked}${askedMs > waitMs ? ` (it is asked again after ${wait})` : ''}`;
 }
 
 const DENIED = 'source.denied';
+/** Statuses that send elsewhere; with a `Location` they are followed within the origin. */
+export const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 const LETS_IN = 'HTTP_TOKEN, HTTP_USERNAME with HTTP_PASSWORD, HTTP_HEADERS or HTTP_CERT';
 const STATUS_MEANINGS: ReadonlyMap<number, readonly [code: string, advice: string]> = new Map([
   [401, [DENIED, `: it does not know us; ${LETS_IN} may let us in`]],
@@ -171,6 +185,11 @@ const STATUS_MEANINGS: ReadonlyMap<number, readonly [code: string, advice: strin
   [404, ['source.not-found', '; there is nothing under this URL']],
   [410, ['source.not-found', '; there is nothing under this URL any more']],
 ]);
+
+function meaningOf(status: number): readonly [code: string, advice: string] {
+  if (REDIRECTS.includes(status)) return ['source.redirected', ' without saying where to (no Location)'];
+  return STATUS_MEANINGS.get(status) ?? ['source.failed', ''];
+}
 
 /** `Cannot GET "<masked url>": <reason>`, of stage `source`. */
 export function answerFailure(url: string, code: string, reason: string, waitMs?: number): SidecarError {

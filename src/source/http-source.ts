@@ -8,6 +8,7 @@ import {
   type Cursor,
   conditions,
   isDoubtful,
+  REDIRECTS,
   understand,
 } from './http-answer.ts';
 import { credentialHeaders, readIdentity } from './http-credentials.ts';
@@ -84,13 +85,11 @@ async function ask({ target, options, client, signal, cursor }: Asking): Promise
         throw asSourceError(thrown);
       });
     const location = response.headers['location'];
-    if (!REDIRECTS.has(response.status) || location === undefined) return { url, response };
+    if (!REDIRECTS.includes(response.status) || location === undefined) return { url, response };
     url = redirected(url, location);
   }
   throw answerFailure(url, 'source.redirected', `it redirects more than ${MAX_REDIRECTS} times`);
 }
-
-const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 function redirected(from: string, location: string): string {
   const next = URL.canParse(location, from) ? new URL(location, from) : null;

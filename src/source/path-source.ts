@@ -183,6 +183,7 @@ function readWhole(source: PathSource, survey: Survey, { maxBytes }: Limits): Sn
   const entries: Entry[] = [];
   let leftBytes = maxBytes;
   for (const { key, path } of survey.files) {
+    if (survey.kind === 'tree') leftBytes -= Buffer.byteLength(key);
     const value = readFile(source.subject, path, leftBytes);
     if (value === 'too-large') {
       throw surveyFailure(

@@ -85,16 +85,28 @@ export function openClient(): HttpClient {
 const RETRY_AFTER_MAX_MS = 3_600_000;
 
 /**
- * How long the other side asks us to wait (RFC 9110 10.2.3: seconds, or a date), in milliseconds, at most an hour;
- * undefined when it does not ask, or not understandably.
+ * How long to wait because the other side asks for it, in milliseconds: what it asks for, but at most an hour; undefined
+ * as `retryAfterAskedMs`.
  */
 export function retryAfterMs(
   headers: Readonly<Record<string, string | undefined>>,
   nowMs: number,
 ): number | undefined {
+  const askedMs = retryAfterAskedMs(headers, nowMs);
+  return askedMs === undefined ? undefined : Math.min(askedMs, RETRY_AFTER_MAX_MS);
+}
+
+/**
+ * How long the other side asks us to wait (RFC 9110 10.2.3: seconds, or a date), in milliseconds; undefined when it does
+ * not ask, or not understandably.
+ */
+export function retryAfterAskedMs(
+  headers: Readonly<Record<string, string | undefined>>,
+  nowMs: number,
+): number | undefined {
   const value = headers['retry-after']?.trim() ?? '';
   const waitMs = /^\d+$/.test(value) ? Number(value) * 1000 : httpDateMs(value) - nowMs;
-  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 0), RETRY_AFTER_MAX_MS);
+  return Number.isNaN(waitMs) ? undefined : Math.max(waitMs, 0);
 }
 
 /** Date.parse alone takes `-5` for a year. */

@@ -39,7 +39,10 @@ const rawBound = (maxBytes: number): number => 2 * maxBytes + 4 * 1024 * 1024;
 /** Prepares a connection; nothing is sent before the first read. */
 export async function openConsulConnection(options: ConsulConnectionOptions): Promise<ConsulConnection> {
   const { default: Client } = await import('consul');
-  const readListing = createListingReader(options.recurse ? options.key.length : 0);
+  const readListing = createListingReader({
+    prefixLength: options.recurse ? options.key.length : 0,
+    maxBytes: options.maxBytes,
+  });
   let identity: string | null = null;
   let agent: http.Agent | null = null;
   let client: Consul | null = null;

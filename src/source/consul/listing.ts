@@ -2,6 +2,7 @@
 // next listing only what differs, so that a change of one key costs about one key.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Entry } from '../provider.ts';
+import { sizeProblem } from '../size-budget.ts';
 import { ConsulFailure } from './failure.ts';
 
 export interface ConsulItem {
@@ -15,7 +16,7 @@ export interface ConsulItem {
 
 /**
  * The items of an answer's body. Throws a ConsulFailure `source.bad-answer` for what is not JSON, no list, or a list
- * of something else than keys. Looks at the signal between two slices and throws its reason.
+ * of something else than keys, `source.too-large` for too many. Looks at the signal between two slices and throws its reason.
  */
 export type ListingReader = (body: Buffer, signal: AbortSignal) => Promise<ConsulItem[]>;
 
@@ -41,8 +42,16 @@ const COMMA = 0x2c;
 const OPENING = 0x7b;
 const CLOSING = 0x7d;
 
-/** A reader that keeps the listing before to compare with. Entries are named without the first `prefixLength` characters. */
-export function createListingReader(prefixLength: number): ListingReader {
+/** What a reader needs to know. */
+export interface ListingOptions {
+  /** Entries are named without so many characters. */
+  readonly prefixLength: number;
+  /** `MAX_SIZE`, which bounds the number of keys too. */
+  readonly maxBytes: number;
+}
+
+/** A reader that keeps the listing before to compare with. */
+export function createListingReader({ prefixLength, maxBytes }: ListingOptions): ListingReader {
   let known: Listing = { bytes: Buffer.alloc(0), slices: [] };
   return async (body, signal) => {
     const bytes = withoutBrackets(body);
@@ -50,17 +59,27 @@ export function createListingReader(prefixLength: number): ListingReader {
     const from = (head.at(-1)?.to ?? -1) + 1;
     const to = tail[0] === undefined ? bytes.length : tail[0].from - 1;
     const middle: Slice[] = [];
+    let count = 0;
     // Nothing is between two slices that meet; a list without items has nothing either.
     if (from <= to && bytes.length > 0) {
       for (let at = from; at <= to; at = (middle.at(-1)?.to ?? to) + 1) {
         if (at > from) await nextTurn();
         signal.throwIfAborted();
-        middle.push(readSlice(bytes, at, to, prefixLength));
+        const slice = readSlice(bytes, at, to, prefixLength);
+        middle.push(slice);
+        count += slice.items.length;
+        refuseTooMany(count, maxBytes);
       }
     }
     known = { bytes, slices: [...head, ...middle, ...tail] };
     return known.slices.flatMap(({ items }) => items);
   };
+}
+
+/** While it is read: a million small keys take far more memory than their text. */
+function refuseTooMany(count: number, maxBytes: number): void {
+  const problem = sizeProblem(count, 0, maxBytes);
+  if (problem !== null) throw new ConsulFailure('source.too-large', problem);
 }
 
 /**

@@ -6,6 +6,7 @@ import { sleep } from '../../lib/wait.ts';
 import { createPace } from '../pace.ts';
 import { spread } from '../poll.ts';
 import type { Content, Entry, Observation, Provider, ProviderOptions, Snapshot } from '../provider.ts';
+import { sizeProblem } from '../size-budget.ts';
 import { endpointName, type StoreUrl } from '../store-url.ts';
 import { readTlsFiles } from '../tls-files.ts';
 import type { ConsulAnswer } from './answer.ts';
@@ -118,9 +119,8 @@ function snapshotOf(answer: ConsulAnswer, { recurse, maxBytes }: ConsulConnectio
     bytes += entry.value.length + (recurse ? entry.key.length : 0);
     highest = Math.max(highest, modifyIndex);
   }
-  if (bytes > maxBytes) {
-    throw new ConsulFailure('source.too-large', `it holds ${bytes} bytes, MAX_SIZE allows ${maxBytes}`);
-  }
+  const problem = sizeProblem(items.length, bytes, maxBytes);
+  if (problem !== null) throw new ConsulFailure('source.too-large', problem);
   const entries = items.map(({ entry }) => entry);
   return { revision: String(highest), content: contentOf(entries, recurse) };
 }

@@ -180,7 +180,7 @@ describe('a Consul that works', () => {
     const error = await failureOf(open(url('/big/'), {}, { maxBytes: 1_000_000 }));
     expect(error.code).toBe('source.too-large');
     expect(error.message).toBe(
-      `Cannot read Consul "${url('/big/')}": 127.0.0.1:${server.port}: it holds 1200003 bytes, MAX_SIZE allows 1000000`,
+      `Cannot read Consul "${url('/big/')}": 127.0.0.1:${server.port}: it holds at least 1200003 bytes, MAX_SIZE allows 1000000`,
     );
   });
 

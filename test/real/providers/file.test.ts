@@ -419,6 +419,16 @@ describe('a directory', () => {
     await expectFailure(open(directory), 'source.not-found', `Cannot read file "${directory}": ${reason}`);
   });
 
+  it('whose names alone are larger than allowed is refused', async () => {
+    for (const name of ['a', 'b', 'c', 'd', 'e']) writeFileSync(join(directory, name.repeat(250)), '');
+    const reason = 'it is larger than 1000 bytes (MAX_SIZE)';
+    await expectFailure(
+      open(directory, { maxBytes: 1_000 }),
+      'source.too-large',
+      `Cannot read file "${directory}": ${reason}`,
+    );
+  });
+
   it('larger than allowed in all is refused', async () => {
     for (const name of ['a', 'b', 'c']) writeFileSync(join(directory, name), 'x'.repeat(400));
     const reason = 'it is larger than 1000 bytes (MAX_SIZE)';

@@ -237,6 +237,7 @@ describe('an answer', () => {
     [206, 'source.failed', '206'],
     [300, 'source.failed', '300'],
     [400, 'source.failed', '400'],
+    [301, 'source.redirected', '301 without saying where to (no Location)'],
     [500, 'source.failed', '500'],
   ])('of status %s is the error %s', async (status, code, reason) => {
     source.answer((_request, response) => respond(response, status, '{"error": "a body that says nothing"}'));
@@ -251,7 +252,6 @@ describe('an answer', () => {
   it.each([
     [429, '7', 7_000],
     [503, '120', 120_000],
-    [503, 'Fri, 01 Jan 2100 00:00:00 GMT', 3_600_000],
   ])('of status %s with Retry-After %s asks to wait', async (status, value, waitMs) => {
     source.answer((_request, response) => respond(response, status, '', { 'retry-after': value }));
     const reason = `the server answered ${status} and asks to wait ${waitMs / 1000} s`;
@@ -261,6 +261,19 @@ describe('an answer', () => {
       `Cannot GET "${source.origin}/": ${reason}`,
     );
     expect(error.retryAfterMs).toBe(waitMs);
+  });
+
+  it.each([
+    ['86400', /asks to wait 86400 s \(it is asked again after 3600 s\)$/],
+    [
+      'Fri, 01 Jan 2100 00:00:00 GMT',
+      /^Cannot GET "\S+": the server answered 503 and asks to wait \d{10} s \(it is asked again after 3600 s\)$/,
+    ],
+  ])('that asks to wait until %s says so, and is asked again after an hour', async (value, message) => {
+    source.answer((_request, response) => respond(response, 503, '', { 'retry-after': value }));
+    const error = await failureOf(open(source.origin));
+    expect(error.message).toMatch(message);
+    expect(error.retryAfterMs).toBe(3_600_000);
   });
 
   it('of status 304 to a question without condition is an error', async () => {

@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createListingReader, type ListingReader } from '../../../../src/source/consul/listing.ts';
 
+const WHOLE_NAMES = { prefixLength: 0, maxBytes: 16 * 1024 * 1024 };
 const NEVER = new AbortController().signal;
 
 interface Key {
@@ -31,6 +32,16 @@ const many = (value: (at: number) => string): Key[] =>
   Array.from({ length: 2_000 }, (_, at) => keyOf(`app/k${String(at).padStart(5, '0')}`, value(at), at));
 
 describe('a reader of listings', () => {
+  it('stops at the number of keys that MAX_SIZE allows, before it has parsed them all', async () => {
+    const reader = createListingReader({ prefixLength: 0, maxBytes: 256_000 });
+    const body = bodyOf(many(() => 'v'));
+    const error = await reader(body, NEVER).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'source.too-large' });
+    const [, count] =
+      /^it holds at least (\d+) keys, MAX_SIZE "256000" allows 1000 /.exec(String(Object(error).text)) ?? [];
+    expect(Number(count)).toBeLessThan(1_300);
+  });
+
   it('reads whatever came before exactly what the answer says', async () => {
     // Names that look like the end of an item, and values long enough to fill slices.
     const name = fc.constantFrom('a', 'b}', 'c},{', '"},{"Key', '},{"LockIndex":0', 'ü', 'd\\"},{"x');
@@ -42,7 +53,7 @@ describe('a reader of listings', () => {
         fc.array(list, { minLength: 1, maxLength: 6 }),
         fc.boolean(),
         async (lists, pretty) => {
-          const reader = createListingReader(0);
+          const reader = createListingReader(WHOLE_NAMES);
           for (const keys of lists)
             expect(await read(reader, bodyOf(keys, pretty ? 4 : undefined))).toEqual(keys);
         },
@@ -54,7 +65,7 @@ describe('a reader of listings', () => {
   it('sees a change, an insertion and a removal anywhere in a long listing', async () => {
     const before = many(() => 'v'.repeat(40));
     for (const indent of [undefined, 4]) {
-      const reader = createListingReader(0);
+      const reader = createListingReader(WHOLE_NAMES);
       await reader(bodyOf(before, indent), NEVER);
       for (const at of [0, 1, 63, 64, 999, 1_000, 1_998, 1_999]) {
         const changed = before.with(at, keyOf(before[at]?.Key ?? '', 'w'.repeat(at % 7), 9_999));
@@ -72,7 +83,7 @@ describe('a reader of listings', () => {
   it('keeps the entries of what has not changed, but for a few neighbours', async () => {
     for (const indent of [undefined, 4]) {
       const keys = many(() => 'v'.repeat(40));
-      const reader = createListingReader(0);
+      const reader = createListingReader(WHOLE_NAMES);
       const first = await reader(bodyOf(keys, indent), NEVER);
       const changed = keys.with(1_000, keyOf('app/k01000', 'w'.repeat(40), 9_999));
       const second = await reader(bodyOf(changed, indent), NEVER);
@@ -86,14 +97,14 @@ describe('a reader of listings', () => {
     const timer = setInterval(() => {
       turns += 1;
     }, 0);
-    await createListingReader(0)(bodyOf(many(() => 'v'.repeat(2_000))), NEVER);
+    await createListingReader(WHOLE_NAMES)(bodyOf(many(() => 'v'.repeat(2_000))), NEVER);
     clearInterval(timer);
     expect(turns).toBeGreaterThan(5);
   });
 
   it('stops at an abort', async () => {
     const controller = new AbortController();
-    const reading = createListingReader(0)(bodyOf(many(() => 'v'.repeat(200))), controller.signal);
+    const reading = createListingReader(WHOLE_NAMES)(bodyOf(many(() => 'v'.repeat(200))), controller.signal);
     controller.abort(new Error('enough'));
     await expect(reading).rejects.toThrow('enough');
   });
@@ -120,13 +131,13 @@ describe('a reader of listings', () => {
     ],
     ['no index', '[{"Key":"a","Value":"dmFs"}]', 'the answer holds something that is no key'],
   ])('refuses %s', async (_name, text, reason) => {
-    await expect(createListingReader(0)(Buffer.from(text), NEVER)).rejects.toThrow(reason);
+    await expect(createListingReader(WHOLE_NAMES)(Buffer.from(text), NEVER)).rejects.toThrow(reason);
   });
 
   it('refuses a long listing that ends in a comma or breaks off, also when it knows all that came before', async () => {
     const keys = many(() => 'v');
     const whole = bodyOf(keys).toString();
-    const reader = createListingReader(0);
+    const reader = createListingReader(WHOLE_NAMES);
     await reader(Buffer.from(whole), NEVER);
     for (const text of [
       `${whole.slice(0, -1)},]`,
@@ -150,7 +161,7 @@ describe('a reader of listings', () => {
     for (const first of [4_096, 4_097]) {
       const items = Array.from({ length: 40 }, (_, at) => text(at, at === 0 ? first : 4_096));
       const list = items.join(',');
-      const reader = createListingReader(0);
+      const reader = createListingReader(WHOLE_NAMES);
       expect(await reader(Buffer.from(`[${list}]`), NEVER)).toHaveLength(40);
       for (let comma = first - 1; comma < list.length; comma += 4_096) {
         const cut = `[${list.slice(0, comma + 1)}]`;
