@@ -8,6 +8,9 @@ import packageJson from '../package.json' with { type: 'json' };
 /** SIGTERM ends the process within a second, whatever a hook or a disk is doing; what is undone is owed. */
 const END_WITHIN_MS = 900;
 
+/** For a reader of the log that is slow; one that does not read at all must not hold up the end. */
+const LAST_LINES_MS = 200;
+
 const ending = new AbortController();
 const syncListeners: (() => void)[] = [];
 
@@ -35,6 +38,7 @@ process.env['GRPC_VERBOSITY'] ??= 'NONE';
 
 // Loaded only now: until the handlers above are there, a SIGHUP would kill.
 const { runCli } = await import('./cli/cli.ts');
+const { flushLog } = await import('./lib/log.ts');
 
 process.exitCode = await runCli({
   argv,
@@ -48,6 +52,7 @@ process.exitCode = await runCli({
   ending: ending.signal,
   onSync: (listener) => syncListeners.push(listener),
 });
+await flushLog(LAST_LINES_MS);
 process.exit();
 
 /** A reader that has gone is no reason to fail. */

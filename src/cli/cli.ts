@@ -151,7 +151,9 @@ function runUntilEnd(cli: Cli, { flags }: Words): Promise<number> {
 async function load(cli: Cli, flags: readonly string[], told = new Set<string>()): Promise<Configured> {
   const loaded = await loadSettings({ flags, env: cli.env, cwd: cli.cwd });
   const { LOG_LEVEL, LOG_FORMAT } = loaded.settings;
-  const log = createLog({ level: LOG_LEVEL, format: LOG_FORMAT ?? (cli.isTerminal ? 'pretty' : 'json') });
+  const format = LOG_FORMAT ?? (cli.isTerminal ? 'pretty' : 'json');
+  const colors = cli.isTerminal && !cli.env['NO_COLOR'];
+  const log = createLog({ level: LOG_LEVEL, format, colors });
   for (const message of loaded.warnings) if (!told.has(message)) log.warn('setting suspicious', { message });
   for (const message of loaded.warnings) told.add(message);
   return { loaded, log };

@@ -1,5 +1,7 @@
 // The one error class: a stable code for programs, a sentence for people, and nothing that could hold a secret.
 
+import { cut, MAX_MESSAGE } from './bounds.ts';
+
 /** Where in the pipeline something went wrong. */
 export type Stage =
   | 'settings'
@@ -19,13 +21,16 @@ export interface SidecarErrorDetails {
   readonly cause?: unknown;
   /** What the other side asked us to wait before trying again (Retry-After). */
   readonly retryAfterMs?: number;
-  /** What a command or hook printed, cut to size. Told only where the contract says so, never logged at a distance. */
+  /** The longest the message may be, in characters. Default 2,048. */
+  readonly maxMessage?: number;
+  /** What a command or hook printed, cut to size. Shown only where the contract says so. */
   readonly output?: string;
 }
 
 /**
  * Every failure that reaches a user. The message reads `Cannot <verb> <thing> "<value>": <reason>` and ends with
- * the legal values or the next step where there is one. Secrets must be masked by whoever builds the message.
+ * the legal values or the next step where there is one. The code that builds the message masks secrets; a message of
+ * more than 2,048 characters is cut.
  */
 export class SidecarError extends Error {
   readonly code: string;
@@ -34,7 +39,7 @@ export class SidecarError extends Error {
   readonly output: string | undefined;
 
   constructor(message: string, details: SidecarErrorDetails) {
-    super(message, { cause: details.cause });
+    super(cut(message, details.maxMessage ?? MAX_MESSAGE), { cause: details.cause });
     this.name = 'SidecarError';
     this.code = details.code;
     this.stage = details.stage;
@@ -43,7 +48,7 @@ export class SidecarError extends Error {
   }
 }
 
-/** Turns whatever was thrown into a SidecarError; what is not one of ours keeps its text under code `internal`. */
+/** Turns anything thrown into a SidecarError; what is not one of ours keeps its text under code `internal`. */
 export function toSidecarError(thrown: unknown, stage: Stage = 'internal'): SidecarError {
   if (thrown instanceof SidecarError) return thrown;
   const reason = thrown instanceof Error ? thrown.message : String(thrown);

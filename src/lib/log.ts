@@ -1,7 +1,9 @@
-// One line per event on standard output: JSON, or readable on a terminal. A fixed message, variables in fields.
-import * as fs from 'node:fs';
+// One line per event on standard output: JSON, or for eyes. A fixed event, a sentence, variables in fields.
 import pino from 'pino';
-import { errnoOf, type SidecarError } from './errors.ts';
+import { cut, MAX_VIOLATIONS, visible } from './bounds.ts';
+import type { SidecarError } from './errors.ts';
+import { createLogSink, type LogSink } from './log-sink.ts';
+import { prettyLine } from './pretty-line.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type LogFormat = 'json' | 'pretty';
@@ -13,12 +15,38 @@ export type Log = Readonly<Record<LogLevel, (event: string, fields?: Fields) => 
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
+  /** Colours in `pretty`. Default: none. */
+  readonly colors?: boolean;
   /** Where the lines go; standard output by default. */
   readonly write?: (line: string) => void;
 }
 
-export function createLog({ level, format, write = writeToStandardOutput }: LogOptions): Log {
-  const destination = { write: format === 'json' ? write : (line: string) => write(prettyLine(line)) };
+/** Every log writes there: what one of them has not written yet stands before what the next one says. */
+let standardOutput: LogSink | null = null;
+
+/** How many log lines were dropped since the start because nothing read them. */
+export function droppedLines(): number {
+  return standardOutput?.dropped() ?? 0;
+}
+
+/** Gives the reader of the log so many milliseconds to take what is left; to be called before the process ends. */
+export async function flushLog(ms: number): Promise<void> {
+  await standardOutput?.flush(ms);
+}
+
+export function createLog(options: LogOptions): Log {
+  if (options.write !== undefined) return logTo(options.write, options);
+  standardOutput ??= createLogSink();
+  const log = logTo(standardOutput.write, options);
+  standardOutput.onRoom = (count) => {
+    const message = `${count} log lines were dropped because nothing read them.`;
+    log.warn('log lines dropped', { count, message });
+  };
+  return log;
+}
+
+function logTo(write: (line: string) => void, { level, format, colors = false }: LogOptions): Log {
+  const shown = format === 'json' ? safeLine : (line: string) => prettyLine(line, colors);
   const logger = pino(
     {
       level,
@@ -27,42 +55,31 @@ export function createLog({ level, format, write = writeToStandardOutput }: LogO
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination,
+    { write: (line: string) => write(shown(line)) },
   );
   const at =
     (name: LogLevel) =>
     (event: string, fields: Fields = {}): void =>
-      logger[name](fields, event);
+      logger[name](bounded(fields), event);
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
-/** The fields of an error: code, sentence and what a command printed. Never the error itself, whose cause may hold what must not be told. */
+/** What a command printed has a bound of its own (16 KiB), where it is read. */
+const PRINTED = 'output';
+
+function bounded(fields: Fields): Fields {
+  const cutField = ([name, value]: [string, unknown]): [string, unknown] =>
+    typeof value === 'string' && name !== PRINTED ? [name, cut(value, MAX_VIOLATIONS)] : [name, value];
+  return Object.fromEntries(Object.entries(fields).map(cutField));
+}
+
+/** JSON leaves some characters as they are that a terminal obeys. All of them stand inside of texts. */
+function safeLine(line: string): string {
+  return `${visible(line.trimEnd())}\n`;
+}
+
+/** The fields of an error: code, sentence and what a command printed. Never the error itself: its cause may hold secrets. */
 export function errorFields(error: SidecarError): Fields {
   const { code, message, output } = error;
   return output === undefined ? { code, message } : { code, message, output };
-}
-
-/** Tries before a line is dropped because nobody reads the pipe; the sidecar must not wait for its log. */
-const FULL_PIPE_TRIES = 50;
-
-/** A closed or full pipe must neither kill nor stop us: such a line is lost. */
-function writeToStandardOutput(line: string): void {
-  for (
-    let attempt = 0, rest = Buffer.from(line);
-    attempt < FULL_PIPE_TRIES && rest.length > 0;
-    attempt += 1
-  ) {
-    try {
-      rest = rest.subarray(fs.writeSync(1, rest));
-    } catch (error) {
-      if (errnoOf(error) !== 'EAGAIN') return;
-    }
-  }
-}
-
-/** `12:30:01.250 info  published  generation=3 revision="42"` */
-function prettyLine(line: string): string {
-  const { time, level, event, ...fields } = JSON.parse(line);
-  const rest = Object.entries(fields).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-  return `${[time.slice(11, 23), String(level).padEnd(5), event, ...rest].join(' ')}\n`;
 }
