@@ -1,6 +1,6 @@
 // The one error class: a stable code for programs, a sentence for people, and nothing that could hold a secret.
 
-import { cut, MAX_MESSAGE } from './bounds.ts';
+import { cut, MAX_MESSAGE, visible } from './bounds.ts';
 
 /** Where in the pipeline something went wrong. */
 export type Stage =
@@ -30,7 +30,7 @@ export interface SidecarErrorDetails {
 /**
  * Every failure that reaches a user. The message reads `Cannot <verb> <thing> "<value>": <reason>` and ends with
  * the legal values or the next step where there is one. The code that builds the message masks secrets; a message of
- * more than 2,048 characters is cut.
+ * more than 2,048 characters is cut, and control characters in it are shown as `\u001b`.
  */
 export class SidecarError extends Error {
   readonly code: string;
@@ -39,7 +39,8 @@ export class SidecarError extends Error {
   readonly output: string | undefined;
 
   constructor(message: string, details: SidecarErrorDetails) {
-    super(cut(message, details.maxMessage ?? MAX_MESSAGE), { cause: details.cause });
+    const shown = visible(message, { keepsLines: true });
+    super(cut(shown, details.maxMessage ?? MAX_MESSAGE), { cause: details.cause });
     this.name = 'SidecarError';
     this.code = details.code;
     this.stage = details.stage;

@@ -1,5 +1,6 @@
 // Which names files of a directory output may have: none that leaves the directory, hides in it or cannot be created.
 import { Buffer } from 'node:buffer';
+import { shownKey } from '../lib/bounds.ts';
 import { atOnce, type Sliced } from '../lib/slices.ts';
 
 /** Longest name of one file or directory, in bytes: the limit of every usual Linux file system. */
@@ -21,15 +22,16 @@ export function* findingNameProblem(names: readonly string[], directory: string)
   const all = new Set<string>();
   for (const name of names) {
     const problem = problemOf(name, directory);
-    if (problem !== null) return `the name ${JSON.stringify(name)} ${problem}`;
-    if (all.has(name)) return `the name "${name}" is given twice`;
+    if (problem !== null) return `the name "${shownKey(name)}" ${problem}`;
+    if (all.has(name)) return `the name "${shownKey(name)}" is given twice`;
     all.add(name);
     yield;
   }
   for (const name of names) {
     for (let slash = name.indexOf('/'); slash !== -1; slash = name.indexOf('/', slash + 1)) {
       const folder = name.slice(0, slash);
-      if (all.has(folder)) return `the name "${folder}" is both a file and a folder ("${name}")`;
+      if (all.has(folder))
+        return `the name "${shownKey(folder)}" is both a file and a folder ("${shownKey(name)}")`;
     }
     yield;
   }

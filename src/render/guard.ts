@@ -1,5 +1,6 @@
 // Checks that need no other program: keys that must be there, the schema of the data, and whether what was rendered parses.
 import { Buffer } from 'node:buffer';
+import { MAX_VIOLATIONS } from '../lib/bounds.ts';
 import { SidecarError } from '../lib/errors.ts';
 import type { Data } from './data.ts';
 import { checkDocument, parseDocument } from './document/document.ts';
@@ -58,7 +59,7 @@ async function guardSchema(data: Data, schema: SchemaFile): Promise<void> {
   const violations = violationsOf(validate, value);
   if (violations.length === 0) return;
   const message = `Cannot accept "${data.source}": it violates the schema "${schema.path}": ${violations.join('; ')}`;
-  throw refuse('guard.schema', message);
+  throw new SidecarError(message, { code: 'guard.schema', stage: 'validate', maxMessage: MAX_VIOLATIONS });
 }
 
 /** The schema compiled last: compiling costs far more than validating, and the file seldom changes. */

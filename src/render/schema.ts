@@ -1,12 +1,16 @@
 // JSON Schema by ajv. Loads the library: import it only when SCHEMA is set.
 import { Buffer } from 'node:buffer';
 import { Ajv, type AnySchema, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
+import { MAX_VIOLATIONS, shownKey } from '../lib/bounds.ts';
 import { type CompileRegExp, findUnsupported, loadRegExps } from '../lib/linear-regexp.ts';
 import { Bytes } from './document/special.ts';
 import { isList, isMap, type Value } from './document/value.ts';
 
 /** Most violations that are shown; a schema that is wholly wrong for the data has thousands. */
 const MAX_SHOWN = 50;
+
+/** Room for what the sentence says besides: the source, the schema, and how many are left out. */
+const OF_THE_SENTENCE = 600;
 
 /** A schema that is ready to validate. */
 export type CompiledSchema = ValidateFunction;
@@ -105,15 +109,17 @@ function canonical(item: unknown): string {
 /** Every violation, with its path and without the value, which may be a secret. */
 export function violationsOf(validate: CompiledSchema, value: Value): string[] {
   if (validate(toPlain(value))) return [];
-  const shown = [...new Set((validate.errors ?? []).map(describe))];
-  const more = shown.length - MAX_SHOWN;
-  return more > 0 ? [...shown.slice(0, MAX_SHOWN), `and ${more} more`] : shown;
+  const all = [...new Set((validate.errors ?? []).map(describe))];
+  const shown = all.slice(0, MAX_SHOWN);
+  while (shown.join('; ').length > MAX_VIOLATIONS - OF_THE_SENTENCE) shown.pop();
+  const more = all.length - shown.length;
+  return more > 0 ? [...shown, `and ${more} more`] : shown;
 }
 
 function describe({ instancePath, keyword, message, params }: ErrorObject): string {
-  const where = instancePath === '' ? '/' : instancePath;
+  const where = instancePath === '' ? '/' : shownKey(instancePath);
   const name: unknown = keyword === 'additionalProperties' ? params['additionalProperty'] : undefined;
-  return `${where} ${message ?? 'is not valid'}${typeof name === 'string' ? ` (has "${name}")` : ''}`;
+  return `${where} ${message ?? 'is not valid'}${typeof name === 'string' ? ` (has "${shownKey(name)}")` : ''}`;
 }
 
 /** Plain objects and numbers, bytes in base64: the library compares by methods that our maps do not have, and knows no bigint. */

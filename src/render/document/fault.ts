@@ -1,4 +1,5 @@
 // What is wrong inside a document or a value, before anyone has said which document that was.
+import { shownKey } from '../../lib/bounds.ts';
 
 /**
  * A defect found while reading or writing a format. Whoever knows the document's name makes a SidecarError of it.
@@ -43,7 +44,7 @@ export function describeFault(fault: Fault): string {
     : `line ${position.line}, column ${position.column}: ${fault.message}`;
 }
 
-/** A path as users write it (`db/host`); the value as a whole is `/`. */
+/** A path as users write it (`db/host`), cut to what a sentence may show; the value as a whole is `/`. */
 export function showPath(path: readonly string[]): string {
-  return path.length === 0 ? '/' : path.join('/');
+  return path.length === 0 ? '/' : shownKey(path.join('/'));
 }
