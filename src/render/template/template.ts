@@ -1,12 +1,14 @@
 // Liquid, strict: whatever is missing, has no text or differs between two renderings is an error. Loads the library: import it only when needed.
 import { posix } from 'node:path';
-import { Context, type Emitter, type FS, Liquid, LiquidError } from 'liquidjs';
+import { type Emitter, type FilterImplOptions, type FS, Liquid, LiquidError } from 'liquidjs';
 import { SidecarError } from '../../lib/errors.ts';
 import { inSlices, type Sliced } from '../../lib/slices.ts';
 import { Fault } from '../document/fault.ts';
-import { Bytes } from '../document/special.ts';
-import { isBroken, notText } from '../document/value.ts';
+import { isBroken } from '../document/value.ts';
 import { createFilters, type FormatFilters, UNSTEADY_FILTERS } from './filters.ts';
+import { strictFilters } from './liquid-filters.ts';
+import { printable } from './operands.ts';
+import { StrictContext } from './strict-context.ts';
 
 /** Longest time one template may take. */
 const RENDER_LIMIT_MS = 5_000;
@@ -48,7 +50,7 @@ export async function openTemplates(
     try {
       // A copy without prototype: `increment` writes into it, and no key of it is found that was not given.
       const own = Object.assign(Object.create(null), scope) as Record<string, unknown>;
-      const context = new Context(own, engine.options, { sync: true }, { liquid: engine });
+      const context = new StrictContext(own, engine.options, { sync: true }, { liquid: engine });
       const emitter = boundedEmitter(options.maxBytes);
       await inSlices(evaluating(engine.renderer.renderTemplates(engine.parse(text, name), context, emitter)));
       if (isBroken(emitter.buffer)) throw new Fault('it makes half of a surrogate pair');
@@ -58,6 +60,8 @@ export async function openTemplates(
     }
   };
 }
+
+type FilterHandler = Extract<FilterImplOptions, (...args: never[]) => unknown>;
 
 type Evaluation = Iterator<unknown, unknown, unknown>;
 
@@ -123,7 +127,10 @@ function createEngine(files: ReadonlyMap<string, string | null>, formats: Format
     memoryLimit: MEMORY_LIMIT,
     parseLimit: PARSE_LIMIT,
   });
-  for (const [name, filter] of Object.entries(createFilters(formats))) engine.registerFilter(name, filter);
+  const strict = strictFilters((name) => originalFilter(engine, name));
+  for (const [name, filter] of Object.entries({ ...strict, ...createFilters(formats) })) {
+    engine.registerFilter(name, filter);
+  }
   // The library's own `raw` switches `outputEscape` off, and with it the check of what is printed.
   engine.registerFilter('raw', (value: unknown) => value);
   for (const name of UNSTEADY_FILTERS) {
@@ -137,27 +144,20 @@ function createEngine(files: ReadonlyMap<string, string | null>, formats: Format
 
 const DATE_FILTERS = ['date', 'date_to_xmlschema', 'date_to_rfc822', 'date_to_string', 'date_to_long_string'];
 
+function originalFilter(engine: Liquid, name: string): FilterHandler {
+  const filter = engine.filters[name];
+  if (typeof filter !== 'function') throw new Error(`the template library has no filter ${name}`);
+  return filter;
+}
+
 function refuseNow(engine: Liquid, name: string): void {
-  const original = engine.filters[name];
-  if (typeof original !== 'function') throw new Error(`the template library has no filter ${name}`);
+  const original = originalFilter(engine, name);
   engine.registerFilter(name, function (value: unknown, ...rest: unknown[]) {
     if (value === 'now' || value === 'today') {
       throw new Fault(`the date "${value}" is another one at every rendering`);
     }
     return original.call(this, value, ...rest);
   });
-}
-
-/** What stands between `{{` and `}}` must have one text that everyone expects. */
-function printable(value: unknown): string {
-  if (typeof value === 'string') return value;
-  if (value === null || value === undefined) throw new Fault('there is no value to print; give it a default');
-  if (value instanceof Bytes) throw notText([]);
-  if (Array.isArray(value)) throw new Fault('a list has no text of its own; use a filter (join, json, yaml)');
-  if (typeof value === 'object')
-    throw new Fault('a map has no text of its own; print one of its values, or use a filter (json, yaml)');
-  if (typeof value === 'number' && !Number.isFinite(value)) throw new Fault('the number is not finite');
-  return String(value);
 }
 
 /** The files of the set and no others; names resolve against the including file first, `.liquid` may be left out. */

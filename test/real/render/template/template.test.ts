@@ -1,16 +1,21 @@
 // Templates: strict, the same at every rendering, no way out of their own files, and values that stay data.
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
+import { Liquid } from 'liquidjs';
 import { describe, expect, it } from 'vitest';
 import { SidecarError } from '../../../../src/lib/errors.ts';
 import { parseJson } from '../../../../src/render/document/json.ts';
 import { createMap } from '../../../../src/render/document/value.ts';
+import { createFilters, UNSTEADY_FILTERS } from '../../../../src/render/template/filters.ts';
+import { strictFilters } from '../../../../src/render/template/liquid-filters.ts';
 import { openTemplates } from '../../../../src/render/template/template.ts';
 import { text as anyText } from '../../../support/render/document/generate.ts';
 
 const DATA = `{
   "db": {"host": "db1", "port": 5432, "none": null, "on": true, "quoted": "it's \\"here\\""},
   "list": ["b", "a", "B"], "lines": "one\\ntwo: 2", "big": 9007199254740993,
+  "pool": {"size": 7, "first": 1}, "off": false, "empty": "", "items": [{"n": 2}, {"n": 1}], "text": {"port": "8080", "rate": "0.5"},
+  "mixed": [{"on": true}, {"x": 1}, "text", {"on": false}],
   "code": "{{ db.host }}{% include 'x' %}", "when": "now", "name": "secret.liquid", "a-b": {"c d": 1}
 }`;
 
@@ -55,6 +60,43 @@ describe('a template', () => {
       '<tr class="row1"><td class="col1">1</td></tr><tr class="row2"><td class="col1">2</td></tr>',
     ],
     ['{{ list | sort | join: "" }} {{ list.size }} {{ db | size }}', 'Bab 3 5'],
+    ['{{ off | default: "x" }} [{{ empty | default: "x" }}] {{ db.none | default: "x" }}', 'false [] x'],
+    ['{{ pool.size }} {{ pool.first }} {{ db.host.size }} {{ list.first }}{{ list.last }}', '7 1 3 bB'],
+    ['{% if db.size %}a{% else %}b{% endif %}{{ db.first | default: "c" }}', 'bc'],
+    ['{% for x in list %}{{ forloop.first }} {% endfor %}', 'true false false '],
+    [
+      '{{ items | map: "n" | join: "," }} {{ items | sum: "n" }} {{ items | sort: "n" | map: "n" | first }}',
+      '2,1 3 1',
+    ],
+    [
+      '{{ mixed | where: "on" | size }} {{ mixed | where: "on", false | size }} {{ mixed | reject: "on" | size }}',
+      '1 1 3',
+    ],
+    [
+      '{{ mixed | find: "on", true | json }} {{ mixed | has: "on" }} {{ mixed | has: "off" }} {{ mixed | find_index: "on" }}',
+      '{"on":true} true false 0',
+    ],
+    [
+      '{% assign g = mixed | group_by: "on" %}{% for one in g %}{{ one.name | json }}={{ one.items.size }} {% endfor %}',
+      'true=1 null=2 false=1 ',
+    ],
+    [
+      '{{ mixed | where_exp: "one", "one.on == true" | size }} {{ mixed | find_exp: "one", "one.no" | json }}',
+      '1 null',
+    ],
+    [
+      '{{ text.port | plus: 1 }} {{ text.port | times: text.rate }} {{ "9" | at_least: 10 }} {{ 7 | divided_by: 2 }}',
+      '8081 4040 10 3.5',
+    ],
+    ['{{ list | uniq | size }} {{ "a,b,a" | split: "," | uniq | join: "" }}', '3 ab'],
+    [
+      '{{ "abcdef" | slice: 1, 2 }} {{ list | slice: -1 | first }} {{ "abc" | first }} {{ 12345 | slice: 0, 2 }}',
+      'bc B a 12',
+    ],
+    [
+      '{{ "c B a" | split: " " | sort_natural | join: " " }} {{ list | array_to_sentence_string }}',
+      'a B c b, a, and B',
+    ],
     ['{{ big }} {{ big | json }}', '9007199254740993 9007199254740993'],
     ['{{ "2020-02-03" | date: "%Y/%m/%d" }}', '2020/02/03'],
     ['{% include "part" %}, {% render "sub/one" %}, {% include "up" %}', 'part of db1, two, part of db1'],
@@ -112,9 +154,49 @@ describe('a template is refused, by file and line,', () => {
       'line 1: a map has no text of its own; print one of its values, or use a filter (json, yaml)',
     ],
     ['{% cycle list, "x" %}', 'line 1: a list has no text of its own; use a filter (join, json, yaml)'],
-    ['{{ db | append: "x" }}', 'line 1: Cannot convert object to primitive value'],
+    [
+      '{{ db | append: "x" }}',
+      'line 1: a map has no text of its own; print one of its values, or use a filter (json, yaml)',
+    ],
     ['{{ 1 | divided_by: 0 }}', 'line 1: the number is not finite'],
-    ['{{ big | plus: 1 }}', 'line 1: Cannot convert a BigInt value to a number'],
+    ['{{ big | plus: 1 }}', 'line 1: the number is too large to calculate with'],
+    ['{{ db.size }}', 'line 1: the variable "db.size" is missing; add the key, or give it a default'],
+    ['{{ db.first.x }}', 'line 1: the variable "db.first" is missing; add the key, or give it a default'],
+    ['{{ mixed | map: "on" | json }}', 'line 1: item 2 of the list has no "on"'],
+    ['{{ mixed | sort: "on" | json }}', 'line 1: item 2 of the list has no "on"'],
+    ['{{ mixed | sum: "on" }}', 'line 1: item 2 of the list has no "on"'],
+    ['{{ list | map: "x" | json }}', 'line 1: item 1 of the list has no "x"'],
+    ['{{ items | sort | json }}', 'line 1: only texts or numbers can be sorted, and this is a map'],
+    [
+      '{{ "a" | concat: items | sort | json }}',
+      'line 1: only texts or numbers can be sorted, and this is a map',
+    ],
+    [
+      '{{ list | push: 1 | sort | json }}',
+      'line 1: texts and numbers stand in no order; sort by one or the other',
+    ],
+    ['{{ list | sum }}', 'line 1: a number is needed, and this text is not one'],
+    ['{{ "abc" | plus: 1 }}', 'line 1: a number is needed, and this text is not one'],
+    ['{{ 1 | plus: "1x" }}', 'line 1: a number is needed, and this text is not one'],
+    ['{{ "" | abs }}', 'line 1: a number is needed, and this text is not one'],
+    ['{{ off | plus: 1 }}', 'line 1: a number is needed, and this is "false"'],
+    ['{{ db.none | minus: 1 }}', 'line 1: a number is needed, and this is no value'],
+    ['{{ db | times: 2 }}', 'line 1: a number is needed, and this is a map'],
+    ['{{ 9007199254740991 | plus: 1 }}', 'line 1: the number is too large to be exact'],
+    ['{{ 1 | modulo: 0 }}', 'line 1: the number is not finite'],
+    ['{{ db.none | upcase }}', 'line 1: there is no value to print; give it a default'],
+    ['{{ list | upcase }}', 'line 1: a list has no text of its own; use a filter (join, json, yaml)'],
+    ['{{ "a" | append: list }}', 'line 1: a list has no text of its own; use a filter (join, json, yaml)'],
+    [
+      '{{ items | join }}',
+      'line 1: a map has no text of its own; print one of its values, or use a filter (json, yaml)',
+    ],
+    ['{{ db | first }}', 'line 1: a list or a text is needed, and this is a map'],
+    ['{{ mixed | find: "nope" }}', 'line 1: there is no value to print; give it a default'],
+    ['{{ "soon" | date: "%s" }}', 'line 1: it is not a date'],
+    ['{{ list | date: "%s" }}', 'line 1: a number is needed, and this is a list'],
+    ['{{ "abc" | slice: "x" }}', 'line 1: a number is needed, and this text is not one'],
+    ['{{ "abc" | slice: 0.5 }}', 'line 1: a whole number is needed'],
     ['{{ "now" | date: "%s" }}', 'line 1: the date "now" is another one at every rendering'],
     ['{{ when | date_to_xmlschema }}', 'line 1: the date "now" is another one at every rendering'],
     ['{{ "today" | date_to_string }}', 'line 1: the date "today" is another one at every rendering'],
@@ -211,6 +293,36 @@ describe('the filter', () => {
     expect(await render(template)).toBe(
       `render render.template: Cannot render template "main": line 1: ${reason}`,
     );
+  });
+
+  it('is one of ours, or a strict form of one of the library, whatever its name', () => {
+    const known = [...Object.keys(createFilters(null)), ...Object.keys(strictFilters(() => () => 0))];
+    const own = new Set([...known, ...UNSTEADY_FILTERS, 'raw']);
+    expect(Object.keys(new Liquid().filters).filter((name) => !own.has(name))).toEqual([]);
+  });
+
+  it('never prints undefined, NaN, [object Object] or a number made of text, whatever the data', async () => {
+    const names = Object.keys(new Liquid().filters).concat(Object.keys(createFilters(null)));
+    const value: fc.Arbitrary<unknown> = fc.oneof(
+      fc.constantFrom(null, true, false, '', 'abc', '12', '1e3', '0x10', ' 5', '1e999', 0, 1.5, -3, 2 ** 53),
+      fc.constantFrom([], [null], ['a', 1], [[1]], [{ a: 1 }, { b: 2 }], {}, { a: 'x' }, { size: null }),
+    );
+    const property = fc.asyncProperty(
+      fc.constantFrom(...names),
+      value,
+      fc.array(fc.constantFrom('x', 'y', '"a"', '"b"', '1', '0', 'nil', '"one.a", "one.b"'), {
+        maxLength: 2,
+      }),
+      value,
+      async (name, x, args, y) => {
+        const call = `{{ x | ${name}${args.length > 0 ? `: ${args.join(', ')}` : ''} }}`;
+        const output = await render(call, Object.assign(createMap() as Record<string, unknown>, { x, y }));
+        expect(output).not.toMatch(/undefined(?! filter)|NaN|\[object|Infinity(?!")/);
+        const isText = [x, y].includes('abc') && ['plus', 'minus', 'times', 'abs', 'sum'].includes(name);
+        if (isText && x === 'abc') expect(output).toMatch(/^render render\.template: /);
+      },
+    );
+    await fc.assert(property, { numRuns: 3_000 });
   });
 
   it('shell makes one word of any text, as a shell reads it', async () => {
