@@ -1,0 +1,88 @@
+// The URL of a git source: where the repository is, which version of it counts, and which part.
+import { SidecarError } from '../../lib/errors.ts';
+
+/** The schemes of a git source. */
+export const GIT_SCHEMES = ['git+https', 'git+http', 'git+ssh', 'git+file', 'git'] as const;
+
+export interface GitPlace {
+  /** As git takes it, without credentials. */
+  readonly remote: string;
+  readonly transport: 'https' | 'http' | 'ssh' | 'file' | 'git';
+  /** Branch, tag, full hash, or a whole name (`refs/…`); null: what the repository calls HEAD. */
+  readonly ref: string | null;
+  /** Path in the repository, without slashes at its ends; '' for the whole. */
+  readonly path: string;
+  /** A tree of files; else one document. */
+  readonly isTree: boolean;
+  readonly pointer: string | null;
+  /** From the URL; GIT_USERNAME and GIT_PASSWORD beat it. */
+  readonly credentials: { readonly username: string; readonly password: string };
+}
+
+/** @throws SidecarError `settings.source`. */
+export function parseGitUrl(url: string): GitPlace {
+  const parsed = URL.canParse(url) ? new URL(url) : refuse(url, 'the URL is malformed');
+  const transport = transportOf(url, parsed);
+  for (const name of parsed.searchParams.keys()) {
+    if (name !== 'ref' && name !== 'path')
+      refuse(url, `the parameter "${name}" is unknown; there are ref and path`);
+  }
+  const path = parsed.searchParams.get('path') ?? '/';
+  const ref = parsed.searchParams.get('ref');
+  if (ref !== null && !isRef(ref)) refuse(url, 'ref must be a branch, a tag, or a full commit hash');
+  const parts = path.split('/').filter((part) => part !== '');
+  if (parts.some((part) => part === '.' || part === '..')) refuse(url, 'path must not contain "." or ".."');
+  const pointer = parsed.hash === '' ? null : decodeURIComponent(parsed.hash.slice(1));
+  const isTree = path.endsWith('/');
+  if (pointer !== null && isTree)
+    refuse(url, 'a part after "#" needs one document: end path with a file name');
+  return {
+    remote: remoteOf(parsed, transport),
+    transport,
+    ref,
+    path: parts.join('/'),
+    isTree,
+    pointer,
+    credentials: {
+      username: transport === 'ssh' ? '' : decodeURIComponent(parsed.username),
+      password: decodeURIComponent(parsed.password),
+    },
+  };
+}
+
+function transportOf(url: string, { protocol, hostname, pathname }: URL): GitPlace['transport'] {
+  const scheme = protocol.slice(0, -1);
+  const known = GIT_SCHEMES.find((one) => one === scheme);
+  if (known === undefined) return refuse(url, `it must begin with ${GIT_SCHEMES.join('://, ')}://`);
+  const transport = known === 'git' ? 'git' : (known.slice('git+'.length) as GitPlace['transport']);
+  if (transport !== 'file' && hostname === '') refuse(url, 'the URL names no host');
+  if (transport === 'file' && hostname !== '') refuse(url, 'a file URL has three slashes: git+file:///path');
+  if (pathname === '' || pathname === '/') refuse(url, 'the URL names no repository');
+  return transport;
+}
+
+function remoteOf({ host, username, pathname }: URL, transport: GitPlace['transport']): string {
+  const user = transport === 'ssh' && username !== '' ? `${username}@` : '';
+  return `${transport}://${user}${host}${pathname}`;
+}
+
+/** Rules of git for names, as far as they keep a name from being an option or a pattern. */
+function isRef(ref: string): boolean {
+  return (
+    /^[^\s~^:?*[\\\x00-\x1f\x7f-]([^\s~^:?*[\\\x00-\x1f\x7f]*)$/.test(ref) &&
+    !/\.\.|@\{|\/\/|\/$|\.lock$/.test(ref)
+  );
+}
+
+/** Whether it is a whole hash, which names one commit for ever. */
+export function isHash(ref: string): boolean {
+  return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(ref);
+}
+
+function refuse(url: string, reason: string): never {
+  const shown = url.replace(/\/\/[^/?#]*@/, '//***@');
+  throw new SidecarError(`Cannot use source "${shown}": ${reason}`, {
+    code: 'settings.source',
+    stage: 'settings',
+  });
+}
