@@ -1,138 +1,60 @@
-// A git repository as a source: `ls-remote` at every interval, a shallow fetch only for a new commit.
-import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { SidecarError } from '../src/lib/errors.ts';
-import { gitEnvironment } from '../src/source/git/environment.ts';
-import { GitFailure } from '../src/source/git/failure.ts';
-import { askRemote, type RemoteRef } from '../src/source/git/remote.ts';
-import { type Contact, Repository } from '../src/source/git/repository.ts';
-import { type Files, readFiles } from '../src/source/git/tree.ts';
-import { type GitPlace, parseGitUrl } from '../src/source/git/url.ts';
-import { poll } from '../src/source/poll.ts';
-import type { Content, Observation, OpenProvider, ProviderOptions } from '../src/source/provider.ts';
+// A git repository: a tree of files or one document of a branch, a tag or a commit.
+import { GIT_SCHEMES, parseGitUrl } from '../src/source/git/url.ts';
+import type { SourceKind, SourceUrl } from '../src/source/provider.ts';
 
-/**
- * `git+https://host/repo.git?ref=main&path=web/`, `git+ssh://…`, `git+file:///…` (also `git+http` and `git`, which nothing
- * protects). `path` with a trailing slash is a tree of files, without one a document; `ref` is a branch, a tag or a full hash.
- * The revision is the commit. With GIT_ALLOWED_SIGNERS a commit counts only when one of them has signed it. Errors:
- * `source.not-found`, `source.denied`, `source.host-key`, `source.tls`, `source.unverified`, `source.ambiguous`, `source.bad-key`,
- * `source.too-large`, `source.timeout`, `source.disconnected`, `source.unreachable`, `source.redirected`, `source.no-git`,
- * `source.no-space`, `source.failed`.
- */
-export const openGit: OpenProvider = (url, options) => {
-  const place = parseGitUrl(url);
-  const shown = url.replace(/(\/\/)[^/?#]*@/, (all, slashes: string) =>
-    place.transport === 'ssh' ? all : slashes,
-  );
-  return {
-    source: shown,
-    async *watch(signal) {
-      if (signal.aborted) return;
-      const folder = options.workDirectory?.() ?? null;
-      const home =
-        folder === null ? mkdtempSync(join(tmpdir(), 'config-sidecar-git-')) : join(folder, nameOf(url));
-      try {
-        yield* poll(reader(place, { options, home, shown, signal }), {
-          intervalMs: options.updateFrequencyMs,
-          signal,
-        });
-      } finally {
-        if (folder === null) rmSync(home, { recursive: true, force: true });
-      }
+export const git = {
+  name: 'a git repository',
+  schemes: GIT_SCHEMES,
+  form: '`git+https://host/repo.git?ref=main&path=web/`, `git+ssh://…`, `git+file:///…`',
+  settings: {
+    GIT_USERNAME: { kind: 'text', meaning: 'user name of a git repository over HTTPS' },
+    GIT_PASSWORD: {
+      kind: 'text',
+      meaning: 'password or token of a git repository over HTTPS',
+      secret: 'whole',
     },
-  };
-};
-
-/** Several sources of one target have directories of their own. */
-function nameOf(url: string): string {
-  return `git-${createHash('sha256').update(url).digest('hex').slice(0, 12)}`;
-}
-
-interface Reading {
-  readonly options: ProviderOptions;
-  readonly home: string;
-  readonly shown: string;
-  readonly signal: AbortSignal;
-}
-
-function reader(place: GitPlace, { options, home, shown, signal }: Reading): () => Promise<Observation> {
-  const repository = new Repository(join(home, 'repository.git'));
-  let yielded: string | null = null;
-  return async () => {
-    const endMs = performance.now() + options.fetchTimeoutMs;
-    const left = (): number => endMs - performance.now();
-    try {
-      const contact: Contact = { env: gitEnvironment(place, options, home), signal, left };
-      const ref = await askRemote(place, { ...contact, timeoutMs: left() });
-      if (ref.commit === yielded) return { kind: 'same' };
-      const { commit, content } = await readCommit(repository, { place, ref, options }, contact);
-      if (commit === yielded) return { kind: 'same' };
-      yielded = commit;
-      return { kind: 'snapshot', snapshot: { revision: commit, content } };
-    } catch (thrown) {
-      throw explained(thrown, shown);
-    }
-  };
-}
-
-interface Wanted {
-  readonly place: GitPlace;
-  readonly ref: RemoteRef;
-  readonly options: ProviderOptions;
-}
-
-async function readCommit(
-  repository: Repository,
-  { place, ref, options }: Wanted,
-  contact: Contact,
-): Promise<{ readonly commit: string; readonly content: Content }> {
-  const read = async () => {
-    const commit = await repository.fetch(place.remote, ref, contact);
-    if (
-      options.setting('GIT_ALLOWED_SIGNERS') !== undefined &&
-      !(await repository.isVerified(commit, contact))
-    ) {
-      const reason = `the commit ${commit.slice(0, 12)} is not signed by one of GIT_ALLOWED_SIGNERS`;
-      throw new GitFailure('source.unverified', reason);
-    }
-    const question = { commit, path: place.path, maxBytes: options.maxBytes };
-    return { commit, content: contentOf(place, await readFiles(repository, question, contact)) };
-  };
-  try {
-    return await read();
-  } catch (thrown) {
-    if (!(thrown instanceof GitFailure) || thrown.code !== 'source.failed') throw thrown;
-    // An object that is missing or cannot be read: the local repository is damaged.
-    repository.discard();
-    return await read();
-  }
-}
-
-/** A path that the commit does not have is nothing: unlike a file that is missing on a disk, it was looked for in the whole. */
-function contentOf({ isTree, path, pointer }: GitPlace, { kind, entries }: Files): Content {
-  if (kind === 'nothing') return { kind: 'nothing' };
-  if (isTree) {
-    if (kind === 'folder') return { kind: 'tree', entries };
-    throw new GitFailure('source.wrong-type', `"${path}" is a file; write path without a slash at its end`);
-  }
-  if (kind === 'folder') {
-    throw new GitFailure(
-      'source.wrong-type',
-      `"${path}" is a directory; end path with a slash for its files`,
-    );
-  }
-  const bytes = entries[0]?.value ?? new Uint8Array();
-  if (bytes.length === 0) return { kind: 'nothing' };
-  return { kind: 'document', bytes, name: basename(path), contentType: null, pointer };
-}
-
-function explained(thrown: unknown, shown: string): unknown {
-  if (!(thrown instanceof GitFailure)) return thrown;
-  return new SidecarError(`Cannot read git repository "${shown}": ${thrown.message}`, {
-    code: thrown.code,
-    stage: 'source',
-    cause: thrown.cause,
-  });
-}
+    GIT_SSL_CAINFO: {
+      kind: 'path',
+      meaning: 'certificate authorities a git server is checked against (PEM)',
+    },
+    GIT_SSH_KEY: { kind: 'text', meaning: 'private key for a git repository over SSH', secret: 'whole' },
+    GIT_KNOWN_HOSTS: {
+      kind: 'path',
+      meaning: 'host keys a git server is checked against (`known_hosts`); required for SSH',
+    },
+    GIT_ALLOWED_SIGNERS: {
+      kind: 'path',
+      meaning: 'only commits that one of these SSH keys has signed count (`allowed_signers` of ssh-keygen)',
+    },
+  },
+  unread: {
+    GIT_SSH_COMMAND: 'The sidecar makes its own: set GIT_SSH_KEY and GIT_KNOWN_HOSTS.',
+    GIT_SSL_NO_VERIFY: 'The server is always verified; name its authority in GIT_SSL_CAINFO.',
+    GIT_ASKPASS: 'Nothing is asked: set GIT_USERNAME and GIT_PASSWORD.',
+  },
+  advice: {
+    'source.denied': 'Check GIT_USERNAME and GIT_PASSWORD, or GIT_SSH_KEY, and what they may read.',
+    'source.host-key':
+      'Put the output of "ssh-keyscan HOST", checked by hand, into the file of GIT_KNOWN_HOSTS.',
+    'source.tls': 'Set GIT_SSL_CAINFO to the authority that signed the certificate of the server.',
+    'source.unverified': 'Sign the commit with a key of GIT_ALLOWED_SIGNERS; the last verified one stays.',
+    'source.no-git': 'Use the image with git, or install git where the sidecar runs.',
+  },
+  whenEmpty: 'check path in the URL (a tree of files ends with "/", a single file does not)',
+  parseUrl: (text): SourceUrl => {
+    const place = parseGitUrl(text);
+    return {
+      kind: git,
+      text,
+      path: null,
+      settingsMistakes: (given) =>
+        place.transport === 'ssh' && !given.has('GIT_KNOWN_HOSTS')
+          ? ['Set GIT_KNOWN_HOSTS: a git source over SSH needs the host keys that are trusted.']
+          : [],
+      load: async () => {
+        const { openGit } = await import('../src/source/git/open.ts');
+        return (options) => openGit(text, place, options);
+      },
+    };
+  },
+} as const satisfies SourceKind;

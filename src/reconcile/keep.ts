@@ -88,6 +88,7 @@ export function providerOptions(loaded: Loaded, env: Environment): ProviderOptio
     fetchTimeoutMs: FETCH_TIMEOUT,
     maxBytes: MAX_SIZE,
     setting: settingsForProvider(loaded),
+    searchPath: env['PATH'],
     proxyEnv: Object.fromEntries(
       Object.entries(env).filter(([name]) => /^(https?|all|no)_proxy$/i.test(name)),
     ),

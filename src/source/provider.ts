@@ -78,6 +78,8 @@ export interface ProviderOptions {
   readonly setting: (name: string) => string | undefined;
   /** The environment's proxy variables (`http_proxy`, `HTTPS_PROXY`, `NO_PROXY`, …) and nothing else. */
   readonly proxyEnv: Readonly<Record<string, string | undefined>>;
+  /** The environment's PATH, where a program that a source needs is looked for; undefined: the system's usual places. */
+  readonly searchPath?: string | undefined;
   /**
    * A private directory that survives a restart, for what a source has to keep on disk (a git repository); it need not exist
    * yet. Without one a source uses a temporary directory and removes it.

@@ -12,7 +12,7 @@ import type { GitPlace } from './url.ts';
  */
 export function gitEnvironment(
   { transport, remote, credentials }: GitPlace,
-  { setting, proxyEnv }: Pick<ProviderOptions, 'setting' | 'proxyEnv'>,
+  { setting, proxyEnv, searchPath }: Pick<ProviderOptions, 'setting' | 'proxyEnv' | 'searchPath'>,
   home: string,
 ): GitEnvironment {
   const config: Record<string, string> = {
@@ -38,7 +38,7 @@ export function gitEnvironment(
   const authorities = setting('GIT_SSL_CAINFO');
   if (authorities !== undefined) config['http.sslCAInfo'] = authorities;
   return {
-    PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+    PATH: searchPath ?? '/usr/local/bin:/usr/bin:/bin',
     HOME: home,
     LC_ALL: 'C',
     GIT_CONFIG_NOSYSTEM: '1',

@@ -29,7 +29,7 @@ export class Repository {
    * Fetches a ref without its history, and gives the commit.
    * @throws GitFailure.
    */
-  async fetch(remote: string, ref: RemoteRef, contact: Contact): Promise<string> {
+  async pull(remote: string, ref: RemoteRef, contact: Contact): Promise<string> {
     if (this.#fetches >= FETCHES) this.discard();
     try {
       await this.#fetchInto(remote, ref, contact);

@@ -1,5 +1,5 @@
 // The URL of a git source: where the repository is, which version of it counts, and which part.
-import { SidecarError } from '../../lib/errors.ts';
+import { InvalidValue } from '../../lib/invalid-value.ts';
 
 /** The schemes of a git source. */
 export const GIT_SCHEMES = ['git+https', 'git+http', 'git+ssh', 'git+file', 'git'] as const;
@@ -19,23 +19,22 @@ export interface GitPlace {
   readonly credentials: { readonly username: string; readonly password: string };
 }
 
-/** @throws SidecarError `settings.source`. */
+/** Reads `git+https://host/repo.git?ref=main&path=web/`. @throws InvalidValue, which never repeats the URL. */
 export function parseGitUrl(url: string): GitPlace {
-  const parsed = URL.canParse(url) ? new URL(url) : refuse(url, 'the URL is malformed');
-  const transport = transportOf(url, parsed);
+  const parsed = URL.canParse(url) ? new URL(url) : refuse('the URL is malformed');
+  const transport = transportOf(parsed);
   for (const name of parsed.searchParams.keys()) {
     if (name !== 'ref' && name !== 'path')
-      refuse(url, `the parameter "${name}" is unknown; there are ref and path`);
+      refuse(`the parameter "${name}" is unknown; there are ref and path`);
   }
   const path = parsed.searchParams.get('path') ?? '/';
   const ref = parsed.searchParams.get('ref');
-  if (ref !== null && !isRef(ref)) refuse(url, 'ref must be a branch, a tag, or a full commit hash');
+  if (ref !== null && !isRef(ref)) refuse('ref must be a branch, a tag, or a full commit hash');
   const parts = path.split('/').filter((part) => part !== '');
-  if (parts.some((part) => part === '.' || part === '..')) refuse(url, 'path must not contain "." or ".."');
+  if (parts.some((part) => part === '.' || part === '..')) refuse('path must not contain "." or ".."');
   const pointer = parsed.hash === '' ? null : decodeURIComponent(parsed.hash.slice(1));
   const isTree = path.endsWith('/');
-  if (pointer !== null && isTree)
-    refuse(url, 'a part after "#" needs one document: end path with a file name');
+  if (pointer !== null && isTree) refuse('a part after "#" needs one document: end path with a file name');
   return {
     remote: remoteOf(parsed, transport),
     transport,
@@ -50,14 +49,14 @@ export function parseGitUrl(url: string): GitPlace {
   };
 }
 
-function transportOf(url: string, { protocol, hostname, pathname }: URL): GitPlace['transport'] {
+function transportOf({ protocol, hostname, pathname }: URL): GitPlace['transport'] {
   const scheme = protocol.slice(0, -1);
   const known = GIT_SCHEMES.find((one) => one === scheme);
-  if (known === undefined) return refuse(url, `it must begin with ${GIT_SCHEMES.join('://, ')}://`);
+  if (known === undefined) return refuse(`it must begin with ${GIT_SCHEMES.join('://, ')}://`);
   const transport = known === 'git' ? 'git' : (known.slice('git+'.length) as GitPlace['transport']);
-  if (transport !== 'file' && hostname === '') refuse(url, 'the URL names no host');
-  if (transport === 'file' && hostname !== '') refuse(url, 'a file URL has three slashes: git+file:///path');
-  if (pathname === '' || pathname === '/') refuse(url, 'the URL names no repository');
+  if (transport !== 'file' && hostname === '') refuse('the URL names no host');
+  if (transport === 'file' && hostname !== '') refuse('a file URL has three slashes: git+file:///path');
+  if (pathname === '' || pathname === '/') refuse('the URL names no repository');
   return transport;
 }
 
@@ -79,10 +78,13 @@ export function isHash(ref: string): boolean {
   return /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i.test(ref);
 }
 
-function refuse(url: string, reason: string): never {
-  const shown = url.replace(/\/\/[^/?#]*@/, '//***@');
-  throw new SidecarError(`Cannot use source "${shown}": ${reason}`, {
-    code: 'settings.source',
-    stage: 'settings',
-  });
+/** The URL as it may be shown: the user of ssh is a name and stays. */
+export function withoutCredentials(url: string, { transport }: GitPlace): string {
+  return transport === 'ssh'
+    ? url.replace(/(\/\/[^/?#:@]*):[^/?#]*@/, '$1@')
+    : url.replace(/\/\/[^/?#]*@/, '//');
+}
+
+function refuse(reason: string): never {
+  throw new InvalidValue(reason);
 }

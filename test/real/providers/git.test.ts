@@ -4,8 +4,9 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { openGit } from '../../../providers/git.ts';
 import type { SidecarError } from '../../../src/lib/errors.ts';
+import { openGit } from '../../../src/source/git/open.ts';
+import { parseGitUrl } from '../../../src/source/git/url.ts';
 import type { Content, Provider, ProviderOptions } from '../../../src/source/provider.ts';
 import { createAuthority, writeCertificate } from '../../support/servers/certificates.ts';
 import { fetchDebian } from '../../support/servers/fetch-debian.ts';
@@ -32,6 +33,7 @@ type Settings = Readonly<Record<string, string>>;
 function open(url: string, settings: Settings = {}, overrides: Partial<ProviderOptions> = {}): Provider {
   return openGit(
     url,
+    parseGitUrl(url),
     providerOptions({ updateFrequencyMs: 50, setting: (name) => settings[name], ...overrides }),
   );
 }

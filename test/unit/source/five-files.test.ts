@@ -52,7 +52,7 @@ describe.each(filesIn('providers').map((file) => file.slice('providers/'.length,
     test('has its row in docs/sources.md', () => {
       const rows = read('docs/sources.md')
         .split('\n')
-        .filter((line) => line.startsWith('| `') && line.includes(`${name}:`));
+        .filter((line) => new RegExp(`^\\| \`.*(?<![\\w+])${name}[:+]`).test(line));
       expect(rows).toHaveLength(1);
       expect(kind).toBeDefined();
     });

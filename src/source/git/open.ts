@@ -1,0 +1,133 @@
+// A git repository as a source: `ls-remote` at every interval, a shallow fetch only for a new commit.
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { SidecarError } from '../../lib/errors.ts';
+import { poll } from '../poll.ts';
+import type { Content, Observation, Provider, ProviderOptions } from '../provider.ts';
+import { gitEnvironment } from './environment.ts';
+import { GitFailure } from './failure.ts';
+import { askRemote, type RemoteRef } from './remote.ts';
+import { type Contact, Repository } from './repository.ts';
+import { type Files, readFiles } from './tree.ts';
+import { type GitPlace, withoutCredentials } from './url.ts';
+
+/**
+ * Follows a repository. The revision is the commit. With GIT_ALLOWED_SIGNERS a commit counts only when one of them has
+ * signed it. Errors: `source.not-found`, `source.denied`, `source.host-key`, `source.tls`, `source.unverified`,
+ * `source.ambiguous`, `source.bad-key`, `source.wrong-type`, `source.too-large`, `source.timeout`, `source.disconnected`,
+ * `source.unreachable`, `source.redirected`, `source.no-git`, `source.no-space`, `source.failed`.
+ */
+export function openGit(url: string, place: GitPlace, options: ProviderOptions): Provider {
+  const shown = withoutCredentials(url, place);
+  return {
+    source: shown,
+    async *watch(signal) {
+      if (signal.aborted) return;
+      const folder = options.workDirectory?.() ?? null;
+      const home =
+        folder === null ? mkdtempSync(join(tmpdir(), 'config-sidecar-git-')) : join(folder, nameOf(url));
+      try {
+        yield* poll(reader(place, { options, home, shown, signal }), {
+          intervalMs: options.updateFrequencyMs,
+          signal,
+        });
+      } finally {
+        if (folder === null) rmSync(home, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+/** Several sources of one target have directories of their own. */
+function nameOf(url: string): string {
+  return `git-${createHash('sha256').update(url).digest('hex').slice(0, 12)}`;
+}
+
+interface Reading {
+  readonly options: ProviderOptions;
+  readonly home: string;
+  readonly shown: string;
+  readonly signal: AbortSignal;
+}
+
+function reader(place: GitPlace, { options, home, shown, signal }: Reading): () => Promise<Observation> {
+  const repository = new Repository(join(home, 'repository.git'));
+  let yielded: string | null = null;
+  return async () => {
+    const endMs = performance.now() + options.fetchTimeoutMs;
+    const left = (): number => endMs - performance.now();
+    try {
+      const contact: Contact = { env: gitEnvironment(place, options, home), signal, left };
+      const ref = await askRemote(place, { ...contact, timeoutMs: left() });
+      if (ref.commit === yielded) return { kind: 'same' };
+      const { commit, content } = await readCommit(repository, { place, ref, options }, contact);
+      if (commit === yielded) return { kind: 'same' };
+      yielded = commit;
+      return { kind: 'snapshot', snapshot: { revision: commit, content } };
+    } catch (thrown) {
+      throw explained(thrown, shown);
+    }
+  };
+}
+
+interface Wanted {
+  readonly place: GitPlace;
+  readonly ref: RemoteRef;
+  readonly options: ProviderOptions;
+}
+
+async function readCommit(
+  repository: Repository,
+  { place, ref, options }: Wanted,
+  contact: Contact,
+): Promise<{ readonly commit: string; readonly content: Content }> {
+  const read = async () => {
+    const commit = await repository.pull(place.remote, ref, contact);
+    if (
+      options.setting('GIT_ALLOWED_SIGNERS') !== undefined &&
+      !(await repository.isVerified(commit, contact))
+    ) {
+      const reason = `the commit ${commit.slice(0, 12)} is not signed by one of GIT_ALLOWED_SIGNERS`;
+      throw new GitFailure('source.unverified', reason);
+    }
+    const question = { commit, path: place.path, maxBytes: options.maxBytes };
+    return { commit, content: contentOf(place, await readFiles(repository, question, contact)) };
+  };
+  try {
+    return await read();
+  } catch (thrown) {
+    if (!(thrown instanceof GitFailure) || thrown.code !== 'source.failed') throw thrown;
+    // An object that is missing or cannot be read: the local repository is damaged.
+    repository.discard();
+    return await read();
+  }
+}
+
+/** A path that the commit does not have is nothing: unlike a file that is missing on a disk, it was looked for in the whole. */
+function contentOf({ isTree, path, pointer }: GitPlace, { kind, entries }: Files): Content {
+  if (kind === 'nothing') return { kind: 'nothing' };
+  if (isTree) {
+    if (kind === 'folder') return { kind: 'tree', entries };
+    throw new GitFailure('source.wrong-type', `"${path}" is a file; write path without a slash at its end`);
+  }
+  if (kind === 'folder') {
+    throw new GitFailure(
+      'source.wrong-type',
+      `"${path}" is a directory; end path with a slash for its files`,
+    );
+  }
+  const bytes = entries[0]?.value ?? new Uint8Array();
+  if (bytes.length === 0) return { kind: 'nothing' };
+  return { kind: 'document', bytes, name: basename(path), contentType: null, pointer };
+}
+
+function explained(thrown: unknown, shown: string): unknown {
+  if (!(thrown instanceof GitFailure)) return thrown;
+  return new SidecarError(`Cannot read git repository "${shown}": ${thrown.message}`, {
+    code: thrown.code,
+    stage: 'source',
+    cause: thrown.cause,
+  });
+}
