@@ -9,10 +9,8 @@ import { openGit } from '../../../src/source/git/open.ts';
 import { parseGitUrl } from '../../../src/source/git/url.ts';
 import type { Content, Provider, ProviderOptions } from '../../../src/source/provider.ts';
 import { createAuthority, writeCertificate } from '../../support/servers/certificates.ts';
-import { fetchDebian } from '../../support/servers/fetch-debian.ts';
 import {
   createRepository,
-  type SshProgram,
   startGitDaemon,
   startGitHttp,
   startSshd,
@@ -34,7 +32,12 @@ function open(url: string, settings: Settings = {}, overrides: Partial<ProviderO
   return openGit(
     url,
     parseGitUrl(url),
-    providerOptions({ updateFrequencyMs: 50, setting: (name) => settings[name], ...overrides }),
+    providerOptions({
+      updateFrequencyMs: 50,
+      setting: (name) => settings[name],
+      searchPath: process.env['PATH'],
+      ...overrides,
+    }),
   );
 }
 
@@ -334,7 +337,7 @@ describe('a server', () => {
   it('by SSH: key and host key are checked, and nothing is asked', async () => {
     const commit = repository.commit({ 'web/a': '1' });
     const [port = 0] = await freePorts(1);
-    const ssh = await startSshd(await sshd(), repository.root, port);
+    const ssh = await startSshd(repository.root, port);
     onTestFinished(ssh.stop);
     const user = process.getuid?.() === 0 ? 'root' : (process.env['USER'] ?? '');
     const url = `git+ssh://${user}@127.0.0.1:${port}${repository.bare}?path=web/`;
@@ -475,11 +478,3 @@ describe('with GIT_ALLOWED_SIGNERS', () => {
     await expect(follower.rest()).rejects.toMatchObject({ code: 'source.unverified' });
   });
 });
-
-/** sshd with the library that Debian's needs, from PATH or fetched. */
-async function sshd(): Promise<SshProgram> {
-  if (existsSync('/usr/sbin/sshd')) return { path: '/usr/sbin/sshd', libraries: '' };
-  const fetched = join(await fetchDebian(['openssh-server', 'libwrap0']), 'usr');
-  const folders = readdirSync(join(fetched, 'lib')).map((name) => join(fetched, 'lib', name));
-  return { path: join(fetched, 'sbin/sshd'), libraries: folders.join(':') };
-}

@@ -8,6 +8,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
+import { findOnPath } from './find-program.ts';
+
 /** A repository with work tree, and the bare one that servers give out. */
 export interface TestRepository {
   /** Folder that holds `app.git`. */
@@ -27,6 +29,12 @@ const AUTHOR = {
   GIT_COMMITTER_EMAIL: 'test@example.com',
   GIT_CONFIG_NOSYSTEM: '1',
   GIT_CONFIG_GLOBAL: '/dev/null',
+  // A clean-up in the background would still be at work when the folder is removed.
+  GIT_CONFIG_COUNT: '2',
+  GIT_CONFIG_KEY_0: 'gc.auto',
+  GIT_CONFIG_VALUE_0: '0',
+  GIT_CONFIG_KEY_1: 'maintenance.auto',
+  GIT_CONFIG_VALUE_1: 'false',
 };
 
 export function createRepository(): TestRepository {
@@ -173,14 +181,8 @@ export interface SshServer extends GitServer {
   readonly knownHosts: string;
 }
 
-export interface SshProgram {
-  readonly path: string;
-  /** Folders with libraries it needs, as LD_LIBRARY_PATH has them. */
-  readonly libraries: string;
-}
-
 /** A real sshd on a high port, for the user of this process, with a key pair of its own. */
-export async function startSshd(program: SshProgram, root: string, port: number): Promise<SshServer> {
+export async function startSshd(root: string, port: number): Promise<SshServer> {
   const make = (name: string): string => {
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', join(root, name)]);
     return join(root, name);
@@ -202,9 +204,16 @@ export async function startSshd(program: SshProgram, root: string, port: number)
     PermitRootLogin: 'prohibit-password',
   };
   const words = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  const [command = '', ...rest] = [...asRoot(root), program.path, '-D', '-e', '-f', '/dev/null', ...words];
-  const env = { PATH: process.env['PATH'], LD_LIBRARY_PATH: program.libraries };
-  const child = spawn(command, rest, { env, stdio: 'ignore', detached: true });
+  const [command = '', ...rest] = [
+    ...asRoot(root),
+    findOnPath('sshd') ?? 'sshd',
+    '-D',
+    '-e',
+    '-f',
+    '/dev/null',
+    ...words,
+  ];
+  const child = spawn(command, rest, { stdio: 'ignore', detached: true });
   await listening(port);
   return {
     port,

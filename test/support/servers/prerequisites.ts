@@ -75,6 +75,20 @@ const SETS = {
   },
   etcd: { packages: ['etcd-server'], kinds: ['pods'] },
   etcdctl: { packages: ['etcd-client'] },
+  git: {
+    packages: [
+      ...[
+        'git',
+        'libbrotli1',
+        'libcom-err2',
+        'libcurl3-gnutls',
+        'libexpat1',
+        'libldap-2.5-0',
+        'libnghttp2-14',
+      ],
+      ...['libpcre2-8-0', 'libpsl5', 'librtmp1', 'libsasl2-2', 'libssh2-1', 'libssl3', ...KERBEROS],
+    ],
+  },
   go: { packages: ['golang-1.19-go', 'golang-1.19-src'] },
   gunicorn: { packages: ['gunicorn', 'python3-gunicorn', 'python3-pkg-resources'], kinds: ['presets'] },
   haproxy: { packages: HAPROXY, kinds: ['presets', 'pods'] },
@@ -107,6 +121,20 @@ const SETS = {
   redis: {
     packages: ['redis-server', 'redis-tools', 'libatomic1', 'libjemalloc2', 'liblzf1', 'libssl3'],
     kinds: ['presets'],
+  },
+  ssh: {
+    packages: [
+      ...[
+        'openssh-client',
+        'openssh-server',
+        'libbsd0',
+        'libcbor0.8',
+        'libcom-err2',
+        'libedit2',
+        'libfido2-1',
+      ],
+      ...['libmd0', 'libnsl2', 'libssl3', 'libtirpc3', 'libwrap0', ...KERBEROS],
+    ],
   },
   rsyslog: { packages: ['rsyslog', 'libestr0', 'libfastjson4'], kinds: ['presets'] },
   squid: {
@@ -166,6 +194,15 @@ const COMMANDS = {
   consul: { set: 'consul', path: 'usr/bin/consul', kinds: STORES },
   etcd: { set: 'etcd', path: 'usr/bin/etcd', kinds: STORES },
   etcdctl: { set: 'etcdctl', path: 'usr/bin/etcdctl', kinds: STORES },
+  git: {
+    set: 'git',
+    path: 'usr/bin/git',
+    kinds: ['real'],
+    env: (root) => ({
+      GIT_EXEC_PATH: join(root, 'usr/lib/git-core'),
+      GIT_TEMPLATE_DIR: join(root, 'usr/share/git-core/templates'),
+    }),
+  },
   go: {
     set: 'go',
     path: 'usr/lib/go-1.19/bin/go',
@@ -185,6 +222,9 @@ const COMMANDS = {
       PYTHONDONTWRITEBYTECODE: '1',
     }),
   },
+  ssh: { set: 'ssh', path: 'usr/bin/ssh', kinds: ['real'] },
+  'ssh-keygen': { set: 'ssh', path: 'usr/bin/ssh-keygen', kinds: ['real'] },
+  sshd: { set: 'ssh', path: 'usr/sbin/sshd', kinds: ['real'] },
   'systemd-analyze': {
     set: 'systemd',
     path: 'usr/bin/systemd-analyze',
