@@ -8,7 +8,7 @@ import type { Data } from './data.ts';
 import { serialiseDocument } from './document/document.ts';
 import { Fault, showPath } from './document/fault.ts';
 import { FORMATS, type Format, formatOfName, titleOf } from './document/format.ts';
-import { decodeText, encodeText } from './document/text.ts';
+import { decodeText, encodeText, withoutMark } from './document/text.ts';
 import type { TreeEntry } from './document/tree.ts';
 import { createMap, datesAsText, isMap, type Value } from './document/value.ts';
 import { findingNameProblem } from './file-names.ts';
@@ -39,8 +39,9 @@ export async function render(
   templates: TemplateSet | null,
   options: RenderOptions,
 ): Promise<Generation> {
-  const files =
+  const made =
     templates === null ? await plainFiles(data, options) : await templated(data, templates, options);
+  const files = made.map(({ name, bytes }) => ({ name, bytes: withoutMark(bytes) }));
   if (options.output.kind === 'directory') await checkNames(files, options.output.path);
   const size = files.reduce((sum, file) => sum + file.bytes.length, 0);
   if (size > options.maxBytes) throw tooLarge(options);

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 import { Ajv, type AnySchema, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 import { MAX_VIOLATIONS, shownKey } from '../lib/bounds.ts';
 import { type CompileRegExp, findUnsupported, loadRegExps } from '../lib/linear-regexp.ts';
-import { Bytes } from './document/special.ts';
+import { Bytes, Decimal } from './document/special.ts';
 import { isList, isMap, type Value } from './document/value.ts';
 
 /** Most violations that are shown; a schema that is wholly wrong for the data has thousands. */
@@ -124,7 +124,7 @@ function describe({ instancePath, keyword, message, params }: ErrorObject): stri
 
 /** Plain objects and numbers, bytes in base64: the library compares by methods that our maps do not have, and knows no bigint. */
 function toPlain(value: Value): unknown {
-  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'bigint' || value instanceof Decimal) return Number(value);
   if (value instanceof Date) return value.toISOString();
   if (value instanceof Bytes) return Buffer.from(value.get()).toString('base64');
   if (isList(value)) return value.map(toPlain);

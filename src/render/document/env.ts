@@ -14,10 +14,10 @@ export function parseEnv(text: string): Value {
     const fault = (reason: string) => new Fault(reason, { position: positionAt(text, offset) });
     const content = line.trim();
     if (content !== '' && !content.startsWith('#')) {
-      const [, name = '', rest = ''] = ASSIGNMENT.exec(content) ?? [];
+      const [head = '', name = ''] = ASSIGNMENT.exec(content) ?? [];
       if (name === '') throw fault('a line is neither "NAME=value" nor a comment');
       if (name in map) throw fault('this name stands here for the second time');
-      const value = readValue(rest);
+      const value = readValue(content.slice(head.length));
       if (value === null) throw fault('a quote is not closed on its line, or something stands behind it');
       map[name] = value;
     }
@@ -26,34 +26,56 @@ export function parseEnv(text: string): Value {
   return map;
 }
 
-const ASSIGNMENT = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*)$/;
+const ASSIGNMENT = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=/;
 
-/** One quoted or escaped piece, as a shell joins them: `'it'\''s'`. */
-const PIECE = /'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)/y;
-
-function readValue(text: string): string | null {
-  if (!/^['"]/.test(text)) return text.replace(/(^|\s+)#.*$/, '');
+/** The value after the `=`; null when a quote stays open, or something stands behind the last one. */
+function readValue(given: string): string | null {
+  const text = given.trim();
+  if (!/^['"]/.test(text)) return beforeComment(text);
   let value = '';
-  PIECE.lastIndex = 0;
-  let end = 0;
-  for (let match = PIECE.exec(text); match !== null; match = PIECE.exec(text)) {
-    value += match[1] ?? match[3] ?? undoEscapes(match[2] ?? '');
-    end = PIECE.lastIndex;
+  let at = 0;
+  // Pieces stand side by side, as a shell joins them: `'it'\\''s'`.
+  while (at < text.length && /['"\\]/.test(text.charAt(at))) {
+    const piece = readPiece(text, at);
+    if (piece === null) return null;
+    value += piece.text;
+    at = piece.end;
   }
-  return /^\s*(?:#.*)?$/.test(text.slice(end)) ? value : null;
+  const rest = text.slice(at).trimStart();
+  return rest === '' || rest.startsWith('#') ? value : null;
+}
+
+/** A comment begins at a `#` that stands first or behind a blank. */
+function beforeComment(text: string): string {
+  if (text.startsWith('#')) return '';
+  const found = /\s#/.exec(text);
+  return found === null ? text : text.slice(0, found.index).trimEnd();
+}
+
+function readPiece(text: string, start: number): { readonly text: string; readonly end: number } | null {
+  const quote = text[start];
+  if (quote === '\\') {
+    return start + 1 < text.length ? { text: text.charAt(start + 1), end: start + 2 } : null;
+  }
+  let end = start + 1;
+  while (end < text.length && text[end] !== quote) end += quote === '"' && text[end] === '\\' ? 2 : 1;
+  if (end >= text.length) return null;
+  const inside = text.slice(start + 1, end);
+  return { text: quote === '"' ? undoEscapes(inside) : inside, end: end + 1 };
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t' };
 
 function undoEscapes(text: string): string {
   return text.replace(
-    /\\(.)/g,
+    /\\(.)/gs,
     (all, char: string) => ESCAPES[char] ?? ('"\\$`'.includes(char) ? char : all),
   );
 }
 
 /**
- * Writes a dotenv document: the parts of a path joined with `_`, what no name may hold becoming `_`.
+ * Writes a dotenv document: the parts of a path joined with `_`, what no name may hold becoming `_`. Harmless values
+ * are written bare, others are quoted for a shell.
  * @throws Fault on lists, null, control characters (a line break could be taken for the next variable), and on two
  * paths that make one name.
  */
@@ -81,8 +103,12 @@ function nameOf(path: readonly string[]): string {
   return /^[A-Za-z_]/.test(name) ? name : `_${name}`;
 }
 
+/** What means itself to every reader: a shell, Docker's `--env-file`, which knows no quotes, and systemd. */
+const HARMLESS = /^[A-Za-z0-9_@%+:,./=-]*$/;
+
 /** A shell has only `'\''` for a quote within quotes; double quotes are used where every other reader agrees on them. */
 function quote(text: string): string {
+  if (HARMLESS.test(text)) return text;
   if (!text.includes("'")) return `'${text}'`;
   return /["$`\\]/.test(text) ? `'${text.replaceAll("'", "'\\''")}'` : `"${text}"`;
 }

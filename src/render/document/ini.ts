@@ -42,11 +42,11 @@ function readLine(line: string, position: Position): Line | null {
   }
   const section = /^\[(.+)\]$/.exec(content)?.[1];
   if (section !== undefined) return { kind: 'section', name: section };
-  const split = /^([^=:]+?)\s*[=:]\s*(.*)$/.exec(content);
-  if (split === null || content.startsWith('[')) {
+  const split = content.search(/[=:]/);
+  if (split < 1 || content.startsWith('[') || /[\r\u2028\u2029]/.test(content)) {
     throw new Fault('a line is neither "key = value", "[section]" nor a comment', { position: position() });
   }
-  return { kind: 'key', key: split[1] ?? '', value: split[2] ?? '' };
+  return { kind: 'key', key: content.slice(0, split).trimEnd(), value: content.slice(split + 1).trimStart() };
 }
 
 function once(seen: Set<string>, name: string, position: Position): void {

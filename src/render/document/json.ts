@@ -1,7 +1,7 @@
 // JSON, more strictly than the language reads it: no duplicate keys, no rounded integers, positions in every error.
 import { atOnce, type Sliced } from '../../lib/slices.ts';
 import { Fault, positionAt } from './fault.ts';
-import { Bytes } from './special.ts';
+import { Bytes, Decimal, exactNumber } from './special.ts';
 import {
   createMap,
   isBroken,
@@ -27,7 +27,7 @@ export function isSyntaxFault(fault: unknown): boolean {
 }
 
 /**
- * Reads JSON (RFC 8259). Integers beyond 2^53 become bigint.
+ * Reads JSON (RFC 8259). Integers beyond 2^53 become bigint; decimals keep their text.
  * @throws Fault with line and column; duplicate keys, numbers too large for any reader and half surrogate pairs too.
  */
 export function parseJson(text: string): Value {
@@ -129,7 +129,7 @@ function endOrControl(at: number, text: string): string {
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
 
-function readNumber(cursor: Cursor): number | bigint {
+function readNumber(cursor: Cursor): number | bigint | Decimal {
   NUMBER.lastIndex = cursor.at;
   const match = NUMBER.exec(cursor.text);
   if (match === null) throw unexpected(cursor, 'a value');
@@ -137,7 +137,8 @@ function readNumber(cursor: Cursor): number | bigint {
   if (!Number.isFinite(number)) throw refused(cursor, 'this number is too large');
   cursor.at = NUMBER.lastIndex;
   const whole = match[1] === undefined && match[2] === undefined;
-  return whole && !Number.isSafeInteger(number) ? BigInt(match[0]) : number;
+  if (!whole) return exactNumber(match[0]);
+  return Number.isSafeInteger(number) ? number : BigInt(match[0]);
 }
 
 function readWord<T extends Value>(cursor: Cursor, word: string, value: T): T {
@@ -202,6 +203,7 @@ function hasParts(value: Value): value is ValueMap | readonly Value[] {
 
 function writeScalar(value: Exclude<Value, ValueMap | readonly Value[]>, layout: Layout): string {
   if (value instanceof Bytes) throw notText([...layout.path]);
+  if (value instanceof Decimal) return value.text;
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'number' && !Number.isFinite(value)) {

@@ -12,3 +12,9 @@ export function decodeText(bytes: Uint8Array): string | null {
 export function encodeText(text: string): Uint8Array {
   return Buffer.from(text, 'utf8');
 }
+
+/** The bytes without a byte order mark: strict readers refuse a file that begins with one. Bytes that are not text stay. */
+export function withoutMark(bytes: Uint8Array): Uint8Array {
+  const hasMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  return hasMark && isUtf8(bytes) ? bytes.subarray(3) : bytes;
+}

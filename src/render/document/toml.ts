@@ -1,17 +1,41 @@
 // TOML through smol-toml. Loads the library: import it only when needed.
+import { randomUUID } from 'node:crypto';
 import { parse, stringify, TomlError } from 'smol-toml';
 import { Fault } from './fault.ts';
-import { Bytes } from './special.ts';
-import { adopt, isList, isMap, MAX_DEPTH, notText, type Value } from './value.ts';
+import { Bytes, Decimal, exactNumber } from './special.ts';
+import { replaceDecimals } from './toml-decimals.ts';
+import { adopt, createMap, isList, isMap, MAX_DEPTH, notText, type Value } from './value.ts';
 
 /**
  * Reads a TOML document.
  * @throws Fault with line and column.
  */
 export function parseToml(text: string): Value {
+  const mark = `decimal ${randomUUID()} `;
+  const marked = replaceDecimals(text, (decimal) => {
+    const exact = exactNumber(decimal.replaceAll('_', '').replace('+', ''));
+    return exact instanceof Decimal ? `"${mark}${exact.text}"` : undefined;
+  });
+  const value = adopt(parsed(marked, text), text.length);
+  return marked === text ? value : withDecimals(value, mark);
+}
+
+function withDecimals(value: Value, mark: string): Value {
+  if (typeof value === 'string')
+    return value.startsWith(mark) ? new Decimal(value.slice(mark.length)) : value;
+  if (isList(value)) return value.map((item) => withDecimals(item, mark));
+  if (!isMap(value)) return value;
+  const map = createMap();
+  for (const [key, item] of Object.entries(value)) map[key] = withDecimals(item, mark);
+  return map;
+}
+
+/** @param original what was written: of a fault in it the position is told. */
+function parsed(text: string, original: string): unknown {
   try {
-    return adopt(parse(text, { integersAsBigInt: 'asNeeded', maxDepth: MAX_DEPTH }), text.length);
+    return parse(text, { integersAsBigInt: 'asNeeded', maxDepth: MAX_DEPTH });
   } catch (thrown) {
+    if (text !== original) return parsed(original, original);
     if (!(thrown instanceof TomlError)) throw thrown;
     // The library's message goes on with an excerpt of the text, which may hold secrets.
     const reason = thrown.message.split('\n')[0]?.replace('Invalid TOML document: ', '') ?? '';
@@ -25,14 +49,12 @@ export function parseToml(text: string): Value {
  */
 export function serialiseToml(value: Value): string {
   if (!isMap(value)) throw new Fault('a TOML document is a map', { path: [] });
-  refuse(value, []);
-  return stringify(value, { maxDepth: MAX_DEPTH + 2 });
+  return stringify(writable(value, []), { maxDepth: MAX_DEPTH + 2 });
 }
 
 /** Writes a value on one line, for use behind a `key =` in other TOML. */
 export function inlineToml(value: Value): string {
-  refuse(value, []);
-  return inline(value);
+  return inline(writable(value, []) as Value);
 }
 
 function inline(value: Value): string {
@@ -52,14 +74,31 @@ function assigned(key: string, value: Value): string {
 
 const INT64 = 2n ** 63n;
 
-/** The library drops what TOML cannot say; here that is an error. */
-function refuse(value: Value, path: readonly string[]): void {
+/** The library drops what TOML cannot say, which is an error here, and knows no decimals with a text of their own. */
+function writable(value: Value, path: readonly string[]): unknown {
   if (value === null) throw new Fault('it is null, which TOML cannot say', { path });
   if (value instanceof Bytes) throw notText(path);
+  if (value instanceof Decimal) return new WrittenDecimal(value.text);
   if (typeof value === 'bigint' && (value >= INT64 || value < -INT64)) {
     throw new Fault('it is an integer beyond 64 bits, which TOML cannot say', { path });
   }
-  if (isMap(value) || isList(value)) {
-    for (const [key, item] of Object.entries(value)) refuse(item, [...path, key]);
+  if (isList(value)) return value.map((item, index) => writable(item, [...path, `${index}`]));
+  if (!isMap(value)) return value;
+  const map: Record<string, unknown> = createMap();
+  for (const [key, item] of Object.entries(value)) map[key] = writable(item, [...path, key]);
+  return map;
+}
+
+/** Dates are what the library writes by a text of their own. */
+class WrittenDecimal extends Date {
+  readonly #text: string;
+
+  constructor(text: string) {
+    super(0);
+    this.#text = text;
+  }
+
+  override toISOString(): string {
+    return this.#text;
   }
 }

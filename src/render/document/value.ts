@@ -1,12 +1,23 @@
 // The one shape that every format is read into and written from.
 import { Fault, showPath } from './fault.ts';
-import { Bytes, Special } from './special.ts';
+import { Bytes, Decimal, Special } from './special.ts';
 
 /**
  * A parsed value. Maps have no prototype, so a key named `__proto__` or `constructor` is a key like any other.
- * Integers beyond 2^53 are bigint and never rounded; a Date comes from TOML only. Bytes are a key's value that is not UTF-8. All text is well-formed Unicode.
+ * Integers beyond 2^53 are bigint and never rounded; a Date comes from TOML only. Bytes are a key's value that is not UTF-8,
+ * a Decimal a number with a text of its own. All text is well-formed Unicode.
  */
-export type Value = null | boolean | number | bigint | string | Date | Bytes | readonly Value[] | ValueMap;
+export type Value =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Date
+  | Bytes
+  | Decimal
+  | readonly Value[]
+  | ValueMap;
 
 export interface ValueMap {
   readonly [key: string]: Value;
@@ -54,7 +65,7 @@ function adoptAt(parsed: unknown, path: readonly string[], budget: { left: numbe
   if (path.length > MAX_DEPTH) throw new Fault(`it is nested deeper than ${MAX_DEPTH} levels`);
   if (typeof parsed === 'string') return checked(parsed, path);
   if (parsed === null || typeof parsed === 'boolean' || typeof parsed === 'number') return parsed;
-  if (typeof parsed === 'bigint' || parsed instanceof Date) return parsed;
+  if (typeof parsed === 'bigint' || parsed instanceof Date || parsed instanceof Decimal) return parsed;
   if (Array.isArray(parsed)) return parsed.map((item, index) => adoptAt(item, [...path, `${index}`], budget));
   if (typeof parsed !== 'object') throw new Fault(`what stands at "${showPath(path)}" is no value`);
   const map = createMap();

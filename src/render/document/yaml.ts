@@ -8,6 +8,7 @@ import {
   defineScalarTag,
   defineSequenceTag,
   dump,
+  floatCoreTag,
   intCoreTag,
   intYaml11Tag,
   loadAll,
@@ -21,23 +22,56 @@ import {
   YAMLException,
 } from 'js-yaml';
 import { Fault } from './fault.ts';
-import { Bytes } from './special.ts';
+import { Bytes, Decimal, exactNumber } from './special.ts';
 import { adopt, createMap, isList, isMap, MAX_DEPTH, notText, type Value } from './value.ts';
 
-/** Integers beyond 2^53 stay exact. */
-const bigIntTag = {
+/** A number with more digits than any reader of numbers keeps apart. */
+const MAX_DIGITS = 400;
+
+/**
+ * Integers beyond 2^53 stay exact. One with a leading zero is refused: YAML 1.2 reads `0644` as 644, YAML 1.1, which
+ * most other programs read, as 420.
+ */
+const intTag = {
   ...intCoreTag,
   resolve(source: string, isExplicit: boolean, tagName: string) {
     const rounded = intCoreTag.resolve(source, isExplicit, tagName);
-    if (rounded === NOT_RESOLVED || Number.isSafeInteger(rounded)) return rounded;
+    if (rounded === NOT_RESOLVED) return rounded;
+    if (/^[-+]?0\d/.test(source)) throw new Fault(LEADING_ZERO);
+    if (Number.isSafeInteger(rounded)) return rounded;
+    if (source.length > MAX_DIGITS) throw new Fault('a number is too large');
     return source.startsWith('-') ? -BigInt(source.slice(1)) : BigInt(source.replace('+', ''));
   },
 };
 
-const READ = CORE_SCHEMA.withTags(mergeTag, bigIntTag as typeof intCoreTag);
+const LEADING_ZERO =
+  'an integer begins with 0, which some readers take for octal; put it in quotes, or write 0o in front of an octal number';
+
+/** Decimals keep their text. */
+const floatTag = {
+  ...floatCoreTag,
+  resolve(source: string, isExplicit: boolean, tagName: string) {
+    const number = floatCoreTag.resolve(source, isExplicit, tagName);
+    return number === NOT_RESOLVED || !Number.isFinite(number) ? number : exactNumber(asJsonNumber(source));
+  },
+};
+
+/** `+.5` as JSON writes it: `0.5`. */
+function asJsonNumber(source: string): string {
+  const [, sign = '', whole = '', part = '', power = ''] =
+    /^([-+]?)(\d*)(?:\.(\d*))?(.*)$/.exec(source) ?? [];
+  const point = source.includes('.') ? `.${part || '0'}` : '';
+  return `${sign === '-' ? '-' : ''}${whole.replace(/^0+(?=\d)/, '') || '0'}${point}${power}`;
+}
+
+const READ = CORE_SCHEMA.withTags(
+  mergeTag,
+  intTag as typeof intCoreTag,
+  floatTag as unknown as typeof floatCoreTag,
+);
 
 /** Tags of an application's own (`!include`, `!Ref`): nothing to us, but no mistake in a rendered file. */
-const CHECK = READ.withTags(
+const CHECK = CORE_SCHEMA.withTags(mergeTag).withTags(
   ['!', 'tag:'].flatMap((prefix) => [
     defineScalarTag(prefix, { matchByTagPrefix: true, resolve: strTag.resolve, identify: () => false }),
     defineSequenceTag(prefix, { ...seqTag, matchByTagPrefix: true, identify: () => false }),
@@ -45,10 +79,27 @@ const CHECK = READ.withTags(
   ]),
 );
 
-const WRITE = DUMP_SCHEMA.withTags({
-  ...(DUMP_SCHEMA.lookupScalarTag(intYaml11Tag.tagName) ?? intYaml11Tag),
-  identify: (data: unknown) => typeof data === 'bigint' || intYaml11Tag.identify(data),
-});
+const floatYaml11 = DUMP_SCHEMA.lookupScalarTag(floatCoreTag.tagName) ?? floatCoreTag;
+
+const WRITE = DUMP_SCHEMA.withTags(
+  {
+    ...(DUMP_SCHEMA.lookupScalarTag(intYaml11Tag.tagName) ?? intYaml11Tag),
+    identify: (data: unknown) => typeof data === 'bigint' || intYaml11Tag.identify(data),
+  },
+  {
+    ...floatYaml11,
+    identify: (data: unknown) => data instanceof Decimal || floatYaml11.identify(data),
+    represent: (data: unknown) =>
+      data instanceof Decimal ? asYaml11(data.text) : floatYaml11.represent(data),
+  } as typeof floatYaml11,
+);
+
+/** Readers of YAML 1.1 take only those for numbers that have a point, and a sign in the exponent. */
+function asYaml11(text: string): string {
+  const [number = '', power] = text.toLowerCase().split('e');
+  const withPoint = number.includes('.') ? number : `${number}.0`;
+  return power === undefined ? withPoint : `${withPoint}e${/^[-+]/.test(power) ? power : `+${power}`}`;
+}
 
 /**
  * Reads one YAML document; an empty one is null.
@@ -68,13 +119,19 @@ export function checkYaml(text: string): void {
   load(text, CHECK);
 }
 
+/** A reason that quotes from the text may be as long as that. */
+const MAX_REASON = 300;
+
 function load(text: string, schema: typeof READ): unknown[] {
   try {
     return loadAll(text, { schema, maxDepth: MAX_DEPTH });
   } catch (thrown) {
+    if (thrown instanceof Fault) throw thrown;
     if (!(thrown instanceof YAMLException)) throw new Fault('it cannot be read');
     // The library's own reasons quote names from the text, which may be secrets: cut before the first of them.
-    const reason = thrown.reason.replace(/\s*(?:["<!`]|name cannot contain such characters:).*$/s, '');
+    const reason = thrown.reason
+      .slice(0, MAX_REASON)
+      .replace(/\s*(?:["<!`]|name cannot contain such characters:).*$/s, '');
     const { mark } = thrown;
     throw new Fault(reason, mark ? { position: { line: mark.line + 1, column: mark.column + 1 } } : {});
   }

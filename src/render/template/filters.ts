@@ -4,6 +4,7 @@ import { describeFault, Fault } from '../document/fault.ts';
 import { parseJson, serialiseJson } from '../document/json.ts';
 import { Bytes } from '../document/special.ts';
 import { isList, isMap, refuseControls, scalarText, type Value } from '../document/value.ts';
+import { kindOf } from './operands.ts';
 
 /** The parsers that are loaded only when a template names them. */
 export interface FormatFilters {
@@ -71,11 +72,16 @@ const encodeBase64: Filter = (value) =>
 const decodeBase64: Filter = (value) => {
   const text = textOf(value).replace(/[\t\n\f\r ]/g, '');
   const bytes = Buffer.from(text, 'base64');
-  if (bytes.toString('base64').replace(/=+$/, '') !== text.replace(/=+$/, ''))
-    throw new Fault('it is not base64');
+  if (withoutPadding(bytes.toString('base64')) !== withoutPadding(text)) throw new Fault('it is not base64');
   if (!isUtf8(bytes)) throw new Fault('what it holds in base64 is not UTF-8 text');
   return bytes.toString('utf8');
 };
+
+function withoutPadding(base64: string): string {
+  let end = base64.length;
+  while (base64[end - 1] === '=') end -= 1;
+  return base64.slice(0, end);
+}
 
 const quoteForShell: Filter = (value) => {
   const text = textOf(value);
@@ -93,7 +99,8 @@ const quoteForNginx: Filter = (value) => {
 
 const countParts: Filter = (value) => {
   if (typeof value === 'string' || isList(value)) return value.length;
-  return isMap(value) ? Object.keys(value).length : 0;
+  if (isMap(value)) return Object.keys(value).length;
+  throw new Fault(`a list, a map or a text is needed, and this is ${kindOf(value)}`);
 };
 
 function textOf(value: Value | undefined): string {

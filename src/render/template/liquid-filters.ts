@@ -50,6 +50,7 @@ export function strictFilters(original: (name: string) => Handler): Readonly<Rec
     ...wrapped(PLAIN, onList),
     ...wrapped(DATES, onDate),
     ...Object.entries(OWN),
+    ...wrapped(['group_by', 'group_by_exp'], (handler) => onGroups(onAskedItems(handler))),
     ['slice', onSlice(original('slice'))] as const,
     ['array_to_sentence_string', onSentence(original('array_to_sentence_string'))] as const,
     ['first', onEnds(original('first'))] as const,
@@ -99,16 +100,27 @@ function onAskedItems(handler: Handler): Handler {
   return function* (this: This, value, ...args) {
     const how = { ...this, context: asking(this.context) };
     const made: unknown = yield handler.call(how, itemsOf(toValue(value)), ...args);
-    return Array.isArray(made) ? made.map(named) : (made ?? null);
+    return made ?? null;
   };
 }
 
-/** A group of items that lack the key has no name. */
-function named(item: unknown): unknown {
-  const isNameless = Object(item) === item && Object.hasOwn(item as object, 'name');
-  return isNameless && (item as { name: unknown }).name === undefined
-    ? { ...(item as object), name: null }
-    : item;
+interface Group {
+  readonly name: unknown;
+  readonly items: unknown[];
+}
+
+/** The library tells groups apart by identity, which decimals do not have; items that lack the key have no name. */
+function onGroups(handler: Handler): Handler {
+  return function* (this: This, value, ...args) {
+    const groups = new Map<unknown, Group>();
+    for (const { name, items } of (yield handler.call(this, value, ...args)) as Group[]) {
+      const id = identityOf(name ?? null);
+      const group = groups.get(id) ?? { name: name ?? null, items: [] };
+      for (const item of items) group.items.push(item);
+      groups.set(id, group);
+    }
+    return [...groups.values()];
+  };
 }
 
 function onDate(handler: Handler): Handler {

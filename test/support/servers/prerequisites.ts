@@ -225,6 +225,13 @@ const COMMANDS = {
   ssh: { set: 'ssh', path: 'usr/bin/ssh', kinds: ['real'] },
   'ssh-keygen': { set: 'ssh', path: 'usr/bin/ssh-keygen', kinds: ['real'] },
   sshd: { set: 'ssh', path: 'usr/sbin/sshd', kinds: ['real'] },
+  // It reads files of variables with the parser that systemd has for them.
+  '30-systemd-environment-d-generator': {
+    set: 'systemd',
+    path: 'usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator',
+    kinds: ['real'],
+    env: (root) => ({ LD_LIBRARY_PATH: join(root, 'usr/lib', LIBRARIES, 'systemd') }),
+  },
   'systemd-analyze': {
     set: 'systemd',
     path: 'usr/bin/systemd-analyze',

@@ -75,7 +75,7 @@ async function outcome(
 
 describe('a file without a template', () => {
   it('has the very bytes of a document in the same format', async () => {
-    const text = '\ufeff{"b" : 1,\r\n\t"a":1.0 }';
+    const text = '{"b" : 1,\r\n\t"a":1.0 }';
     expect(await outcome(documentOf(text))).toEqual({ 'app.json': text });
     expect(await outcome(documentOf('# note\na:  1', 'x.yml'), file('/c/app.yaml'))).toEqual({
       'app.yaml': '# note\na:  1',
@@ -102,7 +102,7 @@ describe('a file without a template', () => {
     ['/c/a.yml', undefined, "db:\n  host: h\n  port: '80'\nx: é\n"],
     ['/c/a.toml', undefined, 'x = "é"\n\n[db]\nhost = "h"\nport = "80"\n'],
     ['/c/a.ini', undefined, 'x = é\n\n[db]\nhost = h\nport = 80\n'],
-    ['/c/.env', undefined, "db_host='h'\ndb_port='80'\nx='é'\n"],
+    ['/c/.env', undefined, "db_host=h\ndb_port=80\nx='é'\n"],
     ['/c/a.properties', undefined, 'db.host=h\ndb.port=80\nx=\\u00E9\n'],
     ['/c/a.json', 'properties', 'db.host=h\ndb.port=80\nx=\\u00E9\n'],
     ['/c/settings', 'json', '{\n  "db": {\n    "host": "h",\n    "port": "80"\n  },\n  "x": "é"\n}\n'],
@@ -126,11 +126,90 @@ describe('a file without a template', () => {
   it.each([
     ['/c/a.json', '{\n  "day": "2020-01-01"\n}\n'],
     ['/c/a.yaml', "day: '2020-01-01'\n"],
-    ['/c/a.env', "day='2020-01-01'\n"],
+    ['/c/a.env', 'day=2020-01-01\n'],
   ])('%s has the dates of TOML as text', async (path, text) => {
     expect(Object.values(await outcome(documentOf('day = 2020-01-01', 'a.toml'), file(path)))).toEqual([
       text,
     ]);
+  });
+
+  it('never begins with a byte order mark, whatever it is made of', async () => {
+    const mark = '\ufeff';
+    for (const name of ['app.json', 'nginx.conf', 'app.yaml']) {
+      expect(await outcome(documentOf(`${mark}{}`, name), file(`/c/${name}`))).toEqual({ [name]: '{}' });
+    }
+    expect(await outcome(treeOf({ a: `${mark}x`, b: `x${mark}` }), DIRECTORY)).toEqual({
+      a: 'x',
+      b: `x${mark}`,
+    });
+    const template = setOf({ 'a.liquid': `${mark}{{ a }}`, 'b.txt': `${mark}x`, 'c.liquid': '{{ d }}' });
+    const content = documentOf(`{"a":"x","d":"${mark}y"}`);
+    expect(await outcome(content, DIRECTORY, template)).toEqual({ a: 'x', 'b.txt': 'x', c: 'y' });
+    const bytes = new Uint8Array([0xef, 0xbb, 0xbf, 0xff]);
+    const { files } = await generate(treeOf({ a: bytes }), DIRECTORY);
+    expect(files[0]?.bytes).toEqual(bytes);
+  });
+
+  const DECIMALS = ['1.10', '1.0', '0.00000001', '1e3', '1E-9', '-0.0', '0.1234567890123456789', '1.5'];
+
+  it.each(['json', 'toml', 'ini', 'env', 'properties'])(
+    'has decimals as they were written, as %s',
+    async (format) => {
+      const from = {
+        json: `{${DECIMALS.map((text, n) => `"k${n}":${text}`)}}`,
+        yaml: DECIMALS.map((text, n) => `k${n}: ${text}\n`).join(''),
+        toml: `${DECIMALS.map((text, n) => `k${n} = ${text}`).join('\n')}\n[t.1.0]\n"a\\"1.10" = ["1.10", '1.10'] # 1.10\n`,
+      };
+      for (const [name, text] of Object.entries(from)) {
+        const options = { format: format as 'json' };
+        const made = Object.values(await outcome(documentOf(text, `a.${name}`), file('/c/x', options)));
+        if (name === 'toml' && format !== 'json' && format !== 'toml') continue;
+        if (name !== format)
+          for (const decimal of DECIMALS) expect(made[0]).toMatch(new RegExp(`[:= ]${decimal}[,\n]`));
+      }
+    },
+  );
+
+  it('has decimals as they were written in a template, by a pointer, and with KEYS_AS=json', async () => {
+    const inside = `{"p":{"v":1.10,"w":[1.0]}}`;
+    expect(await outcome(documentOf(inside, 'a.json', '/p'), file('/c/a.yaml'))).toEqual({
+      'a.yaml': 'v: 1.10\nw:\n  - 1.0\n',
+    });
+    const toml = documentOf('[p]\nv = 1_0.50\nw = { x = +1e-8, y = [ 1.10, 2 ] }', 'a.toml', '/p');
+    expect(await outcome(toml, file('/c/a.toml'))).toEqual({
+      'a.toml': 'v = 10.50\n\n[w]\nx = 1e-8\ny = [ 1.10, 2 ]\n',
+    });
+    const template = setOf(
+      {
+        'm.liquid':
+          '{{ v }} {{ v | plus: 1 }} {{ v | append: "x" }} {% if v > 1 and v == 1.1 and v < 1.2 %}y{% endif %} {{ v | json }} {{ l | sort | join: "," }} {{ l | uniq | size }} {{ l | sum }} {{ v | round }} {{ v | toml }} {{ v | yaml }} {{ v | shell }}',
+      },
+      'm.liquid',
+    );
+    expect(await outcome(documentOf('{"v":1.10,"l":[2.50,1.0,1.0]}'), file('/c/o'), template)).toEqual({
+      o: "1.10 2.1 1.10x y 1.10 1.0,1.0,2.50 2 4.5 1 1.10 1.10 '1.10'",
+    });
+    const data = await readData(
+      { revision: '1', content: treeOf({ a: '1.10', b: '1e-8', c: '{"d":1.0}' }) },
+      { keysAs: 'json', allowEmpty: true, source: 'S' },
+    );
+    expect(Buffer.from((await render(data, null, OPTIONS)).files[0]?.bytes ?? []).toString()).toBe(
+      '{\n  "a": 1.10,\n  "b": 1e-8,\n  "c": {\n    "d": 1.0\n  }\n}\n',
+    );
+  });
+
+  it('refuses an integer of YAML that others read as octal, unless it is only passed on', async () => {
+    const reason =
+      'an integer begins with 0, which some readers take for octal; put it in quotes, or write 0o in front of an octal number';
+    for (const text of ['mode: 0644', 'mode: -07', 'mode: 0899']) {
+      expect(await outcome(documentOf(text, 'a.yaml'))).toBe(
+        `render render.document: Cannot read document "a.yaml" of "S" as YAML: ${reason}`,
+      );
+      expect(await outcome(documentOf(text, 'a.yaml'), file('/c/a.yaml'))).toEqual({ 'a.yaml': text });
+    }
+    expect(await outcome(documentOf('{a: "0644", b: 0o644, c: 0, d: -0, e: 00.5}', 'a.yaml'))).toEqual({
+      'app.json': '{\n  "a": "0644",\n  "b": 420,\n  "c": 0,\n  "d": 0,\n  "e": 0.5\n}\n',
+    });
   });
 
   it('is empty when there is nothing', async () => {

@@ -1,4 +1,8 @@
 // INI, dotenv and properties: a value is read back exactly by readers that are not ours, or it is refused. Nothing breaks out of its line.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseEnv, serialiseEnv } from '../../../../src/render/document/env.ts';
@@ -16,6 +20,8 @@ import {
 import { flatMap, map, scalar, text } from '../../../support/render/document/generate.ts';
 
 const RUNS = 500;
+/** Reads with the parser of systemd's environment files. */
+const SYSTEMD = '30-systemd-environment-d-generator';
 const names = fc.oneof(fc.constantFrom('a', 'b', 'c.d', 'host', 'Host', 'k e y', 'x-y', 'é'), text);
 const hostile = fc.oneof(
   flatMap({ keys: names, values: scalar({ withNull: false }) }),
@@ -132,10 +138,39 @@ describe('dotenv', () => {
     }
   });
 
-  it('quotes every value, and joins the parts of a path', () => {
+  it('has harmless values bare, which every reader reads alike: sh, bash, systemd, and Docker, which knows no quotes', () => {
+    const harmless = fc.string({
+      unit: fc.constantFrom(...'abXYZ019_@%+:,./=-'),
+      minLength: 1,
+      maxLength: 20,
+    });
+    const values = fc.sample(harmless, 200);
+    const file = serialiseEnv(Object.fromEntries(values.map((value, n) => [`N${n}`, value])));
+    const expected = values.map((value, n) => `N${n}=${value}`);
+    expect(file.trimEnd().split('\n')).toEqual(expected);
+    const directory = mkdtempSync(join(tmpdir(), 'env-'));
+    try {
+      mkdirSync(join(directory, 'environment.d'));
+      writeFileSync(join(directory, 'environment.d/1.conf'), file);
+      const shells = ['sh', 'bash'].map((shell) => {
+        const program = `set -a; . ${join(directory, 'environment.d/1.conf')}; exec env`;
+        return execFileSync(shell, ['-c', program], { encoding: 'utf8', env: { PATH: process.env['PATH'] } });
+      });
+      const systemd = execFileSync(SYSTEMD, {
+        encoding: 'utf8',
+        env: { ...process.env, XDG_CONFIG_HOME: directory },
+      });
+      for (const read of [...shells, systemd])
+        expect(read.split('\n')).toEqual(expect.arrayContaining(expected));
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it('quotes what a shell would take for something else, and joins the parts of a path', () => {
     const value = { db: { host: 'h', 'pass-word': "it's", x: `it's $5` }, '9lives': true, empty: '' };
     expect(serialiseEnv(value)).toBe(
-      `db_host='h'\ndb_pass_word="it's"\ndb_x='it'\\''s $5'\n_9lives='true'\nempty=''\n`,
+      `db_host=h\ndb_pass_word="it's"\ndb_x='it'\\''s $5'\n_9lives=true\nempty=\n`,
     );
   });
 

@@ -322,8 +322,8 @@ describe('the filter', () => {
         if (isText && x === 'abc') expect(output).toMatch(/^render render\.template: /);
       },
     );
-    await fc.assert(property, { numRuns: 3_000 });
-  });
+    await fc.assert(property, { numRuns: 500 });
+  }, 120_000);
 
   it('shell makes one word of any text, as a shell reads it', async () => {
     const texts = fc.sample(anyText, 300).filter((text) => !text.includes('\0'));
