@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util';
 import { LANGUAGES, type Language } from '../support/application/process/early-apps.ts';
 import { type Run, runCampaign } from '../support/application/process/early-campaign.ts';
+import { prepare } from '../support/servers/prepare.ts';
 
 const { values } = parseArgs({
   options: {
@@ -18,6 +19,7 @@ const languages = values.languages
   .split(',')
   .filter((each): each is Language => LANGUAGES.some((one) => one === each));
 const seed = Number(values.seed);
+await prepare(['campaigns']);
 let count = 0;
 const startedAt = performance.now();
 const runs = await runCampaign({
