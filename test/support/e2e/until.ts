@@ -1,8 +1,8 @@
 // Waiting for what must come to pass.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Two noisy cores: what has not come by then will not come. */
-const PATIENCE_MS = 30_000;
+/** What has not come by then will not come, however busy the machine is. */
+const PATIENCE_MS = 90_000;
 
 type Nothing = false | null | undefined | 0 | '';
 

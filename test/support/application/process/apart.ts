@@ -72,15 +72,15 @@ export function fixture(name: string): string {
   return fileURLToPath(new URL(`../../fixtures/processes/${name}`, import.meta.url));
 }
 
-/** Waits until `get` gives something other than null, undefined or false; fails with `what` after 20 s. */
+/** Waits until `get` gives something other than null, undefined or false; fails with `what` after 90 s. */
 export async function until<T>(what: string, get: () => T | null | undefined | false): Promise<T> {
-  const end = performance.now() + 20_000;
+  const end = performance.now() + 90_000;
   while (performance.now() < end) {
     const found = attempt(get);
     if (found !== null && found !== undefined && found !== false) return found;
     await wait(10);
   }
-  throw new Error(`did not happen in 20 s: ${what}`);
+  throw new Error(`did not happen in 90 s: ${what}`);
 }
 
 /** A file that is not there yet is one more way of "not yet". */
