@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
  * How long one test may take. Most take a moment; on a machine that does other work as well they all take far longer, and a
  * bound with room costs nothing where they pass.
  */
-const PATIENCE = { testTimeout: 180_000, hookTimeout: 300_000 };
+const PATIENCE = { testTimeout: 180_000, hookTimeout: 300_000, expect: { poll: { timeout: 30_000 } } };
 
 /** What the kinds that start servers and processes have in common. */
 const REAL = {

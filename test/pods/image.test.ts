@@ -45,7 +45,7 @@ test('the Dockerfile lists every setting with its default, as a comment', () => 
   expect(DOCKERFILE).not.toMatch(/^\s*ENV\s/m);
 });
 
-describe.concurrent('the image', { timeout: 120_000 }, () => testImage());
+describe.concurrent('the image', () => testImage());
 
 function testImage(): void {
   const podman = openPodman();

@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Recorded, readRecords } from '../support/e2e/app.ts';
 import { until } from '../support/e2e/until.ts';
 import { type Containers, containersOf } from '../support/pods/containers.ts';
@@ -15,8 +15,6 @@ const PROGRAMS = fileURLToPath(new URL('../support/fixtures/processes', import.m
 const LOCKED_DOWN = ['--user', '10001:10001', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
 /** What the application may take to notice a signal that was sent before. */
 const SLACK_MS = 300;
-
-vi.setConfig({ testTimeout: 120_000 });
 
 describe('a sidecar in the PID namespace of its application', () => runBoth());
 

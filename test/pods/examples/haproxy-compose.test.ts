@@ -111,7 +111,7 @@ function runCompose(): void {
     edit('Good morning', 'Hello again');
     await greets('Hello again');
     expect(await inspect('haproxy', 'State.Pid')).toBe(haproxy);
-  }, 180_000);
+  });
 }
 
 /** What differs here: no network of its own, a port of the test's, and less patience. */

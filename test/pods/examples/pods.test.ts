@@ -62,7 +62,7 @@ function runPods(): void {
     pod.node.updateConfigMap('site', siteOf({ cert: openssl.issue(HOST).cert, key: renewed.key }));
     await sidecar.outcome('rejected');
     expect(await serialIn(pod)).toBe(renewed.serial);
-  }, 120_000);
+  });
 
   test('syslog-ng-logs ships lines, in another format when Consul says so, and refuses a broken one', async () => {
     const pod = await createShippingPod(images);
@@ -83,5 +83,5 @@ function runPods(): void {
     expect((await collected).join('\n')).toMatch(/^line: 127\.0\.0\.1 - - \[.*"GET \/item /m);
     await putInConsul(pod, { 'app/shipping/format': '$(nosuch $MSG)' });
     expect(await sidecar.outcome('rejected')).toMatchObject({ code: 'validate.command' });
-  }, 120_000);
+  });
 }

@@ -66,7 +66,7 @@ test('lines go where Consul says, none is lost on the way, and a broken configur
   expect(missing()).toEqual([]);
   expect(itemsIn(red.lines()).length).toBeGreaterThan(50);
   expect(syslogNg.log()).toBe('');
-}, 180_000);
+});
 
 async function shipTo(consul: ConsulServer, { port }: Collector): Promise<void> {
   await consul.txn([

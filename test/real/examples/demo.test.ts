@@ -72,7 +72,7 @@ test('the demo shows a change, a refusal and another change, ends by itself and 
   const lines = transcript();
   expect(lines.length).toBeGreaterThan(10);
   for (const line of lines) expect(demo.output().split('\n')).toContain(line);
-}, 120_000);
+});
 
 test('with --keep it goes on as it says, and Ctrl-C ends all', async () => {
   const demo = startDemo('--keep');
@@ -89,7 +89,7 @@ test('with --keep it goes on as it says, and Ctrl-C ends all', async () => {
   expect(await demo.ended).toBe(0);
   expect(readdirSync(demo.temporary)).toEqual([]);
   expect(processesBelow(demo.temporary)).toEqual([]);
-}, 120_000);
+});
 
 test('what should be seen and is not makes the demo fail', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'demo-test-'));
@@ -111,7 +111,7 @@ test('what should be seen and is not makes the demo fail', async () => {
   );
   expect(code).toBe(1);
   expect(readdirSync(join(folder, 'tmp'))).toEqual([]);
-}, 60_000);
+});
 
 test('"npm run demo" builds first, and hands its words on to the demo', () => {
   expect(packageJson.scripts.demo).toBe('npm run --silent build && exec node examples/local-dev/demo.mjs');

@@ -56,7 +56,7 @@ test('with the settings of the unit, and no privilege, dnsmasq answers with what
   inventory.set([['db.internal', '10.0.0.10']]);
   await answers('db.internal', '10.0.0.10');
   await isUnknown('cache.internal');
-}, 120_000);
+});
 
 /** The folders of the machine, and what starts the two services. */
 async function openMachine(inventoryPort: number) {

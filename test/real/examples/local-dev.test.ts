@@ -38,4 +38,4 @@ test('an application of one’s own reads every change', async () => {
   await until('it was told again', () => readFileSync(at('told'), 'utf8').includes('Good evening'));
   expect(JSON.parse(readFileSync(at('told'), 'utf8'))).toEqual({ greeting: 'Good evening', workers: 2 });
   await ends('applied');
-}, 60_000);
+});

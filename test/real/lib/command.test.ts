@@ -192,7 +192,7 @@ describe('a command', () => {
     expect(children).toEqual([]);
     expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(filesBefore + 5);
     expect(getEventListeners(stop.signal, 'abort')).toEqual([]);
-  }, 120_000);
+  });
 });
 
 describe('the validation command', () => {

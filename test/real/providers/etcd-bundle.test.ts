@@ -34,5 +34,5 @@ describe('of the faults of the library, the bundle', () => {
     };
     await run(process.execPath, [join(dist, 'main.js'), 'once'], { env, cwd: folder });
     expect(JSON.parse(readFileSync(output, 'utf8'))).toEqual({ k: 'v' });
-  }, 60_000);
+  });
 });

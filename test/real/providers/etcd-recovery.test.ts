@@ -34,7 +34,7 @@ describe('E14: after an outage of five seconds', () => {
     const times = await Promise.all(all.map((followed) => followed.until({ k: 'after' })));
     console.log(`recovery from the network, ms: ${times.map(Math.round).join(' ')}`);
     expect(median(times)).toBeLessThan(1_000);
-  }, 60_000);
+  });
 
   it('of the server the new value is there within a second, in the median', async (test) => {
     await server.put('/restart/k', 'before');
@@ -50,5 +50,5 @@ describe('E14: after an outage of five seconds', () => {
     await starting;
     console.log(`recovery from the server, ms: ${times.map(Math.round).join(' ')}`);
     expect(median(times)).toBeLessThan(1_000);
-  }, 60_000);
+  });
 });

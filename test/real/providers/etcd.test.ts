@@ -459,7 +459,7 @@ describe('an etcd with users', () => {
     await followed.until({ k: 'after' }, 30_000);
     rmSync(dirname(file), { recursive: true });
     await server.changePassword('reader', 'secret');
-  }, 60_000);
+  });
 });
 
 type Files = Record<'ETCDCTL_CACERT' | 'ETCDCTL_CERT' | 'ETCDCTL_KEY', string>;

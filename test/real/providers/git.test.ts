@@ -186,7 +186,7 @@ describe('what is read', () => {
     const { content } = await read(atFile(), {}, { fetchTimeoutMs: 60_000 });
     expect(content.kind === 'tree' && content.entries.length).toBe(20_000);
     expect(filesOf(content)['99/19999']).toBe('value 19999');
-  }, 120_000);
+  });
 });
 
 describe('a ref', () => {
@@ -332,7 +332,7 @@ describe('a server', () => {
     const follower = follow(provider);
     expect(snapshotOf(await follower.next()).revision).toBe(commit);
     await follower.stop();
-  }, 60_000);
+  });
 
   it('by SSH: key and host key are checked, and nothing is asked', async () => {
     const commit = repository.commit({ 'web/a': '1' });

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { type TestContext, vi } from 'vitest';
+import type { TestContext } from 'vitest';
 import { type App, type AppOptions, startApp } from './app.ts';
 import {
   type Finished,
@@ -34,7 +34,6 @@ export interface Place {
 }
 
 // Real processes on a machine that is busy: the whole of a test takes what it takes, each wait has its own bound.
-vi.setConfig({ testTimeout: 120_000 });
 
 let places = 0;
 

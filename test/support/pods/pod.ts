@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { until } from '../e2e/until.ts';
 import { type Containers, containersOf } from './containers.ts';
 import { type Answer, type Asked, type Door, openDoor } from './door.ts';
@@ -45,7 +45,6 @@ export interface Pod extends Containers {
 }
 
 // Containers on a machine that is busy: a test takes what it takes, each wait in it has its own bound.
-vi.setConfig({ testTimeout: 120_000 });
 
 let pods = 0;
 

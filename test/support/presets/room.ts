@@ -87,7 +87,7 @@ async function startInside(
     isRunning: () => child.exitCode === null && child.signalCode === null,
     output: () => output.slice(output.indexOf('\n') + 1),
     signal: (signal) => {
-      const [kill = '', ...to] = inside(['kill', `-${signal.slice(3)}`, String(pid)]);
+      const [kill = '', ...to] = inside(['sh', '-c', 'kill "$@"', 'sh', `-${signal.slice(3)}`, String(pid)]);
       spawnSync(kill, to);
     },
   };

@@ -160,7 +160,7 @@ function startInRoom(application: Server, scene: Scene, more: Variables = {}): P
 /** A signal to the one that entered the room would not get through to what it runs there. */
 async function endInRoom({ place, room }: Scene): Promise<void> {
   const pid = Number(place.read('sidecar.pid'));
-  const [kill = '', ...words] = room.inside(['kill', '-TERM', String(pid)]);
+  const [kill = '', ...words] = room.inside(['sh', '-c', 'kill -TERM "$0"', String(pid)]);
   execFileSync(kill, words);
   await until('the sidecar has ended', () => !room.inmates().some((one) => one.pid === pid));
 }

@@ -115,7 +115,7 @@ test('a runtime that catches the signal for itself is not told while it computes
   await until('it is ready', () => gateOf(lookup)?.kind === 'ready');
   expect(stage.read('record')).toBe('computing\nlistening\n');
   expect(isLiving({ pid, startTicks: readRow(processFolder(pid))?.startTicks ?? 0 })).toBe(true);
-}, 60_000);
+});
 
 test('a process that was there before we began to look has not appeared', async (context) => {
   const stage = createStage(context);
