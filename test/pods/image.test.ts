@@ -4,7 +4,6 @@ import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
-import { NAMES, rowOf, SECTIONS } from '../../src/settings/table.ts';
 import { until } from '../support/e2e/until.ts';
 import {
   type BuiltImage,
@@ -20,30 +19,6 @@ import { testMemory } from '../support/pods/image/memory.ts';
 import { testOrphans } from '../support/pods/image/orphans.ts';
 import { testProcess } from '../support/pods/image/process.ts';
 import { openPodman } from '../support/servers/podman.ts';
-
-const DOCKERFILE = readFileSync(new URL('../../Dockerfile', import.meta.url), 'utf8');
-
-/** The settings as the Dockerfile's comment has to list them. */
-function settingsComment(): string {
-  return SECTIONS.flatMap((section) => [
-    `# ${section}`,
-    ...NAMES.filter((name) => rowOf(name).section === section).map((name) => {
-      const { fallback, fallbackShown, secret } = rowOf(name);
-      const notes = [
-        ...(fallbackShown === undefined ? [] : [fallbackShown.replaceAll('`', '')]),
-        ...(secret === undefined ? [] : [`or ${name}_FILE`]),
-      ];
-      const value = fallback === undefined ? '' : `=${fallback}`;
-      return `#   ${name}${value}${notes.length === 0 ? '' : ` (${notes.join('; ')})`}`;
-    }),
-  ]).join('\n');
-}
-
-test('the Dockerfile lists every setting with its default, as a comment', () => {
-  const [, listed] = /settings file\.\n#\n([\s\S]*)$/.exec(DOCKERFILE) ?? [];
-  expect(listed?.trim()).toBe(settingsComment());
-  expect(DOCKERFILE).not.toMatch(/^\s*ENV\s/m);
-});
 
 describe.concurrent('the image', () => testImage());
 

@@ -1,5 +1,6 @@
 // @module-tag root
 // The preset of gunicorn, shown with the real one.
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { httpGet } from '../support/e2e/sidecar.ts';
 import { type Scene, testClaims } from '../support/presets/claims.ts';
@@ -26,20 +27,28 @@ def application(environ, start_response):
 testClaims({
   preset: 'gunicorn',
   output: 'gunicorn.conf.py',
-  prepare: ({ place }) => void place.write('app.py', APP),
-  settings: ({ programs }) => pythonOf(programs.root),
+  prepare: ({ place, programs }) => {
+    place.write('app.py', APP);
+    // The first line of Debian's own names a Python that need not be installed.
+    place.write('bin/gunicorn', `#!/bin/sh\nexec python3 '${programs.path('gunicorn')}' "$@"\n`);
+    chmodSync(place.at('bin/gunicorn'), 0o755);
+  },
+  settings: (scene) => ({ ...pythonOf(scene), PATH: `${scene.place.at('bin')}:${process.env['PATH']}` }),
   good: config,
   badSyntax: (scene) => config('never', scene, 'workers = = 3'),
   badSemantics: (scene) => config('never', scene, "worker_tmp_dir = '/nowhere'"),
-  command: ({ programs, output }) => [
-    ...['env', ...Object.entries(pythonOf(programs.root)).map((pair) => pair.join('='))],
-    ...[programs.path('gunicorn'), '-c', output],
+  command: (scene) => [
+    ...['env', ...Object.entries(pythonOf(scene)).map((pair) => pair.join('='))],
+    ...[scene.place.at('bin/gunicorn'), '-c', scene.output],
   ],
   served: async () => (await httpGet(port, '/')).body,
   signal: 'SIGHUP',
 });
 
 /** Where Python finds modules that are not installed. */
-function pythonOf(root: string): { readonly [name: string]: string } {
-  return { PYTHONPATH: join(root, 'usr/lib/python3/dist-packages'), PYTHONDONTWRITEBYTECODE: '1' };
+function pythonOf({ programs }: Scene): { readonly [name: string]: string } {
+  return {
+    PYTHONPATH: join(programs.root, 'usr/lib/python3/dist-packages'),
+    PYTHONDONTWRITEBYTECODE: '1',
+  };
 }

@@ -47,7 +47,7 @@ const NETFILTER = ['libmnl0', 'libnetfilter-conntrack3', 'libnfnetlink0'];
 
 const SETS = {
   alertmanager: { packages: ['prometheus-alertmanager'], kinds: ['presets'] },
-  apache: { packages: ['apache2-bin', 'libapr1', 'libaprutil1'], kinds: ['presets'] },
+  apache: { packages: ['apache2-bin', 'libapr1', 'libaprutil1', 'libexpat1'], kinds: ['presets'] },
   bind: {
     packages: [
       ...['bind9', 'bind9-utils', 'bind9-libs', 'libcom-err2', 'libfstrm0', 'libicu72', 'libjemalloc2'],
@@ -148,11 +148,16 @@ const SETS = {
   'syslog-ng': {
     packages: [
       ...['syslog-ng-core', 'libcap2', 'libglib2.0-0', 'libivykis0', 'libjson-c5', 'libnet1', 'libnsl2'],
-      ...['libpcre3', 'libssl3', 'libsystemd0', 'libwrap0'],
+      ...['libpcre3', 'libssl3', 'libsystemd0', 'libtirpc3', 'libwrap0'],
     ],
     kinds: ['presets', 'pods'],
   },
-  systemd: { packages: ['systemd', 'libsystemd-shared'] },
+  systemd: {
+    packages: [
+      ...['systemd', 'libsystemd-shared', 'libacl1', 'libapparmor1', 'libcryptsetup12', 'libfdisk1'],
+      ...['libip4tc2', 'libkmod2', 'libseccomp2'],
+    ],
+  },
   tini: { packages: ['tini'] },
   unbound: {
     packages: [
