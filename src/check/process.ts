@@ -176,6 +176,10 @@ const CLOSED = {
     code: 'reload.held-back',
     mend: 'Set RELOAD_GATE=off if the application has a handler, or use RELOAD_URL.',
   },
+  stopped: {
+    code: 'reload.stopped',
+    mend: 'Let it run again (kill -CONT), unless somebody is debugging it.',
+  },
   ignored: {
     code: 'reload.ignored',
     mend: 'Correct RELOAD_SIGNAL, and look at how it is started: nohup and `trap "" HUP` pass that on.',

@@ -3,7 +3,7 @@
 import type { Trial, Version } from '../../ledger/ledger.ts';
 import { printDuration } from '../../settings/units.ts';
 import { bestEvidence, type Missing, missingWorkers } from './evidence.ts';
-import { lookAtProcess, watches } from './life.ts';
+import { lookAtProcess, missingLife, watches } from './life.ts';
 import { Probing } from './probe.ts';
 import type { ConfirmSettings } from './settings.ts';
 import { ageMs } from './trial-clock.ts';
@@ -67,7 +67,7 @@ export class Confirmation {
     const answered = await probing.askIfDue(view, signal);
     // The process died meanwhile, or we are to stop: the next look tells which.
     if (answered === 'interrupted') return pending(0);
-    const missing = [missingWorkers(view), probing.missing(view)].filter((one) => one !== null);
+    const missing = [missingLife(view), missingWorkers(view), probing.missing(view)].filter((one) => one !== null);
     if (missing.length === 0) return { kind: 'confirmed', evidence: bestEvidence(view) };
     const leftMs = view.settings.timeoutMs - view.waitedMs;
     if (leftMs <= 0) return unconfirmed(view, missing);

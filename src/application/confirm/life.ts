@@ -2,7 +2,8 @@
 
 import type { ProcessId } from '../../ledger/types.ts';
 import { printDuration } from '../../settings/units.ts';
-import { isLiving } from '../process/family.ts';
+import { isHalted, isLiving } from '../process/family.ts';
+import type { Missing } from './evidence.ts';
 import { isOfAnotherBoot, startedAfterTellingMs, startedAfterTrialMs } from './trial-clock.ts';
 import { type ConfirmResult, intervalMs, pending, type View } from './view.ts';
 
@@ -16,6 +17,8 @@ export function lookAtProcess(view: View): ConfirmResult | null {
   const { process: id, restarts } = view.trial;
   if (id === null) return null;
   if (restarts) return lookAtRestart(view, id);
+  const next = replacedByHook(view, id);
+  if (next !== null) return { kind: 'restarted', process: next };
   if (!watches(view) || isStillLiving(view)) return null;
   return view.isReturn ? lookBack(view, id) : died(view, id);
 }
@@ -23,6 +26,14 @@ export function lookAtProcess(view: View): ConfirmResult | null {
 /** Whether the trial's process lives. */
 export function isStillLiving({ trial: { process: id, moment } }: Pick<View, 'trial'>): boolean {
   return id !== null && !isOfAnotherBoot(moment) && isLiving(id);
+}
+
+/** Stopped (SIGSTOP) it shows nothing. null: it runs, or none is watched. */
+export function missingLife(view: View): Missing | null {
+  const { process: id } = view.trial;
+  if (id === null || !watches(view) || !isHalted(id)) return null;
+  const reason = `process ${id.pid} is stopped (SIGSTOP or a debugger), so it cannot show that it works`;
+  return { code: 'confirm.stopped', reason };
 }
 
 function lookAtRestart(view: View, id: ProcessId): ConfirmResult {
@@ -37,6 +48,17 @@ function lookAtRestart(view: View, id: ProcessId): ConfirmResult {
     : `process ${id.pid} ended as it was asked to, and no other one has come; something has to start it again`;
   const message = `Cannot confirm revision "${version.revision}" within ${printDuration(settings.timeoutMs)}: ${reason}`;
   return { kind: 'unconfirmed', code: 'confirm.not-restarted', message };
+}
+
+/**
+ * A command, or a request, that replaces the process (`haproxy -sf`): the new one started before the hook had answered, and
+ * is the one that must live. One that starts later has taken the place of a process that died.
+ */
+function replacedByHook(view: View, id: ProcessId): ProcessId | null {
+  if (!view.trial.evidence.includes('answered')) return null;
+  const next = successorOf(view, id);
+  const lateMs = next === null ? null : startedAfterTrialMs(next, view.trial);
+  return lateMs !== null && lateMs <= 0 ? next : null;
 }
 
 /** While we were away, a replacement is a death only if it started within the period. */

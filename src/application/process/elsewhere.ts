@@ -5,11 +5,13 @@ import { basename } from 'node:path';
 import type { ProcessDescriptor } from 'ps-list';
 import type { ProcessId } from '../../ledger/types.ts';
 import { bootStamp } from './boot-clock.ts';
+import { ancestorsOf } from './candidate.ts';
 import { find, type Wanted, type World } from './find.ts';
 import { type Credentials, type GateAnswer, gate, type ReloadSignal } from './gate.ts';
 import type { Lookup, ProcessFact } from './lookup.ts';
 import { describeProcess, type ProcessRow } from './proc.ts';
 import { createSearches, type Search } from './search.ts';
+import { createWrapperMemory, type WrapperMemory } from './wrappers.ts';
 
 /** One line of `ps`. Its `startTicks` count since 1970, in full seconds: boot time is not to be had. */
 interface ListedProcess extends ProcessRow {
@@ -41,6 +43,7 @@ export interface ElsewhereOptions extends Wanted {
  */
 export function createLookupElsewhere({ signal, gateOff, ...wanted }: ElsewhereOptions): Lookup {
   const searches = wanted.pattern === undefined ? null : createSearches(wanted.pattern);
+  const wrappers = createWrapperMemory();
   const listings = createListings();
   const look = (): ProcessFact => {
     const { listing, failure } = listings.newest();
@@ -49,7 +52,7 @@ export function createLookupElsewhere({ signal, gateOff, ...wanted }: ElsewhereO
       return { kind: 'none', reason };
     }
     const search = searches?.() ?? null;
-    const found = find(wanted, worldOf(listing.rows, search));
+    const found = find(wanted, worldOf(listing.rows, search, wrappers));
     if (found.kind !== 'one') return found;
     const { pid, startTicks } = found.process;
     const isFresh = performance.now() - listing.atMs < FRESH_MS;
@@ -111,20 +114,31 @@ function ticksOf(unixMs: number): number {
   return Math.floor(unixMs / 1000) * 100;
 }
 
-function worldOf(rows: readonly ListedProcess[], search: Search | null): World {
+function worldOf(rows: readonly ListedProcess[], search: Search | null, wrappers: WrapperMemory): World {
   const lines = new Map(rows.map(({ pid, line }) => [pid, line]));
   const ownHead = headOf(lines.get(process.pid) ?? '');
   search?.prepare([...lines.values()]);
+  const wordsOf = (pid: number): readonly string[] =>
+    (lines.get(pid) ?? '').split(' ').filter((word) => word !== '');
+  const byPid = new Map(rows.map((row) => [row.pid, row]));
+  const above = ancestorsOf({ ...OURSELVES, ppid: process.ppid }, { byPid });
   return {
     view: {
       self: process.pid,
-      arguments: (pid) => (lines.get(pid) ?? '').split(' ').filter((word) => word !== ''),
+      arguments: wordsOf,
+      isAboveUs: ({ pid }) => above.some((row) => row.pid === pid),
+      wasWrapper: (row) => wrappers.has(row, wordsOf(row.pid)),
+      // Handlers do not show.
+      receives: () => true,
       container: () => null,
       containerName: () => null,
       search: search?.test ?? (() => false),
       isOurs: ({ pid }) => pid !== process.pid && headOf(lines.get(pid) ?? '') === ownHead,
     },
     rows: () => rows,
+    noteWrappers: (found) => {
+      for (const row of found) wrappers.add(row, wordsOf(row.pid));
+    },
     startedAtMs: ({ startTicks }) => (startTicks === 0 ? null : startTicks * 10),
     explain: (reason, { container }) =>
       container === undefined
@@ -132,6 +146,8 @@ function worldOf(rows: readonly ListedProcess[], search: Search | null): World {
         : 'this system does not show container names; use APP_PROCESS or APP_PID_FILE instead of APP_CONTAINER',
   };
 }
+
+const OURSELVES = { pid: process.pid, startTicks: 0, comm: 'node', state: 'R' } as const;
 
 /** Program and script. */
 function headOf(line: string): string {
@@ -147,7 +163,7 @@ function askGate(
   const uid = rows.find((row) => row.pid === pid)?.uid ?? process.getuid?.() ?? 0;
   return gate({
     ...options,
-    ...{ pid, masks: null, ageMs, stableForMs: ageMs, busy: null },
+    ...{ isInit: pid === 1, isStopped: false, masks: null, ageMs, stableForMs: ageMs, busy: null },
     sender: { ...credentials(process.getuid?.() ?? 0), effectiveUid: process.geteuid?.() ?? 0 },
     receiver: credentials(uid),
   });

@@ -53,12 +53,17 @@ const CLOSED = {
   'no-handler': [
     'held-back',
     'reload.held-back',
-    'It is told when it has one; RELOAD_GATE=off tells it regardless.',
+    'It is notified as soon as it has one. If it never installs one, correct RELOAD_SIGNAL, or use RELOAD_URL or RELOAD_COMMAND.',
   ],
   'unknown-handler': [
     'held-back',
     'reload.held-back',
-    'RELOAD_GATE=off says that it has one; or use RELOAD_URL.',
+    'Use RELOAD_URL or RELOAD_COMMAND. Set RELOAD_GATE=off only if you know that it has one: without one, the signal kills it.',
+  ],
+  stopped: [
+    'held-back',
+    'reload.stopped',
+    'It is notified once it runs again; SIGCONT continues it (kill -CONT).',
   ],
   ignored: [
     'ignored',

@@ -25,6 +25,12 @@ export function isLiving({ pid, startTicks }: ProcessId): boolean {
   return readRow('/proc/self') === null && hasNumber(pid);
 }
 
+/** Whether it does nothing at this moment because it was stopped: by a signal (`T`), or by a debugger (`t`). */
+export function isHalted({ pid, startTicks }: ProcessId): boolean {
+  const row = readRow(processFolder(pid));
+  return row !== null && row.startTicks === startTicks && (row.state === 'T' || row.state === 't');
+}
+
 function hasNumber(pid: number): boolean {
   // 0 and less would be whole groups of processes.
   if (!Number.isSafeInteger(pid) || pid < 1) return false;

@@ -1,7 +1,8 @@
 // Finds the one process that the settings name, wherever the processes are listed from.
 import { readPidFile } from './pid-file.ts';
 import { describeProcess, type ProcessRow } from './proc.ts';
-import { type ProcessView, type Selector, select } from './select.ts';
+import { select } from './select.ts';
+import type { ProcessView, Selector } from './selector.ts';
 
 /** Whom the settings name; what is given must all match. */
 export interface Wanted extends Omit<Selector, 'pid'> {
@@ -14,6 +15,8 @@ export interface World {
   readonly view: ProcessView;
   /** Those that may be meant, with all their ancestors; null where processes cannot be listed. */
   readonly rows: (selector: Selector) => readonly ProcessRow[] | null;
+  /** Remembers those that only stand above the application. */
+  readonly noteWrappers: (rows: readonly ProcessRow[]) => void;
   /** When it started, in Unix milliseconds; null where that cannot be told. */
   readonly startedAtMs: (row: ProcessRow) => number | null;
   /** Adds to the reason why nobody was found what is known of this world. */
@@ -44,8 +47,9 @@ function findBy(selector: Selector, world: World): Found {
   const rows = world.rows(selector);
   if (rows === null) return { kind: 'none', reason: 'the processes of this system cannot be listed' };
   const selection = select(rows, selector, world.view);
+  world.noteWrappers(selection.wrappers);
   if (selection.kind === 'none') return { kind: 'none', reason: world.explain(selection.reason, selector) };
-  if (selection.kind === 'one') return selection;
+  if (selection.kind === 'one') return { kind: 'one', process: selection.process };
   const pids = selection.processes.map(({ pid }) => pid);
   return { kind: 'ambiguous', pids, reason: selection.reason };
 }

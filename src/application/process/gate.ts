@@ -21,7 +21,10 @@ export interface Masks {
 export interface GateQuestion {
   /** null: nothing will be sent; a process that is there is enough. */
   readonly signal: ReloadSignal | null;
-  readonly pid: number;
+  /** It is the first process of a PID namespace: the kernel drops signals that it does not catch. */
+  readonly isInit: boolean;
+  /** It was stopped (SIGSTOP), and does nothing until it is continued. */
+  readonly isStopped: boolean;
   /** `RELOAD_GATE=off`: a process without a handler is signalled as well. */
   readonly gateOff: boolean;
   /** Signal n is bit n-1; `blocked`: by every thread. null where the system does not show them. */
@@ -45,7 +48,7 @@ export type GateAnswer =
   | { readonly kind: 'settling'; readonly waitMs: number }
   /** `reason` is a clause about the process: `has no handler for SIGHUP, which would kill it`. */
   | {
-      readonly kind: 'no-handler' | 'unknown-handler' | 'ignored' | 'not-permitted';
+      readonly kind: 'no-handler' | 'unknown-handler' | 'ignored' | 'not-permitted' | 'stopped';
       readonly reason: string;
     };
 
@@ -68,7 +71,8 @@ const KILL = 1n << 5n;
  * nothing is concluded before the process has settled.
  */
 export function gate(question: GateQuestion): GateAnswer {
-  const { signal } = question;
+  const { signal, isStopped } = question;
+  if (isStopped) return { kind: 'stopped', reason: 'is stopped (SIGSTOP), so it can take nothing' };
   if (signal === null) return { kind: 'ready' };
   const waitMs = unsettledMs(question, signal);
   if (waitMs > 0) return { kind: 'settling', waitMs };
@@ -103,21 +107,21 @@ function judgePermission({ sender, receiver }: GateQuestion): GateAnswer | null 
   return { kind: 'not-permitted', reason };
 }
 
-function judgeMasks({ pid, gateOff, masks }: GateQuestion, signal: ReloadSignal): GateAnswer {
-  if (masks === null) return judgeBlindly({ pid, gateOff }, signal);
+function judgeMasks({ isInit, gateOff, masks }: GateQuestion, signal: ReloadSignal): GateAnswer {
+  if (masks === null) return judgeBlindly({ isInit, gateOff }, signal);
   if (isReceived(masks, signal)) return { kind: 'ready' };
   if ((masks.ignored & bitOf(signal)) !== 0n) return { kind: 'ignored', reason: `ignores ${signal}` };
-  if (gateOff || (signal === 'SIGTERM' && pid !== 1)) return { kind: 'ready' };
-  return { kind: 'no-handler', reason: `has no handler for ${signal}, ${defaultEffect(signal, pid)}` };
+  if (gateOff || (signal === 'SIGTERM' && !isInit)) return { kind: 'ready' };
+  return { kind: 'no-handler', reason: `has no handler for ${signal}, ${defaultEffect(signal, isInit)}` };
 }
 
 /** However old the process is: a long life is no sign of a handler. */
 function judgeBlindly(
-  { pid, gateOff }: Pick<GateQuestion, 'pid' | 'gateOff'>,
+  { isInit, gateOff }: Pick<GateQuestion, 'isInit' | 'gateOff'>,
   signal: ReloadSignal,
 ): GateAnswer {
   if (gateOff || signal === 'SIGTERM') return { kind: 'ready' };
-  const reason = `may have no handler for ${signal}, ${defaultEffect(signal, pid)}: this system does not show handlers`;
+  const reason = `may have no handler for ${signal}, ${defaultEffect(signal, isInit)}: this system does not show handlers`;
   return { kind: 'unknown-handler', reason };
 }
 
@@ -137,9 +141,9 @@ export function isReceived(
   return ((masks.caught | blocked) & bitOf(signal)) !== 0n;
 }
 
-function defaultEffect(signal: ReloadSignal, pid: number): string {
+function defaultEffect(signal: ReloadSignal, isInit: boolean): string {
   // The kernel protects the first process of a namespace from signals it does not handle.
-  return signal === 'SIGWINCH' || pid === 1 ? 'which would pass unnoticed' : 'which would kill it';
+  return signal === 'SIGWINCH' || isInit ? 'which would pass unnoticed' : 'which would kill it';
 }
 
 function bitOf(signal: NodeJS.Signals): bigint {

@@ -3,26 +3,11 @@ import type { BootStamp, ProcessId } from '../../ledger/types.ts';
 import { bootStamp } from './boot-clock.ts';
 import { createLookupElsewhere } from './elsewhere.ts';
 import { find, type Wanted } from './find.ts';
-import { type GateAnswer, gate, isReceived, type ReloadSignal } from './gate.ts';
-import {
-  describeProcess,
-  listPids,
-  type ProcessRow,
-  type ProcessStatus,
-  processFolder,
-  readBlockedInAllThreads,
-  readStatus,
-} from './proc.ts';
+import { type GateAnswer, gate } from './gate.ts';
+import { describeProcess, isStopped, listPids, type ProcessRow, processFolder, readStatus } from './proc.ts';
+import { allBlocked, type Sending } from './receives.ts';
 import { ageMs, type Look, nextSample, type Sample, type Sight } from './sample.ts';
 import { createScanner } from './scan.ts';
-
-/** What is to be sent. */
-interface Sending {
-  /** What will be sent; null where nothing is (another hook, or `none`): then a process that is there is ready. */
-  readonly signal: ReloadSignal | null;
-  /** `RELOAD_GATE=off`. */
-  readonly gateOff: boolean;
-}
 
 export interface LookupOptions extends Wanted, Sending {
   /** Default: what the system has. `ps` is for systems without `/proc`, and knows less. */
@@ -74,7 +59,7 @@ const NOBODY: ReadonlySet<number> = new Set();
 export function createLookup({ signal, gateOff, listing, ...wanted }: LookupOptions): Lookup {
   const options = { signal, gateOff };
   if (listing === 'ps' || listPids().length === 0) return createLookupElsewhere({ ...options, ...wanted });
-  const scanner = createScanner(wanted);
+  const scanner = createScanner(wanted, options);
   let before: Look | null = null;
   let strangers: Strangers | null = null;
   const look = (nowMs: number): ProcessFact => {
@@ -112,22 +97,12 @@ function askGate(sight: Sight, sample: Sample, { signal, gateOff }: Sending): Ga
   const { row, status, nowMs } = sight;
   const { caught, ignored } = status;
   return gate({
-    ...{ signal, gateOff, pid: row.pid },
-    masks: { caught, ignored, blocked: blockedFor(row, status, signal) },
+    ...{ signal, gateOff, isInit: status.isInit, isStopped: isStopped(row) },
+    masks: { caught, ignored, blocked: allBlocked(row.pid, status, signal) },
     ageMs: ageMs(sight, sample),
     stableForMs: nowMs - sample.sameSinceMs,
     busy: sample.busy.share,
     sender: readStatus('/proc/self') ?? status,
     receiver: status,
   });
-}
-
-/** Threads are asked only when it matters: there can be thousands, and this is on the way of every change. */
-function blockedFor(
-  row: ProcessRow,
-  { caught, blocked }: ProcessStatus,
-  signal: ReloadSignal | null,
-): bigint {
-  if (signal === null || isReceived({ caught, blocked: 0n }, signal)) return 0n;
-  return isReceived({ caught: 0n, blocked }, signal) ? readBlockedInAllThreads(processFolder(row.pid)) : 0n;
 }

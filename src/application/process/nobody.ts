@@ -1,6 +1,6 @@
 // Says why no process was found, when that lies in what can be seen of them at all, and what to do about it.
 import { listPids, processFolder, readMountInfo, readRow } from './proc.ts';
-import type { ProcessView, Selector } from './select.ts';
+import type { ProcessView, Selector } from './selector.ts';
 
 export interface Sighted {
   readonly view: ProcessView;

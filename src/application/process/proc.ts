@@ -2,7 +2,6 @@
 // through the thread pool costs more than the read.
 
 import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs';
-import { basename } from 'node:path';
 import type { ProcessId } from '../../ledger/types.ts';
 
 /** What `/proc/PID/stat` says. */
@@ -23,6 +22,8 @@ export interface ProcessStatus {
   readonly caught: bigint;
   readonly ignored: bigint;
   readonly blocked: bigint;
+  /** It is the first process of a PID namespace, ours or one below it: the kernel drops what it does not catch. */
+  readonly isInit: boolean;
 }
 
 /** What can be seen of the process table. */
@@ -95,6 +96,11 @@ export function isDead(row: ProcessRow): boolean {
   return row.state === 'Z' || row.state === 'X' || row.state === 'x';
 }
 
+/** Stopped by SIGSTOP or a terminal, until SIGCONT. A debugger's own stops (`t`) are over in a moment. */
+export function isStopped(row: ProcessRow): boolean {
+  return row.state === 'T';
+}
+
 /** Where the kernel tells about a process. */
 export function processFolder(pid: number): string {
   return `/proc/${pid}`;
@@ -152,6 +158,8 @@ export function parseStatus(text: string): ProcessStatus | null {
     caught: mask(/^SigCgt:\s+([0-9a-f]+)/m),
     ignored: mask(/^SigIgn:\s+([0-9a-f]+)/m),
     blocked: mask(/^SigBlk:\s+([0-9a-f]+)/m),
+    // Its numbers from our namespace down to its own.
+    isInit: /^NSpid:.*\b1$/m.test(text) || /^Pid:\s+1$/m.test(text),
   };
 }
 
@@ -180,11 +188,6 @@ export function listThreads(folder: string): readonly string[] {
 /** What to call a process when speaking of it. */
 export function describeProcess({ pid, comm }: ProcessRow): string {
   return `${pid} (${comm})`;
-}
-
-/** Name of the program in the first word of a command line; of a rewritten one (`nginx: master process`) `nginx`. */
-export function programName(word: string): string {
-  return basename(/^([^\s:]+): /.exec(word)?.[1] ?? word);
 }
 
 /** Number of the mount a process has as its root: the same for all processes of a container, and for no others. */

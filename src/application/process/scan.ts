@@ -15,8 +15,10 @@ import {
   readMountInfo,
   readRootMount,
 } from './proc.ts';
+import { receives, type Sending } from './receives.ts';
 import { createSearches, type Search } from './search.ts';
-import { fits, type ProcessView, type Selector } from './select.ts';
+import { fits, type ProcessView, type Selector } from './selector.ts';
+import { createWrapperMemory } from './wrappers.ts';
 
 /** Looks at the processes, again and again. */
 export interface Scanner {
@@ -26,18 +28,27 @@ export interface Scanner {
   readonly strangers: () => ReadonlySet<number>;
 }
 
-export function createScanner({ pidFile: _, ...wanted }: Wanted): Scanner {
+export function createScanner({ pidFile: _, ...wanted }: Wanted, sending: Sending): Scanner {
   const isOurs = createOwnCommandTest();
+  const wrappers = createWrapperMemory();
   const searches = wanted.pattern === undefined ? null : createSearches(wanted.pattern);
-  const createScene = (): Scene => {
+  const createScene = (ticks: number | null = null): Scene => {
     const search = searches?.() ?? NO_SEARCH;
-    return { search, view: { ...createView(), search: search.test, isOurs } };
+    const view = createView();
+    const asked = {
+      receives: (row: ProcessRow) => receives(row, sending, ticks),
+      wasWrapper: (row: ProcessRow) => wrappers.has(row, view.arguments(row.pid)),
+    };
+    return { search, view: { ...view, ...asked, search: search.test, isOurs } };
   };
   const scan: Scanner['scan'] = ({ ticks }, strangers) => {
-    const scene = createScene();
+    const scene = createScene(ticks);
     return {
       view: scene.view,
       rows: (selector) => listRows(selector, scene, strangers),
+      noteWrappers: (rows) => {
+        for (const row of rows) wrappers.add(row, scene.view.arguments(row.pid));
+      },
       startedAtMs: ({ startTicks }) => (ticks === null ? null : Date.now() - (ticks - startTicks) * 10),
       explain: (reason, selector) =>
         explainNobody(reason, selector, { view: scene.view, countSlow: scene.search.countSlow }),
@@ -58,13 +69,14 @@ interface Scene {
 
 const NO_SEARCH: Search = { test: () => false, prepare: () => {}, countSlow: () => 0 };
 
-function createView(): Omit<ProcessView, 'search' | 'isOurs'> {
+function createView(): Omit<ProcessView, 'search' | 'isOurs' | 'receives' | 'wasWrapper'> {
   const container = once((pid: number) => readRootMount(processFolder(pid)));
   const names = new Map<string, string | null>();
   return {
     self: process.pid,
     arguments: once((pid: number) => readArguments(processFolder(pid))),
     container,
+    isAboveUs: isAboveUs(),
     // The table of mounts can be long, and is the same for all processes of a container.
     containerName: (pid) => {
       const root = container(pid);
@@ -72,6 +84,17 @@ function createView(): Omit<ProcessView, 'search' | 'isOurs'> {
       if (!names.has(root)) names.set(root, containerNameIn(readMountInfo(processFolder(pid)) ?? ''));
       return names.get(root) ?? null;
     },
+  };
+}
+
+/** By its own look at the table, and only when one is asked for: there is nearly never a candidate among them. */
+function isAboveUs(): ProcessView['isAboveUs'] {
+  let above: readonly number[] | null = null;
+  return ({ pid }) => {
+    above ??= (findProcess(process.pid)?.rows ?? []).flatMap((row) =>
+      row.pid === process.pid ? [] : [row.pid],
+    );
+    return above.includes(pid);
   };
 }
 

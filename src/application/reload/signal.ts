@@ -45,7 +45,7 @@ function send({ signal, gateOff }: SignalHook, id: ProcessId, folder: string): R
   if (row.pid !== id.pid || row.startTicks !== id.startTicks) {
     return gone(signal, `process ${id.pid} ended, and its number belongs to another one`);
   }
-  if (!gateOff && signal !== 'SIGTERM' && !showsHandler(folder, signal)) {
+  if (!gateOff && !showsHandler(folder, signal)) {
     return noHandler(id, signal, 'it has no handler for it any more');
   }
   return kill(id, signal);
@@ -63,6 +63,8 @@ function kill(id: ProcessId, signal: ReloadSignal): ReloadResult {
 function showsHandler(folder: string, signal: ReloadSignal): boolean {
   const status = readStatus(folder);
   if (status === null) return false;
+  // Its default ends a process, which is what is asked for; the kernel keeps it from the first one of a namespace.
+  if (signal === 'SIGTERM' && !status.isInit) return true;
   if (isReceived({ caught: status.caught, blocked: 0n }, signal)) return true;
   return isReceived({ caught: 0n, blocked: readBlockedInAllThreads(folder) }, signal);
 }

@@ -15,7 +15,7 @@ describe.concurrent('a signal', () => {
     expect(held).toMatchObject({
       code: 'reload.held-back',
       reloadOwed: true,
-      message: `Cannot tell the application: process ${app.pid} (node) has no handler for SIGHUP, which would kill it. It is told when it has one; RELOAD_GATE=off tells it regardless.`,
+      message: `Cannot tell the application: process ${app.pid} (node) has no handler for SIGHUP, which would kill it. It is notified as soon as it has one. If it never installs one, correct RELOAD_SIGNAL, or use RELOAD_URL or RELOAD_COMMAND.`,
     });
     job.set('two');
     await until(
@@ -55,7 +55,7 @@ describe.concurrent('a signal', () => {
     const { message } = await sidecar.outcome('no-target');
     expect(message).toMatch(
       new RegExp(
-        `: no process that may be told is named "${place.name}": \\d+ \\(${place.name}\\) is a zombie\\.`,
+        `: no process that may be notified is named "${place.name}": \\d+ \\(${place.name}\\) is a zombie\\.`,
       ),
     );
   });

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { bootId } from '../../../../src/application/process/boot-clock.ts';
-import { childrenOf, isLiving } from '../../../../src/application/process/family.ts';
+import { childrenOf, isHalted, isLiving } from '../../../../src/application/process/family.ts';
 import type { Trial } from '../../../../src/ledger/ledger.ts';
 import type { ProcessId } from '../../../../src/ledger/types.ts';
 import {
@@ -102,6 +102,48 @@ describe('the process that was told', () => {
       code: 'confirm.died',
       message: `${message}, and process 4711 has its place`,
       replaced: true,
+    });
+  });
+
+  test('that is stopped does not count as alive, and does once it runs again', async (context) => {
+    const id = createStage(context).start(['sleep', '600']);
+    const trial = trialOf(id);
+    process.kill(id.pid, 'SIGSTOP');
+    await until('it is stopped', () => isHalted(id));
+    expect((await verdictOn(confirmation(), trial)).result).toEqual({
+      kind: 'unconfirmed',
+      code: 'confirm.stopped',
+      message: `Cannot confirm revision "7" within 30s: process ${id.pid} is stopped (SIGSTOP or a debugger), so it cannot show that it works`,
+    });
+    const one = confirmation();
+    expect((await one.look(trial, VERSION, atAge(trial, 3_000), never())).kind).toBe('pending');
+    process.kill(id.pid, 'SIGCONT');
+    await until('it runs', () => !isHalted(id));
+    expect((await one.look(trial, VERSION, atAge(trial, 3_500), never())).kind).toBe('confirmed');
+  });
+
+  test('that a command replaced is tried as the one that has its place, also while the old one goes on', async (context) => {
+    const stage = createStage(context);
+    const id = stage.start(['sleep', '600']);
+    const begun = trialOf(id, { evidence: ['answered'] });
+    const ticks = begun.moment.ticks ?? 0;
+    const trial = { ...begun, toldFrom: ticks - 50 };
+    const during = { pid: 4_711, startTicks: ticks - 20 };
+    for (const one of [confirmation(), confirmation()]) {
+      expect(await one.look(trial, VERSION, atAge(trial, 0, during), never())).toEqual({
+        kind: 'restarted',
+        process: during,
+      });
+      await kill(id);
+    }
+    const after = startedLater(trial, 800);
+    expect(await confirmation().look(trial, VERSION, atAge(trial, 1_200, after), never())).toMatchObject({
+      kind: 'died',
+      replaced: true,
+    });
+    const signalled = { ...trial, evidence: [] };
+    expect(await confirmation().look(signalled, VERSION, atAge(trial, 100, during), never())).toMatchObject({
+      kind: 'died',
     });
   });
 

@@ -119,7 +119,7 @@ describe('the URL', () => {
     const { url } = await serve(endless);
     const early = confirmation({ url: () => url, successes: 1, match: { text: '^first$' } });
     expect((await verdictOn(early, trialOf(null))).result).toMatchObject({ kind: 'confirmed' });
-    const late = confirmation({ url: () => url, timeoutMs: 500, match: { text: 'late' } });
+    const late = confirmation({ url: () => url, timeoutMs: 5_000, match: { text: 'late' } });
     const { result } = await verdictOn(late, trialOf(null));
     expect(result).toMatchObject({ code: 'confirm.no-match' });
     expect(result).toMatchObject({ message: expect.stringMatching(/ in its first 4 MiB$/) });

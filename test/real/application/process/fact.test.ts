@@ -44,7 +44,7 @@ describe('a process', () => {
   });
 
   test('without a handler is held back, with the remedy', () => {
-    const message = `Cannot tell the application: process ${id.pid} (app) has no handler for SIGHUP, which would kill it. It is told when it has one; RELOAD_GATE=off tells it regardless.`;
+    const message = `Cannot tell the application: process ${id.pid} (app) has no handler for SIGHUP, which would kill it. It is notified as soon as it has one. If it never installs one, correct RELOAD_SIGNAL, or use RELOAD_URL or RELOAD_COMMAND.`;
     expect(see(found(unready))).toEqual({
       fact: { kind: 'obstacle', obstacle: { outcome: 'held-back', code: 'reload.held-back', message } },
       id,
@@ -56,7 +56,13 @@ describe('a process', () => {
       'unknown-handler',
       'held-back',
       'may have no handler for SIGHUP, which would kill it: this system does not show handlers',
-      'RELOAD_GATE=off says that it has one; or use RELOAD_URL.',
+      'Use RELOAD_URL or RELOAD_COMMAND. Set RELOAD_GATE=off only if you know that it has one: without one, the signal kills it.',
+    ],
+    [
+      'stopped',
+      'held-back',
+      'is stopped (SIGSTOP), so it can take nothing',
+      'It is notified once it runs again; SIGCONT continues it (kill -CONT).',
     ],
     [
       'ignored',
@@ -74,7 +80,7 @@ describe('a process', () => {
     const message = `Cannot tell the application: process ${id.pid} (app) ${reason}. ${advice}`;
     expect(see(found({ kind, reason })).fact).toEqual({
       kind: 'obstacle',
-      obstacle: { outcome, code: `reload.${outcome}`, message },
+      obstacle: { outcome, code: `reload.${kind === 'stopped' ? kind : outcome}`, message },
     });
   });
 

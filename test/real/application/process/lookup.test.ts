@@ -155,7 +155,7 @@ describe('an application', () => {
     );
     const { reason } = noneOf(look(lookupOf({ pattern: new RegExp(stage.name) })));
     expect(reason).toBe(
-      `no process that may be told matches /${stage.name}/: ${pid} (sh) is a shell or launcher that only mentions it`,
+      `no process that may be notified matches /${stage.name}/: ${pid} (sh) is a shell, launcher or supervisor that only mentions it`,
     );
   });
 
@@ -165,7 +165,7 @@ describe('an application', () => {
     context.onTestFinished(() => void child.kill('SIGKILL'));
     await until('it runs', () => readRow(processFolder(child.pid ?? 0))?.comm === stage.name);
     expect(noneOf(look(lookupOf({ name: stage.name }))).reason).toBe(
-      `no process that may be told is named "${stage.name}": ${child.pid} (${stage.name}) is a command started by this sidecar`,
+      `no process that may be notified is named "${stage.name}": ${child.pid} (${stage.name}) is a command started by this sidecar`,
     );
   });
 
@@ -205,7 +205,7 @@ describe('a PID file', () => {
     ['2147483646', 'holds 2147483646, but no process has the number 2147483646'],
     [
       `${process.pid}`,
-      `holds ${process.pid}, but no process that may be told has the number ${process.pid}: ${process.pid} (${ownName()}) is this sidecar itself`,
+      `holds ${process.pid}, but no process that may be notified has the number ${process.pid}: ${process.pid} (${ownName()}) is this sidecar itself`,
     ],
   ])('that holds %j names nobody', (content, reason) => {
     const path = createStage({ onTestFinished }).at('pid');

@@ -6,13 +6,13 @@ import {
   parseStat,
   parseStatus,
   processFolder,
-  programName,
   readArguments,
   readRootMount,
   readRow,
   readStatus,
   withProcessFolder,
 } from '../../../../src/application/process/proc.ts';
+import { programName } from '../../../../src/application/process/program.ts';
 import { createStage, until } from '../../../support/application/process/apart.ts';
 
 function statLine(comm: string): string {
@@ -43,8 +43,17 @@ test('masks are read with all their 64 bits', () => {
   expect(parseStatus(text)).toEqual({
     ...{ realUid: 1000, effectiveUid: 1001, savedUid: 1002, effectiveCapabilities: 0x20n },
     ...{ caught: 0xfffffffe7ffbfeffn, ignored: 0x1000n, blocked: 0x8000000000000001n },
+    isInit: false,
   });
   expect((parseStatus(text)?.caught ?? 0n) & 1n).toBe(1n);
+});
+
+test('the first process of a namespace is known by the last of its numbers', () => {
+  const isInit = (numbers: string): boolean | undefined =>
+    parseStatus(`Pid:\t4711\nUid:\t0\t0\t0\t0\nNSpid:\t${numbers}\n`)?.isInit;
+  expect(['1', '4711\t1', '4711\t12\t1'].map(isInit)).toEqual([true, true, true]);
+  expect(['4711', '1\t11', '4711\t21', '4711\t1\t7'].map(isInit)).toEqual([false, false, false, false]);
+  expect(parseStatus('Pid:\t1\nUid:\t0\t0\t0\t0\n')?.isInit).toBe(true);
 });
 
 test('the name of a program is its last part, or what a title begins with', () => {

@@ -13,7 +13,8 @@ const USER: Credentials = { realUid: 1000, effectiveUid: 1000, savedUid: 1000, e
 function ask(question: Partial<GateQuestion>): GateAnswer {
   return gate({
     signal: 'SIGHUP',
-    pid: 7,
+    isInit: false,
+    isStopped: false,
     gateOff: false,
     masks: { caught: HUP, ignored: 0n, blocked: 0n },
     ageMs: 60_000,
@@ -58,7 +59,7 @@ describe('a settled process', () => {
   test('needs no handler for SIGTERM, except as the first of its namespace', () => {
     expect(ask({ signal: 'SIGTERM', masks: none })).toEqual({ kind: 'ready' });
     const reason = 'has no handler for SIGTERM, which would pass unnoticed';
-    expect(ask({ signal: 'SIGTERM', masks: none, pid: 1 })).toEqual({ kind: 'no-handler', reason });
+    expect(ask({ signal: 'SIGTERM', masks: none, isInit: true })).toEqual({ kind: 'no-handler', reason });
   });
 });
 
@@ -149,4 +150,10 @@ describe('permission', () => {
       reason: 'belongs to user 1000, and this sidecar runs as user 0 without CAP_KILL',
     });
   });
+});
+
+test('a process that was stopped takes nothing, whatever hook there is', () => {
+  const stopped = { kind: 'stopped', reason: 'is stopped (SIGSTOP), so it can take nothing' };
+  expect(ask({ isStopped: true })).toEqual(stopped);
+  expect(ask({ isStopped: true, signal: null })).toEqual(stopped);
 });

@@ -1,12 +1,8 @@
 // Which process is the application: rules of choice on tables made by hand.
 import { describe, expect, test } from 'vitest';
 import type { ProcessRow } from '../../../../src/application/process/proc.ts';
-import {
-  type ProcessView,
-  type Selection,
-  type Selector,
-  select,
-} from '../../../../src/application/process/select.ts';
+import { type Selection, select } from '../../../../src/application/process/select.ts';
+import type { ProcessView, Selector } from '../../../../src/application/process/selector.ts';
 
 interface Made {
   readonly pid: number;
@@ -41,6 +37,9 @@ function choose(made: readonly Made[], selector: Selector, view: Partial<Process
     containerName: (pid) => find(pid)?.container ?? null,
     search: (text) => selector.pattern !== undefined && text.search(selector.pattern) >= 0,
     isOurs: () => false,
+    isAboveUs: () => false,
+    wasWrapper: () => false,
+    receives: () => true,
     ...view,
   });
 }
@@ -67,7 +66,11 @@ describe('a name', () => {
       { pid: 9, comm: 'nginx-exporter' },
       { pid: 10, comm: 'sh', args: ['sh', '-c', 'nginx'] },
     ];
-    expect(choose([INIT, ...others], nginx)).toEqual({ kind: 'none', reason: 'no process is named "nginx"' });
+    expect(choose([INIT, ...others], nginx)).toEqual({
+      kind: 'none',
+      reason: 'no process is named "nginx"',
+      wrappers: [],
+    });
   });
 
   test('longer than the kernel keeps is compared whole', () => {
@@ -153,13 +156,15 @@ describe('of several matches', () => {
 describe('never chosen is', () => {
   const left = (objection: string): Selection => ({
     kind: 'none',
-    reason: `no process that may be told is named "nginx": 9 (nginx) is ${objection}`,
+    reason: `no process that may be notified is named "nginx": 9 (nginx) is ${objection}`,
+    wrappers: [],
   });
 
   test('this sidecar', () => {
     expect(choose([INIT], { name: 'node' })).toEqual({
       kind: 'none',
-      reason: 'no process that may be told is named "node": 50 (node) is this sidecar itself',
+      reason: 'no process that may be notified is named "node": 50 (node) is this sidecar itself',
+      wrappers: [],
     });
   });
 
@@ -198,7 +203,13 @@ describe('never chosen is', () => {
     expect(pidOf(choose([{ pid: 1, ppid: 0, comm: 'pause' }], { name: 'pause' }))).toBe('none');
     const paused = { pid: 1, ppid: 0, comm: 'catatonit', args: ['/catatonit', '-P'] };
     expect(pidOf(choose([paused], { name: 'catatonit' }))).toBe('none');
-    const init = { pid: 1, ppid: 0, comm: 'catatonit', args: ['/catatonit', '--', 'app'] };
+    const init: Made = {
+      pid: 1,
+      ppid: 0,
+      comm: 'catatonit',
+      args: ['/catatonit', '--', 'app'],
+      container: 'app',
+    };
     expect(pidOf(choose([init], { name: 'catatonit' }))).toBe(1);
   });
 
@@ -220,7 +231,7 @@ describe('never chosen is', () => {
     for (const args of [
       ['sh', '-c', 'nginx -c x; true'],
       ['/bin/busybox', 'sh', '-c', 'nginx'],
-      ['-bash', 'nginx'],
+      ['-bash', '-c', 'nginx'],
       ['/sbin/tini', '--', 'nginx'],
     ]) {
       const wrapper = { pid: 9, comm: args[0] === '-bash' ? 'bash' : 'x', args };
@@ -240,7 +251,11 @@ test('a pattern is searched for on the words joined by blanks, the same at every
   const made = [INIT, { pid: 9, comm: 'node', args: ['node', 'worker', '--queue=mail'] }];
   expect(pidOf(choose(made, { pattern }))).toBe(9);
   expect(pidOf(choose(made, { pattern }))).toBe(9);
-  expect(choose([INIT], { pattern })).toEqual({ kind: 'none', reason: `no process matches ${pattern}` });
+  expect(choose([INIT], { pattern })).toEqual({
+    kind: 'none',
+    reason: `no process matches ${pattern}`,
+    wrappers: [],
+  });
 });
 
 test('number and name must both match', () => {
@@ -249,5 +264,175 @@ test('number and name must both match', () => {
   expect(choose(made, { pid: 10, name: 'nginx' })).toEqual({
     kind: 'none',
     reason: 'no process has the number 10 and is named "nginx"',
+    wrappers: [],
+  });
+});
+
+describe('of related matches', () => {
+  const job = { pattern: /job/ };
+  const supervisor = { pid: 8, comm: 's6-supervise', args: ['s6-supervise', 'job'] };
+  const service = { pid: 9, ppid: 8, comm: 'job', args: ['/bin/job'] };
+
+  test('what is the program goes before what mentions it, related or not', () => {
+    const editor = { pid: 10, comm: 'vim', args: ['vim', '/etc/job.conf'] };
+    expect(pidOf(choose([INIT, supervisor, service, editor], job))).toBe(9);
+    expect(pidOf(choose([INIT, editor], job))).toBe(10);
+  });
+
+  test('what stands above is told from the application, also by a supervisor that we do not know', () => {
+    const unknown = { ...supervisor, comm: 'keeper', args: ['keeper', 'job'] };
+    const selection = choose([INIT, unknown, service], job);
+    expect(selection).toMatchObject({ kind: 'one', process: { pid: 9 }, wrappers: [{ pid: 8 }] });
+    expect(choose([INIT, unknown], job, { wasWrapper: ({ pid }) => pid === 8 })).toMatchObject({
+      kind: 'none',
+      reason:
+        'no process that may be notified matches /job/: 8 (keeper) is a wrapper whose own process is not there now',
+    });
+  });
+
+  test('a supervisor alone is never chosen for the argument it has', () => {
+    expect(choose([INIT, supervisor], job)).toMatchObject({
+      reason:
+        'no process that may be notified matches /job/: 8 (s6-supervise) is a shell, launcher or supervisor that only mentions it',
+    });
+  });
+
+  test('a supervisor is chosen where it is the one that is named, also by its path', () => {
+    const supervisord = { pid: 9, comm: 'supervisord', args: ['/usr/bin/python3', '/usr/bin/supervisord'] };
+    expect(pidOf(choose([INIT, supervisord], { pattern: /supervisord/ }))).toBe(9);
+    expect(
+      pidOf(choose([INIT, supervisord], { pattern: /^\/usr\/bin\/python3 \/usr\/bin\/supervisord/ })),
+    ).toBe(9);
+    expect(pidOf(choose([INIT, supervisord], { pattern: /\/usr\/bin\/supervisord/ }))).toBe(9);
+  });
+
+  test('an application that for a moment runs what mentions its file is no wrapper', () => {
+    const redis = { pid: 9, comm: 'redis-server', args: ['redis-server', '/etc/job.conf'] };
+    const grep = { pid: 10, ppid: 9, comm: 'grep', args: ['grep', 'x', '/etc/job.conf'] };
+    expect(choose([INIT, redis, grep], job).wrappers).toEqual([]);
+  });
+
+  test('the topmost that takes the signal is meant, and workers are copies of their master', () => {
+    const line = ['python3', 'app.py', 'job'];
+    const master = { pid: 9, comm: 'python3', args: line };
+    const worker = { pid: 10, ppid: 9, comm: 'python3', args: line };
+    const watcher = { pid: 8, comm: 'node', args: ['node', '--watch', 'job.js'] };
+    const watched = { pid: 9, ppid: 8, comm: 'node', args: ['node', 'job.js'] };
+    const deaf = (pid: number) => ({ receives: (row: ProcessRow) => row.pid !== pid });
+    expect(pidOf(choose([INIT, master, worker], job))).toBe(9);
+    expect(pidOf(choose([INIT, master, worker], job, deaf(9)))).toBe(9);
+    expect(pidOf(choose([INIT, watcher, watched], job, deaf(8)))).toBe(9);
+    expect(pidOf(choose([INIT, watcher, watched], job))).toBe(8);
+    expect(pidOf(choose([INIT, watcher, watched], job, { receives: () => false }))).toBe(8);
+  });
+
+  test('several that take it below one that does not are no choice', () => {
+    const titled = [
+      { pid: 9, comm: 'nginx', args: ['nginx: master process'] },
+      { pid: 10, ppid: 9, comm: 'nginx', args: ['nginx: worker process'] },
+      { pid: 11, ppid: 9, comm: 'nginx', args: ['nginx: cache manager process'] },
+    ];
+    expect(pidOf(choose([INIT, ...titled], nginx, { receives: ({ pid }) => pid > 9 }))).toBe(9);
+  });
+});
+
+describe('where only a container is named', () => {
+  const pod: readonly Made[] = [
+    { pid: 1, ppid: 0, comm: 'pause', container: 'sandbox' },
+    { ...SIDECAR, ppid: 0, container: 'ours' },
+  ];
+  const inApp = (made: Made): Made => ({ ...made, container: 'app' });
+  const chosen = (members: readonly Made[], view: Partial<ProcessView> = {}): Selection =>
+    choose([...pod, ...members.map(inApp)], { container: 'app' }, view);
+
+  test('its first process is the application', () => {
+    expect(
+      pidOf(
+        chosen([
+          { pid: 60, ppid: 0, comm: 'nginx' },
+          { pid: 61, ppid: 60, comm: 'nginx' },
+        ]),
+      ),
+    ).toBe(60);
+  });
+
+  test('it is what its init and its supervisor keep, whatever helps those', () => {
+    const s6 = [
+      { pid: 60, ppid: 0, comm: 's6-svscan' },
+      { pid: 61, ppid: 60, comm: 's6-supervise', args: ['s6-supervise', 'shutdownd'] },
+      { pid: 62, ppid: 61, comm: 's6-linux-init-s', args: ['s6-linux-init-shutdownd'] },
+      { pid: 63, ppid: 60, comm: 's6-supervise', args: ['s6-supervise', 'web'] },
+      { pid: 64, ppid: 63, comm: 'nginx' },
+      { pid: 65, ppid: 64, comm: 'nginx' },
+    ];
+    expect(pidOf(chosen(s6))).toBe(64);
+    expect(
+      pidOf(
+        chosen([
+          { pid: 60, ppid: 0, comm: 'tini' },
+          { pid: 61, ppid: 60, comm: 'app' },
+        ]),
+      ),
+    ).toBe(61);
+  });
+
+  test('several that they keep are ambiguous, and named', () => {
+    const two = [
+      { pid: 60, ppid: 0, comm: 'supervisord' },
+      { pid: 61, ppid: 60, comm: 'nginx' },
+      { pid: 62, ppid: 60, comm: 'php-fpm' },
+    ];
+    expect(chosen(two)).toMatchObject({
+      kind: 'ambiguous',
+      reason: 'container "app" runs several below 60 (supervisord): 61 (nginx), 62 (php-fpm)',
+    });
+  });
+
+  test('an init that keeps nothing yet is not the application', () => {
+    expect(chosen([{ pid: 60, ppid: 0, comm: 'tini' }])).toMatchObject({
+      kind: 'none',
+      reason: 'container "app" runs nothing but 60 (tini)',
+    });
+  });
+
+  test('a shell without a handler stands above it, and several below it are ambiguous', () => {
+    const sh = { pid: 60, ppid: 0, comm: 'sh', args: ['sh', '/entrypoint'] };
+    const view = { receives: ({ pid }: ProcessRow) => pid !== 60 };
+    const one = { pid: 61, ppid: 60, comm: 'app' };
+    expect(pidOf(chosen([sh, one], view))).toBe(61);
+    expect(chosen([sh, one, { pid: 62, ppid: 60, comm: 'cron' }], view)).toMatchObject({
+      kind: 'ambiguous',
+      reason: 'several processes below 60 (sh) match: 61 (app), 62 (cron)',
+    });
+  });
+});
+
+describe('a number of another namespace', () => {
+  const ours = [
+    { pid: 1, ppid: 0, comm: 'dumb-init' },
+    { pid: 7, comm: 'init-helper' },
+  ];
+
+  test('is not taken for the first process of our own container', () => {
+    expect(choose(ours, { pid: 1 })).toMatchObject({
+      kind: 'none',
+      reason:
+        "no process that may be notified has the number 1: 1 (dumb-init) is the first process of this sidecar's own container, so the process namespace is not shared with the application",
+    });
+  });
+
+  test('is not taken for anything above us', () => {
+    expect(choose(ours, { pid: 7 }, { isAboveUs: ({ pid }) => pid === 7 })).toMatchObject({
+      kind: 'none',
+      reason:
+        'no process that may be notified has the number 7: 7 (init-helper) is a process above this sidecar, so the process namespace is not shared with the application',
+    });
+    const machine = [
+      { pid: 1, ppid: 0, comm: 'systemd' },
+      { pid: 2, ppid: 0, comm: 'kthreadd' },
+    ];
+    expect(choose(machine, { pid: 1 }, { isAboveUs: () => true })).toMatchObject({
+      reason: 'no process that may be notified has the number 1: 1 (systemd) is a process above this sidecar',
+    });
   });
 });

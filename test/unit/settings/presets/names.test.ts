@@ -1,6 +1,6 @@
 // The processes that presets find, by the command lines that distributions, images and launchers give them.
 import { expect, test } from 'vitest';
-import { fits, type Selector } from '../../../../src/application/process/select.ts';
+import { fits, type Selector } from '../../../../src/application/process/selector.ts';
 import { PRESETS, type PresetName } from '../../../../src/settings/presets/table.ts';
 import { processMatch } from '../../../../src/settings/process.ts';
 
