@@ -67,7 +67,9 @@ export class Confirmation {
     const answered = await probing.askIfDue(view, signal);
     // The process died meanwhile, or we are to stop: the next look tells which.
     if (answered === 'interrupted') return pending(0);
-    const missing = [missingLife(view), missingWorkers(view), probing.missing(view)].filter((one) => one !== null);
+    const missing = [missingLife(view), missingWorkers(view), probing.missing(view)].filter(
+      (one) => one !== null,
+    );
     if (missing.length === 0) return { kind: 'confirmed', evidence: bestEvidence(view) };
     const leftMs = view.settings.timeoutMs - view.waitedMs;
     if (leftMs <= 0) return unconfirmed(view, missing);

@@ -166,6 +166,16 @@ const SETS = {
     ],
     kinds: ['presets', 'pods'],
   },
+  // Inits, supervisors and interpreters for the table of who is signalled.
+  wrappers: {
+    packages: [
+      ...['s6', 'libs6-2.11', 'libskarnet2.13', 'libexecline2.9', 'runit', 'daemontools', 'supervisor'],
+      ...['python3-pkg-resources', 'tini', 'dumb-init', 'catatonit', 'gosu', 'busybox-static', 'strace'],
+      ...['libunwind8', 'ruby3.1', 'libruby3.1', 'libgmp10', 'libyaml-0-2', 'php8.2-cli', 'php8.2-common'],
+      ...['libargon2-1', 'libsodium23', 'libxml2', 'libicu72', 'libedit2', 'libmagic1', 'libssl3'],
+    ],
+    kinds: ['real'],
+  },
 } as const satisfies Readonly<Record<string, PackageSet>>;
 
 /** A package set by its name. */

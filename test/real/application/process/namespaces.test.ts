@@ -8,7 +8,7 @@ import {
 } from '../../../../src/application/process/lookup.ts';
 import { signalReload } from '../../../../src/application/reload/signal.ts';
 import { createStage, until } from '../../../support/application/process/apart.ts';
-import { fetchWrappers } from '../../../support/application/process/wrappers.ts';
+import { wrapperPrograms } from '../../../support/application/process/wrappers.ts';
 import { createPlace } from '../../../support/e2e/place.ts';
 
 /** A program as the first process of a namespace that lies below ours. */
@@ -64,7 +64,7 @@ test.for([
 ] as const)(
   'below %s of its own, PID file 1: %s is not sent, and why is said',
   async ([init, signal], context) => {
-    const { path } = await fetchWrappers();
+    const { path } = wrapperPrograms();
     const place = createPlace(context);
     const sidecar = await place.start(
       {

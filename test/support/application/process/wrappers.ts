@@ -1,7 +1,7 @@
 // Real inits, supervisors, launchers and interpreters around one small service, which writes down each signal it gets.
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { debianPrograms, type Programs } from '../../presets/programs.ts';
+import { type Programs, programsOf } from '../../presets/programs.ts';
 import type { Stage } from './apart.ts';
 
 /** What a row of the table has to build its command line with. */
@@ -25,15 +25,8 @@ export interface Row {
   readonly root?: true;
 }
 
-/** Fetched once: what a bare machine does not have. */
-const PACKAGES = [
-  ...['s6', 'libs6-2.11', 'libskarnet2.13', 'libexecline2.9', 'runit', 'daemontools'],
-  ...['supervisor', 'python3-pkg-resources', 'tini', 'dumb-init', 'catatonit', 'gosu', 'busybox-static'],
-  ...['ruby3.1', 'libruby3.1', 'php8.2-cli', 'php8.2-common', 'strace'],
-];
-
-export async function fetchWrappers(): Promise<Programs> {
-  return await debianPrograms(PACKAGES);
+export function wrapperPrograms(): Programs {
+  return programsOf('wrappers');
 }
 
 const SERVICE = `#!/usr/bin/perl
@@ -110,7 +103,7 @@ function supervisord(kit: Kit): readonly string[] {
     `[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile=${at('supervisord.pid')}`,
     `[program:${name}]\ncommand=${service} ${record}\n`,
   ];
-  return ['/usr/bin/python3', program('supervisord'), '-c', script(`${name}.conf`, settings.join('\n'))];
+  return ['python3', program('supervisord'), '-c', script(`${name}.conf`, settings.join('\n'))];
 }
 
 const NODE = `
@@ -248,7 +241,7 @@ export const ROWS: readonly Row[] = [
   interpreted('a shell script that traps the signal', 'sh', SHELL, 'sh'),
   interpreted('node', 'cjs', NODE, process.execPath),
   interpreted('node --watch', 'cjs', NODE, process.execPath, '--watch'),
-  interpreted('python3', 'py', PYTHON, '/usr/bin/python3', '-u'),
+  interpreted('python3', 'py', PYTHON, 'python3', '-u'),
   interpreted('perl', 'pl', SERVICE, 'perl', '-w'),
   interpreted('ruby', 'rb', RUBY, '@ruby3.1', '--disable-gems'),
   interpreted('php', 'php', PHP, '@php8.2', '-n'),
