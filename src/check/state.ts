@@ -2,17 +2,16 @@
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { readLedger } from '../ledger/ledger-file.ts';
-import { tryLock } from '../ledger/lock.ts';
+import { findHolder, tryLock } from '../ledger/lock.ts';
 import { controlSocketOf } from '../ledger/socket-path.ts';
 import { stateDirectoryOf } from '../ledger/state-directory.ts';
 import { TEMPORARY_FOLDERS } from '../lib/command-output.ts';
 import { errnoOf } from '../lib/errors.ts';
-import { diskError } from '../publish/atomic-file.ts';
+import { diskError } from '../publish/disk-error.ts';
 import { askSidecar } from '../server/ask-status.ts';
 import type { Status } from '../server/status.ts';
 import type { Loaded } from '../settings/settings.ts';
 import { type Finding, failure, ok, type Subject, warn } from './finding.ts';
-import { findKeeper } from './running.ts';
 
 /** Where a check may work, and whom it must not disturb. */
 export interface Desk {
@@ -43,7 +42,7 @@ export async function openDesk({ loaded }: Subject): Promise<Desk> {
 async function prepareDesk(loaded: Loaded, undo: (() => void)[]): Promise<Omit<Desk, 'release'>> {
   const { OUTPUT, STATE_DIR } = loaded.settings;
   const path = stateDirectoryOf(OUTPUT, STATE_DIR);
-  const keeper = await findKeeper(path);
+  const keeper = await findHolder(path);
   if (keeper !== null) return await beside(loaded, keeper, undo);
   for (const directory of [dirname(path), path]) {
     if (makeDirectory(directory)) undo.push(() => removeIfEmpty(directory));

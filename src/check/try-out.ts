@@ -1,8 +1,9 @@
 // Does on the output's volume what a publication does, under hidden names, and undoes it.
-import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { changeOwner, diskError, openNewFile, temporaryName } from '../publish/atomic-file.ts';
+import { changeOwner, openNewFile, temporaryName } from '../publish/atomic-file.ts';
+import { diskError } from '../publish/disk-error.ts';
+import { newName } from '../publish/layout.ts';
 import type { Output } from '../publish/publisher.ts';
 import type { Settings } from '../settings/settings.ts';
 
@@ -64,8 +65,7 @@ function hiddenNames(path: string): readonly string[] {
 }
 
 function stageNames(): readonly string[] {
-  const id = randomBytes(6).toString('hex');
-  return [`..stage-${id}`, `..stage-${id}-renamed`, `..link-${id}`];
+  return [newName('stage'), newName('stage'), newName('link')];
 }
 
 function withOpen(path: string, use: (fd: number) => void): void {

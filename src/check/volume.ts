@@ -3,8 +3,9 @@ import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { readStatus } from '../application/process/proc.ts';
 import { atOnce } from '../lib/slices.ts';
-import { diskError } from '../publish/atomic-file.ts';
-import { refusingForeign, visibleNames } from '../publish/directory.ts';
+import { openPlace, within } from '../publish/directory-handle.ts';
+import { diskError } from '../publish/disk-error.ts';
+import { refusingForeign, visibleNames } from '../publish/layout.ts';
 import { type Output, openPublisher } from '../publish/publisher.ts';
 import type { Generation } from '../render/generation.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -26,7 +27,7 @@ export function checkOutput(question: VolumeQuestion): readonly Finding[] {
   const { settings, generation, isKept } = question;
   const { OUTPUT, OUTPUT_OWNER } = settings;
   try {
-    const volume = openPublisher(OUTPUT, OUTPUT_OWNER ?? null).look();
+    const volume = openPublisher(OUTPUT, OUTPUT_OWNER ?? null, settings.MAX_SIZE).look();
     if (volume.problem !== null) throw volume.problem;
     refuseMount(OUTPUT);
     refuseSticky(OUTPUT);
@@ -75,7 +76,8 @@ function refuseSticky(output: Output): void {
 /** A visible name that is needed and is not a link of ours: publishing refuses it. */
 function refuseForeign({ kind, path }: Output, generation: Generation | null): void {
   if (kind === 'file' || generation === null) return;
-  atOnce(refusingForeign(path, visibleNames(generation.files.map(({ name }) => name))));
+  const names = visibleNames(generation.files.map(({ name }) => name));
+  within(openPlace(path), (root) => atOnce(refusingForeign(root, path, names)));
 }
 
 function warnOfLink({ kind, path }: Output): readonly Finding[] {

@@ -36,7 +36,7 @@ export async function diff({ loaded, env, open }: DiffOptions): Promise<string> 
   const { published } = readLedger(stateDirectoryOf(OUTPUT, STATE_DIR)).ledger;
   const revision = published?.input === input.id ? published.revision : snapshot.revision;
   const wanted = await prepare(input, { loaded, env, source: provider.source, revision });
-  const publisher = openPublisher(OUTPUT, OUTPUT_OWNER ?? null);
+  const publisher = openPublisher(OUTPUT, OUTPUT_OWNER ?? null, loaded.settings.MAX_SIZE);
   const { rendering, problem } = publisher.look();
   if (problem !== null) throw problem;
   return rendering === wanted.rendering ? '' : compare(publisher.read(), wanted);

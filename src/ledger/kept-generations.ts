@@ -1,22 +1,38 @@
-// Copies of confirmed generations in the state directory: what can be gone back to, also when the volume is empty.
+// Copies of confirmed generations in the state directory: what can be rolled back to, also when the volume is empty.
 
 import { isUtf8 } from 'node:buffer';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
-import { inSlices, type Sliced } from '../lib/slices.ts';
-import { flush, openDirectory, removeIfPossible, writeFileAtomic } from '../publish/atomic-file.ts';
+import { atOnce, inSlices, type Sliced } from '../lib/slices.ts';
+import { flush, isTemporaryName, writeFileAtomic } from '../publish/atomic-file.ts';
+import {
+  asShown,
+  closeHandle,
+  type DirectoryHandle,
+  openDirectory,
+  openPlace,
+  within,
+} from '../publish/directory-handle.ts';
+import { explainFull, reasonOf } from '../publish/disk-error.ts';
+import { listing, unlinkIfPossible } from '../publish/remove-tree.ts';
 import { findNameProblem } from '../render/file-names.ts';
 import { createGeneration, type Generation, type GenerationFile } from '../render/generation.ts';
 import type { Owner } from '../settings/types.ts';
-import type { Kept } from './ledger.ts';
-import { readOwnText } from './own-file.ts';
+import { EMPTY_LEDGER, type Kept } from './ledger.ts';
+import { isLedger } from './ledger-shape.ts';
+import { plausible } from './plausible.ts';
+import { readOwnText } from './safe-text.ts';
 
 const FOLDER = 'generations';
 const FORMAT = 1;
 const FILE_NAME = /^(0|[1-9]\d*)\.json$/;
-/** What a crash in the middle of a write leaves. */
-const LEFT_OVER = /^\.config-sidecar\.[0-9a-f]{16}\.[0-9a-f]{16}\.tmp$/;
+/** The largest MAX_SIZE: for callers that read without that setting. */
+const LARGEST_BYTES = 2 ** 29;
+/** Of all copies together so many times the largest size is read at a start. */
+const MOST_READ = 8;
+/** What the name of a file and its description may add to its bytes. */
+const MOST_OF_NAME = 4_096;
 
 type StoredFile =
   | { readonly name: string; readonly text: string }
@@ -30,29 +46,50 @@ interface Stored {
   readonly files: readonly StoredFile[];
 }
 
+/** How large a copy may be that is read: the bytes of a generation, written as text, and what describes them. */
+function largestCopy(maxBytes: number): number {
+  return Math.min(2 * maxBytes + 2 ** 20, LARGEST_BYTES - 2 ** 10);
+}
+
 /**
- * Writes the copy; it is on the disk, and for nobody but us to read, when this resolves.
- * @param directory the state directory.
+ * Writes the copy; it is on the disk, and for this user only to read, when this resolves.
+ * @param directory the state directory; `StateDirectory.held` where the lock is ours.
+ * @param maxBytes MAX_SIZE.
  * @throws SidecarError `state.generation-write`; a copy of that number that was there before is untouched.
  */
-export async function keepGeneration(directory: string, kept: Kept, generation: Generation): Promise<void> {
-  const bytes = await inSlices(encoding(kept, generation));
+export async function keepGeneration(
+  directory: string,
+  kept: Kept,
+  generation: Generation,
+  maxBytes: number = LARGEST_BYTES,
+): Promise<void> {
+  let size = 0;
   try {
-    await makeFolder(directory);
-    const path = join(directory, FOLDER, fileName(kept.generation));
-    await writeFileAtomic(path, bytes, { mode: 0o600, owner: null });
+    const bytes = await inSlices(encoding(kept, generation));
+    size = bytes.length;
+    if (bytes.length > largestCopy(maxBytes)) throw new Error('it is larger than a copy that is read');
+    const folder = await makeFolder(directory);
+    try {
+      const name = fileName(kept.generation);
+      await writeFileAtomic({ directory: folder, name }, bytes, { mode: 0o600, owner: null });
+    } finally {
+      closeHandle(folder);
+    }
   } catch (thrown) {
-    throw cannotKeep(thrown, directory, { number: kept.generation, size: bytes.length });
+    throw cannotKeep(thrown, directory, { number: kept.generation, size });
   }
 }
 
 /**
  * Reads a copy, and makes sure that it is the generation that is wanted: same files, bytes, modes and owner.
+ * @param maxBytes MAX_SIZE.
  * @throws SidecarError `state.generation-damaged`: missing, unreadable, or anything but what was kept.
  */
-export function readGeneration(directory: string, kept: Kept): Generation {
+export function readGeneration(directory: string, kept: Kept, maxBytes: number = LARGEST_BYTES): Generation {
   try {
-    const { generation } = openFolder(directory, (folder) => readCopy(folder, kept.generation));
+    const { generation } = inFolder(directory, (folder) =>
+      readCopy(folder, kept.generation, largestCopy(maxBytes)),
+    );
     if (generation.rendering !== kept.rendering) throw new Error('its files are not those that were kept');
     return generation;
   } catch (thrown) {
@@ -63,10 +100,13 @@ export function readGeneration(directory: string, kept: Kept): Generation {
 /**
  * What there are copies of, as they say themselves and newest first: for a start without a ledger. Only copies that are
  * whole; of two of the same rendering the newer.
+ * @param maxBytes MAX_SIZE.
  */
-export function findGenerations(directory: string): readonly Kept[] {
+export function findGenerations(directory: string, maxBytes: number = LARGEST_BYTES): readonly Kept[] {
   const found = new Map<string, Kept>();
-  for (const kept of copiesIn(directory).sort((a, b) => b.confirmedAt - a.confirmedAt)) {
+  const copies =
+    ifPossible(() => inFolder(directory, (folder) => copiesIn(folder, largestCopy(maxBytes)))) ?? [];
+  for (const kept of copies.sort((a, b) => b.confirmedAt - a.confirmedAt)) {
     if (!found.has(kept.rendering)) found.set(kept.rendering, kept);
   }
   return [...found.values()];
@@ -76,17 +116,18 @@ export function findGenerations(directory: string): readonly Kept[] {
 export function pruneGenerations(directory: string, keep: readonly number[]): void {
   const kept = new Set(keep.map(fileName));
   ifPossible(() =>
-    openFolder(directory, (folder) => {
-      for (const { name, isDirectory } of namesIn(folder)) {
-        const isOurs = (FILE_NAME.test(name) && !kept.has(name)) || LEFT_OVER.test(name);
-        if (isOurs && !isDirectory) removeIfPossible(join(folder, name));
+    inFolder(directory, (folder) => {
+      for (const name of atOnce(listing(folder))) {
+        if ((FILE_NAME.test(name) && !kept.has(name)) || isTemporaryName(name))
+          unlinkIfPossible(folder, name);
       }
     }),
   );
 }
 
 function fileName(generation: number): string {
-  if (!Number.isSafeInteger(generation) || generation < 0) throw new Error('its number is none');
+  if (!Number.isSafeInteger(generation) || generation < 0)
+    throw new Error('its number is not a whole number');
   return `${generation}.json`;
 }
 
@@ -95,15 +136,20 @@ function* encoding(kept: Kept, { files, mode, owner }: Generation): Sliced<Uint8
   const head: Omit<Stored, 'files'> = { format: FORMAT, kept, mode, owner };
   const parts: string[] = [];
   for (const file of files) {
-    parts.push(JSON.stringify(encodeFile(file)));
+    parts.push(encodeFile(file));
     yield;
   }
   return Buffer.from(`${JSON.stringify(head).slice(0, -1)},"files":[${parts.join(',')}]}\n`);
 }
 
-function encodeFile({ name, bytes }: GenerationFile): StoredFile {
+/** As text where that is not much longer than the bytes: a person can read it. Control characters make it six times as long. */
+function encodeFile({ name, bytes }: GenerationFile): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return isUtf8(buffer) ? { name, text: buffer.toString() } : { name, base64: buffer.toString('base64') };
+  if (isUtf8(buffer)) {
+    const text = JSON.stringify({ name, text: buffer.toString() });
+    if (text.length <= 1.5 * buffer.length + MOST_OF_NAME) return text;
+  }
+  return JSON.stringify({ name, base64: buffer.toString('base64') });
 }
 
 interface Copy {
@@ -112,8 +158,8 @@ interface Copy {
 }
 
 /** Throws for whatever is not a copy, with half a sentence. */
-function readCopy(folder: string, number: number): Copy {
-  const stored = JSON.parse(readOwnText(join(folder, fileName(number)))) as Stored;
+function readCopy(folder: DirectoryHandle, number: number, maxBytes: number): Copy {
+  const stored = JSON.parse(readOwnText(`${folder.path}/${fileName(number)}`, maxBytes)) as Stored;
   if (stored.format !== FORMAT) throw new Error('it was written by another version of config-sidecar');
   const { mode, owner, kept } = stored;
   const files = stored.files.map(decodeFile);
@@ -123,7 +169,7 @@ function readCopy(folder: string, number: number): Copy {
   );
   if (problem !== null) throw new Error(problem);
   // No setting gives more: a copy is no way to a set-uid file.
-  if ((mode & ~0o777) !== 0) throw new Error('its mode is none that a file of ours can have');
+  if ((mode & ~0o777) !== 0) throw new Error('its mode is not one that a file of ours can have');
   return { kept, generation: createGeneration(files, { mode, owner }) };
 }
 
@@ -132,48 +178,65 @@ function decodeFile(file: StoredFile): GenerationFile {
   return { name: file.name, bytes };
 }
 
-function copiesIn(directory: string): Kept[] {
-  const copies = ifPossible(() =>
-    openFolder(directory, (folder) =>
-      namesIn(folder).flatMap(({ name }) => ifPossible(() => keptIn(folder, name)) ?? []),
-    ),
-  );
-  return copies ?? [];
-}
-
-/** What a whole copy says of itself; null for anything else. */
-function keptIn(folder: string, name: string): Kept | null {
-  const number = Number(FILE_NAME.exec(name)?.[1]);
-  if (Number.isNaN(number)) return null;
-  const { kept, generation } = readCopy(folder, number);
-  return kept.rendering === generation.rendering && kept.generation === number ? kept : null;
-}
-
-function namesIn(folder: string): readonly { readonly name: string; readonly isDirectory: boolean }[] {
-  return fs
-    .readdirSync(folder, { withFileTypes: true })
-    .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }));
-}
-
-/** A link in its place is somebody else's doing, and goes; where it led is left alone. */
-async function makeFolder(directory: string): Promise<void> {
-  const path = join(directory, FOLDER);
-  const there = fs.lstatSync(path, { throwIfNoEntry: false });
-  if (there?.isDirectory()) return;
-  if (there?.isSymbolicLink()) fs.unlinkSync(path);
-  fs.mkdirSync(path, 0o700);
-  const parent = fs.openSync(directory, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
-  await flush(parent).finally(() => fs.closeSync(parent));
-}
-
-/** Through a handle: whatever its name is given to meanwhile, it is this directory that is used. */
-function openFolder<T>(directory: string, use: (folder: string) => T): T {
-  const { fd, path } = openDirectory(join(directory, FOLDER));
-  try {
-    return use(path);
-  } finally {
-    fs.closeSync(fd);
+/** The highest numbers first, and not without end: others may have put any number of files there. */
+function copiesIn(folder: DirectoryHandle, maxBytes: number): Kept[] {
+  const numbers = atOnce(listing(folder)).flatMap((name) => FILE_NAME.exec(name)?.[1] ?? []);
+  const newest = numbers.map(Number).sort((a, b) => b - a);
+  const copies: Kept[] = [];
+  let left = MOST_READ * maxBytes;
+  for (const number of newest) {
+    left -= sizeOf(folder, number);
+    if (left < 0) break;
+    const kept = ifPossible(() => keptIn(folder, number, maxBytes));
+    if (kept !== null) copies.push(kept);
   }
+  return copies;
+}
+
+function sizeOf(folder: DirectoryHandle, number: number): number {
+  return fs.lstatSync(`${folder.path}/${fileName(number)}`, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** What a whole copy says of itself; null when that cannot be true. */
+function keptIn(folder: DirectoryHandle, number: number, maxBytes: number): Kept | null {
+  const { kept, generation } = readCopy(folder, number, maxBytes);
+  const isWhole = isLedger({ ...EMPTY_LEDGER, kept: [kept] });
+  if (!isWhole || kept.rendering !== generation.rendering || kept.generation !== number) return null;
+  return plausible(kept, Date.now());
+}
+
+/** Opens the folder for us alone; makes it first. A link in its place was made by others, and goes; where it led is left alone. */
+async function makeFolder(directory: string): Promise<DirectoryHandle> {
+  const top = openPlace(directory);
+  try {
+    const path = `${top.path}/${FOLDER}`;
+    const there = fs.lstatSync(path, { throwIfNoEntry: false });
+    if (there?.isSymbolicLink()) unlinkIfPossible(top, FOLDER);
+    if (there?.isDirectory() !== true) {
+      fs.mkdirSync(path, 0o700);
+      await flush(top.fd);
+    }
+    return openPrivate(path);
+  } finally {
+    closeHandle(top);
+  }
+}
+
+/** The platform may have given it to a group (`fsGroup`). */
+function openPrivate(path: string): DirectoryHandle {
+  const folder = openDirectory(path);
+  try {
+    if ((fs.fstatSync(folder.fd).mode & 0o077) !== 0) fs.fchmodSync(folder.fd, 0o700);
+    return folder;
+  } catch (error) {
+    closeHandle(folder);
+    throw error;
+  }
+}
+
+/** Through descriptors: whatever its name is given to meanwhile, it is this directory that is used. */
+function inFolder<T>(directory: string, use: (folder: DirectoryHandle) => T): T {
+  return within(openPlace(directory), (top) => within(openDirectory(`${top.path}/${FOLDER}`), use));
 }
 
 function ifPossible<T>(act: () => T): T | null {
@@ -189,23 +252,21 @@ function cannotKeep(
   directory: string,
   { number, size }: { readonly number: number; readonly size: number },
 ): SidecarError {
-  const path = join(directory, FOLDER, fileName(number));
+  const path = asShown(join(directory, FOLDER, fileName(number)));
   const isFull = ['ENOSPC', 'EDQUOT'].includes(errnoOf(cause) ?? '');
   const reason = isFull
-    ? `no space is left for ${size} bytes. Make the volume larger, or give STATE_DIR one of its own`
-    : cause instanceof Error
-      ? cause.message
-      : String(cause);
+    ? `${explainFull(directory, { bytes: size })} Or give STATE_DIR a volume of its own`
+    : reasonOf(cause);
   return new SidecarError(
-    `Cannot keep generation ${number} as "${path}": ${reason}. It cannot be gone back to.`,
+    `Cannot keep generation ${number} as "${path}": ${reason}. Rolling back to it will not be possible.`,
     { code: 'state.generation-write', stage: 'ledger', cause },
   );
 }
 
 function damaged(cause: unknown, directory: string, number: number): SidecarError {
-  const path = join(directory, FOLDER, fileName(number));
+  const path = asShown(join(directory, FOLDER, fileName(number)));
   const reason = explain(cause);
-  return new SidecarError(`Cannot go back to generation ${number} in "${path}": ${reason}`, {
+  return new SidecarError(`Cannot roll back to generation ${number} in "${path}": ${reason}`, {
     code: 'state.generation-damaged',
     stage: 'ledger',
     cause,
@@ -214,8 +275,8 @@ function damaged(cause: unknown, directory: string, number: number): SidecarErro
 
 function explain(cause: unknown): string {
   const errno = errnoOf(cause);
-  if (errno === 'ENOENT') return 'it is not there any more';
-  if (errno === 'ELOOP' || errno === 'ENOTDIR') return 'somebody put a link in its place';
+  if (errno === 'ENOENT') return 'it is no longer there';
+  if (errno === 'ELOOP' || errno === 'ENOTDIR') return 'a symbolic link is in its place';
   if (errno !== undefined) return `it cannot be read (${errno})`;
   if (cause instanceof SyntaxError || cause instanceof TypeError) return 'it is cut or changed';
   return cause instanceof Error ? cause.message : String(cause);

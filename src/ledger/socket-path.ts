@@ -1,11 +1,10 @@
 // Where the control socket lies, and how it is reached although the address of a socket may have 107 bytes only.
-import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { openDirectory } from '../publish/atomic-file.ts';
+import { closeHandle, openPlace } from '../publish/directory-handle.ts';
 import type { Output } from '../publish/publisher.ts';
 import { CONTROL_SOCKET, stateDirectoryOf } from './state-directory.ts';
 
-/** The path as people are told it. */
+/** The path as messages show it. */
 export function controlSocketOf(output: Output, stateDir: string): string {
   return join(stateDirectoryOf(output, stateDir), CONTROL_SOCKET);
 }
@@ -15,10 +14,10 @@ export function controlSocketOf(output: Output, stateDir: string): string {
  * @throws the system's error when the directory cannot be opened.
  */
 export async function inDirectory<T>(path: string, work: (short: string) => Promise<T>): Promise<T> {
-  const directory = openDirectory(fs.realpathSync.native(path));
+  const directory = openPlace(path);
   try {
     return await work(directory.path);
   } finally {
-    fs.closeSync(directory.fd);
+    closeHandle(directory);
   }
 }

@@ -2,10 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { diskError, openNewFile } from '../publish/atomic-file.ts';
+import { inSlices } from '../lib/slices.ts';
+import { openNewFile } from '../publish/atomic-file.ts';
+import { closeHandle, openPlace } from '../publish/directory-handle.ts';
+import { diskError } from '../publish/disk-error.ts';
 import type { Output } from '../publish/publisher.ts';
+import { removing } from '../publish/remove-tree.ts';
 import type { Generation } from '../render/generation.ts';
-import { CHECK_PREFIX } from './state-directory.ts';
+import { CHECK_PREFIX } from './ledger-file.ts';
 
 /**
  * Writes the generation below `stateDirectory`, calls `use` with the copy's path, whose last part is the output's own
@@ -16,17 +20,25 @@ export async function withStagedCopy<T>(
   { output, generation }: { readonly output: Output; readonly generation: Generation },
   use: (path: string) => Promise<T>,
 ): Promise<T> {
-  const folder = join(stateDirectory, CHECK_PREFIX + randomBytes(6).toString('hex'));
-  const path = join(folder, basename(output.path) || 'root');
+  const name = CHECK_PREFIX + randomBytes(6).toString('hex');
+  const inside = basename(output.path) || 'root';
+  const held = openPlace(stateDirectory);
   try {
-    writeCopy(output.kind === 'file' ? folder : path, generation);
-    return await use(path);
+    const folder = join(held.path, name);
+    // The command is another process, to which a path through a descriptor of ours means nothing.
+    const shown = join(stateDirectory, name);
+    writeCopy(
+      output.kind === 'file' ? [folder, shown] : [join(folder, inside), join(shown, inside)],
+      generation,
+    );
+    return await use(join(shown, inside));
   } finally {
-    fs.rmSync(folder, { recursive: true, force: true });
+    await inSlices(removing(held, name)).catch(() => {});
+    closeHandle(held);
   }
 }
 
-function writeCopy(directory: string, { files, mode }: Generation): void {
+function writeCopy([directory, shown]: readonly [string, string], { files, mode }: Generation): void {
   try {
     for (const { name, bytes } of files) {
       const path = join(directory, name);
@@ -34,6 +46,6 @@ function writeCopy(directory: string, { files, mode }: Generation): void {
       fs.closeSync(openNewFile(path, bytes, { mode, owner: null }));
     }
   } catch (error) {
-    throw diskError(error, directory);
+    throw diskError(error, shown, { files: files.length + 1 });
   }
 }

@@ -1,12 +1,24 @@
-// The directory that outlives the process: made where it is missing, locked, and read.
+// The directory that outlives the process: made where it is missing, kept for us alone, locked, and read.
 import * as fs from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
-import { diskError, removeIfPossible, temporaryName } from '../publish/atomic-file.ts';
-import { listed } from '../publish/file.ts';
+import { atOnce } from '../lib/slices.ts';
+import { isTemporaryName } from '../publish/atomic-file.ts';
+import {
+  closeHandle,
+  type DirectoryHandle,
+  openDirectory,
+  openPlace,
+  within,
+} from '../publish/directory-handle.ts';
+import { diskError } from '../publish/disk-error.ts';
+import { HeldDirectory } from '../publish/held-directory.ts';
+import { effectiveUser, ownerOfNewFiles } from '../publish/ownership.ts';
 import type { Output } from '../publish/publisher.ts';
-import { type LedgerRead, readLedger } from './ledger-file.ts';
+import { listing, removeInBackground, unlinkIfPossible } from '../publish/remove-tree.ts';
+import { CHECK_PREFIX, type LedgerRead, readLedger } from './ledger-file.ts';
 import { type LockResult, tryLock } from './lock.ts';
+import { makePrivate } from './privacy.ts';
 
 /** Name of the control socket in it, while the lock is held. */
 export const CONTROL_SOCKET = 'control.sock';
@@ -18,83 +30,131 @@ export function stateDirectoryOf(output: Output, stateDir: string): string {
 
 /** A state directory that is ours alone until it is released. */
 export interface StateDirectory extends LedgerRead {
+  /**
+   * A path that leads to this very directory until it is released, whatever has its name meanwhile: for all that is read and
+   * written in it by this process.
+   */
+  readonly held: string;
   readonly release: () => void;
-  /** Whether it is still ours and in its place: false once it was removed, also when there is a new one by now. */
+  /** Whether it is still ours and in its place: false once it was removed or moved, also when there is a new one by now. */
   readonly isHeld: () => boolean;
 }
 
-/** Code of the error that says that another sidecar keeps this output. */
+/** Code of the error that says that another sidecar holds this output. */
 export const LOCKED = 'state.locked';
 
 const MODE = 0o700;
-/** Copies for VALIDATE_COMMAND are made below names with this beginning; what a crash left of them goes at a start. */
-export const CHECK_PREFIX = 'check-';
+/** Copies for VALIDATE_COMMAND are made below names like these; what a crash left of them goes at a start. */
+const CHECK_COPY = new RegExp(`^${CHECK_PREFIX}[0-9a-f]{12}$`);
+/** The control socket before it gets its name. */
+const SOCKET_LEFT_OVER = /^\.config-sidecar\.[0-9a-f]{16}\.sock$/;
 
 /**
  * Makes, locks and reads the state directory. Only the last two parts are made: a missing volume stays an error.
- * @throws SidecarError `state.locked` when another sidecar has it, or `publish.*` with what the disk said.
+ * @throws SidecarError `state.locked` when another sidecar has it, `state.foreign` or `state.exposed` when others could have
+ * written there, or `publish.*` with what the disk said.
  */
 export async function openStateDirectory(
   path: string,
   output: Output,
   holder: string,
 ): Promise<StateDirectory> {
-  makeDirectory(dirname(path));
-  makeDirectory(path);
-  refuseForeign(path, output);
-  // On one machine every sidecar has the same name; the number says which to end.
-  const lock = await takeLock(path, `${holder} (process ${process.pid})`);
-  if (lock.kind === 'held') throw lockedBy(lock.by, output);
-  removeLeftOvers(path);
-  return { ...readLedger(path), release: lock.release, isHeld: lock.isHeld };
+  const directory = new HeldDirectory(path, (place) => openOwn(place, output));
+  try {
+    const held = directory.use();
+    // On one machine every sidecar has the same name; the number says which to end.
+    const lock = await takeLock(held, path, `${holder} (process ${process.pid})`);
+    if (lock.kind === 'held') throw lockedBy(lock.by, output);
+    removeLeftOvers(held);
+    return {
+      ...readLedger(held.path),
+      held: held.path,
+      isHeld: () => lock.isHeld() && directory.isInPlace(),
+      release: () => {
+        lock.release();
+        directory.release();
+      },
+    };
+  } catch (error) {
+    directory.release();
+    throw error;
+  }
+}
+
+/** Makes what is missing and opens it. A symbolic link is not followed in the last part. */
+function openOwn(path: string, output: Output): DirectoryHandle {
+  const parent = openParent(path);
+  try {
+    const own = enterOwn(parent, path, output);
+    try {
+      refuseForeign(own, path, output);
+      makePrivate(own, path, output);
+      return own;
+    } catch (error) {
+      closeHandle(own);
+      throw error;
+    }
+  } finally {
+    closeHandle(parent);
+  }
+}
+
+/** STATE_DIR. */
+function openParent(path: string): DirectoryHandle {
+  const parent = dirname(path);
+  try {
+    within(openPlace(dirname(parent)), (above) => makeDirectory(`${above.path}/${basename(parent)}`));
+  } catch (error) {
+    throw diskError(error, parent);
+  }
+  try {
+    return openPlace(parent);
+  } catch (error) {
+    throw diskError(error, path);
+  }
 }
 
 function makeDirectory(path: string): void {
   try {
     fs.mkdirSync(path, MODE);
   } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw diskError(error, path);
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+}
+
+function enterOwn(parent: DirectoryHandle, path: string, output: Output): DirectoryHandle {
+  const inside = `${parent.path}/${basename(path)}`;
+  try {
+    makeDirectory(inside);
+    return openDirectory(inside);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ELOOP' || errno === 'ENOTDIR') throw foreign(path, output, 'it is not a directory');
+    throw diskError(error, path);
   }
 }
 
 /**
- * What lies in it decides what is published, by which owner and mode: in a directory that another user made, or that a
- * link leads to, that would be for somebody else to say.
+ * What lies in it decides what is published, by which owner and mode. In a directory that another user made, that user would
+ * decide.
  */
-function refuseForeign(path: string, output: Output): void {
-  const stat = fs.lstatSync(path);
-  const own = process.geteuid?.() ?? stat.uid;
-  const reason = !stat.isDirectory()
-    ? 'it is no directory'
-    : stat.uid === own || stat.uid === 0 || stat.uid === ownerOfNew(path)
-      ? null
-      : `it belongs to user ${stat.uid}, and this sidecar runs as user ${own}`;
-  if (reason === null) return;
-  throw new SidecarError(
+function refuseForeign(directory: DirectoryHandle, path: string, output: Output): void {
+  const { uid } = fs.fstatSync(directory.fd);
+  const own = effectiveUser(uid);
+  if (uid === own || uid === 0 || uid === ownerOfNewFiles(directory)) return;
+  throw foreign(path, output, `it belongs to user ${uid}, and this sidecar runs as user ${own}`);
+}
+
+function foreign(path: string, output: Output, reason: string): SidecarError {
+  return new SidecarError(
     `Cannot keep the state of "${output.path}" in "${path}": ${reason}. Move it away, or give STATE_DIR a volume of its own.`,
     { code: 'state.foreign', stage: 'publish' },
   );
 }
 
-/** Network file systems may give everything to one user, or to another than we are. */
-function ownerOfNew(directory: string): number | null {
-  const path = join(directory, temporaryName('owner'));
+async function takeLock(held: DirectoryHandle, path: string, holder: string): Promise<LockResult> {
   try {
-    const fd = fs.openSync(path, 'wx', 0o600);
-    try {
-      return fs.fstatSync(fd).uid;
-    } finally {
-      fs.closeSync(fd);
-      fs.rmSync(path, { force: true });
-    }
-  } catch {
-    return null;
-  }
-}
-
-async function takeLock(path: string, holder: string): Promise<LockResult> {
-  try {
-    return await tryLock(path, holder);
+    return await tryLock(held.path, holder);
   } catch (error) {
     throw diskError(error, `${path}/`);
   }
@@ -102,20 +162,17 @@ async function takeLock(path: string, holder: string): Promise<LockResult> {
 
 function lockedBy(by: string, output: Output): SidecarError {
   return new SidecarError(
-    `Cannot take over "${output.path}": it is kept by ${by}. This sidecar waits until that one has ended.`,
+    `Cannot take over "${output.path}": ${by} holds the lock. This sidecar waits until that one has ended.`,
     { code: LOCKED, stage: 'publish' },
   );
 }
 
-function removeLeftOvers(path: string): void {
-  removeDeadSocket(join(path, CONTROL_SOCKET));
-  for (const name of listed(path)) {
-    if (name.startsWith(CHECK_PREFIX) || name.startsWith('.config-sidecar.'))
-      removeIfPossible(join(path, name));
+function removeLeftOvers(held: DirectoryHandle): void {
+  for (const name of atOnce(listing(held))) {
+    if (CHECK_COPY.test(name)) void removeInBackground(held, name);
+    else if (isTemporaryName(name) || SOCKET_LEFT_OVER.test(name)) unlinkIfPossible(held, name);
   }
-}
-
-/** Whoever listened there had the lock that is ours now. */
-function removeDeadSocket(path: string): void {
-  if (fs.lstatSync(path, { throwIfNoEntry: false })?.isSocket()) removeIfPossible(path);
+  // A sidecar that listened there had the lock that is ours now.
+  const socket = fs.lstatSync(`${held.path}/${CONTROL_SOCKET}`, { throwIfNoEntry: false });
+  if (socket?.isSocket()) unlinkIfPossible(held, CONTROL_SOCKET);
 }

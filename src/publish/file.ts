@@ -1,34 +1,49 @@
 // The file output: one file, replaced by a rename beside it.
 
 import * as fs from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
+import { atOnce } from '../lib/slices.ts';
 import { type DescribedFile, digestOfFiles, type Generation } from '../render/generation.ts';
-import type { Owner } from '../settings/types.ts';
-import { diskError, removeIfPossible, temporaryPrefix, writeFileAtomic } from './atomic-file.ts';
-import type { Publisher, Volume } from './publisher.ts';
+import { isTemporaryName, writeFileAtomic } from './atomic-file.ts';
+import type { DirectoryHandle } from './directory-handle.ts';
+import { diskError } from './disk-error.ts';
+import { HeldDirectory } from './held-directory.ts';
+import { ownerOf, ownNamesIn } from './ownership.ts';
+import type { Publisher, PublisherOptions, Volume } from './publisher.ts';
+import { listing, unlinkIfPossible } from './remove-tree.ts';
+import { readBytes, withOpenFile } from './safe-open.ts';
+import { specialFileAt } from './special-file.ts';
 
-export function filePublisher(path: string, owner: Owner | null): Publisher {
-  const name = basename(path);
+interface FilePlace extends PublisherOptions {
+  readonly path: string;
+  readonly name: string;
+  readonly directory: HeldDirectory;
+  /** A regular file was here in this run: anything else at its place is a change by others, and is replaced. */
+  hasBeenFile: boolean;
+}
+
+export function filePublisher(path: string, options: PublisherOptions): Publisher {
+  const directory = new HeldDirectory(dirname(path));
+  const place: FilePlace = { ...options, path, name: basename(path), directory, hasBeenFile: false };
   return {
-    look: () => lookAtFile(path, owner),
-    lookInSlices: async () => lookAtFile(path, owner),
+    hold: () => directory.refuseReplaced(),
+    look: () => lookAtFile(place),
+    lookInSlices: async () => lookAtFile(place),
     read: () => {
-      const file = readExisting(path, owner);
-      return file === null ? [] : [file];
+      const file = readExisting(place, directory.use());
+      return file === null || typeof file === 'string' ? [] : [file];
     },
-    isThere: () => fs.existsSync(path),
-    publish: (generation, meanwhile = () => {}) => publishFile(path, generation, meanwhile),
-    recover: () => {
-      for (const entry of listed(dirname(path))) {
-        if (entry.startsWith(temporaryPrefix(name))) removeIfPossible(join(dirname(path), entry));
-      }
-    },
+    isThere: () => directory.isInPlace() && fs.existsSync(path),
+    publish: (generation, meanwhile = () => {}) => publishFile(place, generation, meanwhile),
+    recover: () => removeLeftOvers(place),
     prune: () => {},
+    release: () => directory.release(),
   };
 }
 
-async function publishFile(path: string, generation: Generation, meanwhile: () => void): Promise<void> {
+async function publishFile(place: FilePlace, generation: Generation, meanwhile: () => void): Promise<void> {
+  const { path, name } = place;
   const [file] = generation.files;
   if (file === undefined || generation.files.length !== 1) {
     throw new SidecarError(
@@ -37,59 +52,79 @@ async function publishFile(path: string, generation: Generation, meanwhile: () =
     );
   }
   try {
+    const directory = place.directory.use();
+    refuseSpecial(place, directory);
     const { mode, owner } = generation;
-    await writeFileAtomic(path, file.bytes, { mode, owner, meanwhile });
+    await writeFileAtomic({ directory, name }, file.bytes, { mode, owner, meanwhile });
+    place.hasBeenFile = true;
   } catch (error) {
-    throw diskError(error, path, file.bytes.length);
+    throw diskError(error, path, { bytes: file.bytes.length });
   }
 }
 
-function lookAtFile(path: string, owner: Owner | null): Volume {
+/** @throws SidecarError `publish.special-file` for a device, pipe or socket, or a link to one, that was there before us. */
+function refuseSpecial({ path, name, hasBeenFile }: FilePlace, directory: DirectoryHandle): void {
+  if (hasBeenFile) return;
+  const kind = specialFileAt(directory, name);
+  if (kind === null) return;
+  throw new SidecarError(
+    `Cannot publish "${path}": it is ${kind}, and only a regular file can be replaced. ` +
+      'Name another OUTPUT; "config-sidecar diff" shows a configuration on standard output.',
+    { code: 'publish.special-file', stage: 'publish' },
+  );
+}
+
+function lookAtFile(place: FilePlace): Volume {
   try {
-    const file = readExisting(path, owner);
-    if (file === null) return nothingThere(path);
+    const directory = place.directory.use();
+    refuseSpecial(place, directory);
+    const file = readExisting(place, directory);
+    if (file === null) return { rendering: null, changedAt: null, problem: null };
+    if (typeof file === 'string') return { rendering: `unreadable:${file}`, changedAt: null, problem: null };
+    place.hasBeenFile = true;
     return { rendering: digestOfFiles([file]), changedAt: file.changedAt, problem: null };
   } catch (error) {
-    const errno = errnoOf(error);
-    const unusable = errno === 'ELOOP' || errno === 'EACCES';
-    if (unusable) return { rendering: `unreadable:${errno}`, changedAt: null, problem: null };
-    return { rendering: null, changedAt: null, problem: diskError(error, path) };
+    return { rendering: null, changedAt: null, problem: diskError(error, place.path) };
   }
 }
 
-/** Not through a link: one that somebody put there is replaced by the next publication, never followed. */
+interface ExistingFile extends DescribedFile {
+  readonly changedAt: number;
+}
+
+/**
+ * The file; null when there is none; a word for why it cannot be one of ours. It is not read through a link: one that
+ * somebody put there is replaced by the next publication.
+ * @throws the system's error, `EISDIR` for a directory.
+ */
 function readExisting(
-  path: string,
-  owner: Owner | null,
-): (DescribedFile & { readonly changedAt: number }) | null {
-  const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
-  if (fs.lstatSync(path, { throwIfNoEntry: false }) === undefined) return null;
-  const fd = fs.openSync(path, flags);
+  { name, owner, maxBytes }: FilePlace,
+  directory: DirectoryHandle,
+): ExistingFile | string | null {
   try {
-    const stat = fs.fstatSync(fd);
-    if (!stat.isFile()) throw Object.assign(new Error('not a regular file'), { code: 'EISDIR' });
-    const described = { mode: stat.mode & 0o7777, owner: ownerOf(stat, owner), changedAt: stat.ctimeMs };
-    return { name: basename(path), bytes: fs.readFileSync(fd), ...described };
-  } finally {
-    fs.closeSync(fd);
+    return withOpenFile(`${directory.path}/${name}`, (fd, stat) => {
+      if (stat.isDirectory()) throw Object.assign(new Error('a directory'), { code: 'EISDIR' });
+      if (!stat.isFile()) return 'special';
+      if (stat.size > maxBytes) return 'too-large';
+      const described = { mode: stat.mode & 0o7777, owner: ownerOf(stat, owner), changedAt: stat.ctimeMs };
+      return { name, bytes: readBytes(fd, stat.size), ...described };
+    });
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT') return null;
+    if (errno === 'ELOOP' || errno === 'EACCES' || errno === 'ENXIO') return errno;
+    throw error;
   }
 }
 
-function nothingThere(path: string): Volume {
-  const missing = !fs.existsSync(dirname(path));
-  return { rendering: null, changedAt: null, problem: missing ? diskError({ code: 'ENOENT' }, path) : null };
-}
-
-/** The owner as far as the settings name one, so that what nobody asked for does not count as a difference. */
-export function ownerOf(stat: fs.Stats, wanted: Owner | null): Owner | null {
-  return wanted === null ? null : { uid: stat.uid, gid: wanted.gid === null ? null : stat.gid };
-}
-
-/** The names in a directory, none when it cannot be read. */
-export function listed(directory: string): readonly string[] {
+function removeLeftOvers({ name, directory, owner }: FilePlace): void {
   try {
-    return fs.readdirSync(directory);
+    const held = directory.use();
+    const isOwn = ownNamesIn(held, owner === null ? [] : [owner.uid]);
+    for (const entry of atOnce(listing(held))) {
+      if (isTemporaryName(entry, name) && isOwn(entry)) unlinkIfPossible(held, entry);
+    }
   } catch {
-    return [];
+    // The next look says what is wrong with the directory.
   }
 }

@@ -1,4 +1,4 @@
-// What the steps of publishing are, whichever shape the output has; the shapes are publish-file and publish-directory.
+// What the steps of publishing are, whichever shape the output has; the shapes are `file.ts` and `directory.ts`.
 
 import type { SidecarError } from '../lib/errors.ts';
 import type { DescribedFile, Generation } from '../render/generation.ts';
@@ -22,8 +22,20 @@ export interface Volume {
   readonly problem: SidecarError | null;
 }
 
-/** Puts generations on one volume. Knows nothing of why. */
+export interface PublisherOptions {
+  /** OUTPUT_OWNER. */
+  readonly owner: Owner | null;
+  /** MAX_SIZE: what is larger on the volume was not published by us, and is not read. */
+  readonly maxBytes: number;
+}
+
+/** Puts generations on one volume. Knows nothing of why. One caller at a time, except for `isThere`. */
 export interface Publisher {
+  /**
+   * Holds the directory, if it is there: from the first call of any of these on, only this directory is published in.
+   * @throws SidecarError `publish.replaced` when another one has taken its place since.
+   */
+  hold(): void;
   /** Reads what is there. What cannot be used as ours has a digest nothing else has, so that it is replaced. */
   look(): Volume;
   /** The same without holding up the event loop for long, however many files there are. */
@@ -38,12 +50,30 @@ export interface Publisher {
    * @throws SidecarError of stage `publish`; the volume then shows what it showed before.
    */
   publish(generation: Generation, meanwhile?: () => void): Promise<void>;
-  /** Once at the start: removes left-overs of a crash of ours and only those, and finishes half-done visible names. */
+  /**
+   * Once at the start: removes left-overs of a crash, by exact name and owner, and finishes half-done visible names.
+   * Directories are removed in the background.
+   */
   recover(): void;
-  /** Removes generations that readers may still have had open, once their grace time (one minute) is over: large ones bit by bit. */
+  /**
+   * Removes generations that readers may still have had open, once their grace time (one minute) is over. In the background
+   * where there is much to do.
+   */
   prune(now: number): void;
+  /** Lets go of the directory. Nothing else may be called afterwards. */
+  release(): void;
 }
 
-export function openPublisher(output: Output, owner: Owner | null): Publisher {
-  return output.kind === 'file' ? filePublisher(output.path, owner) : directoryPublisher(output.path, owner);
+/** The largest MAX_SIZE: for callers that read without that setting. */
+const LARGEST_BYTES = 2 ** 29;
+
+export function openPublisher(
+  output: Output,
+  owner: Owner | null,
+  maxBytes: number = LARGEST_BYTES,
+): Publisher {
+  const options = { owner, maxBytes };
+  return output.kind === 'file'
+    ? filePublisher(output.path, options)
+    : directoryPublisher(output.path, options);
 }

@@ -26,6 +26,8 @@ export interface PublicationOptions {
   readonly tells: boolean;
   /** KEEP_GENERATIONS. */
   readonly keeps: number;
+  /** MAX_SIZE. */
+  readonly maxBytes: number;
   /** Who we are, for a second sidecar that waits for the lock. */
   readonly holder: string;
 }
@@ -53,7 +55,7 @@ export class Publication {
 
   constructor(options: PublicationOptions) {
     this.#options = options;
-    this.#publisher = openPublisher(options.output, options.owner);
+    this.#publisher = openPublisher(options.output, options.owner, options.maxBytes);
     this.stateDirectory = stateDirectoryOf(options.output, options.stateDir);
   }
 
@@ -95,12 +97,14 @@ export class Publication {
    */
   async open(): Promise<StateDirectory['from']> {
     const { output, holder } = this.#options;
+    // What has taken the place of the output's directory gets no state of ours either.
+    this.#publisher.hold();
     const state = await openStateDirectory(this.stateDirectory, output, holder);
     try {
       this.#publisher.recover();
       const { rendering } = this.#lookAtOnce();
       // A ledger in memory is newer than any on disk: the directory was replaced under us.
-      const known = this.#isKnown ? this.#ledger : this.#fromDisk(state.ledger);
+      const known = this.#isKnown ? this.#ledger : this.#fromDisk(state);
       this.#ledger = ledgers.resolveIntention(known, rendering, this.#momentOfVolume());
       this.#held ??= this.#readVolume();
       this.#saved = state.ledger;
@@ -115,8 +119,8 @@ export class Publication {
   }
 
   /** Without a ledger the copies say themselves what was known to work. */
-  #fromDisk(ledger: Ledger): Ledger {
-    const copies = ledger.generation > 0 ? [] : findGenerations(this.stateDirectory);
+  #fromDisk({ ledger, held }: StateDirectory): Ledger {
+    const copies = ledger.generation > 0 ? [] : findGenerations(held, this.#options.maxBytes);
     const known = copies.length === 0 ? ledger : ledgers.restored(ledger, copies);
     return ledgers.suspicionExpired(known, Date.now());
   }
@@ -193,7 +197,7 @@ export class Publication {
   copyOf(kept: Kept): Generation {
     if (this.#held?.rendering === kept.rendering) return this.#held;
     try {
-      return readGeneration(this.stateDirectory, kept);
+      return readGeneration(this.#stateHeld, kept, this.#options.maxBytes);
     } catch (thrown) {
       this.#ledger = ledgers.withoutKept(this.#ledger, kept.rendering);
       throw thrown;
@@ -217,13 +221,13 @@ export class Publication {
     if (good?.rendering === published.rendering && good.revision === published.revision) return;
     const [newest] = ledgers.keeping(ledger, Date.now(), this.#options.keeps).kept;
     // Also where there is a copy: without a ledger the copies say which of them was confirmed last.
-    if (newest !== undefined) await keepGeneration(this.stateDirectory, newest, held);
+    if (newest !== undefined) await keepGeneration(this.#stateHeld, newest, held, this.#options.maxBytes);
     this.#ledger = ledgers.keeping(this.#ledger, Date.now(), this.#options.keeps);
     faultPoint('copied');
     this.save({ flushed: true });
     faultPoint('kept');
     const numbers = this.#ledger.kept.map(({ generation }) => generation);
-    pruneGenerations(this.stateDirectory, numbers);
+    pruneGenerations(this.#stateHeld, numbers);
   }
 
   /** Takes what the volume shows for published: whether anybody was told of it is not known. */
@@ -274,6 +278,12 @@ export class Publication {
   release(): void {
     this.#state?.release();
     this.#state = null;
+    this.#publisher.release();
+  }
+
+  /** The state directory itself while it is ours, whatever has its name; else by its name. */
+  get #stateHeld(): string {
+    return this.#state?.held ?? this.stateDirectory;
   }
 
   #write(ledger: Ledger, flushed = false): void {
@@ -281,7 +291,7 @@ export class Publication {
     // What is kept says so itself; a pin and blocks stand nowhere else.
     const isPrecious = ledger.pinned !== null || ledger.blocked.length > 0;
     const flushesOther = isPrecious && !flushed && this.#flushed === sequence - 1;
-    this.#sequence = writeLedger(this.stateDirectory, ledger, { sequence, flushed, flushesOther });
+    this.#sequence = writeLedger(this.#stateHeld, ledger, { sequence, flushed, flushesOther });
     if (flushed) this.#flushed = this.#sequence;
     else if (flushesOther) this.#flushed = sequence;
     this.#saved = ledger;

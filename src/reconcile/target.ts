@@ -98,6 +98,7 @@ export class Target {
       stateDir,
       tells: this.#hook !== 'none',
       keeps: settings.KEEP_GENERATIONS,
+      maxBytes: settings.MAX_SIZE,
       holder: instance,
     });
     const untilAnswered = parts.asksForMs !== undefined;

@@ -95,7 +95,7 @@ describe.each(['file', 'directory'] as const)('the volume of a %s output', (kind
     const env = outputOf(kind, site);
     chmodSync(site.at('volume'), 0o1777);
     if (kind === 'file') writeFileSync(site.at('volume/app.json'), 'old');
-    else symlinkSync('..gen-1', site.at('volume/..data'));
+    else symlinkSync('..gen-0123456789ab', site.at('volume/..data'));
     const examined = await run(env, { uid: NOBODY });
     expect(withCode(examined, 'publish.not-permitted').message).toBe(
       `Cannot publish "${shown(kind, site)}": the directory is sticky and the file in place belongs to uid 0, the sidecar is uid ${NOBODY}.`,

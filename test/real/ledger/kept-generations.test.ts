@@ -122,7 +122,7 @@ describe('a copy that is not what was kept', () => {
   const reading = async ({ directory, kept }: Copied) => await errorOf(() => readGeneration(directory, kept));
   const refusal = ({ path }: Copied, reason: string) => ({
     code: 'state.generation-damaged',
-    message: `Cannot go back to generation 7 in "${path}": ${reason}`,
+    message: `Cannot roll back to generation 7 in "${path}": ${reason}`,
   });
 
   it('is refused when it is cut at any byte', async () => {
@@ -189,7 +189,7 @@ describe('a copy that is not what was kept', () => {
       code: 'state.generation-damaged',
     });
     pruneGenerations(one.directory, []);
-    expect(await reading(one)).toEqual(refusal(one, 'it is not there any more'));
+    expect(await reading(one)).toEqual(refusal(one, 'it is no longer there'));
   });
 
   it('is refused through a link, even to the very copy', async () => {
@@ -197,20 +197,20 @@ describe('a copy that is not what was kept', () => {
     const elsewhere = join(scratch(), 'copy');
     renameSync(one.path, elsewhere);
     symlinkSync(elsewhere, one.path);
-    expect(await reading(one)).toEqual(refusal(one, 'somebody put a link in its place'));
+    expect(await reading(one)).toEqual(refusal(one, 'a symbolic link is in its place'));
     const folder = join(one.directory, 'generations');
     const moved = join(scratch(), 'moved');
     renameSync(folder, moved);
     renameSync(elsewhere, join(moved, 'real.json'));
     symlinkSync(moved, folder);
-    expect(await reading(one)).toEqual(refusal(one, 'somebody put a link in its place'));
+    expect(await reading(one)).toEqual(refusal(one, 'a symbolic link is in its place'));
   });
 
   it('is refused when it is a directory', async () => {
     const one = await copied();
     pruneGenerations(one.directory, []);
     mkdirSync(one.path);
-    expect(await reading(one)).toEqual(refusal(one, 'it is no regular file'));
+    expect(await reading(one)).toEqual(refusal(one, 'it is not a regular file'));
   });
 });
 
@@ -241,7 +241,7 @@ describe('keeping', () => {
     const error = await errorOf(() => keepGeneration(directory, keptOf(original, 1), original));
     expect(error).toEqual({
       code: 'state.generation-write',
-      message: `Cannot keep generation 1 as "${copyOf(directory, 1)}": EEXIST: file already exists, mkdir '${join(directory, 'generations')}'. It cannot be gone back to.`,
+      message: `Cannot keep generation 1 as "${copyOf(directory, 1)}": EEXIST: file already exists. Rolling back to it will not be possible.`,
     });
     expect(readFileSync(join(directory, 'generations'), 'utf8')).toBe('foreign');
   });
@@ -261,7 +261,7 @@ describe('keeping', () => {
       const { error, there } = await runProgram<KeepingOutcome>(program, order, { mounts });
       expect(error?.code).toBe('state.generation-write');
       expect(error?.message).toMatch(
-        /^Cannot keep generation 7 as ".*\/generations\/7\.json": no space is left for 200\d\d\d bytes\. Make the volume larger, or give STATE_DIR one of its own\. It cannot be gone back to\.$/,
+        /^Cannot keep generation 7 as ".*\/generations\/7\.json": no space is left: 200\d\d\d bytes are needed beside the old files, \d+ are free\. Make the volume larger\. Or give STATE_DIR a volume of its own\. Rolling back to it will not be possible\.$/,
       );
       expect(there).toEqual({ '7.json': 3 });
     });

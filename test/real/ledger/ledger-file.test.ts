@@ -1,5 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
+  chmodSync,
+  chownSync,
   linkSync,
   mkdirSync,
   readdirSync,
@@ -7,10 +9,11 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   carriedOut,
   EMPTY_LEDGER,
@@ -42,6 +45,13 @@ const TOLD = toldOf(
     ...{ at: 1_510, notBefore: 1_500, moment: { bootId: 'boot', ticks: 4_712 } },
   },
 );
+const VERSION = { revision: 'r', digest: 'd', rendering: 'x', at: 1 };
+/** A process that is killed leaves its socket behind. */
+const leaveSocket = (path: string): void => {
+  const program =
+    'require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))';
+  spawnSync(process.execPath, ['-e', program, path]);
+};
 const BEFORE = { ledger: INTENDED, sequence: 1, from: 'before' } as const;
 
 /** A directory with two ledgers: the one before says `INTENDED`, the current one, at `path`, `TOLD`. */
@@ -164,10 +174,102 @@ describe('the ledger on disk', () => {
 
   it('that cannot be written leaves the one written last', () => {
     const { directory } = written();
-    rmSync(join(directory, 'ledger.1.json'));
-    mkdirSync(join(directory, 'ledger.1.json'));
+    writeFileSync(join(directory, 'ledger.1.json'), '');
+    execFileSync('chattr', ['+i', join(directory, 'ledger.1.json')]);
+    onTestFinished(() => void execFileSync('chattr', ['-i', join(directory, 'ledger.1.json')]));
     expect(() => writeLedger(directory, PUBLISHED, { sequence: 2 })).toThrow('Cannot write the ledger');
     expect(readLedger(directory)).toMatchObject({ ledger: TOLD, sequence: 2 });
+  });
+
+  it('is written in place of a directory, which waits for the next start', () => {
+    const { directory } = written();
+    rmSync(join(directory, 'ledger.1.json'));
+    mkdirSync(join(directory, 'ledger.1.json/planted'), { recursive: true });
+    writeLedger(directory, PUBLISHED, { sequence: 2 });
+    expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 3, from: 'current' });
+    const [aside] = readdirSync(directory).filter((name) => !name.startsWith('ledger.'));
+    expect(aside).toMatch(/^check-[0-9a-f]{12}$/);
+  });
+
+  it('is written in place of a socket, and of a file that others could write to', () => {
+    for (const plant of [leaveSocket, (path: string) => writeFileSync(path, 'x', { mode: 0o666 })]) {
+      const { directory } = written();
+      const path = join(directory, 'ledger.1.json');
+      rmSync(path);
+      plant(path);
+      chmodSync(path, 0o666);
+      writeLedger(directory, PUBLISHED, { sequence: 2 });
+      expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 3, from: 'current' });
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      expect(statSync(path).isFile()).toBe(true);
+    }
+  });
+
+  it('of half a gigabyte is damaged, and not read', () => {
+    const { directory, path } = written();
+    truncateSync(path, 512 * 2 ** 20);
+    const before = process.memoryUsage().rss;
+    expect(readLedger(directory)).toEqual(BEFORE);
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20);
+  });
+
+  it('of another user is damaged, whatever it says', () => {
+    if (process.getuid?.() !== 0) throw new Error('Cannot make files of other users: run this test as root.');
+    const { directory, path } = written();
+    chownSync(path, 1_234, 1_234);
+    expect(readLedger(directory)).toEqual(BEFORE);
+  });
+
+  it.each<[string, unknown]>([
+    ['a generation that cannot be counted on', { generation: Number.MAX_SAFE_INTEGER }],
+    ['a time before 1970', { appliedAt: -1 }],
+    ['a time that no calendar has', { appliedAt: 1e17 }],
+    ['a process that cannot be', { told: TOLD.told && { ...TOLD.told, process: { pid: 0, startTicks: 1 } } }],
+    [
+      'a greater process than there is',
+      { told: TOLD.told && { ...TOLD.told, process: { pid: 2 ** 23, startTicks: 1 } } },
+    ],
+    [
+      'a clock that cannot be',
+      { trial: TOLD.trial && { ...TOLD.trial, moment: { bootId: null, ticks: 1e15 } } },
+    ],
+  ])('with %s is damaged', (_what, change) => {
+    const { directory } = written();
+    writeLedger(directory, { ...TOLD, ...(change as Partial<Ledger>) }, { sequence: 1 });
+    expect(readLedger(directory)).toEqual(BEFORE);
+  });
+
+  it('with times that lie ahead is read as if they were now', () => {
+    const directory = scratch();
+    const ahead = Date.now() + 1e12;
+    writeLedger(directory, { ...TOLD, appliedAt: ahead, owed: { since: ahead } }, { sequence: 0 });
+    const { ledger, from } = readLedger(directory);
+    expect(from).toBe('current');
+    for (const time of [ledger.appliedAt, ledger.owed?.since]) {
+      expect(time).toBeLessThanOrEqual(Date.now());
+      expect(time).toBeGreaterThan(Date.now() - 60_000);
+    }
+  });
+
+  it('never becomes larger than one that is read', () => {
+    const directory = scratch();
+    const block = {
+      ...VERSION,
+      under: 'u',
+      outcome: 'refused',
+      code: 'c',
+      message: 'x'.repeat(100_000),
+    } as const;
+    const blocked = Array.from({ length: 50 }, (_, at) => ({ ...block, rendering: `r${at}` }));
+    writeLedger(directory, { ...TOLD, blocked }, { sequence: 0 });
+    const { ledger, from } = readLedger(directory);
+    expect(from).toBe('current');
+    expect(ledger.blocked.map(({ rendering }) => rendering)).toEqual(
+      blocked.map(({ rendering }) => rendering),
+    );
+    const wide = blocked.map((one) => ({ ...one, message: '', revision: 'x'.repeat(50_000) }));
+    writeLedger(directory, { ...TOLD, blocked: wide }, { sequence: 1 });
+    expect(readLedger(directory).ledger.blocked).toEqual(wide.slice(0, 12));
   });
 
   it('gives a field that only a later version knows its default', () => {

@@ -12,8 +12,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { EMPTY_LEDGER, intend, type Published } from '../../../src/ledger/ledger.ts';
-import { writeLedger } from '../../../src/ledger/ledger-file.ts';
-import { CHECK_PREFIX, openStateDirectory, stateDirectoryOf } from '../../../src/ledger/state-directory.ts';
+import { CHECK_PREFIX, writeLedger } from '../../../src/ledger/ledger-file.ts';
+import { openStateDirectory, stateDirectoryOf } from '../../../src/ledger/state-directory.ts';
 import { temporaryName } from '../../../src/publish/atomic-file.ts';
 import type { Output } from '../../../src/publish/publisher.ts';
 import { errorOf } from '../../support/publish/scratch.ts';
@@ -52,7 +52,7 @@ describe('the state directory', () => {
     const state = await openStateDirectory(one.path, one.output, 'the first');
     expect(await errorOf(() => open(one))).toEqual({
       code: 'state.locked',
-      message: `Cannot take over "${one.output.path}": it is kept by the first (process ${process.pid}). This sidecar waits until that one has ended.`,
+      message: `Cannot take over "${one.output.path}": the first (process ${process.pid}) holds the lock. This sidecar waits until that one has ended.`,
     });
     state.release();
     await open(one);
@@ -65,8 +65,8 @@ describe('the state directory', () => {
     const victim = mkdtempSync(join(tmpdir(), 'victim-'));
     onTestFinished(() => rmSync(victim, { recursive: true }));
     writeFileSync(join(victim, 'file'), 'precious');
-    symlinkSync(victim, join(one.path, `${CHECK_PREFIX}planted`));
-    mkdirSync(join(one.path, `${CHECK_PREFIX}0123`, 'sub'), { recursive: true });
+    symlinkSync(victim, join(one.path, `${CHECK_PREFIX}0123456789ab`));
+    mkdirSync(join(one.path, `${CHECK_PREFIX}ba9876543210`, 'sub'), { recursive: true });
     for (const name of [temporaryName('ledger.json'), 'lock.0123456789ab', 'foreign'])
       writeFileSync(join(one.path, name), '');
     const whileInUse = readdirSync(one.path);

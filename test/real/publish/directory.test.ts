@@ -1,5 +1,7 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -12,13 +14,14 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { GRACE_MS } from '../../../src/publish/directory.ts';
+import { basename, join } from 'node:path';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openPublisher, type Publisher } from '../../../src/publish/publisher.ts';
+import { GRACE_MS } from '../../../src/publish/retired.ts';
 import { errorOf, generation, scratch } from '../../support/publish/scratch.ts';
 
 interface Place {
@@ -253,17 +256,110 @@ describe('a directory output', () => {
     expect(publisher.look().rendering).toBe(wanted.rendering);
   });
 
-  it('is found again when the directory itself was replaced', async () => {
+  it('is held: another directory in its place is an error, and one that was deleted may be made anew', async () => {
     const { root, publisher } = place();
     const wanted = generation({ a: '1' });
     await publisher.publish(wanted);
     renameSync(root, `${root}-away`);
-    onTestFinished(() => rmSync(`${root}-away`, { recursive: true }));
+    onTestFinished(() => rmSync(`${root}-away`, { recursive: true, force: true }));
     mkdirSync(root);
+    const expected = {
+      code: 'publish.replaced',
+      message: `Cannot publish in "${root}": since the start another directory has taken its place, and nothing is written there. Put the first one back, or restart the sidecar to use the new one.`,
+    };
+    publisher.recover();
+    publisher.prune(0);
+    expect(publisher.look()).toMatchObject({ rendering: null, problem: expected });
+    expect(publisher.isThere()).toBe(false);
+    expect(await errorOf(() => publisher.publish(wanted))).toEqual(expected);
+    expect(readdirSync(root)).toEqual([]);
+    rmSync(`${root}-away`, { recursive: true });
     expect(publisher.look()).toEqual({ rendering: null, changedAt: null, problem: null });
     await publisher.publish(wanted);
     expect(existsSync(join(root, 'a'))).toBe(true);
   });
+
+  it('is never read through a ..data that leads out of it', async () => {
+    const { root, publisher } = place();
+    const secret = scratch();
+    writeFileSync(join(secret, 'token'), 'secret');
+    mkdirSync(join(root, '..gen-0123456789ab'));
+    symlinkSync(`..gen-0123456789ab/../../${basename(secret)}`, join(root, '..data'));
+    expect(text(root, '..data/token')).toBe('secret');
+    publisher.recover();
+    expect(visible(root)).toEqual([]);
+    expect(publisher.read()).toEqual([]);
+    expect(publisher.look().problem).toMatchObject({ code: 'publish.foreign' });
+  });
+
+  it('takes files that no generation of ours has for changes by others, and does not read them', async () => {
+    const root = scratch();
+    const publisher = openPublisher({ kind: 'directory', path: root }, null, 1_024);
+    const wanted = generation({ a: '1', 'sub/b': '2' });
+    await publisher.publish(wanted);
+    const damages: readonly (() => void)[] = [
+      () => truncateSync(join(root, '..data/a'), 1_800_000_000),
+      () => truncateSync(join(root, '..data/sub/b'), 1_025),
+      () => void execFileSync('mkfifo', [join(root, '..data/c')]),
+    ];
+    for (const damage of damages) {
+      damage();
+      expect(publisher.look()).not.toMatchObject({ rendering: wanted.rendering });
+      expect(publisher.look().problem).toBeNull();
+      await publisher.publish(wanted);
+      expect(publisher.look().rendering).toBe(wanted.rendering);
+    }
+  });
+
+  it('removes only generations with an exact name that belong to its user', async () => {
+    if (process.getuid?.() !== 0) throw new Error('Cannot make files of other users: run this test as root.');
+    const { root, publisher } = place();
+    await publisher.publish(generation({ a: '1' }));
+    const names = [
+      '..gen-0123456789ab',
+      '..gen-0123456789abc',
+      '..gen-0123456789AB',
+      '..gen-notes',
+      '..stage-x',
+    ];
+    for (const name of names) mkdirSync(join(root, name));
+    const [foreign, foreignStage] = ['..gen-ba9876543210', '..stage-ba9876543210'];
+    for (const name of [foreign, foreignStage]) {
+      mkdirSync(join(root, name));
+      chownSync(join(root, name), 1_234, 1_234);
+    }
+    publisher.recover();
+    publisher.prune(0);
+    publisher.prune(GRACE_MS);
+    await vi.waitFor(() => expect(existsSync(join(root, '..gen-0123456789ab'))).toBe(false));
+    for (const name of [...names.slice(1), foreign, foreignStage]) expect(readdirSync(root)).toContain(name);
+  });
+
+  it('removes a directory of any depth', async () => {
+    const { root, publisher } = place();
+    // Deeper than any path can say, and than there are descriptors by default.
+    const dig = 'for (let i = 0; i < 1500; i++) { fs.mkdirSync("directory"); process.chdir("directory"); }';
+    mkdirSync(join(root, '..stage-0123456789ab'));
+    spawnSync(process.execPath, ['-e', dig], { cwd: join(root, '..stage-0123456789ab') });
+    publisher.recover();
+    await vi.waitFor(() => expect(readdirSync(root)).toEqual([]), { timeout: 20_000 });
+  });
+
+  it.each(['sub/file', 'file'])(
+    'keeps the group of a set-group-ID volume for %s and its folders',
+    async (name) => {
+      if (process.getuid?.() !== 0)
+        throw new Error('Cannot make files of other groups: run this test as root.');
+      const { root, publisher } = place();
+      chownSync(root, 0, 2_000);
+      chmodSync(root, 0o2775);
+      await publisher.publish(generation({ [name]: '1' }, { mode: 0o640 }));
+      const file = statSync(join(root, name));
+      expect([file.gid, file.mode & 0o7777]).toEqual([2_000, 0o640]);
+      const folder = statSync(join(root, '..data', name, '..'));
+      expect([folder.gid, folder.mode & 0o7777]).toEqual([2_000, 0o2755]);
+    },
+  );
 
   it('can be empty', async () => {
     const { root, publisher } = place();

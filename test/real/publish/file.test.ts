@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -8,12 +8,14 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openNewFile, temporaryName } from '../../../src/publish/atomic-file.ts';
 import { openPublisher, type Publisher } from '../../../src/publish/publisher.ts';
@@ -95,12 +97,25 @@ describe('a file output', () => {
     expect(readdirSync(directory)).toEqual(['app.conf']);
   });
 
-  it('replaces a pipe at its name without waiting for a writer', async () => {
+  it('replaces a pipe that took the place of its file, without waiting for a writer', async () => {
     const { path, publisher } = place();
+    await publisher.publish(one('text'));
+    rmSync(path);
     execFileSync('mkfifo', [path]);
-    publisher.look();
+    expect(publisher.look()).toEqual({ rendering: 'unreadable:special', changedAt: null, problem: null });
     await publisher.publish(one('text'));
     expect(readFileSync(path, 'utf8')).toBe('text');
+  });
+
+  it('takes a file that is larger than MAX_SIZE for a change by others, and does not read it', async () => {
+    const { path } = place();
+    const publisher = openPublisher({ kind: 'file', path }, null, 1_024);
+    writeFileSync(path, '');
+    truncateSync(path, 1_800_000_000);
+    expect(publisher.look()).toEqual({ rendering: 'unreadable:too-large', changedAt: null, problem: null });
+    expect(publisher.read()).toEqual([]);
+    await publisher.publish(one('text'));
+    expect(statSync(path).size).toBe(4);
   });
 
   it('refuses a directory in its place', async () => {
@@ -128,6 +143,7 @@ describe('a file output', () => {
     publisher.recover();
     mkdirSync(directory);
     await publisher.publish(one('text'));
+    // Deleted and made anew, not moved away: the new one is taken.
     rmSync(directory, { recursive: true });
     mkdirSync(directory);
     expect(publisher.look()).toEqual({ rendering: null, changedAt: null, problem: null });
@@ -218,14 +234,98 @@ describe('a temporary name', () => {
   });
 });
 
-describe('a directory on the way', () => {
-  it('may be a symbolic link, and what is behind it is written', async () => {
+describe('an OUTPUT that is not a file', () => {
+  const refusal = (path: string, kind: string) => ({
+    code: 'publish.special-file',
+    message: `Cannot publish "${path}": it is ${kind}, and only a regular file can be replaced. Name another OUTPUT; "config-sidecar diff" shows a configuration on standard output.`,
+  });
+
+  it.each<[string, string, (path: string) => void]>([
+    ['a named pipe', 'a named pipe', (path) => void execFileSync('mkfifo', [path])],
+    ['a device', 'a device', (path) => void execFileSync('mknod', [path, 'c', '1', '3'])],
+    ['a socket', 'a socket', (path) => void spawnSync(process.execPath, ['-e', LEAVE_SOCKET, path])],
+    ['a link to a device', 'a link to a device', (path) => symlinkSync('/dev/null', path)],
+    [
+      'a link to standard output',
+      'a link to an open file of a process',
+      (path) => symlinkSync('/dev/stdout', path),
+    ],
+  ])('%s is refused with one reason, by looking and by publishing', async (_what, kind, make) => {
+    const { directory, path, publisher } = place();
+    make(path);
+    const before = lstatSync(path);
+    expect(publisher.look()).toMatchObject({ rendering: null, problem: refusal(path, kind) });
+    expect(await errorOf(() => publisher.publish(one('text')))).toEqual(refusal(path, kind));
+    expect(lstatSync(path)).toMatchObject({ ino: before.ino, mode: before.mode });
+    expect(readdirSync(directory)).toEqual(['app.conf']);
+  });
+
+  it('but a link to a file, or to nothing, is replaced', async () => {
+    for (const target of [join(scratch(), 'missing'), process.execPath]) {
+      const { path, publisher } = place();
+      symlinkSync(target, path);
+      await publisher.publish(one('text'));
+      expect(lstatSync(path).isFile()).toBe(true);
+    }
+  });
+});
+
+/** A process that is killed leaves its socket behind. */
+const LEAVE_SOCKET =
+  'require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))';
+
+describe('the directory of the output', () => {
+  it('may be reached through a symbolic link that only this user could make', async () => {
     const real = scratch();
     const link = join(scratch(), 'link');
-    symlinkSync(real, link);
+    symlinkSync(join('..', basename(real)), link);
     const path = join(link, 'app.conf');
     await openPublisher({ kind: 'file', path }, null).publish(one('text'));
     expect(readFileSync(join(real, 'app.conf'), 'utf8')).toBe('text');
-    expect(readlinkSync(link)).toBe(real);
+    expect(readlinkSync(link)).toBe(join('..', basename(real)));
+  });
+
+  it('is not reached through a link where other users may write', async () => {
+    const real = scratch();
+    const shared = scratch();
+    chmodSync(shared, 0o777);
+    const link = join(shared, 'link');
+    symlinkSync(real, link);
+    const path = join(link, 'app.conf');
+    const publisher = openPublisher({ kind: 'file', path }, null);
+    const expected = {
+      code: 'publish.symbolic-link',
+      message: `Cannot use "${link}": it is a symbolic link in a directory that other users may write in, so any of them may have made it. Name the directory it leads to, or make "${shared}" writable for this user only.`,
+    };
+    publisher.recover();
+    expect(publisher.look()).toMatchObject({ rendering: null, problem: expected });
+    expect(await errorOf(() => publisher.publish(one('text')))).toEqual(expected);
+    expect(readdirSync(real)).toEqual([]);
+  });
+
+  it('is held: another one in its place is an error, until the first is back', async () => {
+    const directory = join(scratch(), 'out');
+    mkdirSync(directory);
+    const path = join(directory, 'app.conf');
+    const publisher = openPublisher({ kind: 'file', path }, null);
+    await publisher.publish(one('first'));
+    for (const replace of [() => mkdirSync(directory), () => symlinkSync(scratch(), directory)]) {
+      renameSync(directory, `${directory}-away`);
+      replace();
+      const expected = {
+        code: 'publish.replaced',
+        message: `Cannot publish in "${directory}": since the start another directory has taken its place, and nothing is written there. Put the first one back, or restart the sidecar to use the new one.`,
+      };
+      expect(() => publisher.hold()).toThrow(expected.message);
+      publisher.recover();
+      expect(publisher.look()).toMatchObject({ rendering: null, problem: expected });
+      expect(publisher.isThere()).toBe(false);
+      expect(await errorOf(() => publisher.publish(one('second')))).toEqual(expected);
+      expect(readdirSync(directory)).toEqual([]);
+      rmSync(directory, { recursive: true });
+      renameSync(`${directory}-away`, directory);
+      await publisher.publish(one('third'));
+      expect(readFileSync(path, 'utf8')).toBe('third');
+    }
   });
 });

@@ -2,8 +2,8 @@
 import { existsSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { GRACE_MS } from '../../../src/publish/directory.ts';
 import { openPublisher } from '../../../src/publish/publisher.ts';
+import { GRACE_MS } from '../../../src/publish/retired.ts';
 import { until } from '../../support/e2e/until.ts';
 import { generation, scratch } from '../../support/publish/scratch.ts';
 
@@ -48,7 +48,7 @@ describe('a directory of many files', () => {
     await publisher.publish(many('1'));
     const first = join(root, readlinkSync(join(root, '..data')));
     symlinkSync(victim, join(first, 'folder-7/planted'));
-    symlinkSync(victim, join(root, '..gen-planted'));
+    symlinkSync(victim, join(root, '..gen-0123456789ab'));
     await publisher.publish(many('2'));
     publisher.prune(0);
     publisher.prune(GRACE_MS);
