@@ -151,7 +151,7 @@ describe('what is remembered', () => {
         area: 'kept',
         level: 'fail',
         code: 'state.generation-damaged',
-        message: `Cannot go back to generation 3 in "${directory}/generations/3.json": it is not there any more.`,
+        message: `Cannot roll back to generation 3 in "${directory}/generations/3.json": it is no longer there.`,
         mend: 'Nothing can be done for this one; the next that is confirmed takes its place.',
       },
     ]);

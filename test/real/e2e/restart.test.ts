@@ -237,11 +237,11 @@ describe.concurrent('a second sidecar', () => {
     const second = await place.start({ ...variables, HOSTNAME: 'pod-two' });
     expect(await second.outcome('failed')).toMatchObject({
       code: 'state.locked',
-      message: `Cannot take over "${job.config}": it is kept by pod-one (process ${first.pid}). This sidecar waits until that one has ended.`,
+      message: `Cannot take over "${job.config}": pod-one (process ${first.pid}) holds the lock. This sidecar waits until that one has ended.`,
     });
     expect(await second.get('/readyz')).toEqual({
       status: 503,
-      body: `not ready\ndefault: Cannot take over "${job.config}": it is kept by pod-one (process ${first.pid}). This sidecar waits until that one has ended.\n`,
+      body: `not ready\ndefault: Cannot take over "${job.config}": pod-one (process ${first.pid}) holds the lock. This sidecar waits until that one has ended.\n`,
     });
     job.set('two');
     await until('the first one still works', () => app.told().length === 2);

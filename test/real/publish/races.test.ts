@@ -74,7 +74,6 @@ describe('a race for a directory output', () => {
       quietly(() => fill(join(stage, 'sub')));
       quietly(() => publisher.recover());
     });
-    console.log({ rounds, left: readdirSync(victim).length });
     expect(readdirSync(victim).sort()).toEqual([...NAMES].sort());
     expect(rounds).toBeGreaterThan(5);
   });
@@ -98,7 +97,6 @@ describe('a race for a directory output', () => {
       now += 60_000;
       publisher.prune(now);
     });
-    console.log({ rounds, left: readdirSync(victim).length });
     expect(readdirSync(victim).sort()).toEqual([...NAMES].sort());
     expect(rounds).toBeGreaterThan(5);
   });
