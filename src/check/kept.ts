@@ -1,4 +1,4 @@
-// What the ledger remembers that somebody should know: is there something to go back to, is anything pinned, blocked or owed.
+// What the ledger holds that a person should know: whether there is something to roll back to, and what is pinned, blocked or owed.
 
 import { readGeneration } from '../ledger/kept-generations.ts';
 import type { Ledger } from '../ledger/ledger.ts';

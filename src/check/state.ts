@@ -11,7 +11,7 @@ import { diskError } from '../publish/disk-error.ts';
 import { askSidecar } from '../server/ask-status.ts';
 import type { Status } from '../server/status.ts';
 import type { Loaded } from '../settings/settings.ts';
-import { type Finding, failure, ok, type Subject, warn } from './finding.ts';
+import { type Finding, fail, failure, hasFailed, ok, type Subject, warn } from './finding.ts';
 
 /** Where a check may work, and whom it must not disturb. */
 export interface Desk {
@@ -112,8 +112,8 @@ function summary({ ready, targets }: Status): string {
 
 /** What else could be wrong with a state directory that is ours by now. */
 function inspect({ settings }: Loaded, path: string): readonly Finding[] {
-  const { mode } = fs.statSync(path);
-  const shared = (mode & 0o022) === 0 ? [] : [writableByOthers(path, mode & 0o7777)];
+  const shared = openToOthers(path);
+  if (hasFailed(shared)) return shared;
   const locked = ['ledger.0.json', 'ledger.1.json'].map((name) => join(path, name)).filter(isLocked);
   if (locked.length > 0)
     return [
@@ -129,13 +129,16 @@ function inspect({ settings }: Loaded, path: string): readonly Finding[] {
   return [...shared, ok('state', 'state.writable', message)];
 }
 
-function writableByOthers(path: string, mode: number): Finding {
-  return warn(
-    'state',
-    'state.writable-by-others',
-    `Other users may write to "${path}" (mode ${mode.toString(8)}), and so change what the sidecar goes back to.`,
-    `chmod 700 "${path}"`,
-  );
+/** A start takes the directory away from others where it belongs to this user, and refuses it else. */
+function openToOthers(path: string): readonly Finding[] {
+  const { mode, uid } = fs.statSync(path);
+  if ((mode & 0o022) === 0) return [];
+  const message = `Other users may write to "${path}" (mode ${(mode & 0o7777).toString(8)}), and so change what the sidecar rolls back to.`;
+  if (uid === (process.geteuid?.() ?? uid)) {
+    const mend = `The next start sets mode 0700. Until then: chmod 700 "${path}"`;
+    return [warn('state', 'state.writable-by-others', message, mend)];
+  }
+  return [fail('state', 'state.exposed', message, 'Give STATE_DIR a volume of its own.')];
 }
 
 function damaged(path: string): Finding {

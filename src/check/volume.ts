@@ -11,6 +11,7 @@ import type { Generation } from '../render/generation.ts';
 import type { Settings } from '../settings/settings.ts';
 import { type Finding, failure, hasFailed, ok, warn } from './finding.ts';
 import { mountsOf } from './mounts.ts';
+import { refuseSharedParent } from './parents.ts';
 import { checkRoom } from './room.ts';
 import { folderOf, lookOnly, shownOf, tryOut } from './try-out.ts';
 
@@ -30,11 +31,11 @@ export function checkOutput(question: VolumeQuestion): readonly Finding[] {
     const volume = openPublisher(OUTPUT, OUTPUT_OWNER ?? null, settings.MAX_SIZE).look();
     if (volume.problem !== null) throw volume.problem;
     refuseMount(OUTPUT);
+    refuseSharedParent(folderOf(OUTPUT), shownOf(OUTPUT));
     refuseSticky(OUTPUT);
     refuseForeign(OUTPUT, generation);
     const versions = volume.rendering === null ? 2 : 1;
     const room = checkRoom('output', folderOf(OUTPUT), { generation, versions });
-    // What the disk says when it is full speaks of bytes, also where it is the number of files.
     if (hasFailed(room)) return room;
     if (isKept) lookOnly(OUTPUT);
     else tryOut(settings);

@@ -1,4 +1,5 @@
 // What is wrong with a volume, found without publishing: real mounts, users and disks.
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -292,8 +293,8 @@ describe('the state directory', () => {
       area: 'state',
       level: 'warn',
       code: 'state.writable-by-others',
-      message: `Other users may write to "${state}" (mode 777), and so change what the sidecar goes back to.`,
-      mend: `chmod 700 "${state}"`,
+      message: `Other users may write to "${state}" (mode 777), and so change what the sidecar rolls back to.`,
+      mend: `The next start sets mode 0700. Until then: chmod 700 "${state}"`,
     });
   });
 
@@ -304,4 +305,51 @@ describe('the state directory', () => {
     for (const name of ['ledger.0.json', 'ledger.1.json']) writeFileSync(join(state, name), 'garbage');
     expect(withCode(await examine(site.env), 'state.ledger-damaged').level).toBe('warn');
   });
+});
+
+describe('a directory on the way to the output', () => {
+  test.each(['file', 'directory'] as const)(
+    'that others may replace is told for a %s output',
+    async (kind) => {
+      const site = createSite();
+      const env = outputOf(kind, site);
+      chmodSync(site.root, 0o777);
+      const examined = await examine(env);
+      expect(withCode(examined, 'output.parent-writable')).toEqual({
+        area: 'output',
+        level: 'fail',
+        code: 'output.parent-writable',
+        message: `Cannot protect "${shown(kind, site)}": user 0, group 0 or others may write in "${site.root}" (mode 777), and so put another directory in the place of "${site.at('volume')}".`,
+        mend: `Mount a volume at "${site.at('volume')}" itself, or let only root and this user write in "${site.root}".`,
+      });
+      expect(examined.exitCode).toBe(5);
+    },
+  );
+
+  test('that others may write in is no trouble where the output itself is mounted, or the directory is sticky', async () => {
+    const site = createSite();
+    chmodSync(site.root, 0o1777);
+    expect(codesOf(await examine(site.env), 'fail')).toEqual([]);
+    chmodSync(site.root, 0o777);
+    const mounts = `mount -t tmpfs -o mode=777 none '${site.at('volume')}'`;
+    expect(codesOf(await run(site.env, { mounts }), 'fail')).toEqual([]);
+  });
+});
+
+test.each([
+  ['a named pipe', 'a named pipe'],
+  ['a link to standard output', 'a link to an open file of a process'],
+])('an output that is %s is refused as publishing refuses it', async (what, kind) => {
+  const site = createSite();
+  const path = site.at('volume/app.json');
+  if (what === 'a named pipe') execFileSync('mkfifo', [path]);
+  else symlinkSync('/dev/stdout', path);
+  const examined = await examine(site.env);
+  expect(withCode(examined, 'publish.special-file')).toMatchObject({
+    area: 'output',
+    level: 'fail',
+    message: `Cannot publish "${path}": it is ${kind}, and only a regular file can be replaced.`,
+    mend: 'Name another OUTPUT; "config-sidecar diff" shows a configuration on standard output.',
+  });
+  expect(examined.exitCode).toBe(5);
 });
