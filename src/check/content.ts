@@ -6,12 +6,12 @@ import { toSidecarError } from '../lib/errors.ts';
 import { providerOptions } from '../reconcile/keep.ts';
 import type { Generation } from '../render/generation.ts';
 import { inputOf } from '../render/input.ts';
-import { prepare, renderingExtras } from '../render/prepare.ts';
+import { originsOfKeys, prepare, renderingExtras } from '../render/prepare.ts';
 import { runValidateCommand } from '../render/validate-command.ts';
 import { environmentForCommands } from '../settings/environment.ts';
 import { checkerHint } from '../settings/preset.ts';
 import { withoutSecrets } from '../settings/secrets.ts';
-import type { Snapshot } from '../source/provider.ts';
+import type { TargetSnapshot } from '../source/provider.ts';
 import { readOnce } from '../source/read-once.ts';
 import { openTemplate } from '../source/template-source.ts';
 import { type Finding, fail, failure, ok, type Subject, warn } from './finding.ts';
@@ -23,7 +23,7 @@ export interface ContentCheck {
 }
 
 export interface ReadSource {
-  readonly snapshot: Snapshot | null;
+  readonly snapshot: TargetSnapshot | null;
   /** The source as it may be shown. */
   readonly shown: string;
 }
@@ -45,7 +45,10 @@ export async function checkContent(
     // Data that was published keeps its first revision, which a template may print.
     const revision = published?.input === input.id ? published.revision : snapshot.revision;
     const generation = await prepare(input, { loaded, env, source: shown, revision });
-    return { findings: [ok('content', 'content.accepted', describe(subject, generation))], generation };
+    const origins = await originsOfKeys(input, { loaded, source: shown });
+    const accepted = ok('content', 'content.accepted', describe(subject, generation));
+    const keys = origins.length === 0 ? [] : [ok('content', 'content.origins', describeOrigins(origins))];
+    return { findings: [accepted, ...keys], generation };
   } catch (thrown) {
     const { code } = toSidecarError(thrown, 'render');
     return { findings: [failure('content', thrown, advice(code))], generation: null };
@@ -73,10 +76,15 @@ function describe({ loaded }: Subject, { files }: Generation): string {
   return `${[`${by} ${what}`, ...passed].join('; ')}.`;
 }
 
+function describeOrigins(lines: readonly string[]): string {
+  return `The keys come from ${lines.join('; from ')}.`;
+}
+
 function advice(code: string): string {
   if (code.startsWith('guard.schema-file')) return 'Mend the schema, or leave SCHEMA out.';
   if (code.startsWith('guard.'))
     return 'Correct it at the source or in the template, or change what is demanded of it.';
+  if (code === 'render.conflict') return 'Rename one of the keys, or put one source below a NAME (NAME=URL).';
   if (code === 'source.empty') return 'Put the configuration there, or set ALLOW_EMPTY=true.';
   if (code.startsWith('source.')) return 'Put the template where TEMPLATE says, readable for this user.';
   return 'Correct the data at the source, or the template, or FORMAT and the extension of OUTPUT.';

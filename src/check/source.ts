@@ -1,33 +1,61 @@
-// Asks the source once, as the sidecar would.
+// Asks each source once, as the sidecar would.
 import { toSidecarError } from '../lib/errors.ts';
 import { providerOptions } from '../reconcile/keep.ts';
 import { sourceOf } from '../settings/secrets.ts';
-import type { OpenProvider, Snapshot } from '../source/provider.ts';
-import { readOnce } from '../source/read-once.ts';
+import { mergeSnapshots } from '../source/merge.ts';
+import type { OpenProvider, Provider, ProviderGroup, Snapshot, TargetSnapshot } from '../source/provider.ts';
+import { readProvider } from '../source/read-once.ts';
 import { type Finding, failure, ok, type Subject } from './finding.ts';
 
 export interface SourceCheck {
+  /** One for each source. */
   readonly findings: readonly Finding[];
-  /** What was read, null when that failed; and the source as it may be shown. */
-  readonly snapshot: Snapshot | null;
+  /** What was read of all of them; null when one of them could not be read. */
+  readonly snapshot: TargetSnapshot | null;
+  /** The sources as they may be shown. */
   readonly shown: string;
 }
 
-export async function checkSource(
-  { loaded, env, signal }: Subject,
-  open: OpenProvider,
-): Promise<SourceCheck> {
-  let shown = '';
+export async function checkSource(subject: Subject, open: OpenProvider): Promise<SourceCheck> {
+  const { loaded, env } = subject;
   try {
-    const provider = open(providerOptions(loaded, env));
-    shown = provider.source;
-    const snapshot = await readOnce(provider, loaded.settings.FETCH_TIMEOUT, signal);
-    return { findings: [ok('source', 'source.readable', describe(shown, snapshot))], snapshot, shown };
+    const source = open(providerOptions(loaded, env));
+    if ('parts' in source) return await checkGroup(subject, source);
+    const { finding, snapshot } = await checkOne(subject, source, 0);
+    return { findings: [finding], snapshot, shown: source.source };
   } catch (thrown) {
-    const { code } = toSidecarError(thrown, 'source');
-    const finding = failure('source', thrown, adviceFor(loaded, code));
-    return { findings: [finding], snapshot: null, shown };
+    return { findings: [failed(loaded, thrown, 0)], snapshot: null, shown: '' };
   }
+}
+
+async function checkGroup(subject: Subject, { parts, source: shown }: ProviderGroup): Promise<SourceCheck> {
+  const read = await Promise.all(parts.map(({ provider }, at) => checkOne(subject, provider, at)));
+  const snapshots = read.flatMap(({ snapshot }) => (snapshot === null ? [] : [snapshot]));
+  return {
+    findings: read.map(({ finding }) => finding),
+    snapshot: snapshots.length < parts.length ? null : mergeSnapshots(parts, snapshots),
+    shown,
+  };
+}
+
+interface OneRead {
+  readonly finding: Finding;
+  readonly snapshot: Snapshot | null;
+}
+
+/** @param at its place in SOURCE. */
+async function checkOne({ loaded, signal }: Subject, provider: Provider, at: number): Promise<OneRead> {
+  try {
+    const snapshot = await readProvider(provider, loaded.settings.FETCH_TIMEOUT, signal);
+    return { finding: ok('source', 'source.readable', describe(provider.source, snapshot)), snapshot };
+  } catch (thrown) {
+    return { finding: failed(loaded, thrown, at), snapshot: null };
+  }
+}
+
+function failed(loaded: Subject['loaded'], thrown: unknown, at: number): Finding {
+  const { code } = toSidecarError(thrown, 'source');
+  return failure('source', thrown, adviceFor(loaded, code, at));
 }
 
 function describe(source: string, { content, revision }: Snapshot): string {
@@ -40,10 +68,10 @@ function describe(source: string, { content, revision }: Snapshot): string {
   return `"${source}" was read: ${keys} with ${bytes} bytes${at}.`;
 }
 
-function adviceFor(loaded: Subject['loaded'], code: string): string {
+function adviceFor(loaded: Subject['loaded'], code: string, at: number): string {
   if (code.startsWith('settings')) return 'Correct what it names.';
   return (
-    sourceOf(loaded).kind.advice[code] ??
+    sourceOf(loaded).entries[at]?.url.kind.advice[code] ??
     ADVICE[code] ??
     'See what the store itself logs; the old configuration stays meanwhile.'
   );

@@ -6,7 +6,7 @@ import { openPublisher } from '../publish/publisher.ts';
 import { providerOptions } from '../reconcile/keep.ts';
 import type { Generation, GenerationFile } from '../render/generation.ts';
 import { inputOf } from '../render/input.ts';
-import { prepare, renderingExtras } from '../render/prepare.ts';
+import { originsOfKeys, prepare, renderingExtras } from '../render/prepare.ts';
 import type { Environment } from '../settings/environment.ts';
 import type { Loaded } from '../settings/settings.ts';
 import type { OpenProvider } from '../source/provider.ts';
@@ -39,7 +39,10 @@ export async function diff({ loaded, env, open }: DiffOptions): Promise<string> 
   const publisher = openPublisher(OUTPUT, OUTPUT_OWNER ?? null, loaded.settings.MAX_SIZE);
   const { rendering, problem } = publisher.look();
   if (problem !== null) throw problem;
-  return rendering === wanted.rendering ? '' : compare(publisher.read(), wanted);
+  if (rendering === wanted.rendering) return '';
+  const origins = await originsOfKeys(input, { loaded, source: provider.source });
+  // Before the first file: a program that applies the patch skips these lines.
+  return origins.map((line) => `# from ${line}\n`).join('') + compare(publisher.read(), wanted);
 }
 
 type Described = GenerationFile & { readonly mode: number };

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { SidecarError } from '../lib/errors.ts';
 import { inSlices, type Sliced } from '../lib/slices.ts';
 import { kindOf } from '../settings/source.ts';
-import type { Content, Entry, Snapshot } from '../source/provider.ts';
+import type { Content, Entry, Merged, Snapshot } from '../source/provider.ts';
 import { Fault } from './document/fault.ts';
 import { formatOfDocument, type ParsedFormat, type SourceFormat } from './document/format.ts';
 import { type KeysAs, nestingTree, readingEntries, sortEntries, type TreeEntry } from './document/tree.ts';
@@ -44,13 +44,15 @@ export interface Data {
   readonly revision: string;
   /** `sha256:…` of the content: see `digestOf`. */
   readonly digest: string;
+  /** The sources, of several, of what stands at a path: one of a value, all that have a part of a map. */
+  readonly origins?: (path: readonly string[]) => Promise<readonly string[]>;
 }
 
 /**
  * The digest of a snapshot's content, without parsing it. The order of a tree's entries plays no part; a document's
  * format and pointer do, since they change what the bytes mean.
  */
-export function digestOf(content: Content): string {
+export function digestOf(content: Content | Merged): string {
   const known = digests.get(content);
   if (known !== undefined) return known;
   const digest = computeDigest(content);
@@ -59,11 +61,16 @@ export function digestOf(content: Content): string {
 }
 
 /** Contents are never changed, and asked for theirs several times. */
-const digests = new WeakMap<Content, string>();
+const digests = new WeakMap<Content | Merged, string>();
 
-function computeDigest(content: Content): string {
+function computeDigest(content: Content | Merged): string {
   const hash = createHash('sha256');
-  if (content.kind === 'tree') {
+  if (content.kind === 'merged') {
+    const parts = content.parts.map(({ name, optional, format, snapshot }) => {
+      return [name, optional, format ?? null, digestOf(snapshot.content)];
+    });
+    hash.update(JSON.stringify(['merged', parts]));
+  } else if (content.kind === 'tree') {
     const entries = sortEntries(content.entries);
     hash.update(JSON.stringify(['tree', entries.length]));
     for (let from = 0; from < entries.length; from += GROUP) hash.update(digestOfGroup(entries, from));
@@ -114,12 +121,20 @@ export async function readData(snapshot: Snapshot, options: DataOptions): Promis
 
 function treeData(unsorted: readonly Entry[], options: DataOptions) {
   const tree = sortEntries(unsorted);
-  const entries = once(() => readTree(options.source, readingEntries(tree, options.keysAs)));
+  const entries = once(() => readEntries(tree, options));
   const value = once(async () => {
     const read = await entries();
     return readTree(options.source, nestingTree(read));
   });
   return { kind: 'tree', tree, entries, value, format: null } as const;
+}
+
+/** Every key of a tree with its value. Throws as `Data.entries`. */
+export function readEntries(
+  tree: readonly Entry[],
+  { source, keysAs }: Pick<DataOptions, 'source' | 'keysAs'>,
+): Promise<TreeEntry[]> {
+  return readTree(source, readingEntries(tree, keysAs));
 }
 
 async function readTree<T>(source: string, reading: Sliced<T>): Promise<T> {
@@ -134,12 +149,15 @@ async function readTree<T>(source: string, reading: Sliced<T>): Promise<T> {
 async function documentData(content: DocumentContent, options: DataOptions) {
   const { bytes, format, read } = await openDocument(content, options);
   const value = once(read);
-  const entries = once(async () => {
-    const leaves = leavesOf(await value(), { lists: true });
-    const named = leaves.map(({ path, value: leaf }) => ({ key: path.join('/'), value: leaf }));
-    return named.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  });
+  const entries = once(async () => entriesOf(await value()));
   return { kind: 'document', tree: null, entries, value, bytes, format } as const;
+}
+
+/** The leaves of a value by their paths, sorted. */
+export function entriesOf(value: Value): TreeEntry[] {
+  const leaves = leavesOf(value, { lists: true });
+  const named = leaves.map(({ path, value: leaf }) => ({ key: path.join('/'), value: leaf }));
+  return named.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
 }
 
 function empty(source: string): SidecarError {
@@ -151,7 +169,8 @@ function refuse(code: string, message: string, cause?: unknown): SidecarError {
   return new SidecarError(message, { code, stage: 'render', cause });
 }
 
-function once<T>(read: () => Promise<T>): () => Promise<T> {
+/** Reads at the first call, and gives that to all. */
+export function once<T>(read: () => Promise<T>): () => Promise<T> {
   let reading: Promise<T> | undefined;
   return () => {
     reading ??= read();

@@ -8,7 +8,7 @@ import { describeFault, Fault } from './document/fault.ts';
 import { type Format, formatOfName, titleOf } from './document/format.ts';
 import { isList, isMap, type Value } from './document/value.ts';
 import type { Generation } from './generation.ts';
-import type { CompiledSchema } from './schema.ts';
+import type { CompiledSchema, Violation } from './schema.ts';
 
 /** SCHEMA, already read. */
 export interface SchemaFile {
@@ -56,10 +56,16 @@ async function guardSchema(data: Data, schema: SchemaFile): Promise<void> {
   const value = await data.value();
   const validate = await compiled(schema);
   const { violationsOf } = await import('./schema.ts');
-  const violations = violationsOf(validate, value);
+  const violations = await violationsOf(validate, value, (violation) => withOrigin(data, violation));
   if (violations.length === 0) return;
   const message = `Cannot accept "${data.source}": it violates the schema "${schema.path}": ${violations.join('; ')}`;
   throw new SidecarError(message, { code: 'guard.schema', stage: 'validate', maxMessage: MAX_VIOLATIONS });
+}
+
+/** Of several sources, which one the value came from. */
+async function withOrigin({ origins }: Data, { text, path }: Violation): Promise<string> {
+  const from = (await origins?.(path)) ?? [];
+  return from.length === 0 ? text : `${text} (from ${from.map((source) => `"${source}"`).join(' and ')})`;
 }
 
 /** The schema compiled last: compiling costs far more than validating, and the file seldom changes. */

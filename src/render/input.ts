@@ -1,15 +1,15 @@
 // What is to be rendered: the newest snapshot with the newest templates, and one digest over both.
 import { createHash } from 'node:crypto';
-import type { Snapshot } from '../source/provider.ts';
+import type { TargetSnapshot } from '../source/provider.ts';
 import { digestOf } from './data.ts';
 
 export interface Input {
   /** Digest of data, templates and what else decides the rendering. The source's revision is no part of it. */
   readonly id: string;
-  readonly snapshot: Snapshot;
+  readonly snapshot: TargetSnapshot;
   /** Digest of the data alone. */
   readonly digest: string;
-  readonly templates: Snapshot | null;
+  readonly templates: TargetSnapshot | null;
 }
 
 /**
@@ -17,8 +17,8 @@ export interface Input {
  * @param extra whatever else goes into the rendering: format, modes, the environment templates may read.
  */
 export function inputOf(
-  snapshot: Snapshot | null,
-  templates: Snapshot | null,
+  snapshot: TargetSnapshot | null,
+  templates: TargetSnapshot | null,
   { hasTemplates, extra }: { readonly hasTemplates: boolean; readonly extra: string },
 ): Input | null {
   if (snapshot === null || (hasTemplates && templates === null)) return null;

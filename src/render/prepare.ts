@@ -4,11 +4,13 @@ import { basename } from 'node:path';
 import { SidecarError } from '../lib/errors.ts';
 import type { Environment } from '../settings/environment.ts';
 import type { Loaded, Settings } from '../settings/settings.ts';
-import type { Content } from '../source/provider.ts';
-import { readData } from './data.ts';
+import type { TargetSnapshot } from '../source/provider.ts';
+import type { DataOptions } from './data.ts';
 import type { Generation } from './generation.ts';
 import { guardData, guardFiles, type SchemaFile } from './guard.ts';
 import type { Input } from './input.ts';
+import { keysBySource } from './provenance.ts';
+import { readTargetData } from './read-data.ts';
 import { type RenderOptions, render, type TemplateSet } from './render.ts';
 
 export interface Prepare {
@@ -23,18 +25,28 @@ export interface Prepare {
 /** @throws SidecarError of stage `render` or `validate`. */
 export async function prepare(input: Input, { loaded, env, source, revision }: Prepare): Promise<Generation> {
   const { settings } = loaded;
-  const snapshot = { ...input.snapshot, revision };
-  const data = await readData(snapshot, {
-    keysAs: settings.KEYS_AS,
-    sourceFormat: settings.SOURCE_FORMAT,
-    allowEmpty: settings.ALLOW_EMPTY,
-    source,
-  });
+  const data = await readTargetData({ ...input.snapshot, revision }, dataOptions(settings, source));
   await guardData(data, { requiredKeys: settings.REQUIRED_KEYS ?? [], schema: readSchema(settings.SCHEMA) });
   const generation = await render(data, templateSet(input, settings), renderOptions(settings, env));
   const format = settings.OUTPUT.kind === 'file' ? settings.FORMAT : undefined;
   await guardFiles(generation, format, input.templates === null ? source : null);
   return generation;
+}
+
+/**
+ * Of several sources, a line for each with the keys that came from it; empty of one.
+ * @throws SidecarError of stage `render`.
+ */
+export async function originsOfKeys(
+  { snapshot }: Input,
+  { loaded, source }: Pick<Prepare, 'loaded' | 'source'>,
+): Promise<readonly string[]> {
+  return keysBySource(await readTargetData(snapshot, dataOptions(loaded.settings, source)));
+}
+
+function dataOptions(settings: Settings, source: string): DataOptions {
+  const { KEYS_AS: keysAs, SOURCE_FORMAT: sourceFormat, ALLOW_EMPTY: allowEmpty } = settings;
+  return { keysAs, sourceFormat, allowEmpty, source };
 }
 
 /** The schema as it is now: it may be mended without a restart. */
@@ -82,7 +94,7 @@ function templateSet({ templates }: Input, { TEMPLATE }: Settings): TemplateSet 
   return { kind, ...(kind === 'file' && { main: basename(path) }), files: filesOf(templates.content, path) };
 }
 
-function filesOf(content: Content, path: string): TemplateSet['files'] {
+function filesOf(content: TargetSnapshot['content'], path: string): TemplateSet['files'] {
   if (content.kind === 'tree') return content.entries.map(({ key, value }) => ({ name: key, bytes: value }));
   throw new SidecarError(`Cannot use template "${path}": it is empty. Put a template there.`, {
     code: 'render.template',

@@ -74,9 +74,11 @@ async function fileBytes(data: Data, { output, format }: RenderOptions): Promise
         `(${FORMATS.filter((name) => name !== 'raw').join(', ')}), an OUTPUT with such an extension, or a TEMPLATE`,
     );
   }
-  return serialiseDocument(value, effective).catch((thrown: unknown) => {
+  return serialiseDocument(value, effective).catch(async (thrown: unknown) => {
     if (!(thrown instanceof Fault)) throw thrown;
-    const where = `"${showPath(thrown.path ?? [])}" of "${data.source}"`;
+    const path = thrown.path ?? [];
+    const [source = data.source] = (await data.origins?.(path)) ?? [];
+    const where = `"${showPath(path)}" of "${source}"`;
     throw refuse('render.value', `Cannot write ${where} as ${titleOf(effective)}: ${thrown.message}`, thrown);
   });
 }

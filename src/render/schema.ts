@@ -106,20 +106,40 @@ function canonical(item: unknown): string {
   return `{${pairs.map(([key, value]) => `${JSON.stringify(key)}:${canonical(value)}`).join(',')}}`;
 }
 
-/** Every violation, with its path and without the value, which may be a secret. */
-export function violationsOf(validate: CompiledSchema, value: Value): string[] {
+/** One thing that is wrong. */
+export interface Violation {
+  /** Without the value, which may be a secret. */
+  readonly text: string;
+  /** Where. */
+  readonly path: readonly string[];
+}
+
+/**
+ * Every violation in words, up to what a message may hold.
+ * @param say what is added to a violation, such as where the value came from.
+ */
+export async function violationsOf(
+  validate: CompiledSchema,
+  value: Value,
+  say: (violation: Violation) => Promise<string>,
+): Promise<string[]> {
   if (validate(toPlain(value))) return [];
-  const all = [...new Set((validate.errors ?? []).map(describe))];
-  const shown = all.slice(0, MAX_SHOWN);
+  const all = new Map((validate.errors ?? []).map(describe).map((violation) => [violation.text, violation]));
+  const shown = await Promise.all([...all.values()].slice(0, MAX_SHOWN).map(say));
   while (shown.join('; ').length > MAX_VIOLATIONS - OF_THE_SENTENCE) shown.pop();
-  const more = all.length - shown.length;
+  const more = all.size - shown.length;
   return more > 0 ? [...shown, `and ${more} more`] : shown;
 }
 
-function describe({ instancePath, keyword, message, params }: ErrorObject): string {
+function describe({ instancePath, keyword, message, params }: ErrorObject): Violation {
   const where = instancePath === '' ? '/' : shownKey(instancePath);
   const name: unknown = keyword === 'additionalProperties' ? params['additionalProperty'] : undefined;
-  return `${where} ${message ?? 'is not valid'}${typeof name === 'string' ? ` (has "${shownKey(name)}")` : ''}`;
+  const extra = typeof name === 'string' ? [name] : [];
+  const parts = instancePath.split('/').slice(1);
+  return {
+    text: `${where} ${message ?? 'is not valid'}${extra.map((one) => ` (has "${shownKey(one)}")`).join('')}`,
+    path: [...parts.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~')), ...extra],
+  };
 }
 
 /** Plain objects and numbers, bytes in base64: the library compares by methods that our maps do not have, and knows no bigint. */

@@ -159,10 +159,18 @@ function confirmationFits(facts: Facts): readonly string[] {
 function credentialsFit(facts: Facts): readonly string[] {
   const { SOURCE, CONFIG_FILE } = facts.values;
   if (SOURCE === undefined || CONFIG_FILE !== undefined) return [];
-  return SOURCE.settingsMistakes({
-    has: (name) => isName(name) && facts.given.has(name),
-    said: (name) => (isName(name) ? said(facts, name) : name),
-  });
+  const shared = {
+    has: (name: string) => isName(name) && facts.given.has(name),
+    said: (name: string) => (isName(name) ? said(facts, name) : name),
+  };
+  const mistakes = SOURCE.flatMap(({ url, own }) =>
+    url.settingsMistakes(
+      own.size === 0
+        ? shared
+        : { has: (name) => own.has(name), said: (name) => own.get(name)?.spelled ?? shared.said(name) },
+    ),
+  );
+  return [...new Set(mistakes)];
 }
 
 function templateFits(facts: Facts): readonly string[] {
@@ -179,10 +187,8 @@ function nothingFeedsItself(facts: Facts): readonly string[] {
   if (OUTPUT === undefined) return [];
   const follows = facts.given.has('CONFIG_FILE') ? ('CONFIG_FILE' as const) : ('SOURCE' as const);
   const problems: string[] = [];
-  for (const [name, path] of [
-    [follows, followedPath(facts.values)],
-    ['TEMPLATE', TEMPLATE?.path],
-  ] as const) {
+  const inputs = followedPaths(facts.values).map((path) => [follows, path] as const);
+  for (const [name, path] of [...inputs, ['TEMPLATE', TEMPLATE?.path] as const]) {
     if (path !== undefined && (path === OUTPUT.path || (isDirectory(path) && isInside(OUTPUT.path, path)))) {
       problems.push(
         `Cannot use ${said(facts, 'OUTPUT')} with ${said(facts, name)}: the output would be read again as input`,
@@ -197,10 +203,10 @@ function nothingFeedsItself(facts: Facts): readonly string[] {
   return problems;
 }
 
-/** The path that is followed, when the source is one. */
-function followedPath({ CONFIG_FILE, SOURCE }: Partial<Values>): string | undefined {
-  if (CONFIG_FILE !== undefined) return CONFIG_FILE;
-  return SOURCE?.path ?? undefined;
+/** The paths that are followed, of the sources that are paths. */
+function followedPaths({ CONFIG_FILE, SOURCE = [] }: Partial<Values>): readonly string[] {
+  if (CONFIG_FILE !== undefined) return [CONFIG_FILE];
+  return SOURCE.flatMap(({ url }) => (url.path === null ? [] : [url.path]));
 }
 
 function isDirectory(path: string): boolean {

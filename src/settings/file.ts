@@ -77,7 +77,9 @@ function readKeys(content: Mapping, file: string): Layer {
 
 function expected({ name, secretFile }: Spelling): string {
   if (name === 'SETTINGS_FILE') return 'a settings file cannot name another one';
-  const { fromList, fromMap } = rowOf(name).kind;
+  const { fromList, fromMap, fromItems } = rowOf(name).kind;
+  if (fromItems !== undefined && !secretFile)
+    return 'it must be one value, a map with url, or a list of such; nothing in it may be empty';
   const shapes = [
     'one value',
     ...(fromList ? ['a list of values'] : []),
@@ -89,8 +91,9 @@ function expected({ name, secretFile }: Spelling): string {
 function textOf({ name, secretFile }: Spelling, value: unknown): string | undefined {
   if (name === 'SETTINGS_FILE') return undefined;
   if (typeof value === 'string') return value.trim() === '' ? undefined : value;
-  const { fromList, fromMap } = rowOf(name).kind;
+  const { fromList, fromMap, fromItems } = rowOf(name).kind;
   if (secretFile) return undefined;
+  if (fromItems !== undefined) return fromItems(Array.isArray(value) ? value : [value]);
   if (Array.isArray(value)) {
     return fromList && value.length > 0 && value.every(isText) ? fromList(value) : undefined;
   }

@@ -1,7 +1,7 @@
 // What the user gave: one setting with its place of origin, and how a mistake in it is put into words.
 
 import type { InvalidValue } from '../lib/invalid-value.ts';
-import { maskUrl } from '../lib/mask.ts';
+import { maskSources } from './source-text.ts';
 
 import { type Name, rowOf, type Secret } from './table.ts';
 
@@ -35,7 +35,7 @@ export function shown(name: Name, value: string): string {
 
 function masked(secret: Secret | undefined, value: string): string {
   if (secret === 'whole') return MASK;
-  if (secret === 'url') return value.trim().split(/\s+/).map(maskUrl).join(' ');
+  if (secret === 'url') return maskSources(value);
   if (secret === 'user') return value.includes(':') ? `${value.slice(0, value.indexOf(':'))}:${MASK}` : value;
   return value;
 }

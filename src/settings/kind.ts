@@ -13,6 +13,8 @@ export interface Kind<T> {
   readonly fromList?: (items: readonly string[]) => string;
   /** How a map in the settings file becomes this setting's text; without it a map is refused. */
   readonly fromMap?: (items: ReadonlyArray<readonly [string, string]>) => string;
+  /** How a list or a map of texts and maps in the settings file becomes this setting's text; undefined: it cannot. */
+  readonly fromItems?: (items: readonly unknown[]) => string | undefined;
   /** The flag may stand alone and then means `true`. */
   readonly bareFlag?: boolean;
   /** White space at both ends is part of the value. */

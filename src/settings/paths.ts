@@ -112,3 +112,12 @@ export function readSmallText(file: string, maxBytes: number, shownSize: string)
     throw new InvalidValue('it is not UTF-8 text');
   }
 }
+
+const LARGEST_SECRET_BYTES = 2 ** 16;
+
+/** The content of a file that holds a secret, at most 64 KiB, without one trailing newline. Throws an InvalidValue. */
+export function readSecretFile(path: string): string {
+  const secret = readSmallText(path, LARGEST_SECRET_BYTES, '64KiB').replace(/\r?\n$/, '');
+  if (secret === '') throw new InvalidValue('it is empty');
+  return secret;
+}

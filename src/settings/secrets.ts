@@ -3,14 +3,14 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { SidecarError } from '../lib/errors.ts';
 import { InvalidValue } from '../lib/invalid-value.ts';
-import type { SourceUrl } from '../source/provider.ts';
+import { groupOf } from '../source/merge.ts';
+import type { OpenProvider } from '../source/provider.ts';
 import { describe, type Given } from './given.ts';
-import { readSmallText } from './paths.ts';
+import { readSecretFile } from './paths.ts';
 import type { Loaded, Settings } from './settings.ts';
-import { source } from './source.ts';
-import { isName, type Name, rowOf } from './table.ts';
-
-const LARGEST_SECRET_BYTES = 2 ** 16;
+import { type OwnSetting, type SourceEntry, sources } from './source-list.ts';
+import { type RawSource, safely } from './source-text.ts';
+import { isName, type Name, rowOf, SPELLINGS } from './table.ts';
 
 /**
  * The text of a setting as it is now. Of a secret file one trailing newline is dropped; it holds at most 64 KiB.
@@ -19,11 +19,7 @@ const LARGEST_SECRET_BYTES = 2 ** 16;
 export function currentText({ name, text, secretFile }: Given, cwd: string): string {
   const { verbatim = false } = rowOf(name).kind;
   if (!secretFile) return verbatim ? text : text.trim();
-  const secret = readSmallText(resolve(cwd, text.trim()), LARGEST_SECRET_BYTES, '64KiB').replace(
-    /\r?\n$/,
-    '',
-  );
-  if (secret === '') throw new InvalidValue('it is empty');
+  const secret = readSecretFile(resolve(cwd, text.trim()));
   return verbatim ? secret : secret.trim();
 }
 
@@ -43,10 +39,13 @@ export function currentOf<N extends keyof Settings>(loaded: Loaded, name: N): Se
 
 function current({ given, cwd }: Loaded<unknown>, name: Name): { text: string; value: unknown } | undefined {
   const one = given.get(name);
-  if (one === undefined) return undefined;
+  return one === undefined ? undefined : textAndValue(one, cwd);
+}
+
+function textAndValue(one: Given, cwd: string): { text: string; value: unknown } {
   try {
     const text = currentText(one, cwd);
-    return { text, value: rowOf(name).kind.parse(text, cwd) };
+    return { text, value: rowOf(one.name).kind.parse(text, cwd) };
   } catch (error) {
     if (!(error instanceof InvalidValue)) throw error;
     throw new SidecarError(`Cannot use ${describe(one)}: ${error.message}`, {
@@ -57,14 +56,49 @@ function current({ given, cwd }: Loaded<unknown>, name: Name): { text: string; v
   }
 }
 
-/** The source that is followed: `CONFIG_FILE` where it is set, else `SOURCE` as it is now. Errors as `secretOf`. */
-export function sourceOf(loaded: Loaded): SourceUrl {
+/** What a target follows: `CONFIG_FILE` where it is set, else `SOURCE` as it is now. Errors as `secretOf`. */
+export function sourceOf(loaded: Loaded): FollowedSource {
+  const entries = entriesOf(loaded);
+  return { entries, load: () => loadSources(entries, loaded.cwd) };
+}
+
+/** Everything that a target follows, but for its templates. */
+export interface FollowedSource {
+  /** At least one. */
+  readonly entries: readonly SourceEntry[];
+  /** Loads what it takes to follow them, client libraries included. */
+  readonly load: () => Promise<OpenProvider>;
+}
+
+function entriesOf(loaded: Loaded): readonly SourceEntry[] {
   const { CONFIG_FILE } = loaded.settings;
   // As a URL, so that a `#` in the path is part of the path.
-  if (CONFIG_FILE !== undefined) return source.parse(pathToFileURL(CONFIG_FILE).href, loaded.cwd);
+  if (CONFIG_FILE !== undefined) return sources.parse(pathToFileURL(CONFIG_FILE).href, loaded.cwd);
   const found = currentOf(loaded, 'SOURCE');
   if (found === undefined) throw new Error('Neither SOURCE nor CONFIG_FILE is set');
   return found;
+}
+
+async function loadSources(entries: readonly SourceEntry[], cwd: string): Promise<OpenProvider> {
+  const loaded = await Promise.all(entries.map(async (entry) => ({ entry, open: await entry.url.load() })));
+  return (options) => {
+    const parts = loaded.map(({ entry: { own, ...entry }, open }) => {
+      const setting =
+        own.size === 0 ? options.setting : (name: string) => ownSetting(own.get(name), name, cwd);
+      return { ...entry, provider: open({ ...options, setting }) };
+    });
+    const [only] = parts;
+    // One source that says nothing of its place needs none.
+    const isPlain = parts.length === 1 && only?.name === null && !only.optional && only.format === undefined;
+    return isPlain ? only.provider : groupOf(parts);
+  };
+}
+
+/** The text of a setting that one source has for itself. Errors as `secretOf`. */
+function ownSetting(own: OwnSetting | undefined, name: string, cwd: string): string | undefined {
+  if (own === undefined || !isName(name)) return undefined;
+  const found = textAndValue({ ...own, name, from: 'file' }, cwd);
+  return rowOf(name).kind.type === 'path' ? String(found.value) : found.text;
 }
 
 /** What a provider asks for its settings: texts, paths absolute, secrets read again at every question. */
@@ -95,7 +129,7 @@ function secretsIn(one: Given, cwd: string): readonly string[] {
   try {
     const text = currentText(one, cwd);
     if (secret === 'user') return [text.split(':').slice(1).join(':')];
-    if (secret === 'url') return userInfoOf(text);
+    if (secret === 'url') return safely(text).flatMap((raw) => secretsOfSource(raw, cwd));
     const lines = text.split('\n').map((line) => line.trim());
     // Of headers the values, and of `Bearer abc` the last word too.
     const values = one.name.endsWith('_HEADERS')
@@ -105,6 +139,16 @@ function secretsIn(one: Given, cwd: string): readonly string[] {
   } catch {
     return [];
   }
+}
+
+/** What stands before `@` in its URL, and every secret of its own. */
+function secretsOfSource({ url, own }: RawSource, cwd: string): readonly string[] {
+  const settings = Object.entries(own).flatMap(([key, text]) => {
+    const spelling = SPELLINGS.get(key.toUpperCase());
+    if (spelling === undefined) return [];
+    return secretsIn({ ...spelling, from: 'file', spelled: key, text }, cwd);
+  });
+  return [...userInfoOf(url), ...settings];
 }
 
 function userInfoOf(url: string): readonly string[] {

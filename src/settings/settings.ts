@@ -85,7 +85,8 @@ async function load(options: LoadOptions, required: (facts: Facts) => readonly s
   const checked = parseAll(given, cwd);
   const facts = { values: derive(checked.values, given), given };
   const { SOURCE, CONFIG_FILE } = facts.values;
-  const unread = SOURCE === undefined || CONFIG_FILE !== undefined ? [] : unreadVariables(env, SOURCE.kind);
+  const kinds = new Set(CONFIG_FILE === undefined ? SOURCE?.map(({ url }) => url.kind) : []);
+  const unread = [...kinds].flatMap((kind) => unreadVariables(env, kind));
   return {
     loaded: {
       settings: facts.values as Partial<Settings>,

@@ -27,9 +27,6 @@ export function kindOfValue(kind: SourceSetting['kind']): Kind<unknown> {
 export const source: Kind<SourceUrl> = {
   type: 'URL',
   parse: (text, cwd) => {
-    if (/\s/.test(text)) {
-      throw new InvalidValue('one source is needed: several are not supported by this version');
-    }
     const scheme = isPath(text) ? '' : checkedScheme(text);
     return kindOf(text).parseUrl(scheme + text.slice(scheme.length), cwd);
   },

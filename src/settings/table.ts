@@ -4,7 +4,8 @@ import { FORMAT_ALIASES, FORMATS, SOURCE_FORMATS } from './formats.ts';
 import { boolean, choice, count, type Kind, keyPaths, text, token, variableNames, word } from './kind.ts';
 import { output, path, readableFile, readablePlace } from './paths.ts';
 import { command, presetName, processMatch, reloadSignal } from './process.ts';
-import { kindOfValue, SOURCE_FORMS, source } from './source.ts';
+import { kindOfValue, SOURCE_FORMS } from './source.ts';
+import { sources } from './source-list.ts';
 import { SOURCE_KINDS, type SourceSettingName } from './sources.ts';
 import { duration, mode, owner, size } from './units.ts';
 import { headers, httpUrl, listen, statuses } from './web.ts';
@@ -87,8 +88,8 @@ function sourceRows(): { readonly [N in SourceSettingName]: Row<unknown, undefin
 /** Every setting by its name. Names, units, defaults and meanings are a stable contract. */
 export const TABLE = {
   SOURCE: from.optional(
-    source,
-    `where the configuration comes from: ${SOURCE_FORMS}; a trailing slash means every key below`,
+    sources,
+    `where the configuration comes from: ${SOURCE_FORMS}; a trailing slash means every key below. Several are merged, the later one wins; \`NAME=URL\` puts one below the key \`NAME\``,
     { secret: 'url' },
   ),
   CONFIG_FILE: from.optional(

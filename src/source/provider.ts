@@ -31,6 +31,36 @@ export interface Snapshot {
   readonly content: Content;
 }
 
+/** How a document is read that says it neither by its name nor by its content type. */
+export type DocumentFormat = 'json' | 'yaml' | 'toml' | 'ini' | 'env' | 'properties' | 'text' | 'bytes';
+
+/** What one of several sources holds, and its place among the others. */
+export interface MergedPart {
+  /** The URL as it may be shown. */
+  readonly source: string;
+  /** The top-level key under which its data stands; null: at the top. */
+  readonly name: string | null;
+  /** That it holds nothing counts as an empty map. */
+  readonly optional: boolean;
+  /** What its document is; undefined: as SOURCE_FORMAT says. */
+  readonly format: DocumentFormat | undefined;
+  readonly snapshot: Snapshot;
+}
+
+/** What several sources hold together: a later part goes before an earlier one. Merged when it is read. */
+export interface Merged {
+  readonly kind: 'merged';
+  /** In the order of SOURCE; at least one. */
+  readonly parts: readonly MergedPart[];
+}
+
+/** What a target gets to see: the snapshot of its source, or of all of its sources. */
+export interface TargetSnapshot {
+  /** Of several sources their revisions, joined by `,`. */
+  readonly revision: string;
+  readonly content: Content | Merged;
+}
+
 /** What one contact with the source brought. `same`: it was asked, and it is what was yielded last. */
 export type Observation =
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot }
@@ -91,7 +121,22 @@ export interface ProviderOptions {
  * Makes the provider of a URL that was read. Throws a SidecarError (`settings.source`) when the credentials cannot work;
  * touches no network and starts nothing.
  */
-export type OpenProvider = (options: ProviderOptions) => Provider;
+export type OpenOne = (options: ProviderOptions) => Provider;
+
+/** One of several sources that are followed together. */
+export interface SourcePart extends Omit<MergedPart, 'source' | 'snapshot'> {
+  readonly provider: Provider;
+}
+
+/** Several sources that look like one to the code that follows them. */
+export interface ProviderGroup {
+  /** Their URLs as they may be shown, with their names, separated by blanks. */
+  readonly source: string;
+  readonly parts: readonly SourcePart[];
+}
+
+/** Opens everything that a target follows. Throws and touches as `OpenOne`. */
+export type OpenProvider = (options: ProviderOptions) => Provider | ProviderGroup;
 
 /** A setting that belongs to one kind of source. The table of settings takes it over, with flag, file key and help. */
 export interface SourceSetting {
@@ -120,7 +165,7 @@ export interface SourceUrl {
   /** A sentence for each of the source's own settings that does not go with this URL or with another setting. */
   readonly settingsMistakes: (given: GivenSettings) => readonly string[];
   /** Loads what it takes to follow this source, client library included. */
-  readonly load: () => Promise<OpenProvider>;
+  readonly load: () => Promise<OpenOne>;
 }
 
 /** Everything that one kind of source is, besides following it. `src/settings/sources.ts` lists them. */

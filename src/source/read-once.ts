@@ -1,15 +1,27 @@
 // The first snapshot of a source, for commands that ask once.
 import { SidecarError } from '../lib/errors.ts';
-import type { Provider, Snapshot } from './provider.ts';
+import { mergeSnapshots } from './merge.ts';
+import type { Provider, ProviderGroup, Snapshot, TargetSnapshot } from './provider.ts';
 
 /** A provider has a deadline of its own, and says more about it than we could. */
 const GRACE_MS = 500;
 
 /**
- * The first snapshot of a watch.
+ * The first snapshot of a source, or of all of several.
  * @throws SidecarError as the provider does, or `source.timeout`.
  */
 export async function readOnce(
+  source: Provider | ProviderGroup,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<TargetSnapshot> {
+  if (!('parts' in source)) return readProvider(source, timeoutMs, signal);
+  const reads = source.parts.map(({ provider }) => readProvider(provider, timeoutMs, signal));
+  return mergeSnapshots(source.parts, await Promise.all(reads));
+}
+
+/** The first snapshot of one source. Errors as `readOnce`. */
+export async function readProvider(
   provider: Provider,
   timeoutMs: number,
   signal?: AbortSignal,

@@ -1,7 +1,7 @@
 // Many instances at once, each with the real loop, on one virtual clock: what a store sees of them when it comes back.
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { SidecarError } from '../../src/lib/errors.ts';
-import { follow, type SourceState } from '../../src/source/follow.ts';
+import { followOne, type SourceState } from '../../src/source/follower.ts';
 import { poll } from '../../src/source/poll.ts';
 import type { Observation, Provider } from '../../src/source/provider.ts';
 import { createVirtualClock, type VirtualClock } from '../support/virtual-clock.ts';
@@ -59,7 +59,7 @@ function startFleet({ downAt, upAt, failure = unreachable, connectMs = 20 }: Sto
     const { now, sleep } = clock;
     const time = { now, clock: now, sleep };
     const options = { signal: ending.signal, random: Math.random, onNews: () => undefined, ...time };
-    return { ending, followed: follow(provider, options) };
+    return { ending, followed: followOne(provider, options) };
   });
   onTestFinished(async () => {
     for (const { ending } of instances) ending.abort();

@@ -66,7 +66,7 @@ describe('a source', () => {
       200,
       { 'content-type': 'text/html' },
       'source.wrong-type',
-      /^Check the path in SOURCE: a page/,
+      /^Check the path in SOURCE: the URL returned an HTML page/,
     ],
     [
       'another origin',
@@ -135,11 +135,11 @@ describe('a source', () => {
     });
   });
 
-  test('whose URL lies in a file that is gone fails, too', async () => {
+  test('whose token lies in a file that is gone fails, too', async () => {
     const site = createSite();
-    const { SOURCE: _, ...env } = site.env;
-    const file = site.write('url', `${server.origin}/app.json`);
-    const loaded = await loadSettings({ flags: [], env: { ...env, SOURCE_FILE: file }, cwd: '/' });
+    const file = site.write('token', 'hidden-word');
+    const env = { ...site.env, SOURCE: `${server.origin}/app.json`, HTTP_TOKEN_FILE: file };
+    const loaded = await loadSettings({ flags: [], env, cwd: '/' });
     rmSync(file);
     const { findings } = await checkSource(
       { loaded, env, signal: new AbortController().signal },
@@ -150,7 +150,7 @@ describe('a source', () => {
         area: 'source',
         level: 'fail',
         code: 'settings.secret',
-        message: expect.stringMatching(/^Cannot use SOURCE_FILE .*there is no such file\.$/),
+        message: expect.stringMatching(/^Cannot use HTTP_TOKEN_FILE .*there is no such file\.$/),
         mend: 'Correct what it names.',
       },
     ]);

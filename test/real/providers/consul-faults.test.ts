@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { settingsForProvider } from '../../../src/settings/secrets.ts';
 import { loadSettings } from '../../../src/settings/settings.ts';
-import { follow as followForEver, type SourceState } from '../../../src/source/follow.ts';
+import { followOne as followForEver, type SourceState } from '../../../src/source/follower.ts';
 import type { Content, ProviderOptions, Snapshot } from '../../../src/source/provider.ts';
 import { type Certificate, createAuthority } from '../../support/servers/certificates.ts';
 import { type ConsulServer, startConsul } from '../../support/servers/consul.ts';
@@ -37,7 +37,7 @@ function followed(url: string, overrides: Partial<ProviderOptions> = {}) {
     signal: controller.signal,
     now: Date.now,
     random: Math.random,
-    onNews: (state: SourceState, what) => {
+    onNews: (state: SourceState<Snapshot>, what) => {
       news.push(what);
       if (what === 'snapshot' && state.snapshot !== null) snapshots.push(state.snapshot);
     },

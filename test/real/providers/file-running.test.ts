@@ -22,7 +22,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { sleep } from '../../../src/lib/wait.ts';
-import { type Followed, follow } from '../../../src/source/follow.ts';
+import { type Followed, followOne } from '../../../src/source/follower.ts';
 import type { Content, ProviderOptions } from '../../../src/source/provider.ts';
 import { compile } from '../../support/publish/programs.ts';
 import { openFile } from '../../support/source/open.ts';
@@ -50,7 +50,7 @@ function run(url: string, overrides: Partial<ProviderOptions> = {}, toText = tex
   const provider = openFile(url, providerOptions({ updateFrequencyMs: 600_000, ...overrides }));
   const ending = new AbortController();
   const texts: (string | null)[] = [];
-  const followed = follow(provider, {
+  const followed = followOne(provider, {
     signal: ending.signal,
     now: Date.now,
     random: Math.random,

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { settingsForProvider } from '../../../src/settings/secrets.ts';
-import { type Followed, follow, type SourceState } from '../../../src/source/follow.ts';
+import { type Followed, followOne, type SourceState } from '../../../src/source/follower.ts';
 import { createAuthority } from '../../support/servers/certificates.ts';
 import {
   type HttpSource,
@@ -36,7 +36,7 @@ async function run(url: string, env: Readonly<Record<string, string>> = {}): Pro
   const ending = new AbortController();
   const states: SourceState[] = [];
   const onNews = (state: SourceState): void => void states.push(state);
-  const followed = follow(provider, { signal: ending.signal, now: Date.now, random: Math.random, onNews });
+  const followed = followOne(provider, { signal: ending.signal, now: Date.now, random: Math.random, onNews });
   onTestFinished(async () => {
     ending.abort();
     await followed.done;

@@ -4,8 +4,16 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SidecarError } from '../../../src/lib/errors.ts';
-import { currentOf, secretOf, settingsForProvider, sourceOf } from '../../../src/settings/secrets.ts';
+import {
+  currentOf,
+  type FollowedSource,
+  secretOf,
+  settingsForProvider,
+  sourceOf,
+} from '../../../src/settings/secrets.ts';
 import { load, problemsOf, scratch } from '../../support/settings/settings-loading.ts';
+
+const textsOf = ({ entries }: FollowedSource): string[] => entries.map(({ url }) => url.text);
 
 test('a secret file is read again at every use, and loses one trailing newline', async () => {
   const directory = scratch({ password: 'first\n\n' });
@@ -42,7 +50,7 @@ test('URLs and headers with secrets can be files too, and their values follow th
     RELOAD_URL_FILE: path('url'),
     RELOAD_HEADERS_FILE: path('headers'),
   });
-  expect(sourceOf(loaded).text).toBe('etcd://u:p@a/app/');
+  expect(textsOf(sourceOf(loaded))).toEqual(['etcd://u:p@a/app/']);
   expect(currentOf(loaded, 'RELOAD_URL')).toBe('http://u:p@localhost/');
   expect(currentOf(loaded, 'RELOAD_HEADERS')).toEqual([
     ['A', 'b'],
@@ -130,6 +138,8 @@ test('a provider is told texts as given and paths made absolute, and nothing tha
 });
 
 test('CONFIG_FILE is followed instead of SOURCE, whatever its name', async () => {
-  expect(sourceOf(await load({ CONFIG_FILE: 'a#b c.json' })).text).toBe('file:///work-dir/a%23b%20c.json');
-  expect(sourceOf(await load({ SOURCE: './conf/#/a' })).text).toBe('/work-dir/conf/#/a');
+  expect(textsOf(sourceOf(await load({ CONFIG_FILE: 'a#b c.json' })))).toEqual([
+    'file:///work-dir/a%23b%20c.json',
+  ]);
+  expect(textsOf(sourceOf(await load({ SOURCE: './conf/#/a' })))).toEqual(['/work-dir/conf/#/a']);
 });

@@ -135,7 +135,13 @@ const REFUSED: ReadonlyArray<readonly [name: Name, text: string, said: string]> 
   ['SOURCE', 'redis://store/app', SOURCE],
   ['SOURCE', 'config/app.yaml', `${SOURCE}; did you mean "./config/app.yaml"?`],
   ['SOURCE', 'store:8500/app', SOURCE],
-  ['SOURCE', 'etcd://a/x/ etcd://b/y/', 'one source is needed: several are not supported by this version'],
+  [
+    'SOURCE',
+    '/a tls-x=/b',
+    'source 2: the name "tls-x" is no identifier: letters, digits and _, not beginning with a digit',
+  ],
+  ['SOURCE', 'a=/a b=/b a=/c', 'the name "a" is given to two sources'],
+  ['SOURCE', 'a=/a b=', `source 2: ${SOURCE}`],
   [
     'SOURCE',
     'file://etc/app.yaml',
@@ -352,7 +358,7 @@ test.each([
   ['etcd://a?key=app/web/', 'etcd://a?key=app/web/'],
   ['consul://a/app?dc=x', 'consul://a/app?dc=x'],
 ])('SOURCE "%s" is accepted', async (text, url) => {
-  expect((await load({ SOURCE: text })).settings.SOURCE?.text).toBe(url);
+  expect((await load({ SOURCE: text })).settings.SOURCE?.map((one) => one.url.text)).toEqual([url]);
 });
 
 test('a template may be a file or a directory, and the settings say which', async () => {

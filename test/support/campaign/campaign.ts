@@ -1,7 +1,7 @@
 // The campaign: generated sequences of writes and faults against a real store, followed by the real provider and the
 // real follow.ts; when the faults stop, the last snapshot is what the store holds, and none on the way was invented.
 import * as fc from 'fast-check';
-import { follow } from '../../../src/source/follow.ts';
+import { followOne } from '../../../src/source/follower.ts';
 import type { Content, Provider } from '../../../src/source/provider.ts';
 import type { FaultProxy } from '../servers/proxy.ts';
 import { History, type Seen, type State, shortState, show, stateOfTree } from './history.ts';
@@ -160,7 +160,7 @@ export async function runSequence(
   const decode = (content: Content): State => short((place.decode ?? stateOfTree)(content));
   const seen: Seen[] = [];
   const history = new History({ state: {}, revision: null });
-  const followed = follow(place.provider, {
+  const followed = followOne(place.provider, {
     signal: controller.signal,
     now: Date.now,
     random: Math.random,

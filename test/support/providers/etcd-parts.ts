@@ -1,7 +1,7 @@
 // What the tests of the etcd provider share: opening a URL, reading a tree, and following with the real loop.
 import { isDeepStrictEqual } from 'node:util';
 import type { TestContext } from 'vitest';
-import { follow as followForever, type News, type SourceState } from '../../../src/source/follow.ts';
+import { followOne as followForever, type News, type SourceState } from '../../../src/source/follower.ts';
 import type { Content, Provider, ProviderOptions, Snapshot } from '../../../src/source/provider.ts';
 import { until as eventually } from '../e2e/until.ts';
 import type { EtcdServer } from '../servers/etcd.ts';

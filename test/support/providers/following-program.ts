@@ -3,7 +3,7 @@
 import { watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoOf } from '../../../src/lib/errors.ts';
-import { follow } from '../../../src/source/follow.ts';
+import { followOne } from '../../../src/source/follower.ts';
 import { openFile } from '../source/open.ts';
 
 const [path = '', intervalMs = ''] = process.argv.slice(2);
@@ -31,7 +31,7 @@ const provider = openFile(path, {
   setting: () => undefined,
   proxyEnv: {},
 });
-const { done } = follow(provider, {
+const { done } = followOne(provider, {
   signal: ending.signal,
   now: Date.now,
   random: Math.random,

@@ -90,7 +90,7 @@ test('help shows value, default and meaning', () => {
 
 test('the reference is one Markdown table for each section', () => {
   expect(readmeTable()).toContain(
-    '### Source\n\n| Setting | Type | Default | Meaning |\n|---|---|---|---|\n| `SOURCE` | URL, secret | – | where ',
+    '### Source\n\n| Setting | Type | Default | Meaning |\n|---|---|---|---|\n| `SOURCE` | list of URLs, secret | – | where ',
   );
   expect(readmeTable()).toContain('\n| `OUTPUT_MODE` | mode | `0644` | permission bits');
   for (const row of readmeTable()

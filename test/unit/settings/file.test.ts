@@ -18,7 +18,7 @@ test('scalars are taken as they are written', async () => {
     ALLOW_EMPTY: true,
     SPLAY: 1000,
   });
-  expect(settings.SOURCE?.text).toBe('etcd://store:2379/app/');
+  expect(settings.SOURCE?.map((one) => one.url.text)).toEqual(['etcd://store:2379/app/']);
 });
 
 test('settings may stand under defaults, in JSON too', async () => {

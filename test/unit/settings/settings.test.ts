@@ -12,7 +12,7 @@ test('defaults are those of the contract', async () => {
   const { settings, warnings } = await load({});
   expect(warnings).toEqual([]);
   expect(settings).toMatchObject({
-    SOURCE: { text: 'etcd://store:2379/app/' },
+    SOURCE: [{ url: { text: 'etcd://store:2379/app/' }, name: null, optional: false }],
     CONFIG_FILE: undefined,
     UPDATE_FREQUENCY: 60_000,
     FETCH_TIMEOUT: 10_000,

@@ -5,11 +5,11 @@ import { sleep } from '../../../src/lib/wait.ts';
 import {
   type Follow,
   type Followed,
-  follow,
+  followOne,
   type News,
   type SourceState,
   silenceBoundMs,
-} from '../../../src/source/follow.ts';
+} from '../../../src/source/follower.ts';
 import type { Observation, Provider } from '../../../src/source/provider.ts';
 import { countResources, leftOver } from '../../support/source/provider-contract.ts';
 import { createVirtualClock } from '../../support/virtual-clock.ts';
@@ -62,7 +62,7 @@ function start(provider: Provider, more: Partial<Follow> = {}): Watched {
     states.push(state);
   };
   const { signal } = controller;
-  const followed = follow(provider, { signal, now: Date.now, random: () => 0, onNews, ...more });
+  const followed = followOne(provider, { signal, now: Date.now, random: () => 0, onNews, ...more });
   const stop = async (): Promise<void> => {
     controller.abort();
     await followed.done;

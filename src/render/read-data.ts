@@ -1,0 +1,74 @@
+// The data of a target: of one source as it is, of several merged.
+import { labelOf } from '../source/merge.ts';
+import type { Merged, MergedPart, TargetSnapshot } from '../source/provider.ts';
+import { type Data, type DataOptions, digestOf, entriesOf, once, readData, readEntries } from './data.ts';
+import { createMap, type Value } from './document/value.ts';
+import { type Layer, mergeLayers, mergeTrees, originsOf } from './merge.ts';
+
+/**
+ * Makes data of what a target's sources hold.
+ * @throws SidecarError as `readData`, for each source alone; `render.conflict` when they cannot be merged.
+ */
+export async function readTargetData(
+  { revision, content }: TargetSnapshot,
+  options: DataOptions,
+): Promise<Data> {
+  if (content.kind !== 'merged') return readData({ revision, content }, options);
+  const { parts } = content;
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1 && only.name === null) {
+    const data = await readPart(only, options);
+    return { ...data, revision, digest: digestOf(content) };
+  }
+  return mergeParts(content, revision, options);
+}
+
+async function mergeParts(content: Merged, revision: string, options: DataOptions): Promise<Data> {
+  const { parts } = content;
+  const read = await Promise.all(parts.map(async (part) => ({ part, data: await readPart(part, options) })));
+  const layers = once(() =>
+    Promise.all(
+      read.map(async ({ part, data }): Promise<Layer> => {
+        return { source: labelOf(part), value: below(part.name, await data.value()) };
+      }),
+    ),
+  );
+  const value = once(async () => mergeLayers(await layers()));
+  // A conflict refuses, whatever is rendered.
+  await value();
+  const trees = read.flatMap(({ part, data: { tree } }) => (tree === null ? [] : [prefixed(part, tree)]));
+  const tree = trees.length === parts.length ? mergeTrees(trees) : null;
+  return {
+    kind: tree === null ? 'document' : 'tree',
+    source: options.source,
+    revision,
+    digest: digestOf(content),
+    value,
+    tree,
+    entries: once(async () => (tree === null ? entriesOf(await value()) : readEntries(tree, options))),
+    bytes: null,
+    // TOML has dates, which a template sees as text.
+    format: read.some(({ data }) => data.format === 'toml') ? 'toml' : null,
+    origins: async (path) => originsOf(await layers(), path),
+  };
+}
+
+function readPart({ snapshot, source, format, optional }: MergedPart, options: DataOptions): Promise<Data> {
+  return readData(snapshot, {
+    ...options,
+    source,
+    sourceFormat: format ?? options.sourceFormat,
+    allowEmpty: options.allowEmpty || optional,
+  });
+}
+
+function below(name: string | null, value: Value): Value {
+  if (name === null) return value;
+  const map = createMap();
+  map[name] = value;
+  return map;
+}
+
+function prefixed({ name }: MergedPart, tree: NonNullable<Data['tree']>): NonNullable<Data['tree']> {
+  return name === null ? tree : tree.map(({ key, value }) => ({ key: `${name}/${key}`, value }));
+}
