@@ -47,6 +47,7 @@ process.exitCode = await runCli({
   version: packageJson.version,
   instance: process.env['HOSTNAME'] || hostname(),
   isTerminal: isatty(1),
+  isErrorTerminal: isatty(2),
   print: (text) => write(1, text),
   printError: (text) => write(2, text),
   ending: ending.signal,

@@ -117,9 +117,16 @@ function describe(findings: readonly Finding[]): string {
   return `${[...lines, summary(findings)].join('\n')}\n`;
 }
 
+/** True of the worst finding. */
 function summary(findings: readonly Finding[]): string {
-  const count = (wanted: Finding['level']): number => findings.filter(({ level }) => level === wanted).length;
-  const [failures, warnings] = [count('fail'), count('warn')];
-  const aside = warnings === 0 ? '' : `, ${warnings === 1 ? '1 warning' : `${warnings} warnings`}`;
-  return failures === 0 ? `Nothing fails${aside}.` : `${failures} of ${findings.length} failed${aside}.`;
+  const of = (wanted: Finding['level']) => findings.filter(({ level }) => level === wanted);
+  const [failures, warnings] = [of('fail'), of('warn')];
+  const aside = warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`;
+  const [first] = failures;
+  if (first !== undefined) {
+    const more = warnings.length === 0 ? '' : `, ${aside}`;
+    return `${failures.length} of ${findings.length} checks failed${more}. Fix ${first.code} first.`;
+  }
+  if (warnings.length > 0) return `No check failed; ${aside}: it works, but perhaps not as you mean it.`;
+  return `All ${findings.length} checks passed.`;
 }

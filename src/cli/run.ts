@@ -10,7 +10,7 @@ import { type ControlSocket, startControl } from '../server/control-socket.ts';
 import { listenAt, type Served, servedBy } from '../server/server.ts';
 import { currentOf, sourceOf } from '../settings/secrets.ts';
 import type { Loaded } from '../settings/settings.ts';
-import type { Cli } from './cli.ts';
+import type { Cli } from './types.ts';
 
 /** Settings with the log they ask for. */
 export interface Configured {

@@ -1,7 +1,7 @@
 // The table of settings in words: what is in effect, the help text, and the reference in the README.
 
+import { wrap } from '../lib/wrap.ts';
 import { type From, shown } from './given.ts';
-import { presetsHelp } from './presets/describe.ts';
 import type { Loaded, Settings } from './settings.ts';
 import { flagOf, NAMES, type Name, rowOf, SECTIONS, type Section } from './table.ts';
 
@@ -36,15 +36,16 @@ export function explain({ settings, given }: Loaded<Partial<Settings>>): readonl
 }
 
 const HELP_INDENT = 6;
-const HELP_WIDTH = 100;
 
-/** The settings part of `--help`: each flag with its default and meaning, by section. */
-export function helpText(): string {
+/** Each flag with its default and meaning, by section. */
+export function settingsHelp(): string {
   const sections = SECTIONS.map((section) => {
-    const entries = namesIn(section).map((name) => `  ${headline(name)}\n${wrap(plain(helpMeaning(name)))}`);
+    const entries = namesIn(section).map(
+      (name) => `  ${headline(name)}\n${wrap(plain(helpMeaning(name)), HELP_INDENT)}`,
+    );
     return `${section}:\n${entries.join('\n')}`;
   });
-  return `${HELP_INTRODUCTION}\n\n${sections.join('\n\n')}\n\n${presetsHelp()}`;
+  return `${HELP_INTRODUCTION}\n\n${sections.join('\n\n')}\n`;
 }
 
 const HELP_INTRODUCTION = `Every setting has three spellings: --reload-signal SIGHUP, the environment variable RELOAD_SIGNAL (or
@@ -53,7 +54,8 @@ file beats PRESET; an empty variable counts as not given. Durations carry a unit
 bare number means seconds), sizes too (64KiB, 16MiB). A setting marked "secret" can also be given as a
 file: --http-token-file PATH, HTTP_TOKEN_FILE, http_token_file.`;
 
-function headline(name: Name): string {
+/** `--reload-signal SIGHUP|SIGUSR1`: a setting's flag with its value. */
+export function headline(name: Name): string {
   const { type, bareFlag } = rowOf(name).kind;
   if (bareFlag) return `${flagOf(name)}[=true|false]`;
   // Words in backticks are written as they stand; others stand for a value.
@@ -61,7 +63,8 @@ function headline(name: Name): string {
   return `${flagOf(name)} ${value.replaceAll(' or ', '|').replaceAll(' ', '|')}`;
 }
 
-function helpMeaning(name: Name): string {
+/** The meaning with default and secrecy. Markdown. */
+export function helpMeaning(name: Name): string {
   const { meaning, secret } = rowOf(name);
   const fallback = defaultOf(name);
   const notes = [
@@ -69,18 +72,6 @@ function helpMeaning(name: Name): string {
     ...(fallback === '' || fallback === 'required' ? [fallback] : [`default: ${fallback}`]),
   ].filter((note) => note !== '');
   return notes.length === 0 ? meaning : `${meaning} (${notes.join('; ')})`;
-}
-
-function wrap(text: string): string {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + word.length + 1 > HELP_WIDTH - HELP_INDENT) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line].map((each) => ' '.repeat(HELP_INDENT) + each).join('\n');
 }
 
 /** The reference of the README: one Markdown table for each section, as it stands between its two markers. */
@@ -109,6 +100,7 @@ function namesIn(section: Section): readonly Name[] {
   return NAMES.filter((name) => rowOf(name).section === section);
 }
 
-function plain(markdown: string): string {
+/** Markdown as a terminal shows it. */
+export function plain(markdown: string): string {
   return markdown.replace(/[`*]/g, '');
 }

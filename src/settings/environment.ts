@@ -35,7 +35,7 @@ export function readPrefixedEnvironment(env: Environment): Layer {
   });
   const problems = unknown.map((variable) => {
     const meant = nearest(variable.slice(PREFIX.length), [...SPELLINGS.keys()]);
-    return `Cannot use ${variable}: there is no such setting${didYouMean(meant && PREFIX + meant)}`;
+    return `Cannot use ${variable}: unknown setting${didYouMean(meant && PREFIX + meant)}`;
   });
   return { given: settingsOf(env, PREFIX), problems };
 }

@@ -65,7 +65,7 @@ function readKeys(content: Mapping, file: string): Layer {
     const spelling = KEYS.get(key);
     if (spelling === undefined) {
       const meant = nearest(key, [...KEYS.keys()]);
-      problems.push(`Cannot use ${spelled}: there is no such setting${didYouMean(meant)}`);
+      problems.push(`Cannot use ${spelled}: unknown setting${didYouMean(meant)}`);
       continue;
     }
     const text = textOf(spelling, value);

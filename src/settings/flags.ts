@@ -6,31 +6,59 @@ import { flagOf, rowOf, SPELLINGS } from './table.ts';
 
 const FLAGS = new Map([...SPELLINGS].map(([written, spelling]) => [flagOf(written).slice(2), spelling]));
 
+/** A flag that is no setting: `--json`, `-h`. */
+export interface OwnFlag {
+  readonly name: string;
+  /** One letter. */
+  readonly short?: string;
+  /** It takes a value behind it. */
+  readonly takesValue?: boolean;
+}
+
 /** A command line taken apart. */
 export interface Arguments {
   /** Words that belong to no flag: the command. */
   readonly positionals: readonly string[];
-  /** Those of the command's own flags that were given. */
-  readonly own: readonly string[];
+  /** Those of the command's own flags that were given, with their values. */
+  readonly own: ReadonlyMap<string, string | true>;
   /** Every other flag, with its value: what `loadSettings` takes. */
   readonly flags: readonly string[];
+  /** A sentence for each own flag that lacks its value, or has one it does not take. */
+  readonly problems: readonly string[];
 }
 
-/** Takes a command line apart. `own` names flags without a value that are no settings, such as `json`. */
-export function separateArguments(argv: readonly string[], own: readonly string[]): Arguments {
+/** Takes a command line apart. `own` are the flags that are no settings. */
+export function separateArguments(argv: readonly string[], own: readonly OwnFlag[]): Arguments {
   const positionals: string[] = [];
-  const ownGiven: string[] = [];
+  const given = new Map<string, string | true>();
   const flags: string[] = [];
-  for (const piece of piecesOf(argv)) {
+  const problems: string[] = [];
+  for (const piece of piecesOf(argv, own)) {
+    const known = piece.kind === 'flag' ? own.find(({ name }) => name === piece.flag) : undefined;
     if (piece.kind === 'word') positionals.push(piece.word);
-    else if (own.includes(piece.flag) && piece.value === undefined) ownGiven.push(piece.flag);
-    else flags.push(...piece.words);
+    else if (known === undefined) flags.push(...piece.words);
+    else {
+      const problem = valueProblem(known, piece);
+      if (problem !== null) problems.push(problem);
+      given.set(known.name, piece.value ?? true);
+    }
   }
-  return { positionals, own: ownGiven, flags };
+  return { positionals, own: given, flags, problems };
 }
 
-/** The settings among the flags. Unknown flags, flags without a value and flags given twice are mistakes. */
-export function readFlags(argv: readonly string[]): Layer {
+function valueProblem({ takesValue = false }: OwnFlag, { raw, value, inline }: FlagPiece): string | null {
+  if (!takesValue) return value === undefined ? null : `Cannot use ${raw}=${value}: ${raw} takes no value`;
+  if (value === undefined || value === '') return `Cannot use ${raw}: it needs a value: ${raw} VALUE`;
+  return value.startsWith('-') && !inline
+    ? `Cannot use ${raw}: it needs a value; one that begins with - is written ${raw}=VALUE`
+    : null;
+}
+
+/**
+ * The settings among the flags. Unknown flags, flags without a value and flags given twice are mistakes.
+ * @param others flags of the command, without dashes, that an unknown one may be meant for.
+ */
+export function readFlags(argv: readonly string[], others: readonly string[] = []): Layer {
   const given: Given[] = [];
   const problems: string[] = [];
   for (const piece of piecesOf(argv)) {
@@ -38,7 +66,7 @@ export function readFlags(argv: readonly string[]): Layer {
       problems.push(`Cannot use "${piece.word}": a setting is given as --name value; see --help`);
       continue;
     }
-    const read = readFlag(piece);
+    const read = readFlag(piece, others);
     if (typeof read === 'string') problems.push(read);
     else if (given.some(({ spelled }) => spelled === read.spelled)) {
       problems.push(`Cannot use ${read.spelled}: it is given twice; give it once`);
@@ -47,11 +75,11 @@ export function readFlags(argv: readonly string[]): Layer {
   return { given, problems: [...new Set(problems)] };
 }
 
-function readFlag({ raw, flag, value, inline }: FlagPiece): Given | string {
+function readFlag({ raw, flag, value, inline }: FlagPiece, others: readonly string[]): Given | string {
   const spelling = FLAGS.get(flag);
   if (spelling === undefined || !raw.startsWith('--')) {
-    const meant = nearest(flag, [...FLAGS.keys()]);
-    return `Cannot use ${raw}: there is no such flag${didYouMean(meant && `--${meant}`)}`;
+    const meant = nearest(flag, [...others, ...FLAGS.keys()]);
+    return `Cannot use ${raw}: unknown flag${didYouMean(meant && `--${meant}`)}`;
   }
   const bare = rowOf(spelling.name).kind.bareFlag === true;
   if (value === undefined && !bare) return `Cannot use ${raw}: it needs a value: ${raw} VALUE`;
@@ -75,12 +103,14 @@ interface FlagPiece {
 
 type Piece = FlagPiece | { readonly kind: 'word'; readonly word: string };
 
-function piecesOf(argv: readonly string[]): readonly Piece[] {
-  const options = Object.fromEntries(
-    [...FLAGS].map(([flag, { name }]) => {
-      return [flag, { type: rowOf(name).kind.bareFlag ? ('boolean' as const) : ('string' as const) }];
+function piecesOf(argv: readonly string[], own: readonly OwnFlag[] = []): readonly Piece[] {
+  const typed = (takesValue: boolean) => ({ type: takesValue ? ('string' as const) : ('boolean' as const) });
+  const options = Object.fromEntries([
+    ...[...FLAGS].map(([flag, { name }]) => [flag, typed(rowOf(name).kind.bareFlag !== true)] as const),
+    ...own.map(({ name, short, takesValue = false }) => {
+      return [name, { ...typed(takesValue), ...(short !== undefined && { short }) }] as const;
     }),
-  );
+  ]);
   const { tokens } = parseArgs({
     args: [...argv],
     options,

@@ -15,6 +15,8 @@ export interface Kind<T> {
   readonly fromMap?: (items: ReadonlyArray<readonly [string, string]>) => string;
   /** How a list or a map of texts and maps in the settings file becomes this setting's text; undefined: it cannot. */
   readonly fromItems?: (items: readonly unknown[]) => string | undefined;
+  /** The only values it takes, where it has few; for completion and the schema of the settings file. */
+  readonly values?: readonly string[];
   /** The flag may stand alone and then means `true`. */
   readonly bareFlag?: boolean;
   /** White space at both ends is part of the value. */
@@ -33,6 +35,7 @@ export function choice<const T extends string>(
 ): Kind<T> {
   return {
     type: values.map((value) => `\`${value}\``).join(' '),
+    values,
     parse: (text) => {
       const found = values.find((value) => value === text);
       if (found !== undefined) return found;
@@ -54,6 +57,7 @@ const TRUTHS: Readonly<Record<string, string>> = {
 /** `true` or `false`; the flag alone means `true`. */
 export const boolean: Kind<boolean> = {
   type: '`true` `false`',
+  values: ['true', 'false'],
   bareFlag: true,
   parse: (text) =>
     choice(['true', 'false'], TRUTHS as Record<string, 'true' | 'false'>).parse(text, '') === 'true',

@@ -44,6 +44,8 @@ export interface LoadOptions {
   readonly env: Environment;
   /** Relative paths start here, also those in the settings file. */
   readonly cwd: string;
+  /** Flags of the command, without dashes, that a misspelt flag may be meant for. */
+  readonly otherFlags?: readonly string[];
 }
 
 /** Every mistake at once, a sentence on each line of the message, warnings last: they often say why. Exit code 2. */
@@ -105,8 +107,8 @@ interface Gathered {
 }
 
 /** From every place, the strongest first. */
-async function gather({ flags, env, cwd }: LoadOptions): Promise<Gathered> {
-  const layers = [readFlags(flags), readPrefixedEnvironment(env), readEnvironment(env)];
+async function gather({ flags, env, cwd, otherFlags }: LoadOptions): Promise<Gathered> {
+  const layers = [readFlags(flags, otherFlags), readPrefixedEnvironment(env), readEnvironment(env)];
   const file = layers.flatMap((layer) => layer.given).find(({ name }) => name === 'SETTINGS_FILE');
   if (file !== undefined) layers.push(await readSettingsFile(file, cwd));
   const given = new Map<Name, Given>();

@@ -28,7 +28,7 @@ export function presetsHelp(): string {
   const lines = entries.map(([name, preset]) => {
     return `  ${name.padEnd(width)}  ${preset.application}, ${trustIn(preset)}: ${toldBy(preset)}`;
   });
-  return `Presets (PRESET; the README says more):\n${lines.join('\n')}\n`;
+  return `Presets, for PRESET or --preset (the documentation says more):\n${lines.join('\n')}\n`;
 }
 
 /** The README's table and what there is to know of each, as they stand between its two markers. */

@@ -1,7 +1,7 @@
 // What the program says about its settings.
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { explain, helpText, readmeTable } from '../../../src/settings/docs.ts';
+import { explain, readmeTable, settingsHelp } from '../../../src/settings/docs.ts';
 import { flagOf, NAMES, type Name } from '../../../src/settings/table.ts';
 import { load, scratch } from '../../support/settings/settings-loading.ts';
 
@@ -63,28 +63,28 @@ test('secrets are masked, and a secret file is shown by its path', async () => {
 
 test('help and reference name every setting once', () => {
   for (const name of NAMES) {
-    expect(helpText().match(new RegExp(`^  ${flagOf(name)}[ [].*$`, 'gm'))).toHaveLength(1);
+    expect(settingsHelp().match(new RegExp(`^  ${flagOf(name)}[ [].*$`, 'gm'))).toHaveLength(1);
     expect(readmeTable().match(new RegExp(`^\\| \`${name}\` \\|.*\\|$`, 'gm'))).toHaveLength(1);
   }
 });
 
 test('help shows value, default and meaning', () => {
-  expect(helpText()).toContain(`
+  expect(settingsHelp()).toContain(`
   --fetch-timeout DURATION
       bound of one read (default: 10s)
 `);
-  expect(helpText()).toContain(`
+  expect(settingsHelp()).toContain(`
   --allow-empty[=true|false]
       accept a source that answers that there is nothing (default: false)
 `);
-  expect(helpText()).toContain(`
+  expect(settingsHelp()).toContain(`
   --reload-gate handler|off
 `);
-  expect(helpText()).toContain(`
+  expect(settingsHelp()).toContain(`
   --output PATH
       a file; or, with a trailing slash, a directory (required)
 `);
-  const lines = helpText().split('\n');
+  const lines = settingsHelp().split('\n');
   expect(lines.filter((line) => line.length > 110)).toEqual([]);
 });
 

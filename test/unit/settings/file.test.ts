@@ -64,10 +64,10 @@ test('an empty file, or one of comments, holds no settings', async () => {
 });
 
 const KEYS: ReadonlyArray<readonly [text: string, key: string, said: string]> = [
-  ['reload_sginal: x', 'reload_sginal', 'there is no such setting; did you mean reload_signal?'],
-  ['OUTPUT_MODE: 0600', 'OUTPUT_MODE', 'there is no such setting; did you mean output_mode?'],
-  ['predecessor: nginx', 'predecessor', 'there is no such setting'],
-  ['__proto__: nginx', '__proto__', 'there is no such setting'],
+  ['reload_sginal: x', 'reload_sginal', 'unknown setting; did you mean reload_signal?'],
+  ['OUTPUT_MODE: 0600', 'OUTPUT_MODE', 'unknown setting; did you mean output_mode?'],
+  ['predecessor: nginx', 'predecessor', 'unknown setting'],
+  ['__proto__: nginx', '__proto__', 'unknown setting'],
   ['settings_file: x', 'settings_file', 'a settings file cannot name another one'],
   ['splay:', 'splay', 'it must be one value, and not empty'],
   ['splay: [1s]', 'splay', 'it must be one value, and not empty'],

@@ -2,8 +2,9 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { explain, helpText } from '../../../src/settings/docs.ts';
+import { explain } from '../../../src/settings/docs.ts';
 import { checkerHint } from '../../../src/settings/preset.ts';
+import { presetsHelp } from '../../../src/settings/presets/describe.ts';
 import type { Preset } from '../../../src/settings/presets/preset.ts';
 import { PRESET_NAMES, PRESETS } from '../../../src/settings/presets/table.ts';
 import type { Name } from '../../../src/settings/table.ts';
@@ -199,7 +200,7 @@ describe('every preset', () => {
   });
 
   test('one that nobody has tried is called unverified in the help', () => {
-    const help = helpText();
+    const help = presetsHelp();
     for (const name of PRESET_NAMES) {
       const { application, verified }: Preset = PRESETS[name];
       const trust = verified === null ? 'unverified' : `shown with ${verified}`;

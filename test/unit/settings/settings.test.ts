@@ -83,7 +83,7 @@ test('flag beats prefixed variable beats plain variable beats file beats default
 test('every setting has its flag, spelled from its name', async () => {
   for (const name of NAMES) {
     expect(await problemsOf({}, { flags: [flagOf(name)] })).not.toContain(
-      `Cannot use ${flagOf(name)}: there is no such flag`,
+      `Cannot use ${flagOf(name)}: unknown flag`,
     );
   }
   expect(flagOf('CONSUL_HTTP_TOKEN')).toBe('--consul-http-token');
@@ -102,16 +102,10 @@ test('a flag takes its value behind it or after an equals sign; a boolean may st
 });
 
 const FLAG_MISTAKES: ReadonlyArray<readonly [flags: readonly string[], said: string]> = [
-  [
-    ['--reload-sginal', 'SIGHUP'],
-    'Cannot use --reload-sginal: there is no such flag; did you mean --reload-signal?',
-  ],
-  [
-    ['--reload_url=http://u:hunter2@h/'],
-    'Cannot use --reload_url: there is no such flag; did you mean --reload-url?',
-  ],
-  [['--keep-forever=3'], 'Cannot use --keep-forever: there is no such flag'],
-  [['-x'], 'Cannot use -x: there is no such flag'],
+  [['--reload-sginal', 'SIGHUP'], 'Cannot use --reload-sginal: unknown flag; did you mean --reload-signal?'],
+  [['--reload_url=http://u:hunter2@h/'], 'Cannot use --reload_url: unknown flag; did you mean --reload-url?'],
+  [['--keep-forever=3'], 'Cannot use --keep-forever: unknown flag'],
+  [['-x'], 'Cannot use -x: unknown flag'],
   [['--splay'], 'Cannot use --splay: it needs a value: --splay VALUE'],
   [['--splay='], 'Cannot use --splay "": it needs a value: --splay VALUE'],
   [
@@ -154,12 +148,38 @@ test('a command line is taken apart into the command, its own flags and settings
     '--',
     '--x',
   ];
-  expect(separateArguments(argv, ['json', 'help'])).toEqual({
+  expect(separateArguments(argv, [{ name: 'json' }, { name: 'help' }])).toEqual({
     positionals: ['status', '--x'],
-    own: ['json'],
+    own: new Map([['json', true]]),
     flags: ['--output', 'run', '--allow-empty', 'false', '--splay=1s', '--unknown'],
+    problems: [],
   });
-  expect(separateArguments(['-h'], ['h', 'help'])).toEqual({ positionals: [], own: ['h'], flags: [] });
+  expect(separateArguments(['-h', '-x'], [{ name: 'help', short: 'h' }])).toMatchObject({
+    own: new Map([['help', true]]),
+    flags: ['-x'],
+  });
+});
+
+test("a command's own flag takes its value, or none", () => {
+  const own = [{ name: 'reason', takesValue: true }, { name: 'json' }];
+  expect(separateArguments(['--reason', 'too hot', '--json'], own)).toMatchObject({
+    own: new Map<string, unknown>([
+      ['reason', 'too hot'],
+      ['json', true],
+    ]),
+    problems: [],
+  });
+  for (const [argv, problem] of [
+    [['--json=yes'], 'Cannot use --json=yes: --json takes no value'],
+    [['--reason'], 'Cannot use --reason: it needs a value: --reason VALUE'],
+    [['--reason='], 'Cannot use --reason: it needs a value: --reason VALUE'],
+    [
+      ['--reason', '--json'],
+      'Cannot use --reason: it needs a value; one that begins with - is written --reason=VALUE',
+    ],
+  ] as const) {
+    expect(separateArguments(argv, own).problems).toEqual([problem]);
+  }
 });
 
 test('an empty variable counts as not set', async () => {
@@ -176,8 +196,8 @@ test('all mistakes are reported at once, one on each line', async () => {
   expect(error).toBeInstanceOf(SettingsError);
   expect(error).toMatchObject({ code: 'settings', stage: 'settings' });
   expect((error as Error).message.split('\n')).toEqual([
-    'Cannot use --splya: there is no such flag; did you mean --splay?',
-    'Cannot use CONFIG_SIDECAR_OUTPT: there is no such setting; did you mean CONFIG_SIDECAR_OUTPUT?',
+    'Cannot use --splya: unknown flag; did you mean --splay?',
+    'Cannot use CONFIG_SIDECAR_OUTPT: unknown setting; did you mean CONFIG_SIDECAR_OUTPUT?',
     'Cannot use UPDATE_FREQUENCY "5 m": a duration is a number and one unit (ms, s, m or h; none means seconds), such as 500ms, 30s, 5m or 1h; did you mean "5m"?',
     'Cannot use OUTPUT_MODE "0999": a mode is three octal digits, such as 0644 or 640',
     'Cannot start without OUTPUT: set OUTPUT (or --output, or output in the settings file) to a file, or to a directory with a trailing slash',
@@ -299,8 +319,8 @@ test.each(SIGNALS)('with %j the signal is %s', async (env, signal) => {
 
 test('a variable with our prefix that is no setting is a mistake, what Kubernetes sets for a Service of our name is not', async () => {
   expect(await problemsOf({ CONFIG_SIDECAR_FOO: 'x', CONFIG_SIDECAR_OUTPUT_FILE: 'x' })).toEqual([
-    'Cannot use CONFIG_SIDECAR_FOO: there is no such setting',
-    'Cannot use CONFIG_SIDECAR_OUTPUT_FILE: there is no such setting',
+    'Cannot use CONFIG_SIDECAR_FOO: unknown setting',
+    'Cannot use CONFIG_SIDECAR_OUTPUT_FILE: unknown setting',
   ]);
   const service = {
     CONFIG_SIDECAR_SERVICE_HOST: '10.0.0.1',
