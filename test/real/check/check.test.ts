@@ -26,7 +26,7 @@ ok   process: No process is named: whether the application lives on after a relo
 ok   hook: RELOAD_URL "${application.origin}/reload" accepts connections; POST was not sent.
 ok   confirmation: CONFIRM_URL "${application.origin}/ready" answers 200.
 ok   endpoints: LISTEN is off: there are no endpoints, and no probe can ask.
-Nothing fails.
+All 10 checks passed.
 `);
     expect(exitCode).toBe(0);
     expect(application.received.map(({ method, url }) => `${method} ${url}`)).toEqual(['GET /ready']);
@@ -42,7 +42,7 @@ test('what fails stands with how to mend it, and is counted', async () => {
     `FAIL source: Cannot read file "${at('gone.json')}": there is nothing; it is followed once it is there.\n`,
   );
   expect(text).toContain('\n        Check the path in SOURCE, or put the configuration there.\n');
-  expect(text).toMatch(/\n1 of \d+ failed, 2 warnings\.\n$/);
+  expect(text).toMatch(/\n1 of \d+ checks failed, 2 warnings\. Fix source\.not-found first\.\n$/);
   expect(exitCode).toBe(3);
 });
 

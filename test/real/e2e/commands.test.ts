@@ -187,15 +187,25 @@ describe.concurrent('settings', () => {
 
   test('commands that do not exist, --help and --version', async (context) => {
     const place = createPlace(context);
-    const unknown = await place.run(['rum']);
-    expect(unknown.code).toBe(2);
-    expect(unknown.stderr).toBe(
-      'Cannot run "rum": there is no such command. There are run, once, diff, check, status, history, sync, rollback, resume, settings; see --help.\n',
-    );
-    const help = await place.run(['--help']);
-    expect(help.code).toBe(0);
-    expect(help.stdout).toContain('--reload-min-interval DURATION');
-    expect(await place.run(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n' });
+    expect(await place.run(['stauts'])).toMatchObject({
+      code: 2,
+      stderr: 'Cannot use "stauts": unknown command. Did you mean "status"?\n',
+    });
+    const help = await place.run(['help']);
+    expect(help).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('\n  rollback ') });
+    for (const same of [['--help'], ['-h']]) expect((await place.run(same)).stdout).toBe(help.stdout);
+    const ofDiff = await place.run(['help', 'diff']);
+    expect(ofDiff.stdout).toMatch(/^Usage: config-sidecar diff \[--exit-code\]/);
+    for (const same of [
+      ['diff', '--help'],
+      ['diff', '-h'],
+      ['-h', 'diff', '--output', '/tmp/x'],
+    ])
+      expect((await place.run(same)).stdout).toBe(ofDiff.stdout);
+    expect((await place.run(['help', 'settings'])).stdout).toContain('--reload-min-interval DURATION');
+    expect((await place.run(['settings', '--help'])).stdout).toMatch(/^Usage: config-sidecar settings/);
+    for (const version of [['--version'], ['-v'], ['version'], ['status', '-v']])
+      expect(await place.run(version)).toMatchObject({ code: 0, stdout: '0.1.0\n' });
   });
 });
 

@@ -76,13 +76,13 @@ test('every choice of a hook is one that the program takes', async () => {
   }
 });
 
-test('the commands and presets it speaks of are told by --help', () => {
-  const help = must(process.execPath, [join(DIST, 'main.js'), '--help']);
+test('the program explains the commands and presets it speaks of', () => {
+  const explain = (word: string): string => must(process.execPath, [join(DIST, 'main.js'), 'help', word]);
   for (const command of ['check', 'status', 'sync', 'rollback', 'resume', 'once']) {
     expect(README).toMatch(new RegExp(`\\b${command}\\b`));
-    expect(help).toMatch(new RegExp(`\\b${command}\\b`));
+    expect(explain(command)).toMatch(new RegExp(`^Usage: config-sidecar ${command}\\b`));
   }
-  expect(help).toMatch(/^Presets \(PRESET/m);
+  expect(explain('presets')).toMatch(/^Presets, for PRESET/);
 });
 
 /** The text of the program, without what joins the parts of a sentence that is broken over lines. */

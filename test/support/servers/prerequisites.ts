@@ -75,6 +75,7 @@ const SETS = {
   },
   etcd: { packages: ['etcd-server'], kinds: ['pods'] },
   etcdctl: { packages: ['etcd-client'] },
+  fish: { packages: ['fish', 'fish-common', 'libpcre2-32-0', 'libtinfo6'], kinds: ['real'] },
   git: {
     packages: [
       ...[
@@ -92,6 +93,7 @@ const SETS = {
   go: { packages: ['golang-1.19-go', 'golang-1.19-src'] },
   gunicorn: { packages: ['gunicorn', 'python3-gunicorn', 'python3-pkg-resources'], kinds: ['presets'] },
   haproxy: { packages: HAPROXY, kinds: ['presets', 'pods'] },
+  mandoc: { packages: ['mandoc'] },
   nginx: { packages: ['nginx', 'libssl3'], kinds: ['real', 'presets', 'pods'] },
   openssl: { packages: ['openssl', 'libssl3'] },
   'php-fpm': {
@@ -176,6 +178,7 @@ const SETS = {
     ],
     kinds: ['real'],
   },
+  zsh: { packages: ['zsh', 'zsh-common', 'libcap2', 'libtinfo6'], kinds: ['real'] },
 } as const satisfies Readonly<Record<string, PackageSet>>;
 
 /** A package set by its name. */
@@ -225,6 +228,7 @@ const COMMANDS = {
     probe: ['version'],
     env: (root) => ({ GOROOT: join(root, 'usr/lib/go-1.19') }),
   },
+  mandoc: { set: 'mandoc', path: 'usr/bin/mandoc', kinds: ['real'] },
   openssl: { set: 'openssl', path: 'usr/bin/openssl', kinds: ['pods'] },
   python3: {
     set: 'python',
@@ -277,6 +281,7 @@ export const SYSTEM: Readonly<Record<string, string>> = {
   mkfifo: 'coreutils',
   mount: 'mount',
   nsenter: 'util-linux',
+  script: 'bsdutils',
   setpriv: 'util-linux',
   tar: 'tar',
   truncate: 'coreutils',
