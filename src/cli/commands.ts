@@ -62,7 +62,8 @@ export const COMMANDS = {
     ],
     settings: FOLLOWING,
     exits: [],
-    example: 'config-sidecar run --source etcd://etcd:2379/app/ --output /config/nginx.conf --preset nginx',
+    example:
+      'config-sidecar run --source https://config.example/web.json --output /config/nginx.conf --preset nginx',
   },
   once: {
     summary: 'publish once, then exit',
