@@ -39,7 +39,7 @@ const interrupted = new Promise((resolve) => {
 
 try {
   const played = play();
-  // After Ctrl-C nobody waits for it any more, and its processes go.
+  // After Ctrl-C the play ends early: its rejection is expected.
   played.catch(() => {});
   await Promise.race([played, interrupted]);
   if (keeps && !isInterrupted) {
@@ -67,7 +67,7 @@ async function play() {
   await stage.expect('that no application is there', 'sidecar', isEvent('no-target'));
 
   chapter('The application starts and reads live/app.json.');
-  // The kernel dates processes in hundredths of a second, and one that starts in the same is told to be on the safe side.
+  // The kernel dates processes in hundredths of a second, and one that starts in the same hundredth would get a signal, to be safe.
   await pause(100);
   stage.start('app', [APP, output, String(ports.app)]);
   await stage.expect('the application with the first configuration', 'app', (line) =>
@@ -80,7 +80,7 @@ async function play() {
   await stage.expect('the application with "Good evening"', 'app', (line) =>
     /^SIGHUP.*"Good evening", 2/.test(line),
   );
-  await stage.expect('that it was told', 'sidecar', isEvent('applied'));
+  await stage.expect('that it was notified', 'sidecar', isEvent('applied'));
 
   chapter('A broken change: workers becomes "many", which the schema forbids.');
   edit('workers: 2', 'workers: many');
@@ -92,7 +92,7 @@ async function play() {
   await stage.expect('the application with 3 workers', 'app', (line) =>
     /^SIGHUP.*"Good evening", 3/.test(line),
   );
-  await stage.expect('that it was told', 'sidecar', isEvent('applied'));
+  await stage.expect('that it was notified', 'sidecar', isEvent('applied'));
   await answerIs('Good evening from 3 workers');
   const reloads = stage.heard.filter(({ who, line }) => who === 'app' && line.startsWith('SIGHUP')).length;
   if (reloads !== 2) throw new Error(`the application was to reload twice, and did ${reloads} times`);

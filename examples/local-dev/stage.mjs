@@ -27,7 +27,7 @@ export function openStage() {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Prints a line of somebody, with the folder's name left out of paths. */
+  /** Prints a line of one of the processes, without the folder's name in paths. */
   const say = (who, text) => {
     const short = text
       .replaceAll(`file://${folder}/`, '')
@@ -68,7 +68,7 @@ export function openStage() {
     from = heard.length;
   };
 
-  /** Resolves when somebody has said what `matches` accepts; rejects when that takes too long, or somebody ends. */
+  /** Resolves when a process has printed a line that `matches` accepts; rejects when that takes too long, or a process ends. */
   const expect = (what, who, matches) =>
     new Promise((resolve, reject) => {
       const finish = (settle, value) => {
@@ -102,7 +102,7 @@ export function openStage() {
   return { folder, heard, say, start, mark, expect, close };
 }
 
-/** A port of the loopback interface that nobody listens on. */
+/** A free port of the loopback interface. */
 export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer();
