@@ -9,7 +9,7 @@ import { TEMPORARY_FOLDERS } from '../lib/command-output.ts';
 import { errnoOf } from '../lib/errors.ts';
 import { diskError } from '../publish/disk-error.ts';
 import { askSidecar } from '../server/ask-status.ts';
-import type { Status } from '../server/status.ts';
+import type { SeenStatus } from '../server/status.ts';
 import type { Loaded } from '../settings/settings.ts';
 import { type Finding, fail, failure, hasFailed, ok, type Subject, warn } from './finding.ts';
 
@@ -103,7 +103,7 @@ async function describeKeeper({ settings }: Loaded, keeper: string): Promise<Fin
   return ok('state', 'state.kept', `${message} It says: ${summary(status)}`);
 }
 
-function summary({ ready, targets }: Status): string {
+function summary({ ready, targets }: SeenStatus): string {
   const told = Object.values(targets).map(({ outcome, message }) =>
     message === '' ? (outcome ?? 'starting') : `${outcome ?? 'starting'}: ${message}`,
   );

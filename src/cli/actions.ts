@@ -4,7 +4,7 @@ import { EXIT } from '../lib/exit-codes.ts';
 import { createLog } from '../lib/log.ts';
 import { askSidecar, describeStatus } from '../server/ask-status.ts';
 import { type Action, generationOf } from '../server/control.ts';
-import type { Status } from '../server/status.ts';
+import type { SeenStatus } from '../server/status.ts';
 import { explain } from '../settings/docs.ts';
 import { alternatives } from '../settings/kind.ts';
 import { sourceOf } from '../settings/secrets.ts';
@@ -115,7 +115,7 @@ async function history(cli: Cli, words: Words): Promise<number> {
 }
 
 /** The status of the sidecar that runs here; null, with a message, when there is none. */
-async function find(cli: Cli, words: Words): Promise<Status | null> {
+async function find(cli: Cli, words: Words): Promise<SeenStatus | null> {
   const { settings: given } = await loadPartialSettings(optionsOf(cli, words));
   const found = await askSidecar({ socket: await socketOf(given), listen: given.LISTEN ?? 'off' });
   if (typeof found !== 'string') return found;

@@ -48,11 +48,24 @@ function urlOf({ action, retry, generation }: Steering): string {
   return action === 'rollback' && generation !== null ? `/rollback?generation=${generation}` : `/${action}`;
 }
 
-/** With every sentence of the sidecar's own. */
+/** A generation or target that does not exist is a wrong word on the command line. */
+const EXIT_BY_CODE: Readonly<Partial<Record<string, number>>> = {
+  'control.parameter': EXIT.settings,
+  'control.target-needed': EXIT.settings,
+  'control.unknown-target': EXIT.settings,
+  'control.unknown-generation': EXIT.settings,
+  'control.nothing-to-go-back-to': EXIT.refused,
+  'control.starting': EXIT.notReady,
+  'control.not-keeping': EXIT.notReady,
+};
+
+/** In the sidecar's own words. */
 function refused({ action }: Steering, status: number, answer: unknown): Result {
-  const said = typeof answer === 'object' && answer !== null && 'message' in answer ? answer.message : null;
-  const text = typeof said === 'string' ? said : `Cannot ${VERBS[action]}: the sidecar answered ${status}.`;
-  return { exitCode: status === 503 ? EXIT.publishing : EXIT.unexpected, text };
+  const { message, code = '' } = (answer ?? {}) as { readonly message?: unknown; readonly code?: string };
+  const text =
+    typeof message === 'string' ? message : `Cannot ${VERBS[action]}: the sidecar answered ${status}.`;
+  const other = status === 503 ? EXIT.publishing : EXIT.unexpected;
+  return { exitCode: EXIT_BY_CODE[code] ?? other, text };
 }
 
 function notThere(action: Action, { message, code }: SidecarError): Result {

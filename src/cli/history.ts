@@ -1,36 +1,46 @@
 // What the `history` command prints: what can be gone back to, what is blocked, and what became of the latest changes.
 import { ageOf, toTheSecond } from '../lib/age.ts';
-import type { GenerationStatus, Status, TargetStatus } from '../server/status.ts';
+import { visible } from '../lib/bounds.ts';
+import type { GenerationStatus, SeenStatus, SeenTarget, TargetStatus } from '../server/status.ts';
 
-type History = Pick<TargetStatus, 'pinned' | 'lastKnownGood' | 'generations' | 'blocked' | 'history'>;
+type History = Pick<SeenTarget, 'pinned' | 'lastKnownGood' | 'generations' | 'blocked' | 'history'>;
 
 /** The same as data, by target; times are ISO 8601, everything newest first. */
-export function historyOf({ targets }: Status): { readonly targets: Readonly<Record<string, History>> } {
+export function historyOf({ targets }: SeenStatus): { readonly targets: Readonly<Record<string, History>> } {
   const entries = Object.entries(targets).map(([name, target]) => {
     const { pinned, lastKnownGood, generations, blocked, history } = target;
-    return [name, { pinned, lastKnownGood, generations, blocked, history }] as const;
+    const kept = generations === undefined ? {} : { generations };
+    return [name, { pinned, lastKnownGood, ...kept, ...(blocked && { blocked }), history }] as const;
   });
   return { targets: Object.fromEntries(entries) };
 }
 
 /** For a person, as of `now` (Unix milliseconds); the newest first. */
-export function describeHistory(status: Status, now: number): string {
-  return Object.entries(status.targets)
+export function describeHistory(status: SeenStatus, now: number): string {
+  const targets = Object.entries(status.targets);
+  const text = targets
     .map(([name, target]) => `${describeTarget(name, target, now).join('\n')}\n`)
     .join('\n');
+  return visible(text, { keepsLines: true });
 }
 
-function describeTarget(name: string, target: TargetStatus, now: number): readonly string[] {
-  const pin = target.generations.find((one) => one.pinned);
+function describeTarget(name: string, target: SeenTarget, now: number): readonly string[] {
+  const pin = target.generations?.find((one) => one.pinned);
   const pinned =
     pin === undefined ? '' : `: pinned to generation ${pin.generation}, until "config-sidecar resume"`;
   return [
     `${name}${pinned}`,
-    ...section('kept generations', generationRows(target.generations, now), 'none was confirmed yet'),
-    ...section('blocked', blockRows(target.blocked, now), 'nothing'),
+    ...(target.generations === undefined
+      ? [`kept generations, blocked: ${NOT_SHOWN}`]
+      : section('kept generations', generationRows(target.generations, now), 'none was confirmed yet')),
+    ...(target.blocked === undefined ? [] : section('blocked', blockRows(target.blocked, now), 'nothing')),
     ...section('outcomes', outcomeRows(target.history, now), 'none yet'),
   ];
 }
+
+/** LISTEN has the public part only. */
+const NOT_SHOWN =
+  'shown on the control socket only; give OUTPUT and STATE_DIR, and run as the user of the sidecar';
 
 type Row = readonly string[];
 

@@ -51,6 +51,7 @@ class Running {
       identity: { version: cli.version, instance: cli.instance },
       controls: () =>
         new Map(this.#keeping === null ? [] : [[this.#keeping.name, controlsOf(this.#keeping)]]),
+      controlSocket: async () => await this.#control?.look(),
       token: () =>
         this.#configured === null ? undefined : currentOf(this.#configured.loaded, 'CONTROL_TOKEN'),
     });

@@ -1,9 +1,10 @@
 // The `status` command's side: asks the sidecar that runs here, and puts its answer into words.
+import { visible } from '../lib/bounds.ts';
 import { toSidecarError } from '../lib/errors.ts';
 import { request } from '../lib/http/http.ts';
 import { trustIn } from '../settings/presets/describe.ts';
 import type { Listen } from '../settings/web.ts';
-import type { SourceStatus, Status, TargetStatus, TrialStatus } from './status.ts';
+import type { SeenStatus, SeenTarget, SourceStatus, TrialStatus } from './status.ts';
 
 const ASK_MS = 3_000;
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -16,10 +17,10 @@ export interface Whereabouts {
 }
 
 /**
- * The status, or a sentence that says why there is none. The socket is asked first: it tells more, and belongs to the one
- * sidecar that keeps the output.
+ * The status, or a sentence that says why there is none. The socket is asked first: it shows everything, and belongs to the
+ * one sidecar that holds the lock of the output.
  */
-export async function askSidecar({ socket, listen }: Whereabouts): Promise<Status | string> {
+export async function askSidecar({ socket, listen }: Whereabouts): Promise<SeenStatus | string> {
   if (socket === null) return await askStatus(listen);
   const { askStatusOverSocket } = await import('./ask-socket.ts');
   try {
@@ -28,17 +29,17 @@ export async function askSidecar({ socket, listen }: Whereabouts): Promise<Statu
     const found = await askListen(listen);
     if (typeof found !== 'string') return found;
     const { message } = toSidecarError(thrown, 'control');
-    return `Cannot ask for the status: ${message} And ${found}`;
+    return `Cannot get the status: ${message} Also, ${found}`;
   }
 }
 
 /** The same over LISTEN alone. */
-export async function askStatus(listen: Listen): Promise<Status | string> {
+export async function askStatus(listen: Listen): Promise<SeenStatus | string> {
   const found = await askListen(listen);
-  return typeof found === 'string' ? `Cannot ask for the status: ${found}` : found;
+  return typeof found === 'string' ? `Cannot get the status: ${found}` : found;
 }
 
-async function askListen(listen: Listen): Promise<Status | string> {
+async function askListen(listen: Listen): Promise<SeenStatus | string> {
   if (listen === 'off') return 'LISTEN is off.';
   const host =
     listen.host === null || listen.host === '0.0.0.0' || listen.host === '::' ? 'localhost' : listen.host;
@@ -53,14 +54,18 @@ async function askListen(listen: Listen): Promise<Status | string> {
       signal,
     });
     if (status !== 200) return `"${url}" answered ${status}; is it a config-sidecar?`;
-    return JSON.parse(body.toString()) as Status;
+    return JSON.parse(body.toString()) as SeenStatus;
   } catch (thrown) {
     return `no sidecar answers at "${url}" (${toSidecarError(thrown).message})`;
   }
 }
 
-/** The status for a person. */
-export function describeStatus({ version, instance, ready, fresh, targets }: Status): string {
+/** The status for a person. What comes from the data holds no character that a terminal obeys. */
+export function describeStatus(status: SeenStatus): string {
+  return visible(describe(status), { keepsLines: true });
+}
+
+function describe({ version, instance, ready, fresh, targets }: SeenStatus): string {
   const head = `config-sidecar ${version} ${instance}: ${ready ? 'ready' : 'not ready'}, ${fresh ? 'fresh' : 'not fresh'}\n`;
   return (
     head +
@@ -70,9 +75,9 @@ export function describeStatus({ version, instance, ready, fresh, targets }: Sta
   );
 }
 
-function describeTarget(name: string, target: TargetStatus): string {
+function describeTarget(name: string, target: SeenTarget): string {
   const { outcome, message, desired, running, reloadOwed, nextAttemptAt, sources, template, preset } = target;
-  const tried = target.trial === null ? [] : [`${name}: ${describeTrial(target.trial)}; before that:`];
+  const tried = !target.trial ? [] : [`${name}: ${describeTrial(target.trial)}; before that:`];
   const lines = [
     ...tried,
     `${name}: ${outcome ?? 'starting'}${message === '' ? '' : `: ${message}`}`,
@@ -84,7 +89,7 @@ function describeTarget(name: string, target: TargetStatus): string {
       ? [`  a reload is owed${nextAttemptAt === null ? '' : `, next try ${nextAttemptAt}`}`]
       : []),
     ...sources.map((source) => describeFollowed('source  ', source)),
-    ...(template === null ? [] : [describeFollowed('template', template)]),
+    ...(!template ? [] : [describeFollowed('template', template)]),
     ...(preset === null ? [] : [`  preset   ${preset.name}: ${preset.application}, ${trustIn(preset)}`]),
   ];
   return `${lines.join('\n')}\n`;
@@ -96,23 +101,27 @@ function describeTrial({ since, until, waitsFor }: TrialStatus): string {
 }
 
 /** What a command or hook printed about the outcome that stands. */
-function printedBy({ outcome, history }: TargetStatus): readonly string[] {
+function printedBy({ outcome, history }: SeenTarget): readonly string[] {
   const [latest] = history;
   if (latest === undefined || latest.outcome !== outcome || !latest.output) return [];
   return latest.output
     .trimEnd()
     .split('\n')
-    .map((line) => `  | ${line.replaceAll(/[\x00-\x08\x0b-\x1f\x7f]/g, '?')}`);
+    .map((line) => `  | ${line}`);
 }
 
-function describeKept({ lastKnownGood, generations, blocked }: TargetStatus): readonly string[] {
-  const pinned = generations.find((one) => one.pinned);
+function describeKept({
+  lastKnownGood,
+  pinned: isPinned,
+  generations,
+  blocked = [],
+}: SeenTarget): readonly string[] {
+  const pinned = generations?.find((one) => one.pinned);
+  const what = pinned === undefined ? 'a generation' : `generation ${pinned.generation}`;
   const see = 'see "config-sidecar history"';
   return [
     `  good     ${lastKnownGood === null ? 'nothing was confirmed yet' : `revision ${lastKnownGood.revision}, confirmed ${lastKnownGood.at}`}`,
-    ...(pinned === undefined
-      ? []
-      : [`  pinned to generation ${pinned.generation} until "config-sidecar resume"`]),
+    ...(isPinned ? [`  pinned to ${what} until "config-sidecar resume"`] : []),
     ...(blocked.length === 0 ? [] : [`  blocked  ${blocked.length} known not to work; ${see}`]),
   ];
 }

@@ -1,4 +1,4 @@
-// Who may steer the sidecar over the network: whoever sends CONTROL_TOKEN.
+// Who may control the sidecar over the network, and see everything: a client that sends CONTROL_TOKEN.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { type Action, VERBS } from './control.ts';
 
@@ -10,8 +10,8 @@ export interface Denial {
 }
 
 /**
- * Whether the request may steer; null: it may. A page in a browser cannot: it has no token, and nothing here is permitted
- * to other origins.
+ * Why the request may not control the sidecar; null: it may. A page in a browser may not: it has no token, and nothing here
+ * is permitted to other origins.
  * @param header the request's `Authorization`.
  * @param token CONTROL_TOKEN as it is now; throws where its file cannot be read.
  */
@@ -31,10 +31,22 @@ export function checkBearer(
     const message = `${cannot}: CONTROL_TOKEN is not set; ${instead}.`;
     return { status: 403, code: 'control.no-token', message };
   }
-  const [, sent = null] = /^Bearer +([^ ].*)$/is.exec(header ?? '') ?? [];
-  if (sent !== null && isSame(sent, wanted.token)) return null;
+  if (sends(header, wanted.token)) return null;
   const message = `${cannot}: the request needs "Authorization: Bearer" with the CONTROL_TOKEN.`;
   return { status: 401, code: 'control.token', message };
+}
+
+/** Whether the request brings CONTROL_TOKEN, with which it may see everything. */
+export function hasToken(header: string | undefined, token: () => string | undefined): boolean {
+  // Its file is read anew for a request that brings a token, and for no other.
+  if (header === undefined) return false;
+  const wanted = readToken(token);
+  return typeof wanted === 'object' && sends(header, wanted.token);
+}
+
+function sends(header: string | undefined, token: string): boolean {
+  const [, sent = null] = /^Bearer +([^ ].*)$/is.exec(header ?? '') ?? [];
+  return sent !== null && isSame(sent, token);
 }
 
 function readToken(token: () => string | undefined): { readonly token: string } | 'unreadable' | undefined {
@@ -47,7 +59,7 @@ function readToken(token: () => string | undefined): { readonly token: string } 
   }
 }
 
-/** Takes the same time for every text of a length, and tells nothing of the length of ours. */
+/** Takes the same time for every text of a length, and shows nothing of the length of ours. */
 function isSame(sent: string, wanted: string): boolean {
   return timingSafeEqual(digestOf(sent), digestOf(wanted));
 }

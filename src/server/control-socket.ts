@@ -1,4 +1,4 @@
-// The control socket: there while the state directory is ours, for nobody but our own user.
+// The control socket: there while the lock of the state directory is ours, and for our own user only.
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import type { Server } from 'node:net';
@@ -19,8 +19,8 @@ export interface ControlOptions {
 }
 
 export interface ControlSocket {
-  /** Looks at once whether the socket is to be there, and need not wait for the next second. */
-  readonly look: () => void;
+  /** Looks at once, not in the next second; resolves when the socket is there, if it can and should be. */
+  readonly look: () => Promise<void>;
   /** Removes the socket; to be called while the lock is still ours, so that what is removed is not another sidecar's. */
   readonly close: () => Promise<void>;
 }
@@ -28,13 +28,13 @@ export interface ControlSocket {
 const LOOK_MS = 1_000;
 
 /**
- * Opens the socket as soon as there is a directory for it, moves with it, and opens it again when somebody removed it.
+ * Opens the socket as soon as there is a directory for it, moves with it, and opens it again when it was removed.
  * Never throws: what is in the way is logged once, and tried again.
  */
 export function startControl(options: ControlOptions): ControlSocket {
   const keeper = new Keeper(options);
-  const timer = setInterval(() => keeper.look(), LOOK_MS).unref();
-  keeper.look();
+  const timer = setInterval(() => void keeper.look(), LOOK_MS).unref();
+  void keeper.look();
   return {
     look: () => keeper.look(),
     close: async () => {
@@ -63,9 +63,10 @@ class Keeper {
   }
 
   /** What changes during a look is seen by the next one, which follows at once. */
-  look(): void {
+  async look(): Promise<void> {
     this.#looksAgain = true;
     this.#looking ??= this.#lookUntilDone();
+    await this.#looking;
   }
 
   async end(): Promise<void> {
@@ -120,8 +121,8 @@ function lookAt(path: string): fs.Stats | undefined {
 }
 
 /**
- * Made under another name and moved over the one that is looked for: that replaces what a crash has left, and nobody
- * finds a socket that is not listening, or has not got its mode yet.
+ * Made under another name and moved into place: that replaces what a crash has left, and no client finds a socket that
+ * does not listen yet, or has another mode.
  */
 async function open(directory: string, served: Served): Promise<Bound> {
   const path = join(directory, CONTROL_SOCKET);
@@ -146,7 +147,7 @@ async function open(directory: string, served: Served): Promise<Bound> {
     intake.close();
     const reason = cause instanceof Error ? (errnoOf(cause) ?? cause.message) : String(cause);
     throw new SidecarError(
-      `Cannot open the control socket "${path}": ${reason}. Until it is there, "config-sidecar sync", "rollback" and "resume" find nobody.`,
+      `Cannot open the control socket "${path}": ${reason}. Until it is open, "config-sidecar sync", "rollback" and "resume" find no sidecar.`,
       { code: 'control.socket', stage: 'control', cause },
     );
   }
@@ -156,7 +157,7 @@ function refuseForeign(path: string): void {
   const there = lookAt(path);
   if (there === undefined || there.isSocket()) return;
   throw new SidecarError(
-    `Cannot open the control socket "${path}": something that is no socket has its name. Remove it if nobody needs it.`,
+    `Cannot open the control socket "${path}": a file that is not a socket already exists there. Delete it if it is not needed.`,
     { code: 'control.socket', stage: 'control' },
   );
 }

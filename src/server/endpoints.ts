@@ -2,16 +2,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type SidecarError, toSidecarError } from '../lib/errors.ts';
 import { atMostAFewTimesASecond } from './at-most.ts';
-import { checkBearer } from './bearer.ts';
+import { checkBearer, hasToken } from './bearer.ts';
 import { type Action, type ControlsByTarget, steer } from './control.ts';
-import type { Status } from './status.ts';
+import { publicPageOf, publicStatusOf, type Status } from './status.ts';
 
-/** What the endpoints tell of and steer; each is asked anew at every request. */
+/** What the endpoints show and control; each is asked anew at every request. */
 export interface Served {
-  /** `withOutputs`: with what commands and hooks printed. */
-  readonly status: (options: { readonly withOutputs: boolean }) => Status;
+  readonly status: () => Status;
   /** Why the sidecar is not ready, a sentence each; none: it is. */
-  readonly notReady: () => readonly string[];
+  readonly notReady: () => Promise<readonly string[]>;
   /** Prometheus text. */
   readonly metrics: () => Promise<string>;
   readonly controls: () => ControlsByTarget;
@@ -20,8 +19,8 @@ export interface Served {
 }
 
 /**
- * How a request came: over the network everybody may look, and who has the token may steer. Whoever can open the socket
- * may do everything, and is told what commands and hooks printed.
+ * How a request came. Over the network every client sees the public part; a client with the token sees everything, as on
+ * the socket, and may control the sidecar. A client that can open the socket may do both.
  */
 export type Channel = 'network' | 'socket';
 
@@ -57,23 +56,26 @@ export function createListener(
 }
 
 function createEndpoints(served: Served, channel: Channel): ReadonlyMap<string, Endpoint> {
-  const status = (): Status => served.status({ withOutputs: channel === 'socket' });
-  // The socket is one user's, who waits there for what comes of a command; anybody may ask over the network.
+  // The socket is one user's, who waits there for the outcome of a command; anybody may ask over the network.
   const bounded = channel === 'socket' ? <T>(make: T): T => make : atMostAFewTimesASecond<Answer>;
-  const get = (answer: () => Answer | Promise<Answer>): Endpoint => ({ method: 'GET', answer });
+  const isTrusted = ({ headers }: IncomingMessage): boolean =>
+    channel === 'socket' || hasToken(headers.authorization, served.token);
+  const publicPage = bounded(() => page(publicPageOf(served.status())));
+  const publicStatus = bounded(() => jsonAnswer(publicStatusOf(served.status())));
+  const metrics = bounded(async () => {
+    return { status: 200, type: METRICS_TYPE, body: bytes(await served.metrics()) };
+  });
+  const get = (answer: Endpoint['answer']): Endpoint => ({ method: 'GET', answer });
   const post = (action: Action): Endpoint => ({
     method: 'POST',
     answer: (request, query) => control(action, query, { request, served, channel }),
   });
   return new Map<string, Endpoint>([
-    ['/', get(bounded(() => page(status())))],
+    ['/', get((request) => (isTrusted(request) ? page(served.status()) : publicPage()))],
     ['/healthz', get(() => ({ status: 200, type: TEXT, body: 'ok\n' }))],
-    ['/readyz', get(() => ready(served.notReady()))],
-    ['/status', get(bounded(() => ({ status: 200, type: JSON_TYPE, body: bytes(json(status())) })))],
-    [
-      '/metrics',
-      get(bounded(async () => ({ status: 200, type: METRICS_TYPE, body: bytes(await served.metrics()) }))),
-    ],
+    ['/readyz', get(async () => ready(await served.notReady()))],
+    ['/status', get((request) => (isTrusted(request) ? jsonAnswer(served.status()) : publicStatus()))],
+    ['/metrics', get(() => metrics())],
     ['/sync', post('sync')],
     ['/rollback', post('rollback')],
     ['/resume', post('resume')],
@@ -88,6 +90,10 @@ async function page(status: Status): Promise<Answer> {
     body: bytes(renderPage(status, Date.now())),
     headers: PAGE_HEADERS,
   };
+}
+
+function jsonAnswer(value: unknown): Answer {
+  return { status: 200, type: JSON_TYPE, body: bytes(json(value)) };
 }
 
 function ready(reasons: readonly string[]): Answer {

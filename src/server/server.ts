@@ -12,21 +12,28 @@ import { type Identity, reasonsNotReady, statusOf } from './status.ts';
 
 export type { Served } from './endpoints.ts';
 
-/** What there is, to be asked anew at each request. */
+/** What the endpoints show and control, asked anew at each request. */
 export interface Serving {
   readonly kept: () => readonly TargetView[];
   readonly identity: Identity;
   readonly controls: () => ControlsByTarget;
+  /** Resolves when the control socket is there, if it can be. */
+  readonly controlSocket: () => Promise<void>;
   /** CONTROL_TOKEN as it is now; may throw. */
   readonly token: () => string | undefined;
 }
 
 /** What the endpoints need, from the targets as they are. */
-export function servedBy({ kept, identity, controls, token }: Serving): Served {
+export function servedBy({ kept, identity, controls, controlSocket, token }: Serving): Served {
   let registry: Promise<Registry> | null = null;
   return {
-    status: (options) => statusOf(kept(), identity, options),
-    notReady: () => (kept().length === 0 ? ['starting'] : reasonsNotReady(kept())),
+    status: () => statusOf(kept(), identity),
+    notReady: async () => {
+      const reasons = kept().length === 0 ? ['starting'] : reasonsNotReady(kept());
+      // A sidecar that says it is ready can be controlled.
+      if (reasons.length === 0) await controlSocket();
+      return reasons;
+    },
     metrics: async () => {
       registry ??= import('./metrics.ts').then(({ createRegistry }) => createRegistry(kept, identity));
       return await (await registry).metrics();

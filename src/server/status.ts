@@ -1,6 +1,6 @@
-// What is known of everything, as the plain data that /status, /readyz, /metrics and the `status` command tell.
+// What is known of every target, as plain data: for /status, /readyz, /metrics, the page and the commands.
 
-import type { Block, Kept as KeptGeneration, Running, Version } from '../ledger/ledger.ts';
+import type { Block, Kept as KeptGeneration, Running } from '../ledger/ledger.ts';
 import type { AttemptedVersion, Report } from '../reconcile/attempts.ts';
 import type { Target } from '../reconcile/target.ts';
 import type { TargetView } from '../reconcile/types.ts';
@@ -16,38 +16,50 @@ export interface SourceStatus {
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
-type Shown<V> = Omit<V, 'at'> & { readonly at: string };
+/** A version as everybody may see it. */
+export interface ShownVersion {
+  readonly revision: string;
+  readonly digest: string;
+  /** null: it was not rendered, or could not be. */
+  readonly rendering: string | null;
+  readonly at: string;
+}
 
-export interface TargetStatus {
+/** What is known of a target, and what everybody who reaches LISTEN may know: these fields and no others. */
+export interface PublicTargetStatus {
   readonly outcome: string | null;
   readonly code: string | null;
   readonly message: string;
-  readonly desired: Shown<AttemptedVersion> | null;
-  readonly attempted: Shown<AttemptedVersion> | null;
+  readonly desired: ShownVersion | null;
+  readonly attempted: ShownVersion | null;
   /** What the application is known to run, with the kinds of evidence separated by blanks; null without any. */
-  readonly running: (Shown<Version> & { readonly evidence: string }) | null;
-  readonly lastKnownGood: Shown<Version> | null;
+  readonly running: (ShownVersion & { readonly evidence: string }) | null;
+  readonly lastKnownGood: ShownVersion | null;
   readonly reloadOwed: boolean;
   readonly pinned: boolean;
-  /** What is on the volume is being tried: nothing newer is published until the verdict. */
-  readonly trial: TrialStatus | null;
-  /** Whether something is being done that ends in an outcome by itself. */
-  readonly underWay: boolean;
   readonly nextAttemptAt: string | null;
   readonly sources: readonly SourceStatus[];
-  /** The templates, which are followed like a source; null without TEMPLATE. */
-  readonly template: SourceStatus | null;
   /** The known application it is set up for; null without PRESET. */
   readonly preset: PresetStatus | null;
-  /** The confirmed generations that are kept, the last known good first. */
-  readonly generations: readonly GenerationStatus[];
-  /** What is known not to work under the settings as they are, newest first. */
-  readonly blocked: readonly (Omit<Block, 'at' | 'under'> & { readonly at: string })[];
-  /** What was printed is told only where `withOutputs` says so. */
+  /** `output`, what was printed, is absent where not everything is shown. */
   readonly history: readonly (Omit<Report, 'at' | 'attempted' | 'stage' | 'output'> & {
     readonly at: string;
     readonly output?: string | null;
   })[];
+}
+
+/** Everything: for the commands, over the control socket or with the token. */
+export interface TargetStatus extends PublicTargetStatus {
+  /** What is on the volume is on trial: nothing newer is published until the verdict. */
+  readonly trial: TrialStatus | null;
+  /** Whether something is being done that ends in an outcome by itself. */
+  readonly underWay: boolean;
+  /** The templates, which are followed like a source; null without TEMPLATE. */
+  readonly template: SourceStatus | null;
+  /** The confirmed generations that are kept, the last known good first. */
+  readonly generations: readonly GenerationStatus[];
+  /** What is known not to work under the settings as they are, newest first. */
+  readonly blocked: readonly (Omit<Block, 'at' | 'under'> & { readonly at: string })[];
 }
 
 export interface TrialStatus {
@@ -68,31 +80,58 @@ export interface GenerationStatus {
   readonly lastKnownGood: boolean;
 }
 
-export interface Status {
+interface StatusOf<Target> {
   readonly version: string;
   readonly instance: string;
   readonly ready: boolean;
   readonly fresh: boolean;
-  readonly targets: Readonly<Record<string, TargetStatus>>;
+  readonly targets: Readonly<Record<string, Target>>;
 }
+
+export type Status = StatusOf<TargetStatus>;
+export type PublicStatus = StatusOf<PublicTargetStatus>;
+/** What a command got: everything, or, where it could ask at LISTEN only, the public part. */
+export type SeenTarget = PublicTargetStatus & Partial<TargetStatus>;
+export type SeenStatus = StatusOf<SeenTarget>;
 
 export interface Identity {
   readonly version: string;
   readonly instance: string;
 }
 
-/** Everything, as of now. `withOutputs`: with what commands and hooks printed, which is not for everybody. */
-export function statusOf(
-  kept: readonly TargetView[],
-  { version, instance }: Identity,
-  { withOutputs = false }: { readonly withOutputs?: boolean } = {},
-): Status {
+/** Everything, as of now. */
+export function statusOf(kept: readonly TargetView[], { version, instance }: Identity): Status {
   return {
     version,
     instance,
     ready: kept.length > 0 && kept.every(({ target }) => target.isReady),
     fresh: kept.length > 0 && kept.every((one) => isFresh(one)),
-    targets: Object.fromEntries(kept.map((one) => [one.name, targetStatus(one, withOutputs)])),
+    targets: Object.fromEntries(kept.map((one) => [one.name, targetStatus(one)])),
+  };
+}
+
+/** What of it everybody may know. Each field is named here: a new one is not public by accident. */
+export function publicStatusOf({ version, instance, ready, fresh, targets }: Status): PublicStatus {
+  const entries = Object.entries(targets).map(([name, target]) => [name, publicTarget(target)] as const);
+  return { version, instance, ready, fresh, targets: Object.fromEntries(entries) };
+}
+
+/** What the page shows without a token: as the status, and which generations are kept, blocked or on trial. */
+export function publicPageOf(status: Status): Status {
+  const entries = Object.entries(status.targets).map(([name, target]) => {
+    const { trial, underWay, template, generations, blocked } = target;
+    return [name, { ...publicTarget(target), trial, underWay, template, generations, blocked }] as const;
+  });
+  return { ...status, targets: Object.fromEntries(entries) };
+}
+
+function publicTarget(target: TargetStatus): PublicTargetStatus {
+  const { outcome, code, message, desired, attempted, running, lastKnownGood } = target;
+  const { reloadOwed, pinned, nextAttemptAt, sources, preset, history } = target;
+  return {
+    ...{ outcome, code, message, desired, attempted, running, lastKnownGood },
+    ...{ reloadOwed, pinned, nextAttemptAt, sources, preset },
+    history: history.map(({ output: _output, ...report }) => report),
   };
 }
 
@@ -117,7 +156,7 @@ export function reasonsNotReady(kept: readonly TargetView[]): readonly string[] 
     });
 }
 
-function targetStatus({ target, source, template, preset }: TargetView, withOutputs: boolean): TargetStatus {
+function targetStatus({ target, source, template, preset }: TargetView): TargetStatus {
   const { current, history } = target.attempts;
   const { owed, running, pinned } = target.ledger;
   const waits = target.triesAgainInMs;
@@ -140,9 +179,8 @@ function targetStatus({ target, source, template, preset }: TargetView, withOutp
     preset,
     generations: generationsOf(target),
     blocked: target.blocked.map(({ under: _under, at, ...block }) => ({ ...block, at: iso(at) })),
-    history: history.map(({ attempted: _attempted, stage: _stage, output, at, ...report }) => ({
+    history: history.map(({ attempted: _attempted, stage: _stage, at, ...report }) => ({
       ...report,
-      ...(withOutputs && { output }),
       at: iso(at),
     })),
   };
@@ -166,7 +204,8 @@ function shownGood(kept: KeptGeneration | undefined): TargetStatus['lastKnownGoo
 
 function shownRunning(running: Running | null): TargetStatus['running'] {
   if (running === null) return null;
-  return { ...running.version, at: iso(running.at), evidence: running.evidence.join(' ') };
+  const { revision, digest, rendering } = running.version;
+  return { revision, digest, rendering, at: iso(running.at), evidence: running.evidence.join(' ') };
 }
 
 function sourceStatus({ url, up, lastContactAt, lastChangeAt, error }: SourceState): SourceStatus {
@@ -179,8 +218,11 @@ function sourceStatus({ url, up, lastContactAt, lastChangeAt, error }: SourceSta
   };
 }
 
-function shown(version: AttemptedVersion | null): Shown<AttemptedVersion> | null {
-  return version === null ? null : { ...version, at: iso(version.at) };
+/** Field by field: what is handed in may have more. */
+function shown(version: AttemptedVersion | null): ShownVersion | null {
+  if (version === null) return null;
+  const { revision, digest, rendering, at } = version;
+  return { revision, digest, rendering, at: iso(at) };
 }
 
 function iso(milliseconds: number): string {

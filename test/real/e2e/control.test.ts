@@ -189,12 +189,12 @@ describe.concurrent('going back', () => {
     const sidecar = await started(place, job.variables);
     await applyAll(job, sidecar, ['one']);
     expect(await command('rollback')).toMatchObject({
-      code: 1,
+      code: 4,
       stdout: '',
       stderr: 'Cannot go back to an earlier generation: none was confirmed but the one on the volume yet.\n',
     });
     const unknown = await command('rollback', '77');
-    expect(unknown.code).toBe(1);
+    expect(unknown.code).toBe(2);
     expect(unknown.stderr).toBe(
       'Cannot go back to generation "77": it is not kept; there are 1. See "config-sidecar history".\n',
     );
@@ -353,7 +353,7 @@ describe.concurrent('POST over LISTEN', () => {
 
   test('is forbidden where there is none', async (context) => {
     const place = createPlace(context);
-    const sidecar = await place.start(fileJob(place).variables);
+    const sidecar = await place.start(fileJob(place).variables, { hasToken: false });
     await until('it listens', () => sidecar.get('/healthz'));
     const { status, body } = await post(sidecar.port, '/sync', { Authorization: 'Bearer ' });
     expect([status, JSON.parse(body).code]).toEqual([403, 'control.no-token']);

@@ -103,9 +103,9 @@ describe('the control socket', () => {
       level: 'warn',
       event: 'control socket not opened',
       code: 'control.socket',
-      message: `Cannot open the control socket "${path}": something that is no socket has its name. Remove it if nobody needs it.`,
+      message: `Cannot open the control socket "${path}": a file that is not a socket already exists there. Delete it if it is not needed.`,
     });
-    control.look();
+    void control.look();
     await expect(answers(path)).rejects.toThrow();
     expect(readFileSync(path, 'utf8')).toBe('somebody else');
     rmSync(path);
@@ -118,7 +118,7 @@ describe('the control socket', () => {
     const { lines } = start(() => gone);
     await vi.waitFor(() => expect(lines).toHaveLength(1), PATIENCE);
     expect(JSON.parse(lines[0] ?? '').message).toBe(
-      `Cannot open the control socket "${join(gone, 'control.sock')}": ENOENT. Until it is there, "config-sidecar sync", "rollback" and "resume" find nobody.`,
+      `Cannot open the control socket "${join(gone, 'control.sock')}": ENOENT. Until it is open, "config-sidecar sync", "rollback" and "resume" find no sidecar.`,
     );
     mkdirSync(gone);
     await vi.waitFor(async () => expect(await answers(join(gone, 'control.sock'))).toBe(200), PATIENCE);
@@ -128,16 +128,16 @@ describe('the control socket', () => {
     const [first, second] = [scratch(), scratch()];
     let directory: string | null = null;
     const { control } = start(() => directory);
-    control.look();
+    void control.look();
     directory = first;
-    control.look();
+    void control.look();
     await vi.waitFor(async () => expect(await answers(join(first, 'control.sock'))).toBe(200), PATIENCE);
     directory = second;
-    control.look();
+    void control.look();
     await vi.waitFor(async () => expect(await answers(join(second, 'control.sock'))).toBe(200), PATIENCE);
     expect(readdirSync(first)).toEqual([]);
     directory = null;
-    control.look();
+    void control.look();
     await vi.waitFor(() => expect(readdirSync(second)).toEqual([]), PATIENCE);
   });
 
@@ -263,7 +263,7 @@ describe('a command', () => {
   it('passes on what the sidecar refuses', async () => {
     const { socket } = await startIn(scratch());
     expect(await steerSidecar(steering(socket, { action: 'rollback', generation: 9 }))).toEqual({
-      exitCode: 1,
+      exitCode: 2,
       text: 'Cannot go back to generation "9": it is not kept; there are 2, 1.',
     });
   });
@@ -344,10 +344,10 @@ describe('the status', () => {
     const socket = join(scratch(), 'control.sock');
     const [port = 0] = await freePorts(1);
     expect(await askSidecar({ socket, listen: 'off' })).toBe(
-      `Cannot ask for the status: no sidecar answers at "${socket}"; does one run, with this OUTPUT and STATE_DIR? And LISTEN is off.`,
+      `Cannot get the status: no sidecar answers at "${socket}"; does one run, with this OUTPUT and STATE_DIR? Also, LISTEN is off.`,
     );
     expect(await askSidecar({ socket: null, listen: { host: '127.0.0.1', port } })).toMatch(
-      `Cannot ask for the status: no sidecar answers at "http://127.0.0.1:${port}/status" (`,
+      `Cannot get the status: no sidecar answers at "http://127.0.0.1:${port}/status" (`,
     );
   });
 });

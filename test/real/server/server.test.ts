@@ -66,6 +66,15 @@ function exchange(port: number, text: string, onOpen: (socket: Socket) => void =
 const TOKEN = 'correct-horse';
 const BEARER = { Authorization: `Bearer ${TOKEN}` };
 
+const VERSION = { revision: 'string', digest: 'string', rendering: 'string', at: 'string' };
+
+/** The same structure with the type of each value in its place. */
+function shapeOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(shapeOf);
+  if (typeof value !== 'object' || value === null) return value === null ? null : typeof value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shapeOf(item)]));
+}
+
 it('health, readiness, status, metrics and the page are for everybody, and HEAD is the same without a body', async () => {
   const port = await serve(recording().served);
   const paths = ['/', '/healthz', '/readyz', '/status', '/metrics'];
@@ -79,16 +88,41 @@ it('health, readiness, status, metrics and the page are for everybody, and HEAD 
 });
 
 it('readiness gives its reasons', async () => {
-  const port = await serve({ ...recording().served, notReady: () => ['default: waits'] });
+  const port = await serve({ ...recording().served, notReady: async () => ['default: waits'] });
   expect(await ask(port, '/readyz')).toMatchObject({ status: 503, body: 'not ready\ndefault: waits\n' });
 });
 
-it('what commands and hooks printed is not told over the network', async () => {
-  const port = await serve(recording().served);
-  const bodies = await Promise.all(['/', '/status'].map(async (path) => (await ask(port, path)).body));
-  for (const body of bodies) {
-    expect(body).toContain('The newest configuration is on the volume.');
-    expect(body).not.toContain('printed by the hook');
+it('over the network the status has the fields of the contract and no others; with the token it has everything', async () => {
+  const port = await serve(recording({ token: () => TOKEN }).served);
+  const status = JSON.parse((await ask(port, '/status')).body);
+  expect(shapeOf(status)).toEqual({
+    ...{ version: 'string', instance: 'string', ready: 'boolean', fresh: 'boolean' },
+    targets: {
+      default: {
+        ...{ outcome: 'string', code: null, message: 'string' },
+        ...{ desired: VERSION, attempted: VERSION, lastKnownGood: VERSION },
+        running: { ...VERSION, evidence: 'string' },
+        ...{ reloadOwed: 'boolean', pinned: 'boolean', nextAttemptAt: null, preset: null },
+        sources: [
+          { url: 'string', up: 'boolean', lastContactAt: 'string', lastChangeAt: 'string', error: null },
+        ],
+        history: [{ outcome: 'string', code: null, count: 'number', at: 'string', message: 'string' }],
+      },
+    },
+  });
+  const whole = JSON.parse((await ask(port, '/status', { headers: BEARER })).body).targets.default;
+  expect(whole.history[0].output).toBe('printed by the hook');
+  expect(Object.keys(whole)).toEqual(expect.arrayContaining(['trial', 'generations', 'blocked']));
+});
+
+it('what commands and hooks printed is shown with the token only', async () => {
+  const port = await serve(recording({ token: () => TOKEN }).served);
+  for (const path of ['/', '/status']) {
+    for (const headers of [{}, { Authorization: 'Bearer wrong' }, BEARER]) {
+      const { body } = await ask(port, path, { headers });
+      expect(body).toContain('The newest configuration is on the volume.');
+      expect(body.includes('printed by the hook')).toBe(headers === BEARER);
+    }
   }
 });
 

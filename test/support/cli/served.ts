@@ -100,8 +100,8 @@ export function recording(more: Partial<Served> = {}): Recording {
     },
   };
   const served: Served = {
-    status: ({ withOutputs }) => statusWith(withOutputs ? target : withoutOutputs(target)),
-    notReady: () => [],
+    status: () => statusWith(target),
+    notReady: async () => [],
     metrics: async () => 'a_metric 1\n',
     controls: () => new Map([['default', controls]]),
     token: () => undefined,
@@ -111,10 +111,6 @@ export function recording(more: Partial<Served> = {}): Recording {
     target = next;
   };
   return { served, asked, become };
-}
-
-function withoutOutputs(target: TargetStatus): TargetStatus {
-  return { ...target, history: target.history.map(({ output: _output, ...report }) => report) };
 }
 
 function unknown(generation: number): SidecarError {

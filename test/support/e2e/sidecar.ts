@@ -12,6 +12,9 @@ const PROJECT = new URL('../../..', import.meta.url).pathname;
 /** Where the program was built. */
 export const DIST = resolve(PROJECT, process.env['CONFIG_SIDECAR_DIST'] ?? 'dist');
 
+/** With it a test sees the whole status. */
+const TOKEN = 'sees-the-whole-status';
+
 const MAIN = join(DIST, 'main.js');
 
 export type Variables = Readonly<Record<string, string>>;
@@ -130,6 +133,8 @@ export interface Start {
   readonly words?: readonly string[];
   /** Further words for Node itself. */
   readonly nodeWords?: readonly string[];
+  /** Whether it gets a CONTROL_TOKEN, with which `status` sees everything. Default true. */
+  readonly hasToken?: boolean;
 }
 
 /** Runs a command of the program to its end. */
@@ -161,7 +166,9 @@ export async function startSidecar(variables: Variables, cwd: string, start: Sta
   const port = await quietPort();
   const { node = process.execPath, main = MAIN, nodeWords = [], words = [] } = start;
   // Whether an application lives on is another matter than most of what is looked at here, and takes its time.
-  const env = { LISTEN: `127.0.0.1:${port}`, CONFIRM_PERIOD: '0', ...variables };
+  const isTokenTheirs = 'CONTROL_TOKEN_FILE' in variables || start.hasToken === false;
+  const own = isTokenTheirs ? {} : { CONTROL_TOKEN: TOKEN };
+  const env: Variables = { LISTEN: `127.0.0.1:${port}`, CONFIRM_PERIOD: '0', ...own, ...variables };
   const child = spawn(node, [...nodeWords, main, ...words], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const keep = (chunk: Buffer): void => {
@@ -172,7 +179,10 @@ export async function startSidecar(variables: Variables, cwd: string, start: Sta
   const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null;
   const ask = (path: string): Promise<Answer> => httpGet(port, path);
-  const status = async (): Promise<StatusSeen> => JSON.parse((await ask('/status')).body);
+  const token = env['CONTROL_TOKEN'];
+  const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+  const status = async (): Promise<StatusSeen> =>
+    JSON.parse((await httpGet(port, '/status', { headers })).body);
   const target = async (): Promise<TargetSeen> => {
     const found = (await status()).targets['default'];
     if (found === undefined) throw new Error('there is no target yet');
@@ -223,9 +233,14 @@ function parseMetric(text: string, name: string): Values {
   );
 }
 
-export function httpGet(port: number, path: string, host = '127.0.0.1'): Promise<Answer> {
+export function httpGet(
+  port: number,
+  path: string,
+  { host = '127.0.0.1', headers = {} }: { readonly host?: string; readonly headers?: Variables } = {},
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = get({ host, port, path, timeout: 10_000, agent: false }, (response) => {
+    const options = { host, port, path, headers, timeout: 10_000, agent: false };
+    const request = get(options, (response) => {
       let body = '';
       response.on('data', (chunk: Buffer) => {
         body += chunk.toString();

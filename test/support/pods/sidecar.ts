@@ -1,4 +1,4 @@
-// The sidecar in a pod, seen through its endpoints and its log.
+// The sidecar in a pod, seen through its own command and its log.
 import type { LogLine, TargetSeen as Seen, StatusSeen } from '../e2e/sidecar.ts';
 import { until } from '../e2e/until.ts';
 import type { Pod } from './pod.ts';
@@ -23,10 +23,14 @@ export interface PodSidecar {
   readonly logs: (event?: string) => Promise<readonly LogLine[]>;
 }
 
-/** The sidecar that listens at this port of the pod. */
-export function sidecarIn(pod: Pod, { container = 'config-sidecar', port = 9533 } = {}): PodSidecar {
-  const status = async (): Promise<StatusSeen> =>
-    JSON.parse((await pod.ask(`http://127.0.0.1:${port}/status`)).body);
+/** The sidecar in this container of the pod. */
+export function sidecarIn(pod: Pod, { container = 'config-sidecar' } = {}): PodSidecar {
+  // By its own command, which sees more than anybody who reaches the port.
+  const status = async (): Promise<StatusSeen> => {
+    const { stdout, stderr } = await pod.exec(container, ...COMMAND, 'status', '--json');
+    if (stdout === '') throw new Error(stderr);
+    return JSON.parse(stdout);
+  };
   const target = async (): Promise<TargetSeen> => {
     const found = (await status()).targets['default'];
     if (found === undefined) throw new Error('there is no target yet');
