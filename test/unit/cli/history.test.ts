@@ -69,7 +69,7 @@ it('the status says what was printed, what is known to work, what is pinned and 
     `config-sidecar 0.1.0 pod-1: ready, fresh
 default: pinned: Somebody chose it.
   | line one
-  | line two?[2J
+  | line two\\u001b[2J
   desired  revision r2, sha256:f2
   running  revision r2, sha256:f2 (answered alive)
   good     revision r2, confirmed ${AT}
