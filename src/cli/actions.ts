@@ -20,7 +20,7 @@ import { helpOn } from './help.ts';
 import { misuse, unknownWord } from './misuse.ts';
 import { once } from './once.ts';
 import { type Configured, run } from './run.ts';
-import { colorDiff, colorFindings, counting, wantsColors } from './terminal.ts';
+import { colorDiff, colorFindings, counting, shownTo, wantsColors } from './terminal.ts';
 import type { Cli, Words } from './types.ts';
 
 type Act = (cli: Cli, words: Words) => Promise<number>;
@@ -42,7 +42,7 @@ export const ACTIONS: Readonly<Record<CommandName, Act>> = {
 
 /** Prints, and is done. */
 export function printed(cli: Cli, text: string): number {
-  cli.print(text);
+  cli.print(shownTo(cli, text));
   return EXIT.done;
 }
 
@@ -82,7 +82,8 @@ async function runDiff(cli: Cli, words: Words): Promise<number> {
   const open = await sourceOf(loaded).load();
   const { diff } = await import('./diff.ts');
   const patch = await waiting(cli, 'Reading the source', diff({ loaded, env: cli.env, open }));
-  cli.print(wantsColors(cli.isTerminal, cli.env) ? colorDiff(patch) : patch);
+  const shown = shownTo(cli, patch);
+  cli.print(wantsColors(cli.isTerminal, cli.env) ? colorDiff(shown) : shown);
   return patch !== '' && words.own.has('exit-code') ? EXIT.differences : EXIT.done;
 }
 
@@ -93,14 +94,16 @@ async function runCheck(cli: Cli, words: Words): Promise<number> {
   const json = words.own.has('json');
   const checking = check({ loaded, env: cli.env, open, json, signal: cli.ending });
   const { text, exitCode } = await waiting(cli, 'Checking', checking);
-  cli.print(!json && wantsColors(cli.isTerminal, cli.env) ? colorFindings(text) : text);
+  const shown = shownTo(cli, text);
+  cli.print(!json && wantsColors(cli.isTerminal, cli.env) ? colorFindings(shown) : shown);
   return exitCode;
 }
 
 async function status(cli: Cli, words: Words): Promise<number> {
   const found = await find(cli, words);
   if (found === null) return EXIT.notReady;
-  cli.print(words.own.has('json') ? `${JSON.stringify(found, null, 2)}\n` : describeStatus(found));
+  const text = words.own.has('json') ? `${JSON.stringify(found, null, 2)}\n` : describeStatus(found);
+  cli.print(shownTo(cli, text));
   return found.ready ? EXIT.done : EXIT.notReady;
 }
 
@@ -119,7 +122,7 @@ async function find(cli: Cli, words: Words): Promise<SeenStatus | null> {
   const { settings: given } = await loadPartialSettings(optionsOf(cli, words));
   const found = await askSidecar({ socket: await socketOf(given), listen: given.LISTEN ?? 'off' });
   if (typeof found !== 'string') return found;
-  cli.printError(`${found}\n`);
+  cli.printError(shownTo({ isTerminal: cli.isErrorTerminal }, `${found}\n`));
   return null;
 }
 
@@ -147,8 +150,8 @@ async function control(cli: Cli, action: Action, words: Words): Promise<number> 
     waitMs: words.own.has('no-wait') ? 0 : OUTCOME_MS,
   });
   const { exitCode, text } = await waiting(cli, 'Waiting for the outcome', controlling);
-  if (exitCode === EXIT.done) cli.print(`${text}\n`);
-  else cli.printError(`${text}\n`);
+  if (exitCode === EXIT.done) cli.print(shownTo(cli, `${text}\n`));
+  else cli.printError(shownTo({ isTerminal: cli.isErrorTerminal }, `${text}\n`));
   return exitCode;
 }
 

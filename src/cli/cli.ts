@@ -9,6 +9,7 @@ import { ACTIONS, printed } from './actions.ts';
 import { COMMAND_NAMES, COMMON_FLAGS, type CommandName, commandOf, isCommand } from './commands.ts';
 import { HELP_WORDS, helpOfCommand, helpOn } from './help.ts';
 import { misuse, unknownWord } from './misuse.ts';
+import { shownTo } from './terminal.ts';
 import type { Cli } from './types.ts';
 
 const OWN_FLAGS: readonly OwnFlag[] = [
@@ -26,7 +27,8 @@ export async function runCli(cli: Cli): Promise<number> {
     return await runCommand(cli);
   } catch (thrown) {
     if (!(thrown instanceof SidecarError)) throw thrown;
-    cli.printError(`${thrown.message}\n${thrown.output === undefined ? '' : `${thrown.output}\n`}`);
+    const text = `${thrown.message}\n${thrown.output === undefined ? '' : `${thrown.output}\n`}`;
+    cli.printError(shownTo({ isTerminal: cli.isErrorTerminal }, text));
     return exitCodeOf(thrown);
   }
 }

@@ -1,9 +1,15 @@
 // What only a terminal gets: colours, and a counter while a command waits. A pipe or a file gets neither.
+import { visible } from '../lib/bounds.ts';
 import type { Environment } from '../settings/environment.ts';
 
 /** Whether colours are wanted: on a terminal, unless NO_COLOR is set or the terminal cannot show any. */
 export function wantsColors(isTerminal: boolean, env: Environment): boolean {
   return isTerminal && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
+}
+
+/** What may hold data of others: a terminal would obey the control characters in it, a file gets every byte. */
+export function shownTo({ isTerminal }: { readonly isTerminal: boolean }, text: string): string {
+  return isTerminal ? visible(text, { keepsLines: true }) : text;
 }
 
 const RED = '31';
