@@ -1,6 +1,7 @@
 // Whether what confirms a reload could be seen: CONFIRM_URL is asked once, as it always is; children are counted.
 import { findFlaw } from '../application/confirm/answer.ts';
 import { childrenOf } from '../application/process/family.ts';
+import { identityOf } from '../application/tls.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { toSidecarError } from '../lib/errors.ts';
 import { request } from '../lib/http/http.ts';
@@ -59,7 +60,9 @@ async function checkUrl({ loaded, signal }: Subject, { url, ledger }: Asked): Pr
   const timeoutMs = Math.min(CONFIRM_TIMEOUT, MAX_WAIT_MS);
   try {
     const { status, body } = await request({
-      ...{ method: 'GET', url, timeoutMs, signal },
+      ...{ method: 'GET', url, timeoutMs, signal, bodyMs: timeoutMs / 2 },
+      headers: currentOf(loaded, 'CONFIRM_HEADERS') ?? [],
+      tls: identityOf(loaded),
       maxBytes: MAX_BODY_BYTES,
       truncate: true,
       stage: 'reload',
@@ -82,10 +85,13 @@ async function checkUrl({ loaded, signal }: Subject, { url, ledger }: Asked): Pr
     });
   } catch (thrown) {
     const { code, message } = toSidecarError(thrown, 'reload');
-    return fail('confirmation', code, `Cannot ask CONFIRM_URL: ${message}.`, START);
+    const mend = ['http.tls', 'reload.tls'].includes(code) ? CERTIFICATES : START;
+    return fail('confirmation', code, `Cannot ask CONFIRM_URL: ${message}.`, mend);
   }
 }
 
+const CERTIFICATES =
+  'Let RELOAD_CACERT name the authority that signed its certificate; RELOAD_CERT and RELOAD_KEY are ours, where it asks for one.';
 const START =
   'Start the application, or correct CONFIRM_URL: as it is, every change would be taken for one that does not work.';
 

@@ -3,7 +3,9 @@ import * as net from 'node:net';
 import * as tls from 'node:tls';
 import { SidecarError } from '../lib/errors.ts';
 import { explainFailure } from '../lib/http/failure.ts';
+import type { TlsIdentity } from '../lib/http/http.ts';
 import { hostOf, portOf } from '../lib/http/proxy.ts';
+import { secureContext } from '../lib/http/route.ts';
 
 /** More would only keep a person waiting: a port that is open answers at once. */
 const MAX_WAIT_MS = 5_000;
@@ -11,16 +13,18 @@ const MAX_WAIT_MS = 5_000;
 export interface Connecting {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** What a server with TLS is checked against, and shown. */
+  readonly identity: TlsIdentity;
 }
 
 /**
  * Resolves when the server of an `http:` or `https:` URL has accepted a connection, which is ended at once.
  * @throws SidecarError with a code of `http.ts`; its message is a clause: `connection refused`.
  */
-export function connectTo(url: URL, { timeoutMs, signal }: Connecting): Promise<void> {
+export function connectTo(url: URL, { timeoutMs, signal, identity }: Connecting): Promise<void> {
   const waitMs = Math.min(timeoutMs, MAX_WAIT_MS);
   return new Promise((resolve, reject) => {
-    const socket = open(url, resolve);
+    const socket = open(url, identity, resolve);
     const refuse = (code: string, message: string): void =>
       reject(new SidecarError(message, { code, stage: 'reload' }));
     const abort = (): void => {
@@ -43,17 +47,29 @@ export function connectTo(url: URL, { timeoutMs, signal }: Connecting): Promise<
   });
 }
 
-function open(url: URL, onConnected: () => void): net.Socket {
+/** With TLS 1.3 a server refuses our certificate, or that there is none, only after we believe to be connected. */
+const REFUSES_WITHIN_MS = 300;
+
+function open(url: URL, identity: TlsIdentity, onConnected: () => void): net.Socket {
   const place = { host: hostOf(url), port: Number(portOf(url)) };
-  const connected = (): void => {
+  const isName = net.isIP(place.host) === 0;
+  const end = (): void => {
     onConnected();
     socket.destroy();
   };
-  const isName = net.isIP(place.host) === 0;
-  const socket =
-    url.protocol === 'https:'
-      ? tls.connect({ ...place, ...(isName && { servername: place.host }) }, connected)
-      : net.connect(place, connected);
+  if (url.protocol !== 'https:') {
+    const socket = net.connect(place, () => {
+      onConnected();
+      socket.destroy();
+    });
+    return socket;
+  }
+  const secure = { ...place, ...secureContext(identity), ...(isName && { servername: place.host }) };
+  const socket = tls.connect(secure, () => {
+    // What it sends once it has accepted us.
+    const timer = setTimeout(end, REFUSES_WITHIN_MS);
+    socket.once('session', end).once('close', () => clearTimeout(timer));
+  });
   return socket;
 }
 

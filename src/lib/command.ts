@@ -2,6 +2,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { type Capture, openCapture } from './command-output.ts';
 import { errnoOf } from './errors.ts';
+import { explainProgram } from './program.ts';
 
 export interface Command {
   /** The program and its words; no shell is involved. */
@@ -34,7 +35,7 @@ export async function runCommand(command: Command): Promise<CommandResult> {
     if (command.signal.aborted) return { kind: 'aborted', output: '' };
     return await follow(start(command, capture), command, capture);
   } catch (thrown) {
-    return { kind: 'not-started', reason: explainStart(thrown) };
+    return { kind: 'not-started', reason: explainStart(thrown, command) };
   } finally {
     capture.close();
   }
@@ -51,11 +52,8 @@ const DRAIN_MS = 100;
 /** A process that the kernel cannot end (waiting for a dead disk) is left behind after this. */
 const UNKILLABLE_MS = 1000;
 
-function follow(
-  child: ChildProcess,
-  { timeoutMs, signal }: Command,
-  capture: Capture,
-): Promise<CommandResult> {
+function follow(child: ChildProcess, command: Command, capture: Capture): Promise<CommandResult> {
+  const { timeoutMs, signal } = command;
   const output = capture.text;
   const silent = capture.follow(child);
   return new Promise((resolve) => {
@@ -81,7 +79,7 @@ function follow(
       finish(stopped === null ? resultOf(child, output()) : { kind: stopped, output: output() });
     signal.addEventListener('abort', onAbort);
     after(timeoutMs, () => stop('timeout'));
-    child.once('error', (thrown) => finish({ kind: 'not-started', reason: explainStart(thrown) }));
+    child.once('error', (thrown) => finish({ kind: 'not-started', reason: explainStart(thrown, command) }));
     child.once('exit', () => {
       after(DRAIN_MS, conclude);
       void silent.then(conclude);
@@ -107,9 +105,9 @@ function killGroup({ pid }: ChildProcess): void {
   }
 }
 
-function explainStart(thrown: unknown): string {
+function explainStart(thrown: unknown, { argv: [program = ''], env }: Command): string {
   const code = errnoOf(thrown);
-  if (code === 'ENOENT') return 'there is no such program';
+  if (code === 'ENOENT') return explainProgram(program, env['PATH']) ?? 'there is no such program';
   if (code === 'EACCES') return 'the program may not be executed';
   if (code === 'ENOEXEC') return 'it is neither a program nor a script that begins with #!';
   if (code === 'E2BIG') return 'its arguments and environment are too long';

@@ -21,6 +21,7 @@ export function crossCheck(facts: Facts): readonly string[] {
     oneHook,
     processNamed,
     confirmationFits,
+    certificatesFit,
     credentialsFit,
     templateFits,
     nothingFeedsItself,
@@ -137,9 +138,9 @@ function confirmationFits(facts: Facts): readonly string[] {
   const { given } = facts;
   const { CONFIRM_PERIOD, CONFIRM_TIMEOUT, CONFIRM_WORKERS } = facts.values;
   const problems: string[] = [];
-  for (const name of ['CONFIRM_MATCH', 'CONFIRM_SUCCESSES'] as const) {
+  for (const name of ['CONFIRM_MATCH', 'CONFIRM_SUCCESSES', 'CONFIRM_HEADERS'] as const) {
     if (given.has(name) && !given.has('CONFIRM_URL'))
-      problems.push(`Cannot use ${said(facts, name)} without CONFIRM_URL: it is about that answer`);
+      problems.push(`Cannot use ${said(facts, name)} without CONFIRM_URL: it is about that request`);
   }
   if (CONFIRM_WORKERS && !namesProcess(given)) {
     problems.push(
@@ -150,6 +151,28 @@ function confirmationFits(facts: Facts): readonly string[] {
   if (CONFIRM_PERIOD !== undefined && CONFIRM_TIMEOUT !== undefined && CONFIRM_TIMEOUT <= CONFIRM_PERIOD) {
     problems.push(
       `Cannot use ${named(facts, 'CONFIRM_TIMEOUT', CONFIRM_TIMEOUT)} with ${named(facts, 'CONFIRM_PERIOD', CONFIRM_PERIOD)}: CONFIRM_TIMEOUT must be longer, or nothing could ever be confirmed`,
+    );
+  }
+  return problems;
+}
+
+/** A certificate goes with its key, and both with a URL that asks for TLS. */
+function certificatesFit(facts: Facts): readonly string[] {
+  const { given, values } = facts;
+  const problems: string[] = [];
+  if (given.has('RELOAD_CERT') !== given.has('RELOAD_KEY')) {
+    const [there, absent] = given.has('RELOAD_CERT')
+      ? (['RELOAD_CERT', 'RELOAD_KEY'] as const)
+      : (['RELOAD_KEY', 'RELOAD_CERT'] as const);
+    problems.push(
+      `Cannot use ${said(facts, there)} without ${absent}: a certificate and its key go together`,
+    );
+  }
+  const first = (['RELOAD_CACERT', 'RELOAD_CERT'] as const).find((name) => given.has(name));
+  const urls = [values.RELOAD_URL, values.CONFIRM_URL];
+  if (first !== undefined && !urls.some((url) => url?.startsWith('https:') === true)) {
+    problems.push(
+      `Cannot use ${said(facts, first)}: neither RELOAD_URL nor CONFIRM_URL is an https URL, for which it is meant`,
     );
   }
   return problems;

@@ -198,6 +198,12 @@ export const TABLE = {
   RELOAD_HEADERS: who.optional(headers, "the HTTP hook's headers, one per line, `Name: value`", {
     secret: 'whole',
   }),
+  RELOAD_CACERT: who.optional(
+    path,
+    'certificate authorities `RELOAD_URL` and `CONFIRM_URL` are checked against (PEM)',
+  ),
+  RELOAD_CERT: who.optional(path, 'client certificate for `RELOAD_URL` and `CONFIRM_URL` (PEM)'),
+  RELOAD_KEY: who.optional(path, 'private key of `RELOAD_CERT` (PEM)'),
   RELOAD_BODY: who.optional(text, "the HTTP hook's body"),
   RELOAD_STATUS: who.defaulted(statuses, '2xx', 'statuses that mean yes: `2xx`, `200`, `200-204`'),
   RELOAD_COMMAND: who.optional(
@@ -223,6 +229,9 @@ export const TABLE = {
   ),
   CONFIRM_URL: back.optional(httpUrl, 'must answer 2xx `CONFIRM_SUCCESSES` times in a row', {
     secret: 'url',
+  }),
+  CONFIRM_HEADERS: back.optional(headers, 'headers sent to `CONFIRM_URL`, one per line, `Name: value`', {
+    secret: 'whole',
   }),
   CONFIRM_SUCCESSES: back.defaulted(
     count({ atLeast: 1, atMost: 100 }),

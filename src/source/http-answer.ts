@@ -1,7 +1,8 @@
 // What an HTTP source's answer means: a snapshot, the same as before, or an error; and what to ask with next time.
 import { createHash } from 'node:crypto';
 import { SidecarError } from '../lib/errors.ts';
-import { type HttpResponse, retryAfterAskedMs, retryAfterMs } from '../lib/http/http.ts';
+import { askedToWait } from '../lib/http/answer-words.ts';
+import { type HttpResponse, retryAfterMs } from '../lib/http/http.ts';
 import { maskUrl } from '../lib/mask.ts';
 import type { Content, Observation } from './provider.ts';
 
@@ -153,20 +154,13 @@ function lastPart(pathname: string): string {
 function refusal(url: string, { status, headers }: HttpResponse): SidecarError {
   const nowMs = Date.now();
   const waitMs = retryAfterMs(headers, nowMs);
-  const askedMs = retryAfterAskedMs(headers, nowMs);
   const [code, advice] = meaningOf(status);
   return answerFailure(
     url,
     code,
-    `the server answered ${status}${askedToWait(askedMs, waitMs)}${advice}`,
+    `the server answered ${status}${askedToWait(headers, nowMs)}${advice}`,
     waitMs,
   );
-}
-
-function askedToWait(askedMs: number | undefined, waitMs: number | undefined): string {
-  if (askedMs === undefined || waitMs === undefined) return '';
-  const [asked, wait] = [askedMs, waitMs].map((ms) => `${Math.round(ms / 1000)} s`);
-  return ` and asks to wait ${asked}${askedMs > waitMs ? ` (it is asked again after ${wait})` : ''}`;
 }
 
 const DENIED = 'source.denied';

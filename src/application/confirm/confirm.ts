@@ -94,7 +94,7 @@ export class Confirmation {
 
 function unconfirmed({ version, settings }: View, missing: readonly Missing[]): ConfirmResult {
   const reasons = missing.map(({ reason }) => reason).join('; and ');
-  const message = `Cannot confirm revision "${version.revision}" within ${printDuration(settings.timeoutMs)}: ${reasons}`;
+  const message = `Cannot confirm revision "${version.revision}" within ${printDuration(settings.timeoutMs)} (CONFIRM_TIMEOUT): ${reasons}`;
   const output = missing.find((one) => one.output !== undefined)?.output;
   const code = missing[0]?.code ?? 'confirm.missing';
   return { kind: 'unconfirmed', code, message, ...(output !== undefined && { output }) };

@@ -46,7 +46,7 @@ function lookAtRestart(view: View, id: ProcessId): ConfirmResult {
   const reason = living
     ? `process ${id.pid} was asked to end, and still runs`
     : `process ${id.pid} ended as it was asked to, and no other one has come; something has to start it again`;
-  const message = `Cannot confirm revision "${version.revision}" within ${printDuration(settings.timeoutMs)}: ${reason}`;
+  const message = `Cannot confirm revision "${version.revision}" within ${printDuration(settings.timeoutMs)} (CONFIRM_TIMEOUT): ${reason}`;
   return { kind: 'unconfirmed', code: 'confirm.not-restarted', message };
 }
 

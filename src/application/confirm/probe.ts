@@ -1,8 +1,10 @@
 // CONFIRM_URL: asked again and again, until it has answered as wanted often enough in a row.
 
 import { toSidecarError } from '../../lib/errors.ts';
+import { locationOf } from '../../lib/http/answer-words.ts';
 import { type HttpResponse, request } from '../../lib/http/http.ts';
 import { maskUrl } from '../../lib/mask.ts';
+import { TLS_ADVICE } from '../tls.ts';
 import { findFlaw } from './answer.ts';
 import type { Missing } from './evidence.ts';
 import { isStillLiving, watches } from './life.ts';
@@ -91,27 +93,43 @@ async function tryOnce(view: View, signal: AbortSignal): Promise<Missing | null>
   try {
     const url = view.settings.url?.() ?? '';
     shown = `"${maskUrl(url)}"`;
+    const timeoutMs = Math.min(TRY_MS, Math.max(leftMs(view), INTERVAL_MS));
     const response = await request({
       ...{ method: 'GET', url, signal, maxBytes: MAX_BODY_BYTES, truncate: true, stage: 'reload' },
-      timeoutMs: Math.min(TRY_MS, Math.max(leftMs(view), INTERVAL_MS)),
+      headers: view.settings.headers?.() ?? [],
+      tls: view.settings.tls?.() ?? {},
+      timeoutMs,
+      bodyMs: timeoutMs / 2,
     });
-    return await judge(response, view, shown);
+    return await judge(response, view, { url, shown });
   } catch (thrown) {
-    const reason = toSidecarError(thrown, 'reload').message.replace(`Cannot GET ${shown}: `, '');
+    const { code, message } = toSidecarError(thrown, 'reload');
+    const reason = `${message.replace(`Cannot GET ${shown}: `, '')}${code === 'http.tls' ? TLS_ADVICE : ''}`;
     return { code: 'confirm.no-answer', reason: `${shown} was not answered: ${reason}` };
   }
 }
 
-async function judge({ status, body }: HttpResponse, view: View, shown: string): Promise<Missing | null> {
+interface Asked {
+  readonly url: string;
+  /** As messages name it. */
+  readonly shown: string;
+}
+
+async function judge(response: HttpResponse, view: View, { url, shown }: Asked): Promise<Missing | null> {
+  const { status, body, isCut = false } = response;
   const text = body.toString();
   const output = text === '' ? {} : { output: text.slice(0, MAX_OUTPUT_LENGTH) };
   if (status < 200 || status > 299) {
-    return { code: 'confirm.status', reason: `${shown} answered ${status}`, ...output };
+    return {
+      code: 'confirm.status',
+      reason: `${shown} answered ${status}${locationOf(response, url)}`,
+      ...output,
+    };
   }
   const { match } = view.settings;
   if (match === undefined) return null;
   const flaw = await findFlaw(text, { match, version: view.version, notBeforeMs: view.trial.notBefore });
-  const cut = flaw !== null && body.length >= MAX_BODY_BYTES ? ' in its first 4 MiB' : '';
+  const cut = flaw !== null && isCut ? ' in the part of it that was read' : '';
   return (
     flaw && { code: flaw.code, reason: `${shown} answered ${status}, but ${flaw.reason}${cut}`, ...output }
   );

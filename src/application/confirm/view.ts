@@ -56,6 +56,9 @@ export function intervalMs({ ageMs: age }: Pick<View, 'ageMs'>): number {
   return Math.min(Math.max(age / 4, YOUNG_MS), OLD_MS);
 }
 
+/** What computing with fractions of a tick leaves over. */
+const NOISE_MS = 1e-3;
+
 export function pending(inMs: number): ConfirmResult {
-  return { kind: 'pending', inMs: Math.max(1, Math.ceil(inMs)) };
+  return { kind: 'pending', inMs: Math.max(1, Math.ceil(inMs - NOISE_MS)) };
 }

@@ -1,6 +1,7 @@
 // The words of the reload step: which hooks there are, what they are told, and how telling can end.
 
 import type { ProcessId } from '../../ledger/types.ts';
+import type { TlsIdentity } from '../../lib/http/http.ts';
 import type { StatusRange } from '../../settings/web.ts';
 import type { ReloadSignal } from '../process/gate.ts';
 
@@ -21,6 +22,8 @@ export interface HttpHook {
   /** The statuses that mean yes (`RELOAD_STATUS`), both ends included. */
   readonly status: readonly StatusRange[];
   readonly timeoutMs: number;
+  /** Reads the certificates anew; may throw a SidecarError `reload.tls`. */
+  readonly tls?: () => TlsIdentity;
 }
 
 export interface CommandHook {

@@ -1,12 +1,16 @@
 // Tells the application by an HTTP request, and reads its answer as the contract's table does.
 import { toSidecarError } from '../../lib/errors.ts';
+import { askedToWait, locationOf } from '../../lib/http/answer-words.ts';
 import { type HttpResponse, request, retryAfterMs } from '../../lib/http/http.ts';
 import { maskUrl } from '../../lib/mask.ts';
 import { includesStatus } from '../../settings/web.ts';
+import { TLS_ADVICE } from '../tls.ts';
 import type { HttpHook, OwedClass, ReloadContext, ReloadResult } from './hook.ts';
 
 /** What is kept of an answer's body. */
 const MAX_BODY_BYTES = 2048;
+/** The status says what counts: a body that goes on and on is cut. */
+const BODY_MS = 1_000;
 
 /** Sends one request; redirects are not followed. */
 export async function httpReload(
@@ -14,21 +18,28 @@ export async function httpReload(
   context: ReloadContext,
   signal: AbortSignal,
 ): Promise<ReloadResult> {
-  const { method, url, headers, body, timeoutMs } = hook;
+  const { method, url, headers, body, timeoutMs, tls } = hook;
   try {
     const response = await request({
-      ...{ method, url, headers, timeoutMs, signal },
+      ...{ method, url, headers, timeoutMs, signal, tls: tls?.() ?? {} },
       ...(body !== undefined && { body }),
       maxBytes: MAX_BODY_BYTES,
       truncate: true,
+      bodyMs: BODY_MS,
       stage: 'reload',
     });
     return read(response, hook, context);
   } catch (thrown) {
     const { code, message } = toSidecarError(thrown, 'reload');
-    return { kind: 'owed', class: BY_CODE[code] ?? 'unknown', code, message };
+    const kind = BY_CODE[code] ?? 'unknown';
+    return { kind: 'owed', class: kind, code, message: `${message}${ADVICE[code] ?? ''}` };
   }
 }
+
+const ADVICE: Readonly<Record<string, string>> = {
+  'http.tls': TLS_ADVICE,
+  'http.timeout': ' (RELOAD_TIMEOUT)',
+};
 
 /** What was not understood at all (`http.timeout`, `http.truncated`, `http.aborted`, …) may have arrived. */
 const BY_CODE: Readonly<Record<string, OwedClass>> = {
@@ -38,6 +49,7 @@ const BY_CODE: Readonly<Record<string, OwedClass>> = {
   'http.dns': 'unavailable',
   'http.proxy': 'unavailable',
   'http.tls': 'misconfigured',
+  'reload.tls': 'misconfigured',
   'http.protocol': 'misconfigured',
   'http.request': 'misconfigured',
 };
@@ -49,12 +61,13 @@ function read(response: HttpResponse, hook: HttpHook, context: ReloadContext): R
   }
   const kind = classOf(status);
   const advice = kind === 'misconfigured' ? '; check RELOAD_URL, RELOAD_METHOD and RELOAD_HEADERS' : '';
+  const asked = kind === 'unavailable' ? askedToWait(headers, Date.now()) : '';
   const wait = kind === 'unavailable' ? retryAfterMs(headers, Date.now()) : undefined;
   return {
     kind: 'owed',
     class: kind,
     code: 'reload.status',
-    message: `Cannot ${hook.method} "${maskUrl(hook.url)}": it answered ${status}${advice}`,
+    message: `Cannot ${hook.method} "${maskUrl(hook.url)}": it answered ${status}${locationOf(response, hook.url)}${asked}${advice}`,
     ...(body.length > 0 && { output: body.toString() }),
     ...(wait !== undefined && { retryAfterMs: wait }),
   };

@@ -4,6 +4,7 @@ import { type Environment, environmentForCommands } from '../../settings/environ
 import { currentOf } from '../../settings/secrets.ts';
 import type { Loaded, Settings } from '../../settings/settings.ts';
 import { createLookup, type Lookup } from '../process/lookup.ts';
+import { identityOf } from '../tls.ts';
 import type { ReloadHook } from './hook.ts';
 
 /** Which hook the settings ask for; two are refused when settings are read. */
@@ -33,7 +34,16 @@ export function hookOf(loaded: Loaded, env: Environment): ReloadHook | null {
   if (url !== undefined) {
     const headers = currentOf(loaded, 'RELOAD_HEADERS') ?? [];
     const body = RELOAD_BODY === undefined ? {} : { body: RELOAD_BODY };
-    return { kind: 'http', url, method: RELOAD_METHOD, headers, ...body, status: RELOAD_STATUS, timeoutMs };
+    return {
+      kind: 'http',
+      url,
+      method: RELOAD_METHOD,
+      headers,
+      ...body,
+      status: RELOAD_STATUS,
+      timeoutMs,
+      tls: () => identityOf(loaded),
+    };
   }
   if (RELOAD_COMMAND !== undefined) {
     return { kind: 'command', argv: RELOAD_COMMAND, timeoutMs, env: environmentForCommands(env) };

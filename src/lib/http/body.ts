@@ -8,17 +8,33 @@ import type { HttpRequest } from './http.ts';
 /** Carries, as its cause, what went wrong after the head of the answer was there. */
 export class BodyError extends Error {}
 
-/** The decompressed body. Throws a BodyError, or a SidecarError (`http.too-large`, `http.truncated`, `http.encoding`). */
-export async function readBody(stream: Readable, encoding: string, request: HttpRequest): Promise<Buffer> {
-  const { bytes, cut } = await collect(stream, request.maxBytes);
-  if (cut && request.truncate === true) return bytes.subarray(0, request.maxBytes);
-  if (cut) throw tooLarge(request);
-  return decompress(bytes, encoding.trim().toLowerCase(), request);
+/** A body as it was read. */
+export interface Body {
+  readonly body: Buffer;
+  /** Only its beginning: see `HttpRequest.truncate`. */
+  readonly isCut: boolean;
 }
 
-async function collect(stream: Readable, maxBytes: number): Promise<{ bytes: Buffer; cut: boolean }> {
+/** The decompressed body. Throws a BodyError, or a SidecarError (`http.too-large`, `http.truncated`, `http.encoding`). */
+export async function readBody(stream: Readable, encoding: string, request: HttpRequest): Promise<Body> {
+  const { bytes, cut } = await collect(stream, request);
+  if (cut && request.truncate === true) return { body: bytes.subarray(0, request.maxBytes), isCut: true };
+  if (cut) throw tooLarge(request);
+  return { body: decompress(bytes, encoding.trim().toLowerCase(), request), isCut: false };
+}
+
+async function collect(
+  stream: Readable,
+  { maxBytes, truncate, bodyMs }: HttpRequest,
+): Promise<{ bytes: Buffer; cut: boolean }> {
   const chunks: Buffer[] = [];
   let size = 0;
+  let isLate = false;
+  const stop = (): void => {
+    isLate = true;
+    stream.destroy();
+  };
+  const timer = truncate === true && bodyMs !== undefined ? setTimeout(stop, bodyMs) : undefined;
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       size += chunk.length;
@@ -26,9 +42,11 @@ async function collect(stream: Readable, maxBytes: number): Promise<{ bytes: Buf
       if (size > maxBytes) break;
     }
   } catch (thrown) {
-    throw new BodyError('The body could not be read', { cause: thrown });
+    if (!isLate) throw new BodyError('The body could not be read', { cause: thrown });
+  } finally {
+    clearTimeout(timer);
   }
-  return { bytes: Buffer.concat(chunks), cut: size > maxBytes };
+  return { bytes: Buffer.concat(chunks), cut: isLate || size > maxBytes };
 }
 
 const DECOMPRESSORS = new Map([

@@ -32,6 +32,8 @@ export interface HttpRequest {
   readonly proxyEnv?: ProxyEnv;
   /** A body beyond `maxBytes` is cut instead of refused, and no compression is asked for: for hooks. Default false. */
   readonly truncate?: boolean;
+  /** With `truncate`: a body that has not ended so long after its head is cut as well. Default: the whole of `timeoutMs`. */
+  readonly bodyMs?: number;
   /** Whose error a failure is. Default `source`. */
   readonly stage?: Stage;
 }
@@ -41,6 +43,8 @@ export interface HttpResponse {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly body: Buffer;
+  /** The body goes on: see `HttpRequest.truncate`. */
+  readonly isCut?: boolean;
 }
 
 /** Keeps connections between requests; used for one request at a time. */
@@ -198,9 +202,9 @@ async function sendOnce(request: HttpRequest, { route, agent, signal }: Sending)
   });
   const headers = plainHeaders(response.headers);
   if (response.status === 407 && route.proxy !== null) throw new ProxyError('answered 407');
-  const body = await readBody(response.data, headers['content-encoding'] ?? '', request);
+  const { body, isCut } = await readBody(response.data, headers['content-encoding'] ?? '', request);
   refuseReset(response.data);
-  return { status: response.status, headers, body };
+  return { status: response.status, headers, body, ...(isCut && { isCut }) };
 }
 
 /** Of a body that ends with its connection Node.js takes a reset for the end, and calls it complete. */

@@ -58,7 +58,8 @@ export function identityOf(route: Route, tls: TlsIdentity): string {
   return JSON.stringify([route.kind, route.proxy?.href, ...pems]);
 }
 
-function secureContext({ ca, cert, key }: TlsIdentity): SecureContextOptions {
+/** An identity as Node's TLS takes it. */
+export function secureContext({ ca, cert, key }: TlsIdentity): SecureContextOptions {
   return {
     ...(ca !== undefined && { ca: toBuffer(ca) }),
     ...(cert !== undefined && { cert: toBuffer(cert) }),

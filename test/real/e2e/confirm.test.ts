@@ -150,7 +150,7 @@ describe.concurrent('RELOAD_SIGNAL=SIGTERM', () => {
     expect(seen.code).toBe('confirm.not-restarted');
     expect(seen.message).toMatch(
       new RegExp(
-        `within 3s: process ${app.pids()[0]} ended as it was asked to, and no other one has come; something has to start it again\\.`,
+        `within 3s \\(CONFIRM_TIMEOUT\\): process ${app.pids()[0]} ended as it was asked to, and no other one has come; something has to start it again\\.`,
       ),
     );
   });

@@ -40,7 +40,7 @@ describe.concurrent('CONFIRM_URL', () => {
     });
     expect(unconfirmed?.['message']).toMatch(
       new RegExp(
-        `^Cannot confirm revision "sha256:\\w+" within 6s: "http://127.0.0.1:${port}/" answered 200, but the answer does not match ` +
+        `^Cannot confirm revision "sha256:\\w+" within 6s \\(CONFIRM_TIMEOUT\\): "http://127.0.0.1:${port}/" answered 200, but the answer does not match ` +
           'CONFIRM_MATCH ".*"\\. The last known good configuration \\(generation 2, revision sha256:\\w+\\) takes its place, unless something newer is tried first\\.$',
       ),
     );
@@ -110,7 +110,7 @@ describe.concurrent('CONFIRM_WORKERS', () => {
     const [pid] = app.pids();
     expect(back.blocked[0]?.message).toMatch(
       new RegExp(
-        `within 3s: process ${pid} has no new children, so its workers still run the configuration of before`,
+        `within 3s \\(CONFIRM_TIMEOUT\\): process ${pid} has no new children, so its workers still run the configuration of before`,
       ),
     );
     expect(app.pids()).toHaveLength(1);

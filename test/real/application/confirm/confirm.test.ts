@@ -113,7 +113,7 @@ describe('the process that was told', () => {
     expect((await verdictOn(confirmation(), trial)).result).toEqual({
       kind: 'unconfirmed',
       code: 'confirm.stopped',
-      message: `Cannot confirm revision "7" within 30s: process ${id.pid} is stopped (SIGSTOP or a debugger), so it cannot show that it works`,
+      message: `Cannot confirm revision "7" within 30s (CONFIRM_TIMEOUT): process ${id.pid} is stopped (SIGSTOP or a debugger), so it cannot show that it works`,
     });
     const one = confirmation();
     expect((await one.look(trial, VERSION, atAge(trial, 3_000), never())).kind).toBe('pending');
@@ -250,13 +250,13 @@ describe('a restart that was asked for', () => {
     expect(await one.look(trial, VERSION, atAge(trial, 30_000), never())).toEqual({
       kind: 'unconfirmed',
       code: 'confirm.not-restarted',
-      message: `Cannot confirm revision "7" within 30s: process ${id.pid} was asked to end, and still runs`,
+      message: `Cannot confirm revision "7" within 30s (CONFIRM_TIMEOUT): process ${id.pid} was asked to end, and still runs`,
     });
     await kill(id);
     expect(await one.look(trial, VERSION, atAge(trial, 30_000, null), never())).toEqual({
       kind: 'unconfirmed',
       code: 'confirm.not-restarted',
-      message: `Cannot confirm revision "7" within 30s: process ${id.pid} ended as it was asked to, and no other one has come; something has to start it again`,
+      message: `Cannot confirm revision "7" within 30s (CONFIRM_TIMEOUT): process ${id.pid} ended as it was asked to, and no other one has come; something has to start it again`,
     });
   });
 });
@@ -404,7 +404,7 @@ describe('its workers', () => {
     expect(result).toEqual({
       kind: 'unconfirmed',
       code: 'confirm.no-workers',
-      message: `Cannot confirm revision "7" within 30s: process ${id.pid} has no new children, so its workers still run the configuration of before`,
+      message: `Cannot confirm revision "7" within 30s (CONFIRM_TIMEOUT): process ${id.pid} has no new children, so its workers still run the configuration of before`,
     });
     expect(atMs).toBe(30_000);
     await reload();

@@ -1,5 +1,6 @@
 // The three hooks against real processes, a real server and real commands: whom they told, and what is owed.
 
+import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSocketServer, type Server as SocketServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -204,11 +205,13 @@ describe('the request', () => {
       response.writeHead(status, { Location: '/elsewhere', 'Retry-After': '120' }).end('because');
     });
     const advice = kind === 'misconfigured' ? '; check RELOAD_URL, RELOAD_METHOD and RELOAD_HEADERS' : '';
+    const sent = status < 400 ? ` (Location: "${new URL('/elsewhere', shown(url)).href}")` : '';
+    const asks = kind === 'unavailable' ? ' and asks to wait 120 s' : '';
     expect(await post(url)).toEqual({
       kind: 'owed',
       class: kind,
       code: 'reload.status',
-      message: `Cannot POST "${shown(url)}": it answered ${status}${advice}`,
+      message: `Cannot POST "${shown(url)}": it answered ${status}${sent}${asks}${advice}`,
       output: 'because',
       ...(kind === 'unavailable' && { retryAfterMs: 120_000 }),
     });
@@ -267,8 +270,43 @@ describe('the request', () => {
       kind: 'owed',
       class: 'unknown',
       code: 'http.timeout',
+      message: `Cannot POST "${shown(url)}": not finished within 300 ms (RELOAD_TIMEOUT)`,
     });
     expect(asked.length).toBe(1);
+  });
+
+  test('that is answered with a body that never ends has the answer of its status', async () => {
+    const drip = (status: number) => (_: IncomingMessage, response: ServerResponse) => {
+      response.writeHead(status);
+      const timer = setInterval(() => response.write('.'), 50);
+      response.once('close', () => clearInterval(timer));
+    };
+    const { url } = await serve(drip(200));
+    expect(await post(url)).toEqual({ kind: 'told', evidence: 'answered', process: null });
+    const { url: bad } = await serve(drip(500));
+    expect(await post(bad)).toMatchObject({ class: 'refused', output: expect.stringMatching(/^\.+$/) });
+  });
+
+  test('that is sent elsewhere says where to, without its secrets', async () => {
+    const { url } = await serve((_, response) => {
+      response.writeHead(301, { location: '/moved/here?token=abc' }).end();
+    });
+    const there = new URL('/moved/here', shown(url)).href;
+    expect(await post(url)).toMatchObject({
+      class: 'misconfigured',
+      message: `Cannot POST "${shown(url)}": it answered 301 (Location: "${there}"); check RELOAD_URL, RELOAD_METHOD and RELOAD_HEADERS`,
+    });
+  });
+
+  test('that is to come again in a day is sent again after an hour, and both are said', async () => {
+    const { url } = await serve((_, response) => {
+      response.writeHead(503, { 'retry-after': '86400' }).end();
+    });
+    expect(await post(url)).toMatchObject({
+      class: 'unavailable',
+      retryAfterMs: 3_600_000,
+      message: `Cannot POST "${shown(url)}": it answered 503 and asks to wait 86400 s (it is asked again after 3600 s)`,
+    });
   });
 
   test('that is interrupted may have arrived', async () => {
@@ -316,6 +354,28 @@ describe('the command', () => {
       message: 'Cannot reload by "sh": it took longer than 0.3 s (RELOAD_TIMEOUT) and was killed',
       output: 'begun\n',
     });
+  });
+
+  test('whose script was saved on Windows, or has no interpreter, is said to be that', async (context) => {
+    const stage = createStage(context);
+    const script = (name: string, text: string): string => {
+      writeFileSync(stage.at(name), text);
+      chmodSync(stage.at(name), 0o755);
+      return stage.at(name);
+    };
+    for (const [path, reason] of [
+      [
+        script('crlf', '#!/bin/sh\r\ntrue\r\n'),
+        'its first line ends with CRLF, as on Windows; save the script with LF line ends',
+      ],
+      [script('lost', '#!/no/such/sh\n'), 'its first line names "/no/such/sh", which is not there'],
+    ] as const) {
+      expect(await run('', { argv: [path] })).toMatchObject({
+        class: 'misconfigured',
+        code: 'reload.not-found',
+        message: `Cannot reload by "${path}": ${reason}; check RELOAD_COMMAND`,
+      });
+    }
   });
 
   test('that is not there is a mistake in the settings', async () => {
