@@ -33,7 +33,10 @@ async function bundle(entry, folder) {
   rmSync(resolve(ROOT, folder), { recursive: true, force: true });
   await build({
     ...COMMON,
-    entryPoints: [entry],
+    entryPoints: [
+      { in: entry, out: basename(entry, '.ts') },
+      { in: 'src/render/worker/entry.ts', out: 'document-worker' },
+    ],
     outdir: folder,
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',

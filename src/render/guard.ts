@@ -2,13 +2,19 @@
 import { Buffer } from 'node:buffer';
 import { MAX_VIOLATIONS } from '../lib/bounds.ts';
 import { SidecarError } from '../lib/errors.ts';
+import { inSlices } from '../lib/slices.ts';
 import type { Data } from './data.ts';
 import { checkDocument, parseDocument } from './document/document.ts';
 import { describeFault, Fault } from './document/fault.ts';
 import { type Format, formatOfName, titleOf } from './document/format.ts';
-import { isList, isMap, type Value } from './document/value.ts';
+import { writingJson } from './document/json.ts';
+import { Bytes } from './document/special.ts';
+import { encodeWhole } from './document/text.ts';
+import { countValues, isList, isMap, type Value } from './document/value.ts';
 import type { Generation } from './generation.ts';
-import type { CompiledSchema, Violation } from './schema.ts';
+import type { CompiledSchema } from './schema.ts';
+import { inWords, type Violation, type Violations } from './violations.ts';
+import { runTask } from './worker/run.ts';
 
 /** SCHEMA, already read. */
 export interface SchemaFile {
@@ -53,10 +59,8 @@ function isPresent(value: Value, key: string): boolean {
 }
 
 async function guardSchema(data: Data, schema: SchemaFile): Promise<void> {
-  const value = await data.value();
-  const validate = await compiled(schema);
-  const { violationsOf } = await import('./schema.ts');
-  const violations = await violationsOf(validate, value, (violation) => withOrigin(data, violation));
+  const found = await violationsIn(data, await data.value(), schema);
+  const violations = await inWords(found, (violation) => withOrigin(data, violation));
   if (violations.length === 0) return;
   const message = `Cannot accept "${data.source}": it violates the schema "${schema.path}": ${violations.join('; ')}`;
   throw new SidecarError(message, { code: 'guard.schema', stage: 'validate', maxMessage: MAX_VIOLATIONS });
@@ -66,6 +70,36 @@ async function guardSchema(data: Data, schema: SchemaFile): Promise<void> {
 async function withOrigin({ origins }: Data, { text, path }: Violation): Promise<string> {
   const from = (await origins?.(path)) ?? [];
   return from.length === 0 ? text : `${text} (from ${from.map((source) => `"${source}"`).join(' and ')})`;
+}
+
+/** Up to here data is checked in no time, by a schema that does not refer to itself. */
+const SMALL_VALUES = 5_000;
+const SMALL_TEXT = 128 * 1024;
+
+async function violationsIn(data: Data, value: Value, schema: SchemaFile): Promise<Violations> {
+  const json = encodeWhole(await inSlices(writingJson(value, 0, forSchema)));
+  const isSmall = json.length < SMALL_TEXT && countValues(value, SMALL_VALUES) < SMALL_VALUES;
+  const refers = /"?\$(?:ref|dynamicRef|recursiveRef)\b/.test(Buffer.from(schema.bytes).toString('latin1'));
+  if (isSmall && !refers) {
+    const validate = await compiled(schema);
+    return (await import('./schema.ts')).violationsIn(validate, JSON.parse(Buffer.from(json).toString()));
+  }
+  const task = { kind: 'validate', name: schema.path, schema: schema.bytes, json } as const;
+  const answer = await runTask(task).catch((thrown: unknown) => {
+    if (!(thrown instanceof Fault)) throw thrown;
+    const reason = `the check by the schema "${schema.path}" was stopped: ${thrown.message}`;
+    throw refuse('guard.schema', `Cannot accept "${data.source}": ${reason}`, thrown);
+  });
+  if (answer.kind === 'violations') return answer.violations;
+  const reason = answer.kind === 'bad-schema' ? answer.reason : 'it cannot be checked by it';
+  throw refuse('guard.schema-file', `Cannot use the schema "${schema.path}": ${reason}`);
+}
+
+/** What a schema sees of what JSON cannot say: bytes in base64, numbers beyond all others. */
+function forSchema(value: Value): string | null {
+  if (value instanceof Bytes) return JSON.stringify(Buffer.from(value.get()).toString('base64'));
+  if (typeof value !== 'number' || Number.isFinite(value)) return null;
+  return Number.isNaN(value) ? 'null' : value > 0 ? '1e999' : '-1e999';
 }
 
 /** The schema compiled last: compiling costs far more than validating, and the file seldom changes. */

@@ -73,6 +73,9 @@ export function renderingExtras({ settings }: Loaded, env: Environment): string 
   return JSON.stringify(parts);
 }
 
+/** A document at the limit may become longer in another format, and a template may repeat what it is given. */
+const GROWTH = 4;
+
 function renderOptions(settings: Settings, env: Environment): RenderOptions {
   const { OUTPUT, FORMAT, OUTPUT_MODE, OUTPUT_OWNER, TEMPLATE_ENV, MAX_SIZE } = settings;
   const listed = (TEMPLATE_ENV ?? []).flatMap((name) =>
@@ -84,7 +87,7 @@ function renderOptions(settings: Settings, env: Environment): RenderOptions {
     mode: OUTPUT_MODE,
     owner: OUTPUT_OWNER ?? null,
     templateEnv: Object.fromEntries(listed),
-    maxBytes: MAX_SIZE,
+    maxBytes: GROWTH * MAX_SIZE,
   };
 }
 

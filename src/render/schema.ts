@@ -1,16 +1,11 @@
 // JSON Schema by ajv. Loads the library: import it only when SCHEMA is set.
 import { Buffer } from 'node:buffer';
 import { Ajv, type AnySchema, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
-import { MAX_VIOLATIONS, shownKey } from '../lib/bounds.ts';
+import { shownKey } from '../lib/bounds.ts';
 import { type CompileRegExp, findUnsupported, loadRegExps } from '../lib/linear-regexp.ts';
 import { Bytes, Decimal } from './document/special.ts';
 import { isList, isMap, type Value } from './document/value.ts';
-
-/** Most violations that are shown; a schema that is wholly wrong for the data has thousands. */
-const MAX_SHOWN = 50;
-
-/** Room for what the sentence says besides: the source, the schema, and how many are left out. */
-const OF_THE_SENTENCE = 600;
+import { inWords, MAX_SHOWN, type Violation, type Violations } from './violations.ts';
 
 /** A schema that is ready to validate. */
 export type CompiledSchema = ValidateFunction;
@@ -106,29 +101,23 @@ function canonical(item: unknown): string {
   return `{${pairs.map(([key, value]) => `${JSON.stringify(key)}:${canonical(value)}`).join(',')}}`;
 }
 
-/** One thing that is wrong. */
-export interface Violation {
-  /** Without the value, which may be a secret. */
-  readonly text: string;
-  /** Where. */
-  readonly path: readonly string[];
-}
-
 /**
  * Every violation in words, up to what a message may hold.
  * @param say what is added to a violation, such as where the value came from.
  */
-export async function violationsOf(
+export function violationsOf(
   validate: CompiledSchema,
   value: Value,
   say: (violation: Violation) => Promise<string>,
-): Promise<string[]> {
-  if (validate(toPlain(value))) return [];
+): Promise<readonly string[]> {
+  return inWords(violationsIn(validate, toPlain(value)), say);
+}
+
+/** What is wrong with a value, as `JSON.parse` makes it. */
+export function violationsIn(validate: CompiledSchema, plain: unknown): Violations {
+  if (validate(plain)) return { first: [], count: 0 };
   const all = new Map((validate.errors ?? []).map(describe).map((violation) => [violation.text, violation]));
-  const shown = await Promise.all([...all.values()].slice(0, MAX_SHOWN).map(say));
-  while (shown.join('; ').length > MAX_VIOLATIONS - OF_THE_SENTENCE) shown.pop();
-  const more = all.size - shown.length;
-  return more > 0 ? [...shown, `and ${more} more`] : shown;
+  return { first: [...all.values()].slice(0, MAX_SHOWN), count: all.size };
 }
 
 function describe({ instancePath, keyword, message, params }: ErrorObject): Violation {

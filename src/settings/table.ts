@@ -7,7 +7,7 @@ import { command, presetName, processMatch, reloadSignal } from './process.ts';
 import { kindOfValue, SOURCE_FORMS } from './source.ts';
 import { sources } from './source-list.ts';
 import { SOURCE_KINDS, type SourceSettingName } from './sources.ts';
-import { duration, mode, owner, size } from './units.ts';
+import { defaultMaxSize, duration, mode, owner, size } from './units.ts';
 import { headers, httpUrl, listen, statuses } from './web.ts';
 
 export const SECTIONS = [
@@ -107,7 +107,10 @@ export const TABLE = {
     '10m',
     'no contact with the source for this long turns *fresh* off; must exceed `UPDATE_FREQUENCY`',
   ),
-  MAX_SIZE: from.defaulted(size, '16MiB', 'bound of one snapshot, after decompression'),
+  MAX_SIZE: {
+    ...from.defaulted(size, defaultMaxSize(), 'bound of one snapshot, after decompression'),
+    fallbackShown: '`16MiB`, or 1/64 of the memory limit of the container when that is less',
+  },
   ALLOW_EMPTY: from.defaulted(boolean, 'false', 'accept a source that answers that there is nothing'),
   REQUIRED_KEYS: from.optional(
     keyPaths,

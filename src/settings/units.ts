@@ -1,6 +1,7 @@
 // Settings that are quantities: durations, sizes, modes, owners.
 
 import { InvalidValue } from '../lib/invalid-value.ts';
+import { memoryLimit } from '../lib/memory.ts';
 import type { Kind } from './kind.ts';
 import type { Owner } from './types.ts';
 
@@ -76,6 +77,15 @@ function meantDuration(text: string): string | undefined {
 }
 
 const UNIT_BYTES = { GiB: 2 ** 30, MiB: 2 ** 20, KiB: 2 ** 10 } as const;
+
+/** So many times its size a document can take while it is read, rendered and written, in any format. */
+const MEMORY_PER_BYTE = 64;
+
+/** The default of `MAX_SIZE` as it is written: what can be published in the memory that there is. */
+export function defaultMaxSize(limit = memoryLimit()): string {
+  const kib = Math.min(16 * 1024, Math.max(64, Math.floor(limit / MEMORY_PER_BYTE / 1024)));
+  return kib % 1024 === 0 ? `${kib / 1024}MiB` : `${kib}KiB`;
+}
 
 /** The largest `MAX_SIZE`: what one buffer and its text can be on every supported Node.js. */
 const LARGEST_BYTES = 2 ** 29;

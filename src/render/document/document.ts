@@ -1,13 +1,22 @@
-// Bytes to value and back, in any format. The heavy parsers are loaded when the first document needs them.
+// Bytes to value and back, in any format. A document may be large: the loop goes on meanwhile.
+import { randomUUID } from 'node:crypto';
 import { inSlices } from '../../lib/slices.ts';
-import { parseEnv, serialiseEnv } from './env.ts';
+import { decoding, encoding, faultOf, type HeavyFormat, type Task } from '../worker/protocol.ts';
+import { runTask } from '../worker/run.ts';
+import { checkAtOnce, parseAtOnce, serialiseAtOnce } from './at-once.ts';
+import { parsingEnv } from './env.ts';
 import { Fault } from './fault.ts';
 import type { ParsedFormat } from './format.ts';
-import { parseIni, serialiseIni } from './ini.ts';
+import { parsingIni } from './ini.ts';
 import { parsingJson, writingJson } from './json.ts';
-import { parseProperties, serialiseProperties } from './properties.ts';
-import { decodeText, encodeText } from './text.ts';
-import type { Value } from './value.ts';
+import { parsingProperties } from './properties.ts';
+import { decodeText, encodeText, encodeWhole } from './text.ts';
+import { countValues, type Value } from './value.ts';
+
+/** From this size on YAML and TOML are worked on in a thread; below it takes milliseconds, whatever it holds. */
+const LARGE_BYTES = 256 * 1024;
+/** As many values make about as much text. */
+const LARGE_VALUES = 10_000;
 
 /**
  * Reads a document.
@@ -18,17 +27,22 @@ export async function parseDocument(bytes: Uint8Array, format: ParsedFormat): Pr
   switch (format) {
     case 'json':
       return inSlices(parsingJson(text));
-    case 'yaml':
-      return (await import('./yaml.ts')).parseYaml(text);
-    case 'toml':
-      return (await import('./toml.ts')).parseToml(text);
     case 'ini':
-      return parseIni(text);
+      return inSlices(parsingIni(text));
     case 'env':
-      return parseEnv(text);
+      return inSlices(parsingEnv(text));
     case 'properties':
-      return parseProperties(text);
+      return inSlices(parsingProperties(text));
+    default:
+      return bytes.length < LARGE_BYTES ? parseAtOnce(text, format) : parseLarge(text, format);
   }
+}
+
+async function parseLarge(text: string, format: HeavyFormat): Promise<Value> {
+  const mark = randomUUID();
+  const json = decodeText(await runHeavy({ kind: 'parse', format, bytes: encodeWhole(text), mark })) ?? '';
+  const { TomlDate } = await import('smol-toml');
+  return inSlices(decoding(json, mark, (date) => new TomlDate(date)));
 }
 
 /**
@@ -36,24 +50,14 @@ export async function parseDocument(bytes: Uint8Array, format: ParsedFormat): Pr
  * @throws Fault with the path of a value that the format cannot hold.
  */
 export async function serialiseDocument(value: Value, format: ParsedFormat): Promise<Uint8Array> {
-  return encodeText(await serialise(value, format));
-}
-
-async function serialise(value: Value, format: ParsedFormat): Promise<string> {
-  switch (format) {
-    case 'json':
-      return `${await inSlices(writingJson(value))}\n`;
-    case 'yaml':
-      return (await import('./yaml.ts')).serialiseYaml(value);
-    case 'toml':
-      return (await import('./toml.ts')).serialiseToml(value);
-    case 'ini':
-      return serialiseIni(value);
-    case 'env':
-      return serialiseEnv(value);
-    case 'properties':
-      return serialiseProperties(value);
+  if (format === 'json') return encodeText(`${await inSlices(writingJson(value))}\n`);
+  const isHeavy = format === 'yaml' || format === 'toml';
+  if (!isHeavy || countValues(value, LARGE_VALUES) < LARGE_VALUES) {
+    return encodeText(await serialiseAtOnce(value, format));
   }
+  const mark = randomUUID();
+  const json = encodeWhole(await inSlices(encoding(value, mark)));
+  return runHeavy({ kind: 'serialise', format, json, mark });
 }
 
 /**
@@ -62,8 +66,19 @@ async function serialise(value: Value, format: ParsedFormat): Promise<string> {
  * @throws Fault with line and column where known.
  */
 export async function checkDocument(bytes: Uint8Array, format: ParsedFormat): Promise<void> {
-  if (format === 'yaml') (await import('./yaml.ts')).checkYaml(textOf(bytes));
-  else if (format === 'json' || format === 'toml') await parseDocument(bytes, format);
+  if (format === 'json') await parseDocument(bytes, format);
+  else if (format === 'yaml' || format === 'toml') {
+    const text = textOf(bytes);
+    if (bytes.length < LARGE_BYTES) await checkAtOnce(text, format);
+    else await runHeavy({ kind: 'check', format, bytes: encodeWhole(text) });
+  }
+}
+
+async function runHeavy(task: Task): Promise<Uint8Array> {
+  const answer = await runTask(task);
+  if (answer.kind === 'fault') throw faultOf(answer.fault);
+  if (answer.kind !== 'bytes') throw new Error('the thread for documents gave another answer');
+  return answer.bytes;
 }
 
 function textOf(bytes: Uint8Array): string {

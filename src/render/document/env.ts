@@ -1,5 +1,8 @@
 // dotenv: written so that a POSIX shell (`set -a; . file`) and line-wise readers read back what was meant.
+import { atOnce, type Sliced } from '../../lib/slices.ts';
+import { maxValues, tooManyValues } from './budget.ts';
 import { Fault, positionAt, showPath } from './fault.ts';
+import { linesOf } from './lines.ts';
 import { createMap, isMap, leavesOf, refuseControls, scalarText, type Value } from './value.ts';
 
 /**
@@ -8,9 +11,15 @@ import { createMap, isMap, leavesOf, refuseControls, scalarText, type Value } fr
  * @throws Fault with the line; duplicate names and quotes that stay open too.
  */
 export function parseEnv(text: string): Value {
+  return atOnce(parsingEnv(text));
+}
+
+/** The same in slices. */
+export function* parsingEnv(text: string): Sliced<Value> {
   const map = createMap();
-  let offset = 0;
-  for (const line of text.split('\n')) {
+  let left = maxValues();
+  for (const { line, offset } of linesOf(text)) {
+    yield;
     const fault = (reason: string) => new Fault(reason, { position: positionAt(text, offset) });
     const content = line.trim();
     if (content !== '' && !content.startsWith('#')) {
@@ -20,8 +29,9 @@ export function parseEnv(text: string): Value {
       const value = readValue(content.slice(head.length));
       if (value === null) throw fault('a quote is not closed on its line, or something stands behind it');
       map[name] = value;
+      left -= 1;
+      if (left < 0) throw new Fault(tooManyValues());
     }
-    offset += line.length + 1;
   }
   return map;
 }

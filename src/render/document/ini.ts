@@ -1,6 +1,8 @@
 // INI, written so that C readers (inih, GLib) and Python's configparser without interpolation read back what was meant.
+import { atOnce, type Sliced } from '../../lib/slices.ts';
 import { Fault, positionAt, showPath } from './fault.ts';
-import { type Named, nest } from './keys.ts';
+import { type Named, nesting } from './keys.ts';
+import { linesOf } from './lines.ts';
 import { isMap, refuseControls, scalarText, type Value, type ValueMap } from './value.ts';
 
 /**
@@ -9,11 +11,16 @@ import { isMap, refuseControls, scalarText, type Value, type ValueMap } from './
  * @throws Fault with the line; duplicate keys and sections, and lines some readers take for a continuation, too.
  */
 export function parseIni(text: string): Value {
+  return atOnce(parsingIni(text));
+}
+
+/** The same in slices. */
+export function* parsingIni(text: string): Sliced<Value> {
   const named: Named[] = [];
   const seen = new Set<string>();
   let section: readonly string[] = [];
-  let offset = 0;
-  for (const line of text.split('\n')) {
+  for (const { line, offset } of linesOf(text)) {
+    yield;
     const read = readLine(line, () => positionAt(text, offset));
     if (read?.kind === 'section') section = read.name.split('.');
     if (read !== null) {
@@ -21,9 +28,8 @@ export function parseIni(text: string): Value {
       once(seen, `${read.kind} ${path.join('.')}`, () => positionAt(text, offset));
       named.push(read.kind === 'section' ? { path } : { path, value: read.value });
     }
-    offset += line.length + 1;
   }
-  return nest(named, '.');
+  return yield* nesting(named, '.');
 }
 
 type Position = () => { line: number; column: number };

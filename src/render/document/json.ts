@@ -1,5 +1,6 @@
 // JSON, more strictly than the language reads it: no duplicate keys, no rounded integers, positions in every error.
 import { atOnce, type Sliced } from '../../lib/slices.ts';
+import { maxValues, tooManyValues } from './budget.ts';
 import { Fault, positionAt } from './fault.ts';
 import { Bytes, Decimal, exactNumber } from './special.ts';
 import {
@@ -16,6 +17,8 @@ import {
 interface Cursor {
   readonly text: string;
   at: number;
+  /** How many more values are believed. */
+  left: number;
 }
 
 /** What keeps a text from being JSON, as opposed to JSON that we refuse: see `isSyntaxFault`. */
@@ -36,7 +39,7 @@ export function parseJson(text: string): Value {
 
 /** The same in slices. */
 export function* parsingJson(text: string): Sliced<Value> {
-  const cursor: Cursor = { text, at: 0 };
+  const cursor: Cursor = { text, at: 0, left: maxValues() };
   const value = opens(cursor, 0) ? yield* readParts(cursor, 0) : readScalar(cursor);
   skipBlanks(cursor);
   if (cursor.at < text.length) throw unexpected(cursor, 'the end');
@@ -47,6 +50,8 @@ export function* parsingJson(text: string): Sliced<Value> {
 function opens(cursor: Cursor, depth: number): boolean {
   skipBlanks(cursor);
   if (depth > MAX_DEPTH) throw refused(cursor, `it is nested deeper than ${MAX_DEPTH} levels`);
+  cursor.left -= 1;
+  if (cursor.left < 0) throw new Fault(tooManyValues());
   const char = cursor.text[cursor.at];
   return char === '{' || char === '[';
 }
@@ -183,9 +188,12 @@ export function serialiseJson(value: Value, indent = 2): string {
   return atOnce(writingJson(value, indent));
 }
 
+/** JSON for a value that JSON has no form of its own for; null: none. */
+type Special = (value: Value) => string | null;
+
 /** The same in slices. */
-export function* writingJson(value: Value, indent = 2): Sliced<string> {
-  const layout = { step: ' '.repeat(indent), path: [] };
+export function* writingJson(value: Value, indent = 2, special: Special = () => null): Sliced<string> {
+  const layout = { step: ' '.repeat(indent), path: [], special };
   return hasParts(value)
     ? yield* writeParts(value, indent === 0 ? '' : '\n', layout)
     : writeScalar(value, layout);
@@ -195,6 +203,7 @@ interface Layout {
   /** What every level is further to the right. */
   readonly step: string;
   readonly path: string[];
+  readonly special: Special;
 }
 
 function hasParts(value: Value): value is ValueMap | readonly Value[] {
@@ -202,10 +211,12 @@ function hasParts(value: Value): value is ValueMap | readonly Value[] {
 }
 
 function writeScalar(value: Exclude<Value, ValueMap | readonly Value[]>, layout: Layout): string {
-  if (value instanceof Bytes) throw notText([...layout.path]);
   if (value instanceof Decimal) return value.text;
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'bigint') return value.toString();
+  const special = typeof value === 'object' || typeof value === 'number' ? layout.special(value) : null;
+  if (special !== null) return special;
+  if (value instanceof Bytes) throw notText([...layout.path]);
   if (typeof value === 'number' && !Number.isFinite(value)) {
     throw new Fault('it is not a finite number, which JSON cannot say', { path: [...layout.path] });
   }

@@ -1,5 +1,6 @@
 // Names with separators into nested maps: `db/host` is `host` in `db`.
 import { atOnce, type Sliced } from '../../lib/slices.ts';
+import { maxValues, tooManyValues } from './budget.ts';
 import { Fault } from './fault.ts';
 import { createMap, MAX_DEPTH, type Value } from './value.ts';
 
@@ -29,8 +30,11 @@ export function nest(named: Iterable<Named>, separator: string): Record<string, 
 export function* nesting(named: Iterable<Named>, separator: string): Sliced<Record<string, Value>> {
   const root = createMap();
   const tree = { root, folders: new Set<Value>([root]), separator };
+  let left = maxValues();
   for (const { path, value } of named) {
     checkPath(path, separator);
+    left -= path.length;
+    if (left < 0) throw new Fault(tooManyValues());
     if (value === undefined) folderAt(tree, path, path.length);
     else put(tree, path, value);
     yield;

@@ -1,6 +1,7 @@
 // Java properties, by the rules of java.util.Properties; written in ASCII, so that every version of Java reads the same.
+import { atOnce, type Sliced } from '../../lib/slices.ts';
 import { Fault, positionAt, showPath } from './fault.ts';
-import { type Named, nest } from './keys.ts';
+import { type Named, nesting } from './keys.ts';
 import { isBroken, isMap, leavesOf, refuseControls, scalarText, type Value } from './value.ts';
 
 /**
@@ -8,9 +9,15 @@ import { isBroken, isMap, leavesOf, refuseControls, scalarText, type Value } fro
  * @throws Fault with the line; duplicate keys, malformed `\u` escapes, and a key that is both value and folder too.
  */
 export function parseProperties(text: string): Value {
+  return atOnce(parsingProperties(text));
+}
+
+/** The same in slices. */
+export function* parsingProperties(text: string): Sliced<Value> {
   const named: Named[] = [];
   const seen = new Set<string>();
   for (const { content, offset } of logicalLines(text)) {
+    yield;
     const fault = (reason: string) => new Fault(reason, { position: positionAt(text, offset) });
     const [, rawKey = '', rawValue = ''] = KEY_AND_VALUE.exec(content) ?? [];
     const key = undoEscapes(rawKey, fault);
@@ -18,7 +25,7 @@ export function parseProperties(text: string): Value {
     seen.add(key);
     named.push({ path: key.split('.'), value: undoEscapes(rawValue, fault) });
   }
-  return nest(named, '.');
+  return yield* nesting(named, '.');
 }
 
 const KEY_AND_VALUE = /^((?:[^\\ \t\f=:]|\\.)*)[ \t\f]*[=:]?[ \t\f]*(.*)$/s;
@@ -29,8 +36,7 @@ interface LogicalLine {
 }
 
 /** Natural lines joined where one ends in an odd number of backslashes; blank and comment lines left out. */
-function logicalLines(text: string): LogicalLine[] {
-  const lines: LogicalLine[] = [];
+function* logicalLines(text: string): Generator<LogicalLine, void, void> {
   let joined: LogicalLine | null = null;
   for (const match of text.matchAll(/([^\r\n]*)(\r\n|\r|\n|$)/g)) {
     const line = (match[1] ?? '').replace(/^[ \t\f]+/, '');
@@ -39,10 +45,9 @@ function logicalLines(text: string): LogicalLine[] {
     const { content, offset }: LogicalLine = joined ?? { content: '', offset: match.index };
     joined = { content: content + (continued ? line.slice(0, -1) : line), offset };
     if (continued && match[2] !== '') continue;
-    lines.push(joined);
+    yield joined;
     joined = null;
   }
-  return lines;
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', f: '\f' };

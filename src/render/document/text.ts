@@ -9,6 +9,11 @@ export function decodeText(bytes: Uint8Array): string | null {
   return text.startsWith('\ufeff') ? text.slice(1) : text;
 }
 
+/** Never from the pool of small buffers: the bytes may be handed over to a thread. */
+export function encodeWhole(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
 export function encodeText(text: string): Uint8Array {
   return Buffer.from(text, 'utf8');
 }

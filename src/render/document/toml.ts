@@ -16,7 +16,7 @@ export function parseToml(text: string): Value {
     const exact = exactNumber(decimal.replaceAll('_', '').replace('+', ''));
     return exact instanceof Decimal ? `"${mark}${exact.text}"` : undefined;
   });
-  const value = adopt(parsed(marked, text), text.length);
+  const value = adopt(parsed(marked, text));
   return marked === text ? value : withDecimals(value, mark);
 }
 

@@ -1,4 +1,5 @@
 // The one shape that every format is read into and written from.
+import { maxValues, tooManyValues } from './budget.ts';
 import { Fault, showPath } from './fault.ts';
 import { Bytes, Decimal, Special } from './special.ts';
 
@@ -26,9 +27,6 @@ export interface ValueMap {
 /** Deepest nesting that is read or written. Reading and writing recurse, and no configuration is deeper. */
 export const MAX_DEPTH = 100;
 
-/** Aliases of YAML can stand for far more values than there is text; more than these and one per byte are refused. */
-const MAX_VALUES = 1_000_000;
-
 /** A map to be filled: safe for any key. */
 export function createMap(): Record<string, Value> {
   return Object.create(null) as Record<string, Value>;
@@ -50,18 +48,16 @@ export function isBroken(text: string): boolean {
 }
 
 /**
- * Copies what a library parsed into our shape.
- * @param textLength length of the text it was parsed from, which bounds how many values are believed.
+ * Copies what a library parsed into our shape. Aliases of YAML can stand for far more values than there is text.
  * @throws Fault on lone surrogates, on too many values, too deep nesting, and on what is no value.
  */
-export function adopt(parsed: unknown, textLength: number): Value {
-  const budget = { left: MAX_VALUES + textLength };
-  return adoptAt(parsed, [], budget);
+export function adopt(parsed: unknown): Value {
+  return adoptAt(parsed, [], { left: maxValues() });
 }
 
 function adoptAt(parsed: unknown, path: readonly string[], budget: { left: number }): Value {
   budget.left -= 1;
-  if (budget.left < 0) throw new Fault('its aliases expand to too many values');
+  if (budget.left < 0) throw new Fault(tooManyValues());
   if (path.length > MAX_DEPTH) throw new Fault(`it is nested deeper than ${MAX_DEPTH} levels`);
   if (typeof parsed === 'string') return checked(parsed, path);
   if (parsed === null || typeof parsed === 'boolean' || typeof parsed === 'number') return parsed;
@@ -88,6 +84,17 @@ export function datesAsText(value: Value): Value {
   const map = createMap();
   for (const [key, item] of Object.entries(value)) map[key] = datesAsText(item);
   return map;
+}
+
+/** How many values there are, maps and lists included; no further than `limit`. */
+export function countValues(value: Value, limit: number): number {
+  let count = 1;
+  const parts = isMap(value) ? Object.values(value) : isList(value) ? value : [];
+  for (const part of parts) {
+    if (count >= limit) return limit;
+    count += countValues(part, limit - count);
+  }
+  return count;
 }
 
 /** One value and where it is. */

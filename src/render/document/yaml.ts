@@ -21,6 +21,7 @@ import {
   strTag,
   YAMLException,
 } from 'js-yaml';
+import { maxValues, tooManyValues } from './budget.ts';
 import { Fault } from './fault.ts';
 import { Bytes, Decimal, exactNumber } from './special.ts';
 import { adopt, createMap, isList, isMap, MAX_DEPTH, notText, type Value } from './value.ts';
@@ -70,12 +71,43 @@ const READ = CORE_SCHEMA.withTags(
   floatTag as unknown as typeof floatCoreTag,
 );
 
+/** Tags of YAML's own, but for those of YAML 1.1 that say nothing to us. Some (`!!python/object`) make careless readers run code. */
+const UNKNOWN_STANDARD = /^tag:yaml\.org,2002:(?!(?:binary|timestamp|set|omap|pairs|value)$)/;
+
+function checkedTag(tagName: string): void {
+  if (UNKNOWN_STANDARD.test(tagName))
+    throw new Fault('it has an unknown tag ("!!…"), which may make a reader run code');
+}
+
 /** Tags of an application's own (`!include`, `!Ref`): nothing to us, but no mistake in a rendered file. */
 const CHECK = CORE_SCHEMA.withTags(mergeTag).withTags(
   ['!', 'tag:'].flatMap((prefix) => [
-    defineScalarTag(prefix, { matchByTagPrefix: true, resolve: strTag.resolve, identify: () => false }),
-    defineSequenceTag(prefix, { ...seqTag, matchByTagPrefix: true, identify: () => false }),
-    defineMappingTag(prefix, { ...mapTag, matchByTagPrefix: true, identify: () => false }),
+    defineScalarTag(prefix, {
+      matchByTagPrefix: true,
+      identify: () => false,
+      resolve: (source: string, isExplicit: boolean, tagName: string) => {
+        checkedTag(tagName);
+        return strTag.resolve(source, isExplicit, tagName);
+      },
+    }),
+    defineSequenceTag(prefix, {
+      ...seqTag,
+      matchByTagPrefix: true,
+      identify: () => false,
+      create: (tagName: string) => {
+        checkedTag(tagName);
+        return seqTag.create(tagName);
+      },
+    }),
+    defineMappingTag(prefix, {
+      ...mapTag,
+      matchByTagPrefix: true,
+      identify: () => false,
+      create: (tagName: string) => {
+        checkedTag(tagName);
+        return mapTag.create(tagName);
+      },
+    }),
   ]),
 );
 
@@ -108,15 +140,25 @@ function asYaml11(text: string): string {
 export function parseYaml(text: string): Value {
   const documents = load(text, READ);
   if (documents.length > 1) throw new Fault('it holds several YAML documents; only one can be used');
-  return adopt(documents[0] ?? null, text.length);
+  return adopt(documents[0] ?? null);
 }
 
 /**
- * Makes sure that a YAML reader can read the text: several documents and an application's own tags are fine.
+ * Makes sure that a YAML reader can read the text: several documents and an application's own tags (`!Ref`) are fine.
  * @throws Fault with line and column where known.
  */
 export function checkYaml(text: string): void {
-  load(text, CHECK);
+  const budget = { left: maxValues() };
+  for (const document of load(text, CHECK)) measure(document, 0, budget);
+}
+
+/** Aliases make many values of few, or one that holds itself: what a reader would make of them is counted. */
+function measure(parsed: unknown, depth: number, budget: { left: number }): void {
+  budget.left -= 1;
+  if (budget.left < 0) throw new Fault(tooManyValues());
+  if (depth > MAX_DEPTH) throw new Fault(`it is nested deeper than ${MAX_DEPTH} levels`);
+  if (typeof parsed !== 'object' || parsed === null) return;
+  for (const part of Object.values(parsed)) measure(part, depth + 1, budget);
 }
 
 /** A reason that quotes from the text may be as long as that. */

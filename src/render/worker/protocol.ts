@@ -1,0 +1,82 @@
+// What is said between the program and the thread that does heavy work on large documents.
+
+import type { Sliced } from '../../lib/slices.ts';
+import { Fault } from '../document/fault.ts';
+import { parsingJson, writingJson } from '../document/json.ts';
+import { createMap, isList, isMap, type Value } from '../document/value.ts';
+import type { Violations } from '../violations.ts';
+
+/** The formats whose libraries work in one go, however large the document is. */
+export type HeavyFormat = 'yaml' | 'toml';
+
+/** Values travel as JSON; what JSON cannot say is a text that begins with `mark`, which no document can know. The
+ * bytes of the document are handed over: the caller must have no further use for them. */
+export type Task =
+  | {
+      readonly kind: 'parse';
+      readonly format: HeavyFormat;
+      readonly bytes: Uint8Array;
+      readonly mark: string;
+    }
+  | { readonly kind: 'check'; readonly format: HeavyFormat; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'serialise';
+      readonly format: HeavyFormat;
+      readonly json: Uint8Array;
+      readonly mark: string;
+    }
+  | {
+      readonly kind: 'validate';
+      readonly name: string;
+      readonly schema: Uint8Array;
+      readonly json: Uint8Array;
+    };
+
+export type Answer =
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly kind: 'violations'; readonly violations: Violations }
+  | { readonly kind: 'fault'; readonly fault: Described }
+  /** The schema itself is of no use. */
+  | { readonly kind: 'bad-schema'; readonly reason: string };
+
+interface Described {
+  readonly reason: string;
+  readonly position: Fault['position'];
+  readonly path: Fault['path'];
+}
+
+export function describedFault({ message, position, path }: Fault): Described {
+  return { reason: message, position, path };
+}
+
+export function faultOf({ reason, position, path }: Described): Fault {
+  return new Fault(reason, { ...(position && { position }), ...(path && { path }) });
+}
+
+/** A value as JSON on one line, dates and numbers that are not finite marked. */
+export function encoding(value: Value, mark: string): Sliced<string> {
+  return writingJson(value, 0, (special) => {
+    if (special instanceof Date) return JSON.stringify(`${mark}date ${special.toISOString()}`);
+    return typeof special === 'number' && !Number.isFinite(special)
+      ? JSON.stringify(`${mark}number ${special}`)
+      : null;
+  });
+}
+
+/** Undoes `encoding`. @param dateOf makes a date of its text. */
+export function* decoding(json: string, mark: string, dateOf: (text: string) => Date): Sliced<Value> {
+  const value = yield* parsingJson(json);
+  return json.includes(mark) ? revive(value, mark, dateOf) : value;
+}
+
+function revive(value: Value, mark: string, dateOf: (text: string) => Date): Value {
+  if (typeof value === 'string' && value.startsWith(mark)) {
+    const [kind = '', ...rest] = value.slice(mark.length).split(' ');
+    return kind === 'date' ? dateOf(rest.join(' ')) : Number(rest.join(' '));
+  }
+  if (isList(value)) return value.map((item) => revive(item, mark, dateOf));
+  if (!isMap(value)) return value;
+  const map = createMap();
+  for (const [key, item] of Object.entries(value)) map[key] = revive(item, mark, dateOf);
+  return map;
+}
