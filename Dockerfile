@@ -52,7 +52,7 @@ CMD ["run"]
 #   UPDATE_FREQUENCY=60s
 #   FETCH_TIMEOUT=10s
 #   STALE_AFTER=10m
-#   MAX_SIZE=16MiB
+#   MAX_SIZE=16MiB (16MiB, or 1/64 of the memory limit of the container when that is less)
 #   ALLOW_EMPTY=false
 #   REQUIRED_KEYS
 #   KEYS_AS=string
