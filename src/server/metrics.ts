@@ -2,6 +2,7 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { DURATION_BUCKETS, type Durations } from '../reconcile/attempts.ts';
 import type { TargetView } from '../reconcile/types.ts';
+import { type SourceState, statesOf } from '../source/follow.ts';
 import { type Identity, isFresh } from './status.ts';
 
 interface Sample {
@@ -23,32 +24,31 @@ const METRICS: readonly Metric[] = [
     name: 'config_sidecar_source_up',
     help: 'Whether the last contact with the source succeeded.',
     type: 'gauge',
-    samples: ({ name, source }) => [
-      { labels: { target: name, source: source.state().url }, value: Number(source.state().up) },
-    ],
+    samples: ({ name, source }) =>
+      sourcesOf(source).map(({ url, up }) => ({ labels: { target: name, source: url }, value: Number(up) })),
   },
   {
     name: 'config_sidecar_source_last_contact_timestamp_seconds',
     help: 'When the source last answered.',
     type: 'gauge',
-    samples: ({ name, source }) => {
-      const { url, lastContactAt } = source.state();
-      return lastContactAt === null
-        ? []
-        : [{ labels: { target: name, source: url }, value: lastContactAt / 1000 }];
-    },
+    samples: ({ name, source }) =>
+      sourcesOf(source).flatMap(({ url, lastContactAt }) =>
+        lastContactAt === null
+          ? []
+          : [{ labels: { target: name, source: url }, value: lastContactAt / 1000 }],
+      ),
   },
   {
     name: 'config_sidecar_source_errors_total',
     help: 'Errors of the source by code.',
     type: 'counter',
-    samples: ({ name, source }) => {
-      const { url, errors } = source.state();
-      return Object.entries(errors).map(([code, value]) => ({
-        labels: { target: name, source: url, code },
-        value,
-      }));
-    },
+    samples: ({ name, source }) =>
+      sourcesOf(source).flatMap(({ url, errors }) =>
+        Object.entries(errors).map(([code, value]) => ({
+          labels: { target: name, source: url, code },
+          value,
+        })),
+      ),
   },
   {
     name: 'config_sidecar_attempts_total',
@@ -107,6 +107,11 @@ const METRICS: readonly Metric[] = [
       ),
   },
 ];
+
+/** One for each URL: the same labels twice would spoil the scrape. */
+function sourcesOf(source: TargetView['source']): readonly SourceState[] {
+  return [...new Map(statesOf(source).map((state) => [state.url, state])).values()];
+}
 
 function histogram(labels: Sample['labels'], { buckets, sum, count }: Durations): readonly Sample[] {
   const metricName = 'config_sidecar_stage_duration_seconds';

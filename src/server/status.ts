@@ -5,7 +5,7 @@ import type { AttemptedVersion, Report } from '../reconcile/attempts.ts';
 import type { Target } from '../reconcile/target.ts';
 import type { TargetView } from '../reconcile/types.ts';
 import type { PresetStatus } from '../settings/presets/describe.ts';
-import type { SourceState } from '../source/follow.ts';
+import { type SourceState, statesOf } from '../source/follow.ts';
 
 export interface SourceStatus {
   readonly url: string;
@@ -174,7 +174,7 @@ function targetStatus({ target, source, template, preset }: TargetView): TargetS
     trial: trial && { since: iso(trial.since), until: iso(trial.until), waitsFor: trial.waitsFor },
     underWay: target.isUnderWay,
     nextAttemptAt: waits !== null ? iso(Date.now() + waits) : null,
-    sources: [sourceStatus(source.state())],
+    sources: statesOf(source).map(sourceStatus),
     template: template && sourceStatus(template.state()),
     preset,
     generations: generationsOf(target),
