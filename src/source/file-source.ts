@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import type { FilePlace } from './file-url.ts';
 import { followPath } from './path-source.ts';
 import type { Content, Entry, Provider, ProviderOptions } from './provider.ts';
-import { type Subject, type Survey, survey, surveyFailure } from './survey.ts';
+import { type Scan, type ScanTarget, scan, scanFailure } from './scan.ts';
 
 /**
  * Follows a file or a directory. A regular file is a document, a directory a tree of the regular files below it (names
@@ -12,17 +12,17 @@ import { type Subject, type Survey, survey, surveyFailure } from './survey.ts';
  * `.unstable` (it kept changing for the whole of `fetchTimeoutMs`) or `.failed`.
  */
 export function openFile({ text: url, path, pointer }: FilePlace, options: ProviderOptions): Provider {
-  const subject: Subject = { thing: 'file', shown: url, path };
-  const toContent = (found: Survey, entries: readonly Entry[]): Content => {
+  const subject: ScanTarget = { thing: 'file', shown: url, path };
+  const toContent = (found: Scan, entries: readonly Entry[]): Content => {
     if (found.kind === 'document') return documentOf(path, pointer, entries);
     if (pointer === null || pointer === '') return treeOf(entries);
-    throw surveyFailure(
+    throw scanFailure(
       subject,
       'source.wrong-type',
       `it is a directory, and "#${pointer}" is a part of a document`,
     );
   };
-  return { source: url, watch: followPath({ subject, survey: () => survey(subject), toContent }, options) };
+  return { source: url, watch: followPath({ subject, scan: () => scan(subject), toContent }, options) };
 }
 
 function documentOf(path: string, pointer: string | null, entries: readonly Entry[]): Content {

@@ -4,9 +4,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { SidecarError, toSidecarError } from '../lib/errors.ts';
 import { type Random, sourceRetryDelay } from '../lib/schedule.ts';
 import * as wait from '../lib/wait.ts';
-import { listen } from './listen.ts';
-import { createPace } from './pace.ts';
+import { guardedWatch } from './guarded-watch.ts';
 import type { Observation, Provider, Snapshot, TargetSnapshot } from './provider.ts';
+import { createRateLimit } from './rate-limit.ts';
 
 /** What is known of one source, as plain data. Times are Unix milliseconds. */
 export interface SourceState<S extends TargetSnapshot = TargetSnapshot> {
@@ -28,7 +28,7 @@ export interface Follow<S extends TargetSnapshot = TargetSnapshot> {
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly random: Random;
-  /** Something changed that somebody may act on: a snapshot, or the source going up or down. */
+  /** Called for a new snapshot, and when the source goes up or down. */
   readonly onNews: (state: SourceState<S>, news: News) => void;
   /** A watch that says nothing for this long, in milliseconds, is opened anew. Default: never. See `silenceBoundMs`. */
   readonly silentAfterMs?: number;
@@ -39,7 +39,7 @@ export interface Follow<S extends TargetSnapshot = TargetSnapshot> {
 }
 
 /**
- * How long a working watch may be silent at most: the longest question anybody asks (a blocking query of a minute), or
+ * How long a working watch may be silent at most: the longest question of any provider (a blocking query of a minute), or
  * the interval, then its answer; all of it twice.
  */
 export function silenceBoundMs(updateFrequencyMs: number, fetchTimeoutMs: number): number {
@@ -59,9 +59,9 @@ export interface Followed<S extends TargetSnapshot = TargetSnapshot> {
   readonly done: Promise<void>;
 }
 
-/** A watch that spoke and lived on for this long was healthy: the next error starts with a short delay again. */
+/** A watch that delivered something and then ran for this long was healthy: the next error starts with a short delay again. */
 const HEALTHY_MS = 5_000;
-/** More than anybody acts on; a provider that runs hot must not take us with it. */
+/** More than any consumer needs; a provider that runs hot must not use up the process. */
 const OBSERVATIONS = { burst: 50, perSecond: 50 };
 
 /** Starts following one source. Never throws and never ends before its signal aborts. */
@@ -73,7 +73,7 @@ export function followOne(provider: Provider, options: Follow<Snapshot>): Follow
 class Follower {
   readonly #provider: Provider;
   readonly #options: Required<Follow<Snapshot>>;
-  readonly #takeTurn: () => number;
+  readonly #reserve: () => number;
   #state: SourceState<Snapshot>;
   #failures = 0;
   #denials = 0;
@@ -90,7 +90,7 @@ class Follower {
       sleep: wait.sleep,
       ...options,
     };
-    this.#takeTurn = createPace(OBSERVATIONS, this.#options.clock);
+    this.#reserve = createRateLimit(OBSERVATIONS, this.#options.clock);
     this.#state = {
       url: provider.source,
       up: false,
@@ -129,12 +129,12 @@ class Follower {
     const { silentAfterMs, sleep } = this.#options;
     this.#speaksSince = null;
     try {
-      for await (const observation of listen(this.#provider, { signal: round, silentAfterMs, sleep })) {
+      for await (const observation of guardedWatch(this.#provider, { signal: round, silentAfterMs, sleep })) {
         if (round.aborted) return;
         this.#observe(observation);
-        // Whoever acts on a snapshot goes first; to ask the source for the next one can wait a moment.
+        // The consumer acts on a snapshot first; asking the source for the next one can wait a moment.
         if (observation.kind === 'snapshot') await nextTurn();
-        const waitMs = this.#takeTurn();
+        const waitMs = this.#reserve();
         if (waitMs > 0) await sleep(waitMs, round);
       }
       if (!round.aborted) throw endedByItself(this.#provider.source);

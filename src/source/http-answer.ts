@@ -89,7 +89,7 @@ function isSame(before: Cursor, now: Cursor): boolean {
 function cursorOf(url: string, { headers, body }: HttpResponse, before: Cursor | null): Cursor {
   const etag = headers['etag'] ?? null;
   const digest = digestOf(body);
-  // A weak ETag may stay while the bytes change; from then on it alone tells nothing.
+  // A weak ETag may stay while the bytes change; from then on it alone proves nothing.
   const isReused =
     etag !== null && etag === before?.etag && (digest !== before.digest || before.revision !== etag);
   return {
@@ -168,14 +168,8 @@ const DENIED = 'source.denied';
 export const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 const LETS_IN = 'HTTP_TOKEN, HTTP_USERNAME with HTTP_PASSWORD, HTTP_HEADERS or HTTP_CERT';
 const STATUS_MEANINGS: ReadonlyMap<number, readonly [code: string, advice: string]> = new Map([
-  [401, [DENIED, `: it does not know us; ${LETS_IN} may let us in`]],
-  [
-    403,
-    [
-      DENIED,
-      `: whoever we are may not read this; give us the right to it, or another identity by ${LETS_IN}`,
-    ],
-  ],
+  [401, [DENIED, `: the credentials are missing or wrong; set ${LETS_IN}`]],
+  [403, [DENIED, `: these credentials may not read it; grant them the right, or give others as ${LETS_IN}`]],
   [404, ['source.not-found', '; there is nothing under this URL']],
   [410, ['source.not-found', '; there is nothing under this URL any more']],
 ]);

@@ -15,7 +15,7 @@ export function labelOf({ name, source }: Pick<MergedPart, 'name' | 'source'>): 
 }
 
 /**
- * Follows all of them, each with outages and delays of its own. News is told per source, with that source's state.
+ * Follows all of them, each with outages and delays of its own. `onNews` gets the state of the source it is about.
  * `state()` is that of all: up when all are, in contact since the one that has been silent for longest.
  */
 export function followGroup(group: ProviderGroup, options: Follow): Followed {

@@ -5,19 +5,19 @@ import { SidecarError } from '../lib/errors.ts';
 import { sleep } from '../lib/wait.ts';
 import { spread } from './poll.ts';
 import type { Content, Entry, Observation, ProviderOptions, Snapshot } from './provider.ts';
-import { explainErrno, type Subject, type Survey, surveyFailure } from './survey.ts';
+import { explainErrno, type Scan, type ScanTarget, scanFailure } from './scan.ts';
 import { type PathWatch, watchPath } from './watch-path.ts';
 
 export interface PathSource {
-  readonly subject: Subject;
-  readonly survey: () => Survey;
+  readonly subject: ScanTarget;
+  readonly scan: () => Scan;
   /** What the files that were read are, as content. */
-  readonly toContent: (survey: Survey, entries: readonly Entry[]) => Content;
+  readonly toContent: (scan: Scan, entries: readonly Entry[]) => Content;
 }
 
 type Limits = Pick<ProviderOptions, 'updateFrequencyMs' | 'fetchTimeoutMs' | 'maxBytes'>;
 
-/** Without a change for this long, a file is taken for finished: whoever writes it where it lies may pause for a moment. */
+/** A file counts as finished when it has not changed for this long: a program that writes it in place may pause. */
 const SETTLE_MS = 100;
 /** Times alone prove nothing on a machine that stood still, writer and all: this long we want to have seen it unchanged. */
 const SEEN_MS = 20;
@@ -28,7 +28,7 @@ const SETTLE_LOSS_MS = 200;
 
 /**
  * A `watch` over files. What cannot be read is an error at once; each later watch waits up to `fetchTimeoutMs` for that
- * to change before it says so again, so that what is put there, or mended, is seen when it comes.
+ * to change before it says so again, so that a file that appears, or becomes readable, is seen at once.
  */
 export function followPath(
   source: PathSource,
@@ -66,7 +66,7 @@ export function followPath(
 
 interface Reading {
   readonly snapshot: Snapshot;
-  readonly survey: Survey;
+  readonly scan: Scan;
 }
 
 function observe(known: Reading | null, { snapshot }: Reading): Observation {
@@ -86,13 +86,13 @@ async function untilChanged(source: PathSource, { paths, known, intervalMs }: Wa
   for (;;) {
     const wake = await paths.wait(Math.max(0, endMs - performance.now()));
     if (wake !== 'changed' || performance.now() >= endMs) return;
-    if (signatureNow(source) !== known.survey.signature) return;
+    if (signatureNow(source) !== known.scan.signature) return;
   }
 }
 
 function signatureNow(source: PathSource): string | null {
   try {
-    return source.survey().signature;
+    return source.scan().signature;
   } catch {
     return null;
   }
@@ -126,19 +126,18 @@ async function read(context: ReadContext): Promise<Reading | null> {
   const endMs = performance.now() + limits.fetchTimeoutMs;
   let seen = { signature: '', sinceMs: 0 };
   while (!signal.aborted) {
-    const survey = await surveyPatiently(context);
-    if (survey === null) return null;
-    paths.cover(survey.directories);
-    if (seen.signature !== survey.signature)
-      seen = { signature: survey.signature, sinceMs: performance.now() };
-    const restlessMs = restlessFor(survey, { known, quietMs: performance.now() - seen.sinceMs });
+    const scan = await scanPatiently(context);
+    if (scan === null) return null;
+    paths.cover(scan.directories);
+    if (seen.signature !== scan.signature) seen = { signature: scan.signature, sinceMs: performance.now() };
+    const restlessMs = restlessFor(scan, { known, quietMs: performance.now() - seen.sinceMs });
     if (restlessMs <= 0) {
-      const snapshot = readWhole(source, survey, limits);
-      if (snapshot !== null) return { snapshot, survey };
+      const snapshot = readWhole(source, scan, limits);
+      if (snapshot !== null) return { snapshot, scan };
     }
     if (performance.now() > endMs) {
       const reason = `it kept changing for ${limits.fetchTimeoutMs} ms; replace it by renaming a finished file over it`;
-      throw surveyFailure(source.subject, 'source.unstable', reason);
+      throw scanFailure(source.subject, 'source.unstable', reason);
     }
     await sleep(Math.max(1, restlessMs), signal);
   }
@@ -146,11 +145,11 @@ async function read(context: ReadContext): Promise<Reading | null> {
 }
 
 /** What was there and is gone may be about to come back. null at the abort. */
-async function surveyPatiently({ source, paths, signal, known }: ReadContext): Promise<Survey | null> {
+async function scanPatiently({ source, paths, signal, known }: ReadContext): Promise<Scan | null> {
   const endMs = performance.now() + (known === null ? 0 : SETTLE_LOSS_MS);
   for (;;) {
     try {
-      return source.survey();
+      return source.scan();
     } catch (thrown) {
       const isMissing = thrown instanceof SidecarError && thrown.code === 'source.not-found';
       const leftMs = endMs - performance.now();
@@ -167,41 +166,37 @@ interface Rest {
 }
 
 /** How much longer to wait, in milliseconds, before what was seen may be taken for finished; 0 or less: now. */
-function restlessFor(survey: Survey, { known, quietMs }: Rest): number {
-  if (survey.isAtomic) return 0;
-  const keys = new Set(survey.files.map((file) => file.key));
-  const hasLost = known?.survey.files.some((file) => !keys.has(file.key)) === true;
-  const needMs = hasLost || survey.files.some((file) => file.isEmpty) ? SETTLE_LOSS_MS : SETTLE_MS;
-  const ageMs = Date.now() - survey.modifiedMs;
+function restlessFor(scan: Scan, { known, quietMs }: Rest): number {
+  if (scan.isAtomic) return 0;
+  const keys = new Set(scan.files.map((file) => file.key));
+  const hasLost = known?.scan.files.some((file) => !keys.has(file.key)) === true;
+  const needMs = hasLost || scan.files.some((file) => file.isEmpty) ? SETTLE_LOSS_MS : SETTLE_MS;
+  const ageMs = Date.now() - scan.modifiedMs;
   const unseenMs = ageMs > OLD_MS ? 0 : SEEN_MS - quietMs;
   return Math.max(unseenMs, needMs - Math.max(quietMs, ageMs));
 }
 
 /** null when it changed while it was read. */
-function readWhole(source: PathSource, survey: Survey, { maxBytes }: Limits): Snapshot | null {
+function readWhole(source: PathSource, scan: Scan, { maxBytes }: Limits): Snapshot | null {
   const hash = createHash('sha256');
   const entries: Entry[] = [];
   let leftBytes = maxBytes;
-  for (const { key, path } of survey.files) {
-    if (survey.kind === 'tree') leftBytes -= Buffer.byteLength(key);
+  for (const { key, path } of scan.files) {
+    if (scan.kind === 'tree') leftBytes -= Buffer.byteLength(key);
     const value = readFile(source.subject, path, leftBytes);
     if (value === 'too-large') {
-      throw surveyFailure(
-        source.subject,
-        'source.too-large',
-        `it is larger than ${maxBytes} bytes (MAX_SIZE)`,
-      );
+      throw scanFailure(source.subject, 'source.too-large', `it is larger than ${maxBytes} bytes (MAX_SIZE)`);
     }
     if (value === 'gone') return null;
     leftBytes -= value.length;
     entries.push({ key, value });
     hash.update(JSON.stringify([key, value.length])).update(value);
   }
-  if (signatureNow(source) !== survey.signature) return null;
-  return { revision: `sha256:${hash.digest('hex')}`, content: source.toContent(survey, entries) };
+  if (signatureNow(source) !== scan.signature) return null;
+  return { revision: `sha256:${hash.digest('hex')}`, content: source.toContent(scan, entries) };
 }
 
-function readFile(subject: Subject, path: string, maxBytes: number): Buffer | 'too-large' | 'gone' {
+function readFile(subject: ScanTarget, path: string, maxBytes: number): Buffer | 'too-large' | 'gone' {
   try {
     // Not to be caught waiting on a pipe that took the file's place since it was looked at.
     const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -1,6 +1,6 @@
 // The provider contract: what every source promises, and the shapes it speaks in. A provider is one file in `providers/`.
 
-/** One key of a tree: the part of its name below the source's prefix, split at `/` by whoever looks inside. */
+/** One key of a tree: the part of its name below the source's prefix, with its slashes. */
 export interface Entry {
   readonly key: string;
   readonly value: Uint8Array;

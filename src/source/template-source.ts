@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { followPath } from './path-source.ts';
 import type { Content, Entry, Provider, ProviderOptions } from './provider.ts';
-import { type Subject, type Survey, survey, surveyTree } from './survey.ts';
+import { type Scan, type ScanTarget, scan, scanTree } from './scan.ts';
 
 /**
  * A provider of templates, always as a tree whose keys are names relative to the template's directory. A file brings
@@ -14,17 +14,17 @@ export function openTemplate(
   path: string,
   options: Pick<ProviderOptions, 'updateFrequencyMs' | 'fetchTimeoutMs' | 'maxBytes'>,
 ): Provider {
-  const subject: Subject = { thing: 'template', shown: path, path: resolve(path) };
-  const source = { subject, survey: () => surveyTemplate(subject), toContent };
+  const subject: ScanTarget = { thing: 'template', shown: path, path: resolve(path) };
+  const source = { subject, scan: () => scanTemplate(subject), toContent };
   return { source: path, watch: followPath(source, options) };
 }
 
-function surveyTemplate(subject: Subject): Survey {
-  if (isDirectory(subject.path)) return survey(subject);
-  const itself = survey(subject);
+function scanTemplate(subject: ScanTarget): Scan {
+  if (isDirectory(subject.path)) return scan(subject);
+  const itself = scan(subject);
   const name = basename(subject.path);
   const around = { ...subject, path: dirname(subject.path) };
-  const tree = surveyTree(around, {
+  const tree = scanTree(around, {
     accepts: (key) => key === name || key.endsWith('.liquid'),
     isLenient: true,
   });
@@ -40,6 +40,6 @@ function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-function toContent(_survey: Survey, entries: readonly Entry[]): Content {
+function toContent(_survey: Scan, entries: readonly Entry[]): Content {
   return entries.length === 0 ? { kind: 'nothing' } : { kind: 'tree', entries };
 }

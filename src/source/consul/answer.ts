@@ -1,4 +1,4 @@
-// Takes an answer of a Consul agent for what it is, or throws: what only looks like one must never pass for a store without keys.
+// Accepts an answer of a Consul agent, or throws: what only looks like one must never count as a store without keys.
 import { ConsulFailure, type ConsulResponse } from './failure.ts';
 import type { ConsulItem, ListingReader } from './listing.ts';
 
@@ -76,7 +76,7 @@ function filtered({ key }: ConsulQuestion): ConsulFailure {
   return new ConsulFailure('source.denied', text);
 }
 
-/** A cache or a gateway may hand out what was asked by somebody else. */
+/** A cache or a gateway may return the answer to another request. */
 function refuseForeign(items: readonly ConsulItem[], { key, recurse }: ConsulQuestion): void {
   const isOurs = recurse
     ? items.every((item) => item.key.startsWith(key))

@@ -48,7 +48,7 @@ const SOURCE_CODES: Readonly<Record<string, string>> = {
   'http.tls': 'source.tls',
 };
 
-/** Consul says why in a sentence of plain text; a page of somebody else's is left out. */
+/** Consul gives its reason as a sentence of plain text; an HTML page of another server is left out. */
 function refusal(response: ConsulResponse): ConsulFailure {
   const status = response.statusCode ?? 0;
   const { body } = response;

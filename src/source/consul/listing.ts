@@ -178,7 +178,7 @@ function readItem(item: unknown, prefixLength: number): ConsulItem {
   return { key, entry: { key: key.slice(prefixLength), value }, modifyIndex: Number(modifyIndex) };
 }
 
-/** Node.js leaves out what is not base64 without a word; the length tells. */
+/** Node.js silently skips what is not base64; the length shows it. */
 function decode(text: unknown): Buffer | null {
   if (typeof text !== 'string') return null;
   const bytes = Buffer.from(text, 'base64');

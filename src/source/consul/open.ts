@@ -3,9 +3,9 @@
 import { SidecarError } from '../../lib/errors.ts';
 import { maskUrl } from '../../lib/mask.ts';
 import { sleep } from '../../lib/wait.ts';
-import { createPace } from '../pace.ts';
 import { spread } from '../poll.ts';
 import type { Content, Entry, Observation, Provider, ProviderOptions, Snapshot } from '../provider.ts';
+import { createRateLimit } from '../rate-limit.ts';
 import { sizeProblem } from '../size-budget.ts';
 import { endpointName, type StoreUrl } from '../store-url.ts';
 import { readTlsFiles } from '../tls-files.ts';
@@ -62,14 +62,14 @@ async function* observe(
 ): AsyncGenerator<Observation, void, void> {
   const waitMs = Math.min(WAIT_MS.most, Math.max(WAIT_MS.least, updateFrequencyMs));
   const now = () => performance.now();
-  const paces = { snapshot: createPace(CHANGES, now), same: createPace(NEIGHBOURS, now) };
+  const rates = { snapshot: createRateLimit(CHANGES, now), same: createRateLimit(NEIGHBOURS, now) };
   let known: Snapshot | null = null;
-  let told = 0;
+  let answeredIndex = 0;
   let index = 0;
   while (!signal.aborted) {
     const startedMs = now();
     const wasNothing = known?.content.kind === 'nothing';
-    // That there is nothing is also what an ACL says, and no question is woken when it is mended: ask more often.
+    // A token without rights gets "nothing" too, and no question is answered early when it gets them: ask more often.
     const patienceMs = wasNothing ? WAIT_MS.least : waitMs;
     const answer = await connection.read(index, spread(patienceMs, Math.random), signal);
     const tookMs = now() - startedMs;
@@ -77,15 +77,16 @@ async function* observe(
     const kind = known !== null && isSame(known, snapshot) ? 'same' : 'snapshot';
     yield kind === 'same' ? { kind } : { kind, snapshot };
     known = snapshot;
-    const hasMoved = answer.index !== told;
-    told = answer.index;
+    const hasMoved = answer.index !== answeredIndex;
+    answeredIndex = answer.index;
     // An index that went back belongs to another history. One that has not moved though the wait was not over is how
     // Consul lets go of a question when its store is put back to a snapshot. And a question is answered under the rights
     // of the moment it was asked. Nothing is known then, or waited for.
-    const isInDoubt = told < index || (told === index && (wasNothing || tookMs < patienceMs / 2));
-    index = isInDoubt ? 0 : told;
-    let pauseMs = paces[kind]();
-    if (told === 0) pauseMs = spread(Math.max(IDLE_PAUSE_MS, updateFrequencyMs), Math.random);
+    const isInDoubt =
+      answeredIndex < index || (answeredIndex === index && (wasNothing || tookMs < patienceMs / 2));
+    index = isInDoubt ? 0 : answeredIndex;
+    let pauseMs = rates[kind]();
+    if (answeredIndex === 0) pauseMs = spread(Math.max(IDLE_PAUSE_MS, updateFrequencyMs), Math.random);
     else if (!hasMoved) pauseMs = IDLE_PAUSE_MS - tookMs;
     if (pauseMs > 0) await sleep(pauseMs, signal);
   }

@@ -86,7 +86,7 @@ export class EtcdConnection {
     try {
       return await this.#client.authenticate(login.user, login.password, deadline);
     } catch (thrown) {
-      // etcd's own clients go on without: a server that has no users refuses nobody.
+      // etcd's own clients continue without a token: a server without users accepts every client.
       if (/authentication is not enabled/.test(String(thrown))) return null;
       throw thrown;
     }

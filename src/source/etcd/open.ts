@@ -133,7 +133,7 @@ function loginOf(
   return user === undefined || user === '' ? null : { user, password: password ?? '' };
 }
 
-/** One connection followed: what it told is kept here until the consumer asks for it. */
+/** Follows one connection: keeps what it delivered until the consumer asks for it. */
 class Follower {
   readonly #connection: EtcdConnection;
   readonly #keys: EtcdKeys;
@@ -206,7 +206,7 @@ class Follower {
   }
 
   #compare(listing: EtcdListing, atStart: bigint): void {
-    // A store that went back was rebuilt: what its watch told before belongs to another history.
+    // A store that went back was rebuilt: earlier events of its watch belong to another history.
     const wentBack = listing.revision < atStart;
     const since = wentBack ? [] : (this.#sinceList ?? []);
     this.#sinceList = null;

@@ -62,7 +62,7 @@ const UNCONFIRMED = () => new EtcdFailure('source.timeout', 'the watch was not c
 const ENDED = () => new EtcdFailure('source.disconnected', 'the watch was ended');
 
 function abandon(stream: WatchStream): void {
-  // A cancelled stream still reports that it was: somebody has to listen.
+  // A cancelled stream still emits an error, which would be fatal without a listener.
   stream.removeAllListeners().on('error', () => undefined);
   stream.cancel();
 }

@@ -1,7 +1,7 @@
 // The files of one commit: listed, bounded, links resolved inside of the tree, and read in one go.
 import { posix } from 'node:path';
 import type { Entry } from '../provider.ts';
-import { isSkipped } from '../survey.ts';
+import { isSkipped } from '../scan.ts';
 import { GitFailure } from './failure.ts';
 import type { Contact, Repository } from './repository.ts';
 

@@ -228,10 +228,13 @@ describe('an answer', () => {
   });
 
   const ways = 'HTTP_TOKEN, HTTP_USERNAME with HTTP_PASSWORD, HTTP_HEADERS or HTTP_CERT';
-  const right = 'give us the right to it, or another identity by';
   it.each([
-    [401, 'source.denied', `401: it does not know us; ${ways} may let us in`],
-    [403, 'source.denied', `403: whoever we are may not read this; ${right} ${ways}`],
+    [401, 'source.denied', `401: the credentials are missing or wrong; set ${ways}`],
+    [
+      403,
+      'source.denied',
+      `403: these credentials may not read it; grant them the right, or give others as ${ways}`,
+    ],
     [404, 'source.not-found', '404; there is nothing under this URL'],
     [410, 'source.not-found', '410; there is nothing under this URL any more'],
     [206, 'source.failed', '206'],

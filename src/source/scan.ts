@@ -1,27 +1,27 @@
-// What lies at a path right now: which files count, and a signature that stays equal as long as nobody touched them.
+// What is at a path right now: which files count, and a signature that stays equal until one of them is touched.
 import { type BigIntStats, type Dirent, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
 
 /** How messages name what is looked at: `Cannot read <thing> "<shown>": …`. */
-export interface Subject {
+export interface ScanTarget {
   readonly thing: string;
   readonly shown: string;
   readonly path: string;
 }
 
 /** One file that counts. */
-export interface SurveyedFile {
+export interface ScannedFile {
   /** Name relative to the directory, with `/`; for a single file the last part of its path. */
   readonly key: string;
   readonly path: string;
   readonly isEmpty: boolean;
 }
 
-export interface Survey {
+export interface Scan {
   readonly kind: 'document' | 'tree';
   /** In the order of their keys. */
-  readonly files: readonly SurveyedFile[];
+  readonly files: readonly ScannedFile[];
   /** Directories, besides those on the way to the path, in which something may change that counts. */
   readonly directories: readonly string[];
   /** Paths, inodes, sizes and times of everything that was looked at. */
@@ -45,11 +45,11 @@ const MAX_DEPTH = 32;
  * Looks at a path: a regular file is a document, a directory is a tree. Throws `source.not-found`, `source.denied`,
  * `source.wrong-type` (a pipe, a device), `source.too-large` (more than 20,000 entries) or `source.failed`.
  */
-export function survey(subject: Subject): Survey {
+export function scan(subject: ScanTarget): Scan {
   const stats = statOf(subject, subject.path);
-  if (stats.isDirectory()) return surveyTree(subject, { accepts: () => true, isLenient: false });
+  if (stats.isDirectory()) return scanTree(subject, { accepts: () => true, isLenient: false });
   if (!stats.isFile())
-    throw surveyFailure(subject, 'source.wrong-type', 'it is neither a regular file nor a directory');
+    throw scanFailure(subject, 'source.wrong-type', 'it is neither a regular file nor a directory');
   return {
     kind: 'document',
     files: [{ key: basename(subject.path), path: subject.path, isEmpty: stats.size === 0n }],
@@ -62,9 +62,9 @@ export function survey(subject: Subject): Survey {
 
 /**
  * Looks at the files below a directory. A `..data` link (the layout of mounted ConfigMaps) is resolved once, so that
- * all of it is one generation. Errors as `survey`.
+ * all of it is one generation. Errors as `scan`.
  */
-export function surveyTree(subject: Subject, rules: TreeRules): Survey {
+export function scanTree(subject: ScanTarget, rules: TreeRules): Scan {
   const generation = realPathOf(join(subject.path, '..data'));
   const walk: Walk = { subject, rules, files: [], directories: new Set(), signatures: [], modifiedMs: [0] };
   enter(walk, { path: generation ?? subject.path, prefix: '', above: [] });
@@ -87,10 +87,10 @@ export function isSkipped(name: string): boolean {
 }
 
 /**
- * `Cannot read <thing> "<shown>": <reason>`. Asked for again soon, whatever it is: to look costs nothing, and whoever
- * looks again waits for a change.
+ * `Cannot read <thing> "<shown>": <reason>`. The next try comes soon, whatever the reason: looking is cheap, and that
+ * try waits for a change.
  */
-export function surveyFailure(subject: Subject, code: string, reason: string): SidecarError {
+export function scanFailure(subject: ScanTarget, code: string, reason: string): SidecarError {
   const message = `Cannot read ${subject.thing} "${subject.shown}": ${reason}`;
   return new SidecarError(message, { code, stage: 'source', retryAfterMs: RETRY_MS });
 }
@@ -98,27 +98,23 @@ export function surveyFailure(subject: Subject, code: string, reason: string): S
 const RETRY_MS = 100;
 
 /** What a file system error about the subject means. */
-export function explainErrno(subject: Subject, thrown: unknown, path: string): SidecarError {
+export function explainErrno(subject: ScanTarget, thrown: unknown, path: string): SidecarError {
   if (thrown instanceof SidecarError) return thrown;
   const errno = errnoOf(thrown) ?? 'unknown error';
   const at = path === subject.path ? '' : ` at "${path}"`;
   if (errno === 'ENOENT' || errno === 'ENOTDIR') {
-    return surveyFailure(
-      subject,
-      'source.not-found',
-      `there is nothing${at}; it is followed once it is there`,
-    );
+    return scanFailure(subject, 'source.not-found', `there is nothing${at}; it is followed once it is there`);
   }
   if (errno === 'EACCES' || errno === 'EPERM') {
-    return surveyFailure(subject, 'source.denied', `permission denied${at}; make it readable for this user`);
+    return scanFailure(subject, 'source.denied', `permission denied${at}; make it readable for this user`);
   }
-  return surveyFailure(subject, 'source.failed', `${errno}${at}`);
+  return scanFailure(subject, 'source.failed', `${errno}${at}`);
 }
 
 interface Walk {
-  readonly subject: Subject;
+  readonly subject: ScanTarget;
   readonly rules: TreeRules;
-  readonly files: SurveyedFile[];
+  readonly files: ScannedFile[];
   readonly directories: Set<string>;
   readonly signatures: string[];
   readonly modifiedMs: number[];
@@ -166,11 +162,7 @@ function list(walk: Walk, path: string): Dirent[] {
   try {
     const entries = readdirSync(path, { withFileTypes: true });
     if (walk.signatures.length + entries.length <= MAX_ENTRIES) return entries;
-    throw surveyFailure(
-      walk.subject,
-      'source.too-large',
-      `there are more than ${MAX_ENTRIES} files below it`,
-    );
+    throw scanFailure(walk.subject, 'source.too-large', `there are more than ${MAX_ENTRIES} files below it`);
   } catch (thrown) {
     if (walk.rules.isLenient && errnoOf(thrown) === 'EACCES') return [];
     throw explainErrno(walk.subject, thrown, path);
@@ -192,7 +184,7 @@ function signatureOf(path: string, { dev, ino, size, mtimeNs, ctimeNs }: BigIntS
   return `${path} ${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`;
 }
 
-function statOf(subject: Subject, path: string): BigIntStats {
+function statOf(subject: ScanTarget, path: string): BigIntStats {
   try {
     return statSync(path, { bigint: true });
   } catch (thrown) {

@@ -1,10 +1,10 @@
 // The bucket that bounds how often something is asked.
 import { expect, it } from 'vitest';
-import { createPace } from '../../../src/source/pace.ts';
+import { createRateLimit } from '../../../src/source/rate-limit.ts';
 
 it('serves a burst at once, then at its rate, and fills up again in a rest', () => {
   let now = 0;
-  const take = createPace({ burst: 3, perSecond: 2 }, () => now);
+  const take = createRateLimit({ burst: 3, perSecond: 2 }, () => now);
   const waited = Array.from({ length: 6 }, () => {
     const wait = take();
     now += wait;

@@ -1,6 +1,6 @@
 // A bucket of turns that refills: what comes now and then is served at once, a storm of it at a bounded rate.
 
-export interface PaceOptions {
+export interface RateLimit {
   /** Turns that may be taken at once after a rest. */
   readonly burst: number;
   /** Turns that come back per second. */
@@ -8,7 +8,7 @@ export interface PaceOptions {
 }
 
 /** Gives a function that takes a turn and says how many milliseconds to wait for it. `nowMs` is any steady clock. */
-export function createPace({ burst, perSecond }: PaceOptions, nowMs: () => number): () => number {
+export function createRateLimit({ burst, perSecond }: RateLimit, nowMs: () => number): () => number {
   let turns = burst;
   let atMs = nowMs();
   return () => {

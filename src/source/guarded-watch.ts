@@ -1,17 +1,17 @@
-// Listens to a provider's watch without trusting it: what it says is checked, and neither silence nor deafness of its own
-// can hold up whoever follows it.
+// Reads a provider's watch without trusting it: each observation is checked, and a watch that is silent or ignores its
+// signal cannot hold up its reader.
 import { SidecarError } from '../lib/errors.ts';
 import type { sleep } from '../lib/wait.ts';
 import type { Observation, Provider } from './provider.ts';
 
-export interface Listening {
+export interface WatchGuard {
   readonly signal: AbortSignal;
   /** A watch that says nothing at all for this long is given up, in milliseconds. */
   readonly silentAfterMs: number;
   readonly sleep: typeof sleep;
 }
 
-/** A watch that was told to end is waited for this long, and then left to itself. */
+/** How long a watch may take to end after its signal aborted; then it is abandoned. */
 const ENDING_MS = 1_000;
 
 /**
@@ -19,9 +19,9 @@ const ENDING_MS = 1_000;
  * `source.silent` when it says nothing for too long (law 7), and `source.defect` for what no watch may say. Returns
  * within a second of the abort, whatever the watch does.
  */
-export async function* listen(
+export async function* guardedWatch(
   provider: Provider,
-  { signal, silentAfterMs, sleep }: Listening,
+  { signal, silentAfterMs, sleep }: WatchGuard,
 ): AsyncGenerator<Observation, void, void> {
   if (signal.aborted) return;
   const ending = new AbortController();
@@ -50,7 +50,7 @@ export async function* listen(
 async function within<T>(
   ms: number,
   promise: Promise<T>,
-  { signal, sleep }: Pick<Listening, 'signal' | 'sleep'>,
+  { signal, sleep }: Pick<WatchGuard, 'signal' | 'sleep'>,
 ): Promise<T | 'late'> {
   const over = new AbortController();
   const stop = (): void => over.abort();
@@ -70,7 +70,7 @@ function silent(source: string, ms: number): SidecarError {
   return new SidecarError(`Cannot follow "${source}": ${reason}`, { code: 'source.silent', stage: 'source' });
 }
 
-/** The types forbid all of this; a provider that is wrong about an answer of its library may do it all the same. */
+/** The types forbid all of this; a provider that misreads an answer of its library may do it all the same. */
 function checkObservation(source: string, observation: Observation, isFirst: boolean): void {
   const what = faultOf(observation, isFirst);
   if (what === null) return;
