@@ -19,6 +19,7 @@ import { listing, unlinkIfPossible } from '../publish/remove-tree.ts';
 import { findNameProblem } from '../render/file-names.ts';
 import { createGeneration, type Generation, type GenerationFile } from '../render/generation.ts';
 import type { Owner } from '../settings/types.ts';
+import { parseCopy } from './copy-text.ts';
 import { EMPTY_LEDGER, type Kept } from './ledger.ts';
 import { isLedger } from './ledger-shape.ts';
 import { plausible } from './plausible.ts';
@@ -30,7 +31,7 @@ const FILE_NAME = /^(0|[1-9]\d*)\.json$/;
 /** The largest MAX_SIZE: for callers that read without that setting. */
 const LARGEST_BYTES = 2 ** 29;
 /** Of all copies together so many times the largest size is read at a start. */
-const MOST_READ = 8;
+const MOST_READ = 3;
 /** What the name of a file and its description may add to its bytes. */
 const MOST_OF_NAME = 4_096;
 
@@ -159,7 +160,7 @@ interface Copy {
 
 /** Throws for whatever is not a copy, with half a sentence. */
 function readCopy(folder: DirectoryHandle, number: number, maxBytes: number): Copy {
-  const stored = JSON.parse(readOwnText(`${folder.path}/${fileName(number)}`, maxBytes)) as Stored;
+  const stored = parseCopy(readOwnText(`${folder.path}/${fileName(number)}`, maxBytes), maxBytes) as Stored;
   if (stored.format !== FORMAT) throw new Error('it was written by another version of config-sidecar');
   const { mode, owner, kept } = stored;
   const files = stored.files.map(decodeFile);

@@ -2,16 +2,30 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { tryLock } from '../../../src/ledger/lock.ts';
+import { findHolder, tryLock } from '../../../src/ledger/lock.ts';
+import type { ForgeryOrder } from '../../support/ledger/forging-program.ts';
 import type { LockOrder } from '../../support/ledger/lock-program.ts';
 import { compile, ended, type Program, startProgram } from '../../support/publish/programs.ts';
 import { scratch as newDirectory } from '../../support/publish/scratch.ts';
 
 let program: Program;
+let forger: Program;
 beforeAll(() => {
   program = compile('ledger/lock-program.ts');
+  forger = compile('ledger/forging-program.ts');
 });
-afterAll(() => program.remove());
+afterAll(() => {
+  program.remove();
+  forger.remove();
+});
+
+/** Another process that answers like no sidecar does. */
+async function forge(order: ForgeryOrder): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const child = startProgram(forger, order, () => resolve());
+    onTestFinished(() => void child.kill('SIGKILL'));
+  });
+}
 
 function scratch(...parts: readonly string[]): string {
   const directory = join(newDirectory(), ...parts);
@@ -92,6 +106,35 @@ describe('the lock', () => {
     for (const name of ['lock', 'lock.0123456789ab']) symlinkSync(victim, join(directory, name));
     await take(directory);
     expect(readdirSync(join(victim, '..'))).toEqual(['victim']);
+  });
+
+  it.each<[ForgeryOrder['answers'], number, string]>([
+    ['without end', 1, '+'.repeat(255)],
+    ['without end', 40, '+'.repeat(255)],
+    ['drop by drop', 1, 'a sidecar that does not answer'],
+    ['drop by drop', 200, 'a sidecar that does not answer'],
+    ['not at all', 200, 'a sidecar that does not answer'],
+    ['with control characters', 1, '?]0;evil???31m?'],
+  ])('that answers %s from %d sockets costs a second and no memory', async (answers, sockets, by) => {
+    const directory = scratch();
+    await forge({ directory, answers, sockets });
+    const [startedAt, before] = [performance.now(), process.memoryUsage().rss];
+    expect(await tryLock(directory, 'the test')).toEqual({ kind: 'held', by });
+    expect(await findHolder(directory)).toBe(by);
+    // Two questions of a second each, on a machine with other things to do.
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20);
+  });
+
+  it('is taken in spite of a directory that has the name of one, and of a link to a socket elsewhere', async () => {
+    const directory = scratch();
+    const elsewhere = scratch();
+    await forge({ directory: elsewhere, answers: 'not at all', sockets: 1 });
+    mkdirSync(join(directory, 'lock.0123456789ab/sub'), { recursive: true });
+    symlinkSync(join(elsewhere, 'lock.000000000000'), join(directory, 'lock.00000000000f'));
+    await take(directory);
+    expect(readdirSync(join(directory, 'lock.0123456789ab'))).toEqual(['sub']);
+    expect(readdirSync(elsewhere)).toEqual(['lock.000000000000']);
   });
 
   it('throws the reason of the system when the directory is not there', async () => {

@@ -65,6 +65,22 @@ describe('a full disk', () => {
     expect(Number(free)).toBeLessThan(131_072);
   });
 
+  it.each(['file', 'directory'] as const)(
+    'whose inodes are used up says that, and not that bytes are missing, for a %s output',
+    async (kind) => {
+      const directory = scratch();
+      const path = kind === 'file' ? join(directory, 'app.conf') : directory;
+      const order: Order = { output: { kind, path }, files: { 'app.conf': 10 } };
+      const mounts = `mount -t tmpfs -o nr_inodes=3,mode=777 none '${directory}'; mkdir '${directory}/f' '${directory}/g'`;
+      const { error, there } = await run(order, { mounts });
+      expect(error?.code).toBe('publish.no-space');
+      expect(error?.message).toMatch(
+        /: no inode is left: [13] files have to be made, and 0 more are possible \(\d+ bytes are free\)\. Remove files, or use a volume with more inodes\. The old configuration stays\.$/,
+      );
+      expect(new Set(Object.keys(there))).toEqual(new Set(['f', 'g']));
+    },
+  );
+
   // why write-file-atomic is not used.
   it('makes write-file-atomic report success and install a file cut short', async () => {
     const directory = scratch();
