@@ -150,11 +150,7 @@ interface Outcome {
 }
 
 /** Runs one sequence in a place of its own; throws when anything that was promised does not hold. */
-export async function runSequence(
-  options: CampaignOptions,
-  at: number,
-  steps: readonly Step[],
-): Promise<Outcome> {
+async function runSequence(options: CampaignOptions, at: number, steps: readonly Step[]): Promise<Outcome> {
   const place = await options.open(at);
   const controller = new AbortController();
   const decode = (content: Content): State => short((place.decode ?? stateOfTree)(content));

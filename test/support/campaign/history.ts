@@ -19,7 +19,7 @@ export interface Seen {
 }
 
 /** A value that can be kept and shown: the text, or length and digest of a long one. */
-export function short(value: string): string {
+function short(value: string): string {
   if (value.length <= 60) return value;
   return `${value.length} bytes, ${createHash('sha1').update(value).digest('hex').slice(0, 12)}`;
 }

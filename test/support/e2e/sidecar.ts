@@ -47,14 +47,14 @@ interface VersionSeen {
   readonly at: string;
 }
 
-export interface SourceSeen {
+interface SourceSeen {
   readonly url: string;
   readonly up: boolean;
   readonly lastContactAt: string | null;
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
-export interface GenerationSeen {
+interface GenerationSeen {
   readonly generation: number;
   readonly revision: string;
   readonly rendering: string;
@@ -97,7 +97,7 @@ export interface TargetSeen {
 }
 
 /** Values by labels. */
-export type Values = Readonly<Partial<Record<string, number>>>;
+type Values = Readonly<Partial<Record<string, number>>>;
 
 export interface Answer {
   readonly status: number;

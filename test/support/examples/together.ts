@@ -25,7 +25,7 @@ export interface Together {
   readonly start: (name: string, words: readonly string[], options?: StartOptions) => Program;
 }
 
-export interface StartOptions {
+interface StartOptions {
   readonly env?: Environment;
 }
 

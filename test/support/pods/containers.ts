@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { until } from '../e2e/until.ts';
 import type { Podman } from '../servers/podman.ts';
 
-export interface Finished {
+interface Finished {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;

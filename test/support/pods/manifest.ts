@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { load as parseYaml } from 'js-yaml';
 
-export interface Probe {
+interface Probe {
   readonly httpGet?: { readonly path: string; readonly port: number | string };
   readonly exec?: { readonly command: readonly string[] };
 }

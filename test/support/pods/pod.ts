@@ -24,7 +24,7 @@ export interface PodOptions {
   readonly namesShown?: boolean;
 }
 
-export type ProbeKind = 'startupProbe' | 'readinessProbe' | 'livenessProbe';
+type ProbeKind = 'startupProbe' | 'readinessProbe' | 'livenessProbe';
 
 export interface Pod extends Containers {
   readonly manifest: Manifest;

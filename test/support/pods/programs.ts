@@ -24,7 +24,7 @@ export interface Program {
 }
 
 /** What is known by name. */
-export const PROGRAMS = {
+const PROGRAMS = {
   nginx: { set: 'nginx', paths: ['usr/sbin/nginx'] },
   haproxy: { set: 'haproxy', paths: ['usr/sbin/haproxy'] },
   prometheus: { set: 'prometheus', paths: ['usr/bin/prometheus'] },

@@ -4,7 +4,7 @@ import { until } from '../e2e/until.ts';
 import type { Pod } from './pod.ts';
 
 /** With what its end-to-end tests have no use for. */
-export interface TargetSeen extends Seen {
+interface TargetSeen extends Seen {
   /** Whether something is being done for the target at this moment. */
   readonly underWay: boolean;
 }

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { until } from '../e2e/until.ts';
 
 /** A process as it is seen inside of the room. */
-export interface Inmate {
+interface Inmate {
   readonly pid: number;
   readonly parent: number;
   /** Its command line, words joined by blanks. */

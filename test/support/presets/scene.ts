@@ -40,7 +40,7 @@ export interface Server {
 }
 
 /** A server that is started again when it exits, as a supervisor would. */
-export interface Supervised {
+interface Supervised {
   readonly current: () => Started;
   readonly stop: () => void;
   readonly starts: () => number;

@@ -3,8 +3,9 @@
 import { watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { errnoOf } from '../../../src/lib/errors.ts';
+import { openFile } from '../../../src/source/file-source.ts';
+import { parseFileUrl } from '../../../src/source/file-url.ts';
 import { followOne } from '../../../src/source/follower.ts';
-import { openFile } from '../source/open.ts';
 
 const [path = '', intervalMs = ''] = process.argv.slice(2);
 
@@ -24,7 +25,7 @@ function watchFailure(): string | null {
 const ending = new AbortController();
 process.on('SIGTERM', () => ending.abort());
 say({ watchFailure: watchFailure() });
-const provider = openFile(path, {
+const provider = openFile(parseFileUrl(path, '/'), {
   updateFrequencyMs: Number(intervalMs),
   fetchTimeoutMs: 5_000,
   maxBytes: 1_000_000,

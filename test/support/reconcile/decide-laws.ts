@@ -145,7 +145,7 @@ function isThere(rendering: string | null): boolean {
 }
 
 /** What is on the volume does not work, and there is nothing else to show: it is said, and left. */
-export function isHopeless(world: World, { ledger, blocks }: Sidecar): boolean {
+function isHopeless(world: World, { ledger, blocks }: Sidecar): boolean {
   const { published, verdict, pinned, kept } = ledger;
   if (published === null) return false;
   const { rendering } = published;

@@ -31,7 +31,7 @@ export const KILL_POINTS = [
 export type KillPoint = (typeof KILL_POINTS)[number];
 
 /** FETCH_TIMEOUT. */
-export const ASK_MS = 10_000;
+const ASK_MS = 10_000;
 const GONE_MS = 100;
 const REFUSALS = 3;
 /** Far above what any chain of rules needs at one instant. */

@@ -23,7 +23,7 @@ export interface ConsulServerOptions {
 }
 
 /** One step of a transaction: the key gets this value; null deletes it. */
-export interface ConsulChange {
+interface ConsulChange {
   readonly key: string;
   readonly value: string | Buffer | null;
 }

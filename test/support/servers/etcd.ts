@@ -24,7 +24,7 @@ export interface EtcdServerOptions {
   readonly member?: EtcdMember;
 }
 
-export interface EtcdMember {
+interface EtcdMember {
   readonly name: string;
   readonly port: number;
   readonly peerPort: number;
@@ -33,7 +33,7 @@ export interface EtcdMember {
 }
 
 /** A key, and the value it gets; null deletes it. */
-export type EtcdChange = readonly [string | Buffer, string | Buffer | null];
+type EtcdChange = readonly [string | Buffer, string | Buffer | null];
 
 export interface EtcdServer extends Daemon {
   /** Of 127.0.0.1. */

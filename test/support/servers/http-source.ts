@@ -8,7 +8,7 @@ import { portOf } from './ports.ts';
 export type Script = (request: http.IncomingMessage, response: http.ServerResponse) => void;
 
 /** One request as it came in. */
-export interface Received {
+interface Received {
   readonly method: string;
   readonly url: string;
   readonly headers: http.IncomingHttpHeaders;

@@ -90,7 +90,7 @@ export function openPodman(): Podman {
 }
 
 /** Puts a program of this machine and the libraries it is linked with into the folder an image is made of. */
-export function layOutProgram(root: string, program: string, path: string): void {
+function layOutProgram(root: string, program: string, path: string): void {
   const libraries = execFileSync('ldd', [program], { encoding: 'utf8' }).match(/\/\S+(?= \(0x)/g) ?? [];
   for (const [from, to] of [[program, path], ...libraries.map((library) => [library, library])] as const) {
     mkdirSync(join(root, dirname(to)), { recursive: true });

@@ -182,10 +182,11 @@ async function fetchAll(missing: readonly Missing[]): Promise<void> {
 /** Makes a program of the cache one that PATH finds. */
 function link(name: CommandName, { set, path, env, words }: Command): void {
   const root = rootOf(set);
-  const libraries = libraryFolders(root);
+  const { LD_LIBRARY_PATH: more = '', ...others } = env?.(root) ?? {};
+  const libraries = [libraryFolders(root), more].filter((folders) => folders !== '').join(delimiter);
   const variables = Object.entries({
     ...(libraries !== '' && { LD_LIBRARY_PATH: libraries }),
-    ...env?.(root),
+    ...others,
   });
   mkdirSync(CACHED_PROGRAMS, { recursive: true });
   const unfinished = join(CACHED_PROGRAMS, `.${name}.${process.pid}`);

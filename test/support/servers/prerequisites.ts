@@ -61,6 +61,7 @@ const SETS = {
   catatonit: { packages: ['catatonit'] },
   // The last release that carries it.
   consul: { packages: ['consul'], suite: 'bullseye', kinds: ['pods'] },
+  chattr: { packages: ['e2fsprogs', 'libcom-err2', 'libext2fs2'] },
   coreutils: { packages: ['coreutils'], kinds: ['pods'] },
   dnsmasq: {
     packages: [
@@ -156,8 +157,8 @@ const SETS = {
   },
   systemd: {
     packages: [
-      ...['systemd', 'libsystemd-shared', 'libacl1', 'libapparmor1', 'libcryptsetup12', 'libfdisk1'],
-      ...['libip4tc2', 'libkmod2', 'libseccomp2'],
+      ...['systemd', 'libsystemd-shared', 'libacl1', 'libapparmor1', 'libargon2-1', 'libcryptsetup12'],
+      ...['libfdisk1', 'libip4tc2', 'libjson-c5', 'libkmod2', 'libseccomp2'],
     ],
   },
   tini: { packages: ['tini'] },
@@ -209,6 +210,7 @@ const COMMANDS = {
       };
     },
   },
+  chattr: { set: 'chattr', path: 'usr/bin/chattr', kinds: ['real'] },
   consul: { set: 'consul', path: 'usr/bin/consul', kinds: STORES },
   etcd: { set: 'etcd', path: 'usr/bin/etcd', kinds: STORES },
   etcdctl: { set: 'etcdctl', path: 'usr/bin/etcdctl', kinds: STORES },

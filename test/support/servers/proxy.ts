@@ -11,7 +11,7 @@ import { portOf } from './ports.ts';
  * - `black-hole`: connections are taken and kept, nothing gets through, nobody is told. A connection that was open in a
  *   black hole is lost for good; under another mode it stays silent until its client sends something, and is reset then.
  */
-export type ProxyMode = 'pass' | 'refuse' | 'hold' | 'black-hole';
+type ProxyMode = 'pass' | 'refuse' | 'hold' | 'black-hole';
 
 /** Sees the bytes from the server in one connection, and says what becomes of them. */
 export type ProxyFilter = (chunk: Buffer) => Buffer;

@@ -15,7 +15,7 @@ import type { ProcessId } from '../../../../src/ledger/types.ts';
 export const VERSION: Version = { revision: '7', digest: 'sha256:d1', rendering: 'sha256:r1', at: 1_000 };
 
 /** The defaults, of which nothing needs a network. */
-export const SETTINGS: ConfirmSettings = {
+const SETTINGS: ConfirmSettings = {
   periodMs: 3_000,
   timeoutMs: 30_000,
   workers: false,

@@ -20,9 +20,18 @@ export interface Start {
 export interface Programs {
   readonly folder: string;
   readonly paths: Readonly<Partial<Record<Language, string>>>;
+  /** `NAME=value` pairs without which Python does not find its own files. */
+  readonly pythonEnv: readonly string[];
 }
 
 const SOURCES = join(process.cwd(), 'test/support/fixtures/processes/early');
+
+/** Tells its program and, where that runs from a cache, the environment in which it finds its own files. */
+const PYTHON = `
+import json, os, sys
+own = ('LD_LIBRARY_PATH', 'PYTHONHOME', 'PYTHONPATH')
+print(json.dumps([sys.executable, {key: os.environ[key] for key in own if key in os.environ}]))
+`;
 
 /** Builds what this machine can build; Node.js and the shell are always there. */
 export function buildApps(folder: string): Programs {
@@ -34,7 +43,8 @@ export function buildApps(folder: string): Programs {
   const hasGo = attempt('go', ['build', '-o', go, join(SOURCES, 'app.go')], env) !== null;
   const hasJava = attempt('javac', ['-d', folder, join(SOURCES, 'App.java')]) !== null;
   const java = hasJava ? attempt('sh', ['-c', 'command -v java']) : null;
-  const python = attempt('python3', ['-c', 'import sys; print(sys.executable)']);
+  const told = attempt('python3', ['-c', PYTHON]);
+  const python: readonly [string, Readonly<Record<string, string>>] | null = told && JSON.parse(told);
   return {
     folder,
     paths: {
@@ -43,8 +53,9 @@ export function buildApps(folder: string): Programs {
       ...(hasC && { c }),
       ...(hasGo && { go }),
       ...(java !== null && { java: realpathSync(java.trim()) }),
-      ...(python !== null && { python: python.trim() }),
+      ...(python !== null && { python: python[0] }),
     },
+    pythonEnv: Object.entries(python?.[1] ?? {}).map((pair) => pair.join('=')),
   };
 }
 
@@ -95,14 +106,18 @@ function behindShell(programs: Programs, random: Random): Start {
   };
 }
 
-function programOf(language: Language, { folder, paths }: Programs, name: string): readonly string[] {
+function programOf(
+  language: Language,
+  { folder, paths, pythonEnv }: Programs,
+  name: string,
+): readonly string[] {
   const path = join(folder, language, name);
   if (!existsSync(path)) {
     mkdirSync(join(folder, language), { recursive: true });
     symlinkSync(paths[language] ?? language, path);
   }
   if (language === 'node') return [path, join(SOURCES, 'app.mjs')];
-  if (language === 'python') return [path, join(SOURCES, 'app.py')];
+  if (language === 'python') return ['env', ...pythonEnv, path, join(SOURCES, 'app.py')];
   return language === 'java' ? [path, '-XX:TieredStopAtLevel=1', '-cp', folder, 'App'] : [path];
 }
 
