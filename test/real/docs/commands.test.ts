@@ -78,14 +78,27 @@ const manifests = PAGES.flatMap((one) =>
     .map(({ text }, index) => [`${one.path}, ${index + 1}`, text] as const),
 );
 
-test.each(manifests)('every setting in the manifest of %s is accepted', async (_where, text) => {
-  const { env: variables } = parseYaml(text) as { readonly env: readonly Variable[] };
+test.each(manifests)('every setting in the YAML of %s is accepted', async (_where, text) => {
   const template = join(ROOT, 'examples/nginx-signal');
-  const env = Object.fromEntries(
-    variables.map(({ name, value }) => [name, value.replace('/templates', template)]),
-  );
+  const { env: variables } = parseYaml(text) as { readonly env?: readonly Variable[] };
+  const env =
+    variables === undefined
+      ? settingsFile(text)
+      : Object.fromEntries(variables.map(({ name, value }) => [name, value.replace('/templates', template)]));
   expect(Object.keys(env).filter((name) => !isName(name))).toEqual([]);
   const { warnings } = await loadSettings({ flags: [], env, cwd: '/' });
   // The checker is looked for where the sidecar runs.
   expect(warnings.filter((warning) => !warning.includes('checks nothing before publishing'))).toEqual([]);
 });
+
+/** A block without `env` is a settings file, or the part of one about the source. */
+function settingsFile(text: string): Record<string, string> {
+  const folder = mkdtempSync(join(tmpdir(), 'docs-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const path = join(folder, 'settings.yaml');
+  // A secret's file is there where the sidecar runs.
+  const secret = join(folder, 'secret');
+  writeFileSync(secret, 'token');
+  writeFileSync(path, text.replaceAll(/\/run\/secrets\/\S+/g, secret));
+  return { SETTINGS_FILE: path, ...(!/^output:/m.test(text) && { OUTPUT: '/live/app.json' }) };
+}
