@@ -164,6 +164,10 @@ function chosenGeneration([word]: readonly string[]): number | null {
 }
 
 async function settings(cli: Cli, words: Words): Promise<number> {
+  if (words.own.has('schema')) {
+    const { settingsSchema } = await import('../settings/schema.ts');
+    return printed(cli, `${JSON.stringify(settingsSchema(), null, 2)}\n`);
+  }
   const rows = explain(await loadPartialSettings(optionsOf(cli, words)));
   const width = Math.max(...rows.map(({ name }) => name.length));
   const valueWidth = Math.min(60, Math.max(...rows.map(({ value }) => value.length)));

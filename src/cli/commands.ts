@@ -156,6 +156,7 @@ export const COMMANDS = {
     about: [
       'Prints name, value and origin of every setting. Secrets are masked. Mistakes are reported all at once.',
     ],
+    flags: { schema: { meaning: 'print the JSON Schema of the settings file' } },
     settings: ['SETTINGS_FILE'],
     exits: [],
     example: 'config-sidecar settings --settings-file ./settings.yaml',
@@ -167,6 +168,7 @@ export const COMMANDS = {
     choices: ['bash', 'zsh', 'fish'],
     about: [
       'bash: source <(config-sidecar completion bash)',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of zsh
       'zsh: config-sidecar completion zsh > "${fpath[1]}/_config-sidecar"',
       'fish: config-sidecar completion fish > ~/.config/fish/completions/config-sidecar.fish',
     ],

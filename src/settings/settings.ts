@@ -169,10 +169,15 @@ function parseAll(
   return { values, problems };
 }
 
-/** What other settings decide: where the state lies, and which hook a named process gets. */
+/** Polls that may fail in a row before the source counts as stale. */
+const POLLS_TO_STALE = 3;
+
+/** What other settings decide: where the state lies, which hook a named process gets, when a slowly polled source is stale. */
 function derive(values: Partial<Values>, given: ReadonlyMap<Name, Given>): Partial<Values> {
-  const { OUTPUT, RELOAD_SIGNAL } = values;
-  const derived: { STATE_DIR?: string; RELOAD_SIGNAL?: 'SIGHUP' } = {};
+  const { OUTPUT, RELOAD_SIGNAL, STALE_AFTER, UPDATE_FREQUENCY } = values;
+  const derived: { STATE_DIR?: string; RELOAD_SIGNAL?: 'SIGHUP'; STALE_AFTER?: number } = {};
+  if (!given.has('STALE_AFTER') && STALE_AFTER !== undefined && UPDATE_FREQUENCY !== undefined)
+    derived.STALE_AFTER = Math.max(STALE_AFTER, POLLS_TO_STALE * UPDATE_FREQUENCY);
   if (!given.has('STATE_DIR') && OUTPUT !== undefined) derived.STATE_DIR = stateBeside(OUTPUT);
   if (RELOAD_SIGNAL === undefined && namesProcess(given) && !givesHook(given))
     derived.RELOAD_SIGNAL = 'SIGHUP';

@@ -56,8 +56,8 @@ function inSection(section: Section) {
   const optional: Define = (kind, meaning, { secret, fallbackShown } = {}) => {
     return { kind, section, meaning, fallback: undefined, fallbackShown, secret };
   };
-  const defaulted = <T>(kind: Kind<T>, fallback: string, meaning: string): Row<T> => {
-    return { kind, section, meaning, fallback, fallbackShown: undefined, secret: undefined };
+  const defaulted = <T>(kind: Kind<T>, fallback: string, meaning: string, shown?: string): Row<T> => {
+    return { kind, section, meaning, fallback, fallbackShown: shown, secret: undefined };
   };
   return { optional, defaulted };
 }
@@ -106,6 +106,7 @@ export const TABLE = {
     positive,
     '10m',
     'no contact with the source for this long turns *fresh* off; must exceed `UPDATE_FREQUENCY`',
+    'the longer of `10m` and three times `UPDATE_FREQUENCY`',
   ),
   MAX_SIZE: {
     ...from.defaulted(size, defaultMaxSize(), 'bound of one snapshot, after decompression'),

@@ -45,7 +45,7 @@ function testImage(): void {
       Entrypoint: ['tini', '-s', '--', ...node],
       Cmd: ['run'],
     });
-    expect(found.Healthcheck).toMatchObject({ Test: ['CMD', 'node', MAIN, 'status'] });
+    expect(found.Healthcheck).toMatchObject({ Test: ['CMD', 'config-sidecar', 'status'] });
     const label = (name: string): unknown => found.Labels[`org.opencontainers.image.${name}`];
     expect(label('title')).toBe(packageJson.name);
     expect(label('description')).toBe(packageJson.description);
@@ -66,6 +66,15 @@ function testImage(): void {
       'settings',
     );
     expect(settings).toMatch(/^SPLAY +3s +environment$/m);
+  });
+
+  test('has the command on its PATH, and no package manager in any layer', async () => {
+    const inside = async (command: string): Promise<string> =>
+      await podman.must('run', '--rm', ...LOCKED_DOWN, '--entrypoint', 'sh', made.image, '-c', command);
+    expect(await inside('config-sidecar --version')).toBe(`${packageJson.version}\n`);
+    expect(await inside('for one in npm npx corepack yarn; do command -v $one; done; true')).toBe('');
+    const [found] = JSON.parse(await podman.must('image', 'inspect', made.image));
+    expect(found.RootFS.Layers).toHaveLength(1);
   });
 
   test('one pass works for any user, on a read-only file system and without any capability', async (context) => {
@@ -94,7 +103,7 @@ function testImage(): void {
     writeFileSync(join(input, '.next'), 'greeting: Hello\n');
     renameSync(join(input, '.next'), join(input, 'app.yaml'));
     await until('it is healthy', async () => (await health()) === 0);
-    const status = await podman.must('exec', id, 'node', MAIN, 'status', '--json');
+    const status = await podman.must('exec', id, 'config-sidecar', 'status', '--json');
     expect(JSON.parse(status)).toMatchObject({ ready: true, version: packageJson.version });
   });
 

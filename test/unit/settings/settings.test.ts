@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { explain } from '../../../src/settings/docs.ts';
 import { environmentForCommands } from '../../../src/settings/environment.ts';
 import { separateArguments } from '../../../src/settings/flags.ts';
 import { loadPartialSettings, loadSettings, SettingsError } from '../../../src/settings/settings.ts';
@@ -222,7 +223,7 @@ test('a command that follows nothing needs no source and no output, but no mista
 
 const TOGETHER: ReadonlyArray<readonly [env: Env, said: string]> = [
   [
-    { UPDATE_FREQUENCY: '10m' },
+    { UPDATE_FREQUENCY: '10m', STALE_AFTER: '10m' },
     'Cannot use STALE_AFTER "10m" with UPDATE_FREQUENCY "10m": STALE_AFTER must be longer, or every source would count as stale',
   ],
   [
@@ -283,6 +284,17 @@ test.each(TOGETHER)('%j does not go together', async (env, said) => {
   const problems = await problemsOf(env);
   expect(problems).toContain(said);
   expect(problems.join()).not.toContain('hunter2');
+});
+
+test.each([
+  ['60s', '10m'],
+  ['200s', '10m'],
+  ['10m', '30m'],
+  ['500h', '1500h'],
+])('a source that is polled every %s is stale after %s by default', async (UPDATE_FREQUENCY, stale) => {
+  const loaded = await load({ UPDATE_FREQUENCY });
+  const shown = explain(loaded).find(({ name }) => name === 'STALE_AFTER');
+  expect(shown).toMatchObject({ value: stale, from: 'default' });
 });
 
 test('an output inside the directory that is followed is refused, one beside it is not', async () => {
