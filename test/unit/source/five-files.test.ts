@@ -38,6 +38,11 @@ describe.each(STORES)('%s', (name) => {
       .filter((line) => word.test(line) && !line.startsWith('import'));
     expect(lines).toHaveLength(1);
   });
+
+  test('is the source of an example', () => {
+    const examples = filesIn('examples').filter((file) => read(file).includes(`${name}://`));
+    expect(examples.filter((file) => !file.endsWith('README.md'))).not.toEqual([]);
+  });
 });
 
 describe.each(filesIn('providers').map((file) => file.slice('providers/'.length, -'.ts'.length)))(
