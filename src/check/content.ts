@@ -3,7 +3,7 @@
 import type { Ledger } from '../ledger/ledger.ts';
 import { withStagedCopy } from '../ledger/staged-copy.ts';
 import { toSidecarError } from '../lib/errors.ts';
-import { providerOptions } from '../reconcile/keep.ts';
+import { providerOptions } from '../reconcile/provider-options.ts';
 import type { Generation } from '../render/generation.ts';
 import { inputOf } from '../render/input.ts';
 import { originsOfKeys, prepare, renderingExtras } from '../render/prepare.ts';

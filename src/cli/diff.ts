@@ -3,7 +3,7 @@ import { createTwoFilesPatch } from 'diff';
 import { readLedger } from '../ledger/ledger-file.ts';
 import { stateDirectoryOf } from '../ledger/state-directory.ts';
 import { openPublisher } from '../publish/publisher.ts';
-import { providerOptions } from '../reconcile/keep.ts';
+import { providerOptions } from '../reconcile/provider-options.ts';
 import type { Generation, GenerationFile } from '../render/generation.ts';
 import { inputOf } from '../render/input.ts';
 import { originsOfKeys, prepare, renderingExtras } from '../render/prepare.ts';

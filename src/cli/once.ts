@@ -4,9 +4,10 @@ import { LOCKED } from '../ledger/state-directory.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { errorFields } from '../lib/log.ts';
 import { sleep } from '../lib/wait.ts';
-import type { Outcome } from '../reconcile/decide.ts';
-import { type Keeping, type KeepOptions, keep } from '../reconcile/keep.ts';
-import type { Waiting } from '../reconcile/waiting.ts';
+import type { Outcome } from '../reconcile/journal.ts';
+import { type RunningTarget, startTarget, type TargetOptions } from '../reconcile/start-target.ts';
+import type { State } from '../reconcile/state.ts';
+import { isReady, isUnderWay } from '../reconcile/view.ts';
 
 /** For an outcome after which `once` ends; undefined where there is more to come. */
 const EXIT_BY_OUTCOME: Readonly<Partial<Record<Outcome, number>>> = {
@@ -34,31 +35,30 @@ const EXIT_BY_OUTCOME: Readonly<Partial<Record<Outcome, number>>> = {
  * Asks the source until ONCE_TIMEOUT, applies what it says, and resolves to the exit code. An application or a hook
  * that is not there yet is no failure; a refusal ends at once.
  */
-export async function once(options: KeepOptions, signal: AbortSignal): Promise<number> {
+export async function once(options: TargetOptions, signal: AbortSignal): Promise<number> {
   let settle: (code: number) => void = () => {};
   const settled = new Promise<number>((resolve) => {
     settle = resolve;
   });
-  let keeping: Keeping | null = null;
-  const onWait = (waiting: Waiting): void => {
-    const code = keeping === null ? undefined : verdict(keeping, waiting);
+  const onRest = (state: State): void => {
+    const code = verdict(state);
     if (code !== undefined) settle(code);
   };
   const { ONCE_TIMEOUT } = options.loaded.settings;
-  keeping = keep({ ...options, onWait, asksForMs: ONCE_TIMEOUT });
+  const target = startTarget({ ...options, onRest, asksForMs: ONCE_TIMEOUT });
   const timeUp = new AbortController();
   // Ended before it was done: not 0, or an init container would let the application start without a configuration.
   signal.addEventListener('abort', () => settle(EXIT.unexpected), { once: true });
   void sleep(ONCE_TIMEOUT, timeUp.signal).then(async () => {
-    if (timeUp.signal.aborted || keeping === null) return;
+    if (timeUp.signal.aborted) return;
     // The last known good serves then, where there is one: that takes a moment.
-    if (isSilent(keeping)) await servesLastKnownGood(keeping, timeUp.signal);
-    if (!timeUp.signal.aborted) settle(outOfTime(keeping, options));
+    if (isSilent(target)) await servesLastKnownGood(target, timeUp.signal);
+    if (!timeUp.signal.aborted) settle(outOfTime(target, options));
   });
   const code = await settled;
   timeUp.abort();
   // Our own end is none of a pod: what was seen to die stays under suspicion.
-  await keeping.stop({ handsOver: !signal.aborted });
+  await target.stop({ handsOver: !signal.aborted });
   return code;
 }
 
@@ -66,49 +66,59 @@ export async function once(options: KeepOptions, signal: AbortSignal): Promise<n
 const FALLBACK_MS = 5_000;
 const LOOK_MS = 20;
 
-function isSilent({ source, template }: Keeping): boolean {
+function isSilent({ source, template }: RunningTarget): boolean {
   return source.state().snapshot === null || template?.state().snapshot === null;
 }
 
-async function servesLastKnownGood({ target }: Keeping, signal: AbortSignal): Promise<void> {
-  // And whoever is there to be told of it is: a telling that is cut off would be made again by the next run.
+async function servesLastKnownGood(target: RunningTarget, signal: AbortSignal): Promise<void> {
+  // The application is notified of it too: a notification that is cut off would be made again by the next run.
   const isDone = (): boolean =>
-    showsLastKnownGood(target) && !(target.ledger.owed !== null && target.isUnderWay);
+    showsLastKnownGood(target) && !(target.state.ledger.owed !== null && isUnderWay(target.state));
   for (let waited = 0; waited < FALLBACK_MS && !isDone(); waited += LOOK_MS) {
-    if (target.ledger.kept.length === 0) return;
+    if (target.state.ledger.kept.length === 0) return;
     await sleep(LOOK_MS, signal);
   }
 }
 
-function showsLastKnownGood({ isReady, ledger }: Keeping['target']): boolean {
-  const rendering = ledger.published?.rendering;
-  return isReady && rendering !== undefined && ledger.kept.some((one) => one.rendering === rendering);
+function showsLastKnownGood(target: RunningTarget): boolean {
+  const { published, kept } = target.state.ledger;
+  return isReady(target) && kept.some(({ rendering }) => rendering === published?.rendering);
 }
 
-/** What the pass has come to, or undefined while it is under way. */
-function verdict({ target }: Keeping, waiting: Waiting): number | undefined {
-  const { owed, obstacle, settling, tries, lastReload } = waiting;
-  const { current } = target.attempts;
-  // A hook that says no is asked three times, and then there is the way back.
-  const isRefusing = lastReload === 'refused' && current?.outcome === 'failed';
-  const isUnderWay = owed && obstacle === null && (lastReload === null || isRefusing);
-  if (current === null || current.code === LOCKED || settling || tries || isUnderWay) return undefined;
+/** What the pass has come to, where the loop rests; undefined while there is more to come. */
+function verdict(state: State): number | undefined {
+  const { session } = state;
+  const { lastReload, journal } = session;
+  const { current } = journal;
+  if (current === null || current.code === LOCKED || isUnderWay(state) || isAwaited(state)) return undefined;
   if (current.outcome === 'failed' && current.stage !== 'reload') return EXIT.publishing;
-  // Telling of what was published before is not the pass: the source has not answered yet.
-  if (target.desired === null) return undefined;
+  // To notify of what was published before is not the pass: the source has not answered yet.
+  if (session.candidate === null) return undefined;
   if (current.outcome !== 'failed') return EXIT_BY_OUTCOME[current.outcome];
-  // What is not there yet reads the file when it starts, and the sidecar that runs beside it tells the rest.
+  // What is not there yet reads the file when it starts, and the sidecar that runs beside it does the rest.
   return lastReload === 'unavailable' ? EXIT.done : EXIT.reload;
 }
 
-function outOfTime(keeping: Keeping, { log }: KeepOptions): number {
-  const { source, template, target } = keeping;
-  if (isSilent(keeping) && showsLastKnownGood(target)) return EXIT.done;
+/** What `run` would leave for later, and one pass waits for. */
+function isAwaited({ ledger, session }: State): boolean {
+  const { owed, published, suspect } = ledger;
+  const { lastReload, obstacle, journal } = session;
+  const outcome = journal.current?.outcome;
+  // A hook that says no is asked three times, and then there is the way back.
+  const isRefusing = lastReload === 'refused' && outcome === 'failed';
+  const isRollingBack = published?.as === 'rolled-back' && outcome !== 'rollback-failed';
+  const isFirst = obstacle === null && (lastReload === null || isRefusing);
+  return suspect !== null || (owed !== null && (isRollingBack || isFirst));
+}
+
+function outOfTime(target: RunningTarget, { log }: TargetOptions): number {
+  const { source, template, state } = target;
+  if (isSilent(target) && showsLastKnownGood(target)) return EXIT.done;
   const { url } = source.state();
   const error = source.state().error ?? template?.state().error ?? null;
-  const { current } = target.attempts;
+  const { current } = state.session.journal;
   if (current?.outcome === 'failed' && current.stage !== 'reload') return EXIT.publishing;
-  const silence = isSilent(keeping) ? { message: 'The source has not answered within ONCE_TIMEOUT.' } : {};
+  const silence = isSilent(target) ? { message: 'The source has not answered within ONCE_TIMEOUT.' } : {};
   log.error('out of time', { source: url, ...(error === null ? silence : errorFields(error)) });
-  return error === null && !isSilent(keeping) ? EXIT.reload : EXIT.source;
+  return error === null && !isSilent(target) ? EXIT.reload : EXIT.source;
 }

@@ -2,8 +2,9 @@
 import { toSidecarError } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { errorFields, type Log } from '../lib/log.ts';
-import { type Keeping, type KeepOptions, keep, providerOptions } from '../reconcile/keep.ts';
-import { notKeeping } from '../reconcile/verdict.ts';
+import { providerOptions } from '../reconcile/provider-options.ts';
+import { notInControl } from '../reconcile/sentences.ts';
+import { type RunningTarget, startTarget, type TargetOptions } from '../reconcile/start-target.ts';
 import type { Intake } from '../server/connections.ts';
 import type { Controls } from '../server/control.ts';
 import { type ControlSocket, startControl } from '../server/control-socket.ts';
@@ -39,7 +40,7 @@ export async function run(cli: Cli, load: () => Promise<Configured>): Promise<nu
 class Running {
   readonly #cli: Cli;
   #configured: Configured | null = null;
-  #keeping: Keeping | null = null;
+  #target: RunningTarget | null = null;
   #server: Intake | null = null;
   #control: ControlSocket | null = null;
   readonly #served: Served;
@@ -47,10 +48,9 @@ class Running {
   constructor(cli: Cli) {
     this.#cli = cli;
     this.#served = servedBy({
-      kept: () => (this.#keeping === null ? [] : [this.#keeping]),
+      kept: () => (this.#target === null ? [] : [this.#target]),
       identity: { version: cli.version, instance: cli.instance },
-      controls: () =>
-        new Map(this.#keeping === null ? [] : [[this.#keeping.name, controlsOf(this.#keeping)]]),
+      controls: () => new Map(this.#target === null ? [] : [[this.#target.name, controlsOf(this.#target)]]),
       controlSocket: async () => await this.#control?.look(),
       token: () =>
         this.#configured === null ? undefined : currentOf(this.#configured.loaded, 'CONTROL_TOKEN'),
@@ -59,7 +59,7 @@ class Running {
 
   /** Whatever may fail comes first, so that a failure leaves everything as it was. */
   async start(next: Configured): Promise<void> {
-    const options = await this.#keepOptions(next);
+    const options = await this.#targetOptions(next);
     const listens = JSON.stringify(this.#configured?.loaded.settings.LISTEN);
     if (JSON.stringify(next.loaded.settings.LISTEN) !== listens) {
       const { LISTEN } = next.loaded.settings;
@@ -67,10 +67,10 @@ class Running {
       this.#server?.close();
       this.#server = server;
     }
-    await this.#keeping?.stop({ handsOver: true });
+    await this.#target?.stop({ handsOver: true });
     if (this.#cli.ending.aborted) return;
     this.#configured = next;
-    this.#keeping = keep(options);
+    this.#target = startTarget(options);
     this.#control ??= startControl({
       directory: () => this.#stateDirectory,
       served: this.#served,
@@ -80,8 +80,8 @@ class Running {
 
   /** While the lock is ours. */
   get #stateDirectory(): string | null {
-    const target = this.#keeping?.target;
-    return target?.isOpen ? target.stateDirectory : null;
+    const target = this.#target;
+    return target?.state.session.isOpen ? target.stateDirectory : null;
   }
 
   async sync(load: () => Promise<Configured>): Promise<void> {
@@ -89,7 +89,7 @@ class Running {
     try {
       const next = await load();
       if (this.#configured !== null && sameSettings(next.loaded, this.#configured.loaded))
-        return this.#keeping?.sync();
+        return this.#target?.sync();
       if (this.#cli.ending.aborted) return;
       await this.start(next);
       next.log.info('settings changed');
@@ -101,12 +101,12 @@ class Running {
   async stop(): Promise<void> {
     this.#configured?.log.info('stopping');
     await this.#control?.close();
-    await this.#keeping?.stop();
+    await this.#target?.stop();
     this.#server?.close();
   }
 
   /** @throws SidecarError `settings.source` when the provider cannot work with the URL. */
-  async #keepOptions({ loaded, log }: Configured): Promise<KeepOptions> {
+  async #targetOptions({ loaded, log }: Configured): Promise<TargetOptions> {
     const { env, instance } = this.#cli;
     const open = await sourceOf(loaded).load();
     open(providerOptions(loaded, env));
@@ -114,11 +114,11 @@ class Running {
   }
 }
 
-function controlsOf({ sync, target }: Keeping): Controls {
+function controlsOf(target: RunningTarget): Controls {
   return {
     sync: (retry) => {
-      if (retry && !target.isOpen) throw notKeeping();
-      sync(retry);
+      if (retry && !target.state.session.isOpen) throw notInControl();
+      target.sync(retry);
     },
     rollback: (generation) => target.pin(generation),
     resume: () => target.unpin(),

@@ -20,7 +20,7 @@ import { findNameProblem } from '../render/file-names.ts';
 import { createGeneration, type Generation, type GenerationFile } from '../render/generation.ts';
 import type { Owner } from '../settings/types.ts';
 import { parseCopy } from './copy-text.ts';
-import { EMPTY_LEDGER, type Kept } from './ledger.ts';
+import { EMPTY_LEDGER, type KeptGeneration } from './ledger.ts';
 import { isLedger } from './ledger-shape.ts';
 import { plausible } from './plausible.ts';
 import { readOwnText } from './safe-text.ts';
@@ -41,7 +41,7 @@ type StoredFile =
 
 interface Stored {
   readonly format: number;
-  readonly kept: Kept;
+  readonly kept: KeptGeneration;
   readonly mode: number;
   readonly owner: Owner | null;
   readonly files: readonly StoredFile[];
@@ -60,7 +60,7 @@ function largestCopy(maxBytes: number): number {
  */
 export async function keepGeneration(
   directory: string,
-  kept: Kept,
+  kept: KeptGeneration,
   generation: Generation,
   maxBytes: number = LARGEST_BYTES,
 ): Promise<void> {
@@ -86,7 +86,11 @@ export async function keepGeneration(
  * @param maxBytes MAX_SIZE.
  * @throws SidecarError `state.generation-damaged`: missing, unreadable, or anything but what was kept.
  */
-export function readGeneration(directory: string, kept: Kept, maxBytes: number = LARGEST_BYTES): Generation {
+export function readGeneration(
+  directory: string,
+  kept: KeptGeneration,
+  maxBytes: number = LARGEST_BYTES,
+): Generation {
   try {
     const { generation } = inFolder(directory, (folder) =>
       readCopy(folder, kept.generation, largestCopy(maxBytes)),
@@ -103,8 +107,11 @@ export function readGeneration(directory: string, kept: Kept, maxBytes: number =
  * whole; of two of the same rendering the newer.
  * @param maxBytes MAX_SIZE.
  */
-export function findGenerations(directory: string, maxBytes: number = LARGEST_BYTES): readonly Kept[] {
-  const found = new Map<string, Kept>();
+export function findGenerations(
+  directory: string,
+  maxBytes: number = LARGEST_BYTES,
+): readonly KeptGeneration[] {
+  const found = new Map<string, KeptGeneration>();
   const copies =
     ifPossible(() => inFolder(directory, (folder) => copiesIn(folder, largestCopy(maxBytes)))) ?? [];
   for (const kept of copies.sort((a, b) => b.confirmedAt - a.confirmedAt)) {
@@ -133,7 +140,7 @@ function fileName(generation: number): string {
 }
 
 /** One JSON text, written file by file. */
-function* encoding(kept: Kept, { files, mode, owner }: Generation): Sliced<Uint8Array> {
+function* encoding(kept: KeptGeneration, { files, mode, owner }: Generation): Sliced<Uint8Array> {
   const head: Omit<Stored, 'files'> = { format: FORMAT, kept, mode, owner };
   const parts: string[] = [];
   for (const file of files) {
@@ -154,7 +161,7 @@ function encodeFile({ name, bytes }: GenerationFile): string {
 }
 
 interface Copy {
-  readonly kept: Kept;
+  readonly kept: KeptGeneration;
   readonly generation: Generation;
 }
 
@@ -180,10 +187,10 @@ function decodeFile(file: StoredFile): GenerationFile {
 }
 
 /** The highest numbers first, and not without end: others may have put any number of files there. */
-function copiesIn(folder: DirectoryHandle, maxBytes: number): Kept[] {
+function copiesIn(folder: DirectoryHandle, maxBytes: number): KeptGeneration[] {
   const numbers = atOnce(listing(folder)).flatMap((name) => FILE_NAME.exec(name)?.[1] ?? []);
   const newest = numbers.map(Number).sort((a, b) => b - a);
-  const copies: Kept[] = [];
+  const copies: KeptGeneration[] = [];
   let left = MOST_READ * maxBytes;
   for (const number of newest) {
     left -= sizeOf(folder, number);
@@ -199,7 +206,7 @@ function sizeOf(folder: DirectoryHandle, number: number): number {
 }
 
 /** What a whole copy says of itself; null when that cannot be true. */
-function keptIn(folder: DirectoryHandle, number: number, maxBytes: number): Kept | null {
+function keptIn(folder: DirectoryHandle, number: number, maxBytes: number): KeptGeneration | null {
   const { kept, generation } = readCopy(folder, number, maxBytes);
   const isWhole = isLedger({ ...EMPTY_LEDGER, kept: [kept] });
   if (!isWhole || kept.rendering !== generation.rendering || kept.generation !== number) return null;

@@ -37,7 +37,7 @@ export interface Published extends Version {
  */
 export type Evidence = 'answered' | 'alive' | 'workers' | 'probed' | 'started';
 
-export interface Told {
+interface Told {
   readonly version: Version;
   /** Unix milliseconds. */
   readonly at: number;
@@ -82,14 +82,14 @@ export interface Block extends Version {
 }
 
 /** What killed the application, it seems: it is blocked when a replacement is seen, or at `until` (Unix milliseconds). */
-export interface Suspect {
+interface Suspect {
   readonly block: Block;
   readonly process: ProcessId | null;
   readonly until: number;
 }
 
 /** A confirmed generation of which the state directory has a copy. */
-export interface Kept extends Version {
+export interface KeptGeneration extends Version {
   readonly generation: number;
   readonly input: string;
   /** Unix milliseconds. */
@@ -126,7 +126,7 @@ export interface Ledger {
   /** Newest first. */
   readonly blocked: readonly Block[];
   /** The one confirmed last first, which is the last known good. */
-  readonly kept: readonly Kept[];
+  readonly kept: readonly KeptGeneration[];
   readonly pinned: { readonly rendering: string; readonly generation: number } | null;
   /** When what was wanted was last found to work, Unix milliseconds; a way back does not count. */
   readonly appliedAt: number | null;
@@ -157,18 +157,18 @@ export function versionOf({ revision, digest, rendering, at }: Version): Version
 }
 
 /** The generation that was confirmed last. */
-export function lastKnownGoodOf({ kept }: Ledger): Kept | null {
+export function lastKnownGoodOf({ kept }: Ledger): KeptGeneration | null {
   return kept[0] ?? null;
 }
 
 /** Before the rename: what will be visible, and that the application is owed a reload for it (unless nobody is told). */
-export function intend(ledger: Ledger, version: Published, tells: boolean): Ledger {
-  const owed = tells ? (ledger.owed ?? { since: version.at }) : null;
+export function intend(ledger: Ledger, version: Published, notifies: boolean): Ledger {
+  const owed = notifies ? (ledger.owed ?? { since: version.at }) : null;
   return { ...ledger, intended: { version, owedBefore: ledger.owed !== null }, owed };
 }
 
 /** After the rename. */
-export function carriedOut(ledger: Ledger, moment: BootStamp): Ledger {
+export function carryOut(ledger: Ledger, moment: BootStamp): Ledger {
   if (ledger.intended === null) return ledger;
   const afterDeath = ledger.suspect !== null || ledger.verdict === 'target-died';
   const published = { ...ledger.intended.version, moment, ...(afterDeath && { afterDeath }) };
@@ -176,28 +176,35 @@ export function carriedOut(ledger: Ledger, moment: BootStamp): Ledger {
   return { ...ledger, generation, published, verdict: 'pending', trial: null, intended: null };
 }
 
-/** The application knows of what is published, so nothing is owed any more; whether it works is tried from now on. */
-export function toldOf(ledger: Ledger, told: Omit<Told, 'version'>, trial: Trial | null): Ledger {
+/** The application knows of what is published, so nothing is owed any more; whether it works is found out from now on. */
+export function markNotified(ledger: Ledger, trial: Trial): Ledger {
   if (ledger.published === null) return { ...ledger, owed: null };
   const version = versionOf(ledger.published);
-  const evidence = told.evidence === null ? [] : [told.evidence];
-  const running = evidence.length === 0 ? null : { version, at: told.at, evidence };
-  const verdict = trial === null ? ledger.verdict : 'pending';
-  return { ...ledger, owed: null, told: { ...told, version }, trial, running, verdict };
+  const { at, process } = trial;
+  const [evidence = null] = trial.evidence as readonly Told['evidence'][];
+  const running = evidence === null ? null : { version, at, evidence: [evidence] };
+  return {
+    ...ledger,
+    owed: null,
+    told: { version, at, process, evidence },
+    trial,
+    running,
+    verdict: 'pending',
+  };
 }
 
 /** What is published is tried, though nobody was told. */
-export function triedBy(ledger: Ledger, trial: Trial): Ledger {
+export function startTrial(ledger: Ledger, trial: Trial): Ledger {
   return { ...ledger, trial, verdict: 'pending' };
 }
 
 /** The trial cannot go on, and what it was about has to be told anew. */
-export function trialLost(ledger: Ledger, tells: boolean, now: number): Ledger {
-  return { ...ledger, trial: null, owed: tells ? (ledger.owed ?? { since: now }) : null };
+export function loseTrial(ledger: Ledger, notifies: boolean, now: number): Ledger {
+  return { ...ledger, trial: null, owed: notifies ? (ledger.owed ?? { since: now }) : null };
 }
 
 /** What is published works, and is not blocked any more. */
-export function confirmed(
+export function confirm(
   ledger: Ledger,
   { evidence, at }: { readonly evidence: readonly Evidence[]; readonly at: number },
 ): Ledger {
@@ -209,22 +216,31 @@ export function confirmed(
   return { ...ledger, trial: null, verdict: 'good', running, blocked, appliedAt };
 }
 
-/**
- * There is a copy of what is published, which makes it the last known good; at most `limit` are kept to go back to. What
- * was kept before keeps its number. A pinned one always stays.
- */
-export function keeping(ledger: Ledger, confirmedAt: number, limit: number): Ledger {
-  const { published, pinned } = ledger;
-  if (published === null) return ledger;
-  const isSame = ({ rendering }: Version): boolean => rendering === published.rendering;
-  const generation = ledger.kept.find(isSame)?.generation ?? ledger.generation;
-  const newest = { ...versionOf(published), input: published.input, generation, confirmedAt };
-  const all = [newest, ...ledger.kept.filter((one) => !isSame(one))];
-  return { ...ledger, kept: all.filter((one, i) => i < limit || one.rendering === pinned?.rendering) };
+/** What a copy of what is published would be kept as; null when it is the last known good already. What was kept before keeps its number. */
+export function nextKept(
+  { published, kept, generation }: Ledger,
+  confirmedAt: number,
+): KeptGeneration | null {
+  if (published === null) return null;
+  const { rendering, revision, input } = published;
+  if (kept[0]?.rendering === rendering && kept[0].revision === revision) return null;
+  const before = kept.find((one) => one.rendering === rendering);
+  return { ...versionOf(published), input, generation: before?.generation ?? generation, confirmedAt };
+}
+
+/** There is a copy of it, which makes it the last known good; at most `limit` are kept to roll back to. A pinned one always stays. */
+export function keep(ledger: Ledger, newest: KeptGeneration, limit: number): Ledger {
+  const all = [newest, ...ledger.kept.filter(({ rendering }) => rendering !== newest.rendering)];
+  return { ...ledger, kept: all.filter((one, i) => i < limit || one.rendering === ledger.pinned?.rendering) };
+}
+
+/** At a start: what was on the disk, or what the copies say where the ledger was lost. `now`: Unix milliseconds. */
+export function restart(ledger: Ledger, copies: readonly KeptGeneration[], now: number): Ledger {
+  return expireSuspect(copies.length === 0 ? ledger : restore(ledger, copies), now);
 }
 
 /** The ledger was lost, but not the copies: what they are of is known to work, and numbers go on from theirs. */
-export function restored(ledger: Ledger, kept: readonly Kept[]): Ledger {
+export function restore(ledger: Ledger, kept: readonly KeptGeneration[]): Ledger {
   const generation = Math.max(ledger.generation, ...kept.map((one) => one.generation));
   return { ...ledger, kept, generation };
 }
@@ -235,7 +251,7 @@ export function withoutKept(ledger: Ledger, lost: string): Ledger {
 }
 
 /** How what is published did not work. */
-export interface Condemnation {
+export interface TrialFailure {
   readonly block: Block;
   /** A death that may be no verdict yet: until then (Unix milliseconds), or until a replacement is seen. */
   readonly suspectUntil: number | null;
@@ -245,12 +261,16 @@ export interface Condemnation {
  * What is published does not work. The last known good is never blocked: the application is owed another telling of it.
  * What worked longer ago is blocked like anything else, since there is something better to go back to.
  */
-export function condemned(ledger: Ledger, { block, suspectUntil }: Condemnation, tells: boolean): Ledger {
+export function recordFailure(
+  ledger: Ledger,
+  { block, suspectUntil }: TrialFailure,
+  notifies: boolean,
+): Ledger {
   const process = ledger.trial?.process ?? null;
   const { outcome: verdict, at } = block;
   const isLastKnownGood = lastKnownGoodOf(ledger)?.rendering === block.rendering;
   const bad = { ...ledger, verdict, trial: null, running: verdict === 'refused' ? ledger.running : null };
-  if (isLastKnownGood) return { ...bad, owed: tells ? (ledger.owed ?? { since: at }) : null };
+  if (isLastKnownGood) return { ...bad, owed: notifies ? (ledger.owed ?? { since: at }) : null };
   if (suspectUntil !== null) return { ...bad, suspect: { block, process, until: suspectUntil } };
   return blocking(bad, block);
 }
@@ -263,29 +283,29 @@ function blocking(ledger: Ledger, block: Block): Ledger {
 }
 
 /** The death was one: what was suspected is blocked. */
-export function suspicionTrue({ suspect, ...ledger }: Ledger): Ledger {
+export function confirmSuspect({ suspect, ...ledger }: Ledger): Ledger {
   const cleared = { ...ledger, suspect: null };
   return suspect === null ? cleared : blocking(cleared, suspect.block);
 }
 
 /** A pod that ends is no verdict: what was suspected is tried again at the next start. */
-export function suspicionDropped(ledger: Ledger): Ledger {
+export function dropSuspect(ledger: Ledger): Ledger {
   if (ledger.suspect === null) return ledger;
   const isStill = ledger.published?.rendering === ledger.suspect.block.rendering;
   return { ...ledger, suspect: null, verdict: isStill ? 'pending' : ledger.verdict };
 }
 
 /** At a start: a death whose time ran out while nobody looked may have been the end of a pod. */
-export function suspicionExpired(ledger: Ledger, now: number): Ledger {
-  return ledger.suspect !== null && now >= ledger.suspect.until ? suspicionDropped(ledger) : ledger;
+function expireSuspect(ledger: Ledger, now: number): Ledger {
+  return ledger.suspect !== null && now >= ledger.suspect.until ? dropSuspect(ledger) : ledger;
 }
 
 /** Nothing is blocked any more; what is on the volume and did not work is told again. */
-export function unblocked(ledger: Ledger, tells: boolean, now: number): Ledger {
+export function unblock(ledger: Ledger, notifies: boolean, now: number): Ledger {
   const isBad = ledger.verdict !== 'good' && ledger.verdict !== 'pending';
   const again = { ...ledger, blocked: [], suspect: null };
   if (!isBad) return again;
-  return { ...again, verdict: 'pending', owed: tells ? (ledger.owed ?? { since: now }) : null };
+  return { ...again, verdict: 'pending', owed: notifies ? (ledger.owed ?? { since: now }) : null };
 }
 
 /**
@@ -300,14 +320,14 @@ export function resolveIntention(
 ): Ledger {
   if (ledger.intended === null) return ledger;
   const { version, owedBefore } = ledger.intended;
-  if (version.rendering === rendering) return carriedOut(ledger, moment);
+  if (version.rendering === rendering) return carryOut(ledger, moment);
   const owed = owedBefore || rendering !== (ledger.published?.rendering ?? null) ? ledger.owed : null;
   return { ...ledger, intended: null, owed };
 }
 
 /** What the volume shows is what is wanted, but the ledger did not know: whether anybody was told is not known. */
-export function adopt(ledger: Ledger, version: Published, tells: boolean): Ledger {
-  const owed = tells ? (ledger.owed ?? { since: version.at }) : null;
+export function adoptVolume(ledger: Ledger, version: Published, notifies: boolean): Ledger {
+  const owed = notifies ? (ledger.owed ?? { since: version.at }) : null;
   // It is another generation than the one before, whoever put it there.
   const generation = ledger.generation + 1;
   return { ...ledger, generation, published: version, verdict: 'pending', trial: null, intended: null, owed };

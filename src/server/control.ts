@@ -1,7 +1,7 @@
 // What may be asked of a running sidecar: the controls of its targets, and the requests that use them. Neither knows
 // whether the request came through LISTEN or through the Unix socket.
 
-import type { Kept } from '../ledger/ledger.ts';
+import type { KeptGeneration } from '../ledger/ledger.ts';
 import { SidecarError } from '../lib/errors.ts';
 
 /** The control surface of one target. */
@@ -14,7 +14,7 @@ export interface Controls {
    * @throws SidecarError stage `control`, codes `control.nothing-to-go-back-to`, `control.unknown-generation`,
    * `control.not-keeping`; or `ledger.write`, and then nothing has changed.
    */
-  readonly rollback: (generation: number | null) => Kept;
+  readonly rollback: (generation: number | null) => KeptGeneration;
   /** Follows the source again. @returns false when it was not pinned. @throws SidecarError as `rollback`. */
   readonly resume: () => boolean;
 }

@@ -1,7 +1,7 @@
 // The metrics in Prometheus text. Loaded, with prom-client, at the first scrape; until then the counts lie in the status.
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { DURATION_BUCKETS, type Durations } from '../reconcile/attempts.ts';
-import type { TargetView } from '../reconcile/types.ts';
+import { DURATION_BUCKETS, type Durations } from '../reconcile/journal.ts';
+import type { TargetView } from '../reconcile/view.ts';
 import { type SourceState, statesOf } from '../source/follow.ts';
 import { type Identity, isFresh } from './status.ts';
 
@@ -54,8 +54,8 @@ const METRICS: readonly Metric[] = [
     name: 'config_sidecar_attempts_total',
     help: 'What attempts to apply a configuration ended in.',
     type: 'counter',
-    samples: ({ name, target }) =>
-      Object.entries(target.attempts.outcomes).map(([outcome, value]) => ({
+    samples: ({ name, state }) =>
+      Object.entries(state.session.journal.outcomes).map(([outcome, value]) => ({
         labels: { target: name, outcome },
         value,
       })),
@@ -64,8 +64,8 @@ const METRICS: readonly Metric[] = [
     name: 'config_sidecar_reloads_total',
     help: 'Tries to tell the application, by result.',
     type: 'counter',
-    samples: ({ name, target }) =>
-      Object.entries(target.attempts.reloads).map(([result, value]) => ({
+    samples: ({ name, state }) =>
+      Object.entries(state.session.journal.reloads).map(([result, value]) => ({
         labels: { target: name, result },
         value,
       })),
@@ -74,22 +74,22 @@ const METRICS: readonly Metric[] = [
     name: 'config_sidecar_reload_owed',
     help: 'Whether the application has not been told of what is on the volume.',
     type: 'gauge',
-    samples: ({ name, target }) => [{ labels: { target: name }, value: Number(target.ledger.owed !== null) }],
+    samples: ({ name, state }) => [{ labels: { target: name }, value: Number(state.ledger.owed !== null) }],
   },
   {
     name: 'config_sidecar_last_applied_timestamp_seconds',
     help: 'When the application was last told of a new configuration, or it was published where nobody is told.',
     type: 'gauge',
-    samples: ({ name, target }) =>
-      target.ledger.appliedAt === null
+    samples: ({ name, state }) =>
+      state.ledger.appliedAt === null
         ? []
-        : [{ labels: { target: name }, value: target.ledger.appliedAt / 1000 }],
+        : [{ labels: { target: name }, value: state.ledger.appliedAt / 1000 }],
   },
   {
     name: 'config_sidecar_generation',
     help: 'Number of publications so far.',
     type: 'gauge',
-    samples: ({ name, target }) => [{ labels: { target: name }, value: target.ledger.generation }],
+    samples: ({ name, state }) => [{ labels: { target: name }, value: state.ledger.generation }],
   },
   {
     name: 'config_sidecar_fresh',
@@ -101,8 +101,8 @@ const METRICS: readonly Metric[] = [
     name: 'config_sidecar_stage_duration_seconds',
     help: 'How long the stages of an attempt took.',
     type: 'histogram',
-    samples: ({ name, target }) =>
-      Object.entries(target.attempts.durations).flatMap(([stage, durations]) =>
+    samples: ({ name, state }) =>
+      Object.entries(state.session.journal.durations).flatMap(([stage, durations]) =>
         histogram({ target: name, stage }, durations),
       ),
   },

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:net';
 import type { Registry } from 'prom-client';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
-import type { TargetView } from '../reconcile/types.ts';
+import type { TargetView } from '../reconcile/view.ts';
 import type { Listen } from '../settings/web.ts';
 import { createIntake, type Intake } from './connections.ts';
 import type { ControlsByTarget } from './control.ts';

@@ -1,9 +1,9 @@
 // What is known of every target, as plain data: for /status, /readyz, /metrics, the page and the commands.
 
-import type { Block, Kept as KeptGeneration, Running } from '../ledger/ledger.ts';
-import type { AttemptedVersion, Report } from '../reconcile/attempts.ts';
-import type { Target } from '../reconcile/target.ts';
-import type { TargetView } from '../reconcile/types.ts';
+import type { Block, KeptGeneration, Running } from '../ledger/ledger.ts';
+import { type AttemptedVersion, isOpen, type Report } from '../reconcile/journal.ts';
+import { blocksOf } from '../reconcile/state.ts';
+import { isReady, isUnderWay, nextTryAt, type TargetView, underTrialOf } from '../reconcile/view.ts';
 import type { PresetStatus } from '../settings/presets/describe.ts';
 import { type SourceState, statesOf } from '../source/follow.ts';
 
@@ -104,7 +104,7 @@ export function statusOf(kept: readonly TargetView[], { version, instance }: Ide
   return {
     version,
     instance,
-    ready: kept.length > 0 && kept.every(({ target }) => target.isReady),
+    ready: kept.length > 0 && kept.every((one) => isReady(one)),
     fresh: kept.length > 0 && kept.every((one) => isFresh(one)),
     targets: Object.fromEntries(kept.map((one) => [one.name, targetStatus(one)])),
   };
@@ -148,37 +148,40 @@ export function isFresh(
 /** Why the sidecar is not ready, a sentence for each target that is not. */
 export function reasonsNotReady(kept: readonly TargetView[]): readonly string[] {
   return kept
-    .filter(({ target }) => !target.isReady)
-    .map(({ name, target, source }) => {
+    .filter((one) => !isReady(one))
+    .map(({ name, state, source }) => {
       const { error } = source.state();
-      const why = target.attempts.isOpen ? target.attempts.current?.message : error?.message;
+      const { journal } = state.session;
+      const why = isOpen(journal) ? journal.current?.message : error?.message;
       return `${name}: ${why ?? 'no configuration of ours is on the volume yet'}`;
     });
 }
 
-function targetStatus({ target, source, template, preset }: TargetView): TargetStatus {
-  const { current, history } = target.attempts;
-  const { owed, running, pinned } = target.ledger;
-  const waits = target.triesAgainInMs;
-  const trial = target.underTrial;
+function targetStatus(view: TargetView): TargetStatus {
+  const { state, source, template, preset } = view;
+  const { ledger, session } = state;
+  const { current, history } = session.journal;
+  const { owed, running, pinned, kept } = ledger;
+  const tryAt = nextTryAt(state);
+  const trial = underTrialOf(view);
   return {
     outcome: current?.outcome ?? null,
     code: current?.code ?? null,
     message: current?.message ?? '',
-    desired: shown(target.desired),
+    desired: shown(session.candidate?.version ?? null),
     attempted: shown(trial?.version ?? current?.attempted ?? null),
     running: shownRunning(running),
-    lastKnownGood: shownGood(target.ledger.kept[0]),
+    lastKnownGood: shownGood(kept[0]),
     reloadOwed: owed !== null,
     pinned: pinned !== null,
     trial: trial && { since: iso(trial.since), until: iso(trial.until), waitsFor: trial.waitsFor },
-    underWay: target.isUnderWay,
-    nextAttemptAt: waits !== null ? iso(Date.now() + waits) : null,
+    underWay: isUnderWay(state),
+    nextAttemptAt: tryAt !== null ? iso(Date.now() + Math.max(0, tryAt - performance.now())) : null,
     sources: statesOf(source).map(sourceStatus),
     template: template && sourceStatus(template.state()),
     preset,
-    generations: generationsOf(target),
-    blocked: target.blocked.map(({ under: _under, at, ...block }) => ({ ...block, at: iso(at) })),
+    generations: generationsOf(view),
+    blocked: blocksOf(state, false).map(({ under: _under, at, ...block }) => ({ ...block, at: iso(at) })),
     history: history.map(({ attempted: _attempted, stage: _stage, at, ...report }) => ({
       ...report,
       at: iso(at),
@@ -186,8 +189,9 @@ function targetStatus({ target, source, template, preset }: TargetView): TargetS
   };
 }
 
-function generationsOf({ ledger, isReady }: Target): readonly GenerationStatus[] {
-  const onVolume = isReady ? ledger.published?.rendering : undefined;
+function generationsOf(view: TargetView): readonly GenerationStatus[] {
+  const { ledger } = view.state;
+  const onVolume = isReady(view) ? ledger.published?.rendering : undefined;
   return ledger.kept.map(({ generation, revision, rendering, confirmedAt }, i) => ({
     ...{ generation, revision, rendering, confirmedAt: iso(confirmedAt) },
     onVolume: rendering === onVolume,

@@ -64,6 +64,30 @@ function reach(file: string, { eagerly = false, seen = new Set<string>() } = {})
   return seen;
 }
 
+/** Files that import each other at any remove, each circle once, by its first name. */
+function circles(): readonly string[] {
+  const imports = new Map(SOURCES.map(({ file, imports: all }) => [file, all.map(({ from }) => from)]));
+  const reachable = (file: string, seen = new Set<string>()): Set<string> => {
+    for (const from of imports.get(file) ?? []) {
+      if (seen.has(from)) continue;
+      seen.add(from);
+      reachable(from, seen);
+    }
+    return seen;
+  };
+  const reached = new Map([...imports.keys()].map((file) => [file, reachable(file)]));
+  const groups = [...reached].flatMap(([file, all]) => {
+    if (!all.has(file)) return [];
+    return [
+      [...all]
+        .filter((other) => reached.get(other)?.has(file))
+        .sort((a, b) => a.localeCompare(b))
+        .join(' '),
+    ];
+  });
+  return [...new Set(groups)];
+}
+
 /** The folders of `src` from the top down; a folder imports only what stands below it. */
 const FOLDERS = [
   'src/main.ts',
@@ -90,7 +114,7 @@ describe('the layers', () => {
       expect(SOURCES.filter(({ file }) => levelOf(file) === FOLDERS.indexOf(folder))).not.toEqual([]);
     }
     expect(SOURCES.filter(({ file }) => levelOf(file) < 0)).toEqual([]);
-    expect(SOURCES.find(({ file }) => file === 'src/reconcile/target.ts')?.imports).toContainEqual({
+    expect(SOURCES.find(({ file }) => file === 'src/reconcile/reconciler.ts')?.imports).toContainEqual({
       from: 'src/reconcile/decide.ts',
       isType: false,
       isLazy: false,
@@ -140,32 +164,38 @@ describe('the layers', () => {
     ).toEqual([]);
   });
 
-  it('decide.ts imports types and the schedule, which knows nothing but numbers and hashes', () => {
-    expect(
-      forbidden(
-        (file) => file === 'src/reconcile/decide.ts',
-        (from, isType) => isType || from === 'src/lib/schedule.ts',
-      ),
-    ).toEqual([]);
-    expect(
-      forbidden(
-        (file) => file === 'src/lib/schedule.ts',
-        (from, isType) => isType || from === 'node:crypto',
-      ),
-    ).toEqual([]);
+  it('what is decided, reduced and derived depends on nothing but values', () => {
+    const pure = ['state', 'decide', 'outcome', 'content', 'journal', 'setback', 'sentences'];
+    const reached = pure.flatMap((name) =>
+      [...reach(`src/reconcile/${name}.ts`)]
+        .filter((from) => !isOurs(from))
+        .map((from) => `${name} -> ${from}`),
+    );
+    expect(new Set(reached.map((one) => one.split(' -> ')[1]))).toEqual(new Set(['node:crypto']));
+    const folders = [...reach('src/reconcile/decide.ts')].filter((from) => isOurs(from)).map(dirname);
+    expect(new Set(folders)).toEqual(new Set(['src/ledger', 'src/lib', 'src/reconcile']));
   });
 
-  it('the ledger is written in one place, which only the loop uses', () => {
-    const writers = SOURCES.filter(
-      ({ text, file }) => /\bwriteLedger\b/.test(text) && file !== 'src/ledger/ledger-file.ts',
-    ).map(({ file }) => file);
-    expect(writers).toHaveLength(1);
-    const users = SOURCES.filter(({ imports }) =>
-      imports.some(({ from, isType }) => !isType && from === writers[0]),
+  it('the ledger is changed by `reduce` alone, and written in one place', () => {
+    const readers = ['EMPTY_LEDGER', 'versionOf', 'lastKnownGoodOf', 'nextKept'];
+    const writers = SOURCES.filter(({ file }) => file !== 'src/ledger/ledger.ts').flatMap(
+      ({ file, text }) => {
+        const statements = text.matchAll(/^import (\* as \w+|\{[^}]*\}) from '[^']*\/ledger\.ts'/gm);
+        const names = [...statements].flatMap(([, names = '']) => names.replaceAll(/[{}]/g, '').split(','));
+        const values = names
+          .map((name) => name.trim())
+          .filter((name) => name !== '' && !name.startsWith('type '));
+        return values.some((name) => !readers.includes(name)) ? [file] : [];
+      },
     );
-    expect(users.map(({ file }) => file)).toEqual(
-      writers[0] === 'src/reconcile/target.ts' ? ['src/reconcile/keep.ts'] : ['src/reconcile/target.ts'],
-    );
+    expect(writers).toEqual(['src/reconcile/state.ts']);
+    const users = SOURCES.filter(({ text }) => /\bwriteLedger\(/.test(text)).map(({ file }) => file);
+    expect(users.filter((file) => file !== 'src/ledger/ledger-file.ts')).toEqual(['src/reconcile/world.ts']);
+  });
+
+  it('no files import each other in a circle, types too', () => {
+    const ours = circles().filter((files) => /src\/(reconcile|ledger|server|check|render)\//.test(files));
+    expect(ours).toEqual([]);
   });
 
   it.each([

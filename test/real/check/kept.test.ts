@@ -10,7 +10,7 @@ import { keepGeneration } from '../../../src/ledger/kept-generations.ts';
 import {
   type Block,
   EMPTY_LEDGER,
-  type Kept,
+  type KeptGeneration,
   type Ledger,
   type Published,
 } from '../../../src/ledger/ledger.ts';
@@ -124,7 +124,7 @@ describe('what is remembered', () => {
     return site.at('state');
   };
   const files = generation({ 'app.json': '{}' });
-  const kept: Kept = {
+  const kept: KeptGeneration = {
     ...{ revision: '41', digest: 'sha256:a', rendering: files.rendering, at: 0 },
     ...{ generation: 3, input: 'i', confirmedAt: Date.UTC(2024, 1, 2) },
   };

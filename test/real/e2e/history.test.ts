@@ -137,15 +137,18 @@ describe.concurrent('the history', () => {
   test('of an application that is not there: once, again when that is overdue, and then what came of it', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
-    const sidecar = await place.start({ ...job.variables, RELOAD_WAIT: '1500ms' });
+    const sidecar = await place.start({ ...job.variables, RELOAD_WAIT: '3s' });
     await isRecorded(sidecar, ['no-target']);
     await isRecorded(sidecar, ['no-target ×2']);
     expect(sidecar.logs('reload overdue')).toHaveLength(1);
     job.set({ value: 'two' });
     await isRecorded(sidecar, ['no-target ×2', 'no-target']);
     await startLiving(place, { config: job.config });
-    await isRecorded(sidecar, ['no-target ×2', 'no-target', 'picked-up']);
-    expect(await counted(sidecar)).toEqual({ 'no-target': 3, 'picked-up': 1 });
+    // On a busy machine it can be overdue once more until then.
+    await until('it is picked up', async () => (await sidecar.target()).outcome === 'picked-up');
+    expect((await sidecar.target()).history.map(({ outcome }) => outcome)).toEqual([
+      ...['picked-up', 'no-target', 'no-target'],
+    ]);
     expect(logged(sidecar)).toEqual(['no-target', 'no-target', 'picked-up']);
   });
 

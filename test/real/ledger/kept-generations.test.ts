@@ -20,14 +20,14 @@ import {
   pruneGenerations,
   readGeneration,
 } from '../../../src/ledger/kept-generations.ts';
-import type { Kept } from '../../../src/ledger/ledger.ts';
+import type { KeptGeneration } from '../../../src/ledger/ledger.ts';
 import { temporaryName } from '../../../src/publish/atomic-file.ts';
 import { createGeneration, type Generation } from '../../../src/render/generation.ts';
 import type { KeepingOrder, KeepingOutcome } from '../../support/application/confirm/keeping-program.ts';
 import { compile, type Program, runProgram } from '../../support/publish/programs.ts';
 import { errorOf, generation, scratch } from '../../support/publish/scratch.ts';
 
-function keptOf({ rendering }: Generation, number: number, confirmedAt = number * 1_000): Kept {
+function keptOf({ rendering }: Generation, number: number, confirmedAt = number * 1_000): KeptGeneration {
   return {
     revision: `rev-${number}`,
     digest: `sha256:d${number}`,
@@ -46,7 +46,7 @@ function copyOf(directory: string, number: number): string {
 interface Copied {
   readonly directory: string;
   readonly path: string;
-  readonly kept: Kept;
+  readonly kept: KeptGeneration;
   readonly original: Generation;
 }
 

@@ -15,12 +15,12 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
-  carriedOut,
+  carryOut,
   EMPTY_LEDGER,
   intend,
   type Ledger,
+  markNotified,
   type Published,
-  toldOf,
 } from '../../../src/ledger/ledger.ts';
 import { readLedger, writeLedger } from '../../../src/ledger/ledger-file.ts';
 import { scratch } from '../../support/publish/scratch.ts';
@@ -35,16 +35,12 @@ const A: Published = {
   as: 'desired',
 };
 const INTENDED = intend(EMPTY_LEDGER, A, true);
-const PUBLISHED = carriedOut(INTENDED, { bootId: 'boot', ticks: 4_711 });
+const PUBLISHED = carryOut(INTENDED, { bootId: 'boot', ticks: 4_711 });
 const PROCESS = { pid: 7, startTicks: 99 };
-const TOLD = toldOf(
-  PUBLISHED,
-  { at: 1_500, process: PROCESS, evidence: 'answered' },
-  {
-    ...{ process: PROCESS, how: 'told', restarts: false, children: [], evidence: ['answered'] },
-    ...{ at: 1_510, notBefore: 1_500, moment: { bootId: 'boot', ticks: 4_712 } },
-  },
-);
+const TOLD = markNotified(PUBLISHED, {
+  ...{ process: PROCESS, how: 'told', restarts: false, children: [], evidence: ['answered'] },
+  ...{ at: 1_510, notBefore: 1_500, moment: { bootId: 'boot', ticks: 4_712 } },
+});
 const VERSION = { revision: 'r', digest: 'd', rendering: 'x', at: 1 };
 /** A process that is killed leaves its socket behind. */
 const leaveSocket = (path: string): void => {

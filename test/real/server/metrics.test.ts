@@ -5,7 +5,7 @@ import { expect, it, onTestFinished, vi } from 'vitest';
 import { SidecarError } from '../../../src/lib/errors.ts';
 import { createLog } from '../../../src/lib/log.ts';
 import { sleep } from '../../../src/lib/wait.ts';
-import { type Keeping, keep } from '../../../src/reconcile/keep.ts';
+import { type RunningTarget, startTarget } from '../../../src/reconcile/start-target.ts';
 import { createRegistry } from '../../../src/server/metrics.ts';
 import type { Observation, OpenProvider } from '../../../src/source/provider.ts';
 import { load } from '../../support/settings/settings-loading.ts';
@@ -41,12 +41,12 @@ const open: OpenProvider = () => {
   };
 };
 
-async function keeping(): Promise<{ readonly one: Keeping; readonly path: string }> {
+async function keeping(): Promise<{ readonly one: RunningTarget; readonly path: string }> {
   const directory = mkdtempSync(join(tmpdir(), 'metrics-'));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   const path = join(directory, 'app.json');
   const log = createLog({ level: 'error', format: 'json', write: () => {} });
-  const one = keep({
+  const one = startTarget({
     name: 'default',
     loaded: await load({ OUTPUT: path }),
     env: {},
@@ -59,7 +59,7 @@ async function keeping(): Promise<{ readonly one: Keeping; readonly path: string
 }
 
 /** The samples by name with labels. */
-async function scrape(one: Keeping): Promise<ReadonlyMap<string, number>> {
+async function scrape(one: RunningTarget): Promise<ReadonlyMap<string, number>> {
   const text = await createRegistry(() => [one], { version: '1.2.3', instance: 'test' }).metrics();
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return new Map(
@@ -74,7 +74,9 @@ async function scrape(one: Keeping): Promise<ReadonlyMap<string, number>> {
 it('the metrics agree with what happened', async () => {
   const startedAt = Date.now() / 1000;
   const { one, path } = await keeping();
-  await vi.waitFor(() => expect(one.target.attempts.current?.outcome).toBe('rejected'), { timeout: 20_000 });
+  await vi.waitFor(() => expect(one.state.session.journal.current?.outcome).toBe('rejected'), {
+    timeout: 20_000,
+  });
   const samples = await scrape(one);
   const at = (name: string): number | undefined => samples.get(`config_sidecar_${name}`);
   expect(at('build_info{version="1.2.3"}')).toBe(1);
@@ -102,7 +104,9 @@ it('the metrics agree with what happened', async () => {
 
 it('the buckets of a histogram grow up to its count', async () => {
   const { one } = await keeping();
-  await vi.waitFor(() => expect(one.target.attempts.current?.outcome).toBe('rejected'), { timeout: 20_000 });
+  await vi.waitFor(() => expect(one.state.session.journal.current?.outcome).toBe('rejected'), {
+    timeout: 20_000,
+  });
   const buckets = [...(await scrape(one))].filter(([name]) =>
     name.startsWith('config_sidecar_stage_duration_seconds_bucket{target="default",stage="render"'),
   );

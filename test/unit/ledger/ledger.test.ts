@@ -1,26 +1,27 @@
 import { describe, expect, it } from 'vitest';
 import {
-  adopt,
+  adoptVolume,
   type Block,
-  carriedOut,
-  condemned,
-  confirmed,
+  carryOut,
+  confirm,
+  confirmSuspect,
+  dropSuspect,
   EMPTY_LEDGER,
   intend,
-  type Kept,
-  keeping,
+  type KeptGeneration,
+  keep,
   type Ledger,
   lastKnownGoodOf,
+  loseTrial,
+  markNotified,
+  nextKept,
   type Published,
+  recordFailure,
   resolveIntention,
-  restored,
-  suspicionDropped,
-  suspicionTrue,
+  restore,
+  startTrial,
   type Trial,
-  toldOf,
-  trialLost,
-  triedBy,
-  unblocked,
+  unblock,
   versionOf,
   withoutKept,
 } from '../../../src/ledger/ledger.ts';
@@ -51,18 +52,24 @@ const TRIAL: Trial = {
 const WORKS = { evidence: ['answered', 'alive'], at: 1_800 } as const;
 
 const INTENDED = intend(EMPTY_LEDGER, A, true);
-const PUBLISHED = carriedOut(INTENDED, MOMENT);
-const TOLD = toldOf(PUBLISHED, HOW, TRIAL);
-const GOOD = confirmed(TOLD, WORKS);
+const PUBLISHED = carryOut(INTENDED, MOMENT);
+const TOLD = markNotified(PUBLISHED, TRIAL);
+const GOOD = confirm(TOLD, WORKS);
 
 /** The ledger with this on the volume, told and tried. */
 function trying(ledger: Ledger, what: Published): Ledger {
-  return toldOf(carriedOut(intend(ledger, what, true), MOMENT), HOW, TRIAL);
+  return markNotified(carryOut(intend(ledger, what, true), MOMENT), TRIAL);
+}
+
+/** The ledger with a copy of what is published. */
+function withCopy(ledger: Ledger, limit: number): Ledger {
+  const newest = nextKept(ledger, 1_900);
+  return newest === null ? ledger : keep(ledger, newest, limit);
 }
 
 /** The ledger with this on the volume and found good, with a copy of it. */
 function kept(ledger: Ledger, what: Published, limit = 5): Ledger {
-  return keeping(confirmed(trying(ledger, what), WORKS), 1_900, limit);
+  return withCopy(confirm(trying(ledger, what), WORKS), limit);
 }
 
 function blockOf({ rendering, revision, digest }: Published, changes: Partial<Block> = {}): Block {
@@ -72,9 +79,9 @@ function blockOf({ rendering, revision, digest }: Published, changes: Partial<Bl
   };
 }
 
-/** What is on the volume died; `suspectUntil` as in `Condemnation`. */
+/** What is on the volume died; `suspectUntil` as in `TrialFailure`. */
 function died(ledger: Ledger, suspectUntil: number | null = null): Ledger {
-  return condemned(ledger, { block: blockOf(ledger.published ?? A), suspectUntil }, true);
+  return recordFailure(ledger, { block: blockOf(ledger.published ?? A), suspectUntil }, true);
 }
 
 const renderings = (all: readonly { readonly rendering: string }[]): readonly string[] =>
@@ -105,7 +112,7 @@ describe('the order', () => {
   });
 
   it('remembers since when a reload is owed when another publication comes on top', () => {
-    const again = carriedOut(intend(PUBLISHED, B, true), MOMENT);
+    const again = carryOut(intend(PUBLISHED, B, true), MOMENT);
     expect(again).toMatchObject({
       generation: 2,
       published: { rendering: B.rendering },
@@ -115,20 +122,20 @@ describe('the order', () => {
 
   it('owes nothing where nobody is told', () => {
     expect(intend(PUBLISHED, B, false).owed).toBeNull();
-    expect(adopt(EMPTY_LEDGER, A, false).owed).toBeNull();
-    expect(trialLost(TOLD, false, 7).owed).toBeNull();
-    expect(unblocked(died(TOLD), false, 7).owed).toBeNull();
+    expect(adoptVolume(EMPTY_LEDGER, A, false).owed).toBeNull();
+    expect(loseTrial(TOLD, false, 7).owed).toBeNull();
+    expect(unblock(died(TOLD), false, 7).owed).toBeNull();
     expect(
-      condemned(kept(EMPTY_LEDGER, A), { block: blockOf(A), suspectUntil: null }, false).owed,
+      recordFailure(kept(EMPTY_LEDGER, A), { block: blockOf(A), suspectUntil: null }, false).owed,
     ).toBeNull();
   });
 
   it('carries nothing out that was not intended', () => {
-    expect(carriedOut(TOLD, MOMENT)).toBe(TOLD);
+    expect(carryOut(TOLD, MOMENT)).toBe(TOLD);
   });
 
   it('owes a reload for what is adopted, since nobody knows whether it was told', () => {
-    expect(adopt(GOOD, B, true)).toEqual({
+    expect(adoptVolume(GOOD, B, true)).toEqual({
       ...GOOD,
       ...{
         generation: GOOD.generation + 1,
@@ -141,14 +148,14 @@ describe('the order', () => {
   });
 
   it('a telling that proves nothing leaves it unknown what the application runs', () => {
-    expect(toldOf(GOOD, { ...HOW, evidence: null }, TRIAL)).toMatchObject({
+    expect(markNotified(GOOD, { ...TRIAL, evidence: [] })).toMatchObject({
       running: null,
       verdict: 'pending',
     });
   });
 
   it('forgets a telling for which nothing is published', () => {
-    expect(toldOf({ ...EMPTY_LEDGER, owed: { since: 1 } }, HOW, TRIAL)).toEqual(EMPTY_LEDGER);
+    expect(markNotified({ ...EMPTY_LEDGER, owed: { since: 1 } }, TRIAL)).toEqual(EMPTY_LEDGER);
   });
 });
 
@@ -215,7 +222,7 @@ describe('after a crash', () => {
 
   it('without a ledger the copies say what worked, and numbers go on from theirs', () => {
     const copies = kept(kept(EMPTY_LEDGER, A), B).kept;
-    const found = restored(EMPTY_LEDGER, copies);
+    const found = restore(EMPTY_LEDGER, copies);
     expect(found).toEqual({ ...EMPTY_LEDGER, kept: copies, generation: 2 });
     expect(kept(found, C).kept[0]).toMatchObject({ rendering: C.rendering, generation: 3 });
   });
@@ -228,26 +235,25 @@ describe('what works', () => {
   });
 
   it('is not known to run when nothing shows it', () => {
-    expect(confirmed(TOLD, { evidence: [], at: 1_800 })).toMatchObject({ verdict: 'good', running: null });
+    expect(confirm(TOLD, { evidence: [], at: 1_800 })).toMatchObject({ verdict: 'good', running: null });
   });
 
   it('is applied only when it is what is wanted: a way back does not count', () => {
-    expect(confirmed(trying(GOOD, { ...B, as: 'rolled-back' }), { ...WORKS, at: 5_000 }).appliedAt).toBe(
-      1_800,
-    );
-    expect(confirmed(EMPTY_LEDGER, WORKS)).toBe(EMPTY_LEDGER);
+    expect(confirm(trying(GOOD, { ...B, as: 'rolled-back' }), { ...WORKS, at: 5_000 }).appliedAt).toBe(1_800);
+    expect(confirm(EMPTY_LEDGER, WORKS)).toBe(EMPTY_LEDGER);
   });
 
   it('is blocked no longer, while other blocks stay', () => {
     const blocked = [blockOf(A), blockOf(B), blockOf(A, { under: 'other settings' })];
-    expect(renderings(confirmed({ ...TOLD, blocked }, WORKS).blocked)).toEqual([B.rendering]);
+    expect(renderings(confirm({ ...TOLD, blocked }, WORKS).blocked)).toEqual([B.rendering]);
   });
 
   it('is the last known good once there is a copy of it, and not before', () => {
     expect(lastKnownGoodOf(GOOD)).toBeNull();
-    const one: Kept = { ...versionOf(A), input: A.input, generation: 1, confirmedAt: 1_900 };
-    expect(lastKnownGoodOf(keeping(GOOD, 1_900, 5))).toEqual(one);
-    expect(keeping(EMPTY_LEDGER, 1_900, 5)).toBe(EMPTY_LEDGER);
+    const one: KeptGeneration = { ...versionOf(A), input: A.input, generation: 1, confirmedAt: 1_900 };
+    expect(lastKnownGoodOf(withCopy(GOOD, 5))).toEqual(one);
+    expect(nextKept(EMPTY_LEDGER, 1_900)).toBeNull();
+    expect(nextKept(kept(EMPTY_LEDGER, A), 2_500)).toBeNull();
   });
 
   it('is kept newest first and not for ever; what was kept before keeps its number', () => {
@@ -284,9 +290,9 @@ describe('what does not work', () => {
   });
 
   it('leaves the application running what it ran before when it was refused', () => {
-    const published = carriedOut(intend(kept(EMPTY_LEDGER, A), B, true), MOMENT);
+    const published = carryOut(intend(kept(EMPTY_LEDGER, A), B, true), MOMENT);
     const block = blockOf(B, { outcome: 'refused' });
-    const after = condemned(published, { block, suspectUntil: null }, true);
+    const after = recordFailure(published, { block, suspectUntil: null }, true);
     expect(after).toMatchObject({
       verdict: 'refused',
       running: { version: versionOf(A) },
@@ -298,22 +304,22 @@ describe('what does not work', () => {
     const after = died(bad, 12_000);
     expect(after).toMatchObject({ verdict: 'target-died', blocked: [] });
     expect(after.suspect).toEqual({ block: blockOf(B), process: PROCESS, until: 12_000 });
-    expect(suspicionTrue(after)).toEqual({ ...after, suspect: null, blocked: [blockOf(B)] });
-    expect(suspicionTrue(bad)).toEqual(bad);
+    expect(confirmSuspect(after)).toEqual({ ...after, suspect: null, blocked: [blockOf(B)] });
+    expect(confirmSuspect(bad)).toEqual(bad);
   });
 
   it('is tried again when the pod ended', () => {
-    expect(suspicionDropped(died(bad, 12_000))).toMatchObject({
+    expect(dropSuspect(died(bad, 12_000))).toMatchObject({
       suspect: null,
       blocked: [],
       verdict: 'pending',
     });
-    expect(suspicionDropped(bad)).toBe(bad);
+    expect(dropSuspect(bad)).toBe(bad);
   });
 
   it('leaves the verdict on what took its place alone when the pod ended', () => {
     const back = kept(died(bad, 12_000), { ...A, as: 'rolled-back' });
-    expect(suspicionDropped(back)).toMatchObject({ suspect: null, verdict: 'good' });
+    expect(dropSuspect(back)).toMatchObject({ suspect: null, verdict: 'good' });
   });
 
   it('is not blocked when it is the last known good: it is owed another telling', () => {
@@ -344,25 +350,25 @@ describe('what does not work', () => {
   });
 
   it('is owed again when somebody lifts the blocks', () => {
-    const after = unblocked(died(bad), true, 7);
+    const after = unblock(died(bad), true, 7);
     expect(after).toMatchObject({ blocked: [], suspect: null, verdict: 'pending', owed: { since: 7 } });
-    expect(unblocked(died(bad, 12_000), true, 7)).toMatchObject({ suspect: null, owed: { since: 7 } });
+    expect(unblock(died(bad, 12_000), true, 7)).toMatchObject({ suspect: null, owed: { since: 7 } });
   });
 
   it('and is not on the volume any more leaves what is there alone when its block is lifted', () => {
     const back = kept(died(bad), { ...A, as: 'rolled-back' });
-    expect(unblocked(back, true, 7)).toEqual({ ...back, blocked: [] });
+    expect(unblock(back, true, 7)).toEqual({ ...back, blocked: [] });
   });
 });
 
 describe('a trial', () => {
   it('that cannot go on is told anew, and since when is not forgotten', () => {
-    expect(trialLost(TOLD, true, 7)).toEqual({ ...TOLD, trial: null, owed: { since: 7 } });
-    expect(trialLost({ ...TOLD, owed: { since: 3 } }, true, 7).owed).toEqual({ since: 3 });
+    expect(loseTrial(TOLD, true, 7)).toEqual({ ...TOLD, trial: null, owed: { since: 7 } });
+    expect(loseTrial({ ...TOLD, owed: { since: 3 } }, true, 7).owed).toEqual({ since: 3 });
   });
 
   it('can begin though nobody was told', () => {
-    expect(triedBy(died(TOLD), TRIAL)).toMatchObject({
+    expect(startTrial(died(TOLD), TRIAL)).toMatchObject({
       trial: TRIAL,
       verdict: 'pending',
       told: { at: 1_500 },
@@ -370,6 +376,6 @@ describe('a trial', () => {
   });
 
   it('ends with another publication', () => {
-    expect(carriedOut(intend(TOLD, B, true), MOMENT)).toMatchObject({ trial: null, verdict: 'pending' });
+    expect(carryOut(intend(TOLD, B, true), MOMENT)).toMatchObject({ trial: null, verdict: 'pending' });
   });
 });

@@ -1,14 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { Obstacle } from '../../../src/application/types.ts';
 import type { Verdict } from '../../../src/ledger/ledger.ts';
-import { decide, type Facts, type Step } from '../../../src/reconcile/decide.ts';
+import { decide, type Goal } from '../../../src/reconcile/decide.ts';
+import { type Facts, type Step, stateOf, stepOf } from '../../support/reconcile/facts.ts';
 
 const LIMITS = {
   debounceMs: 50,
   debounceMaxMs: 1_000,
   minIntervalMs: 1_000,
   splayMs: 0,
-  lookEveryMs: 60_000,
 };
 
 /** Everything is done: the volume shows the newest rendering, the application was told of it, and it works. */
@@ -75,18 +75,18 @@ const OBSTACLE = { kind: 'obstacle', obstacle: ABSENT } as const;
 const LOOK_AT = 159_900;
 
 const wait = (until: number, obstacle: Obstacle | null = null): Step => ({ kind: 'wait', until, obstacle });
-const publish = (what: Extract<Step, { kind: 'publish' }>['what']): Step => ({ kind: 'publish', what });
-const PICK_UP: Step = { kind: 'settle', why: 'picked-up' };
+const publish = (from: Goal['from']): Step => ({ kind: 'publish', from });
+const PICK_UP: Step = { kind: 'pick-up' };
 
 type Example = readonly [rule: string, facts: Facts, step: Step];
 
 const LOOKING: readonly Example[] = [
   ['with everything done it waits for the next look', DONE, wait(LOOK_AT)],
-  ['a volume that was not looked at is looked at first', { ...CHANGED, volume: null }, { kind: 'look' }],
+  ['a volume that was not looked at is looked at first', { ...CHANGED, volume: null }, { kind: 'observe' }],
   [
     'the volume is looked at again when its time has come',
     { ...DONE, volume: { rendering: 'r1', lookedAt: 40_000 } },
-    { kind: 'look' },
+    { kind: 'observe' },
   ],
   [
     'before the source had its chance nothing is done, even what is owed',
@@ -101,10 +101,10 @@ const LOOKING: readonly Example[] = [
   [
     'a source that has had its time holds nothing up any more',
     { ...OWED, asked: false, askUntil: 100_000 },
-    { kind: 'reload' },
+    { kind: 'notify' },
   ],
-  ['a pin waits for no source', { ...PINNED, asked: false }, publish('pinned')],
-  ['a verdict waits for no source', { ...TRIED, asked: false, trial: { lookAt: 0 } }, { kind: 'confirm' }],
+  ['a pin waits for no source', { ...PINNED, asked: false }, publish('pin')],
+  ['a verdict waits for no source', { ...TRIED, asked: false, trial: { lookAt: 0 } }, { kind: 'probe' }],
 ];
 
 const PUBLISHING: readonly Example[] = [
@@ -126,7 +126,7 @@ const PUBLISHING: readonly Example[] = [
     { ...CHANGED, publishedAt: null, limits: { ...LIMITS, splayMs: 9_000 } },
     { kind: 'render' },
   ],
-  ['what was rendered is published', RENDERED, publish('rendered')],
+  ['what was rendered is published', RENDERED, publish('candidate')],
   [
     'what was rejected changes nothing',
     { ...CHANGED, rendered: { input: 'i2', rendering: null } },
@@ -138,7 +138,7 @@ const PUBLISHING: readonly Example[] = [
     { ...CHECKED, checked: { rendering: 'r0', passed: true, retryAt: 0 } },
     { kind: 'validate' },
   ],
-  ['what passed is published', CHECKED, publish('rendered')],
+  ['what passed is published', CHECKED, publish('candidate')],
   [
     'what did not pass waits for its next try',
     { ...CHECKED, checked: { rendering: 'r2', passed: false, retryAt: 100_300 } },
@@ -162,8 +162,12 @@ const PUBLISHING: readonly Example[] = [
     { ...RENDERED, publishRetryAt: 100_200 },
     wait(100_200),
   ],
-  ['a drifted volume gets the newest rendering back', { ...DONE, volume: showing('x') }, publish('rendered')],
-  ['an emptied volume gets it back too', { ...DONE, volume: showing(null) }, publish('rendered')],
+  [
+    'a drifted volume gets the newest rendering back',
+    { ...DONE, volume: showing('x') },
+    publish('candidate'),
+  ],
+  ['an emptied volume gets it back too', { ...DONE, volume: showing(null) }, publish('candidate')],
   [
     'with the newest input rejected, a drifted volume gets back what was published',
     { ...DONE, ...REJECTED, volume: showing('x') },
@@ -171,19 +175,25 @@ const PUBLISHING: readonly Example[] = [
   ],
   [
     'what was published but is not held any more cannot be given back',
-    { ...DONE, ...ALONE, published: published('r1', 'pending', false), volume: showing('x') },
+    {
+      ...DONE,
+      ...ALONE,
+      ...NOTHING_ELSE,
+      published: published('r1', 'pending', false),
+      volume: showing('x'),
+    },
     wait(LOOK_AT),
   ],
   [
     'a volume that shows what is wanted without the ledger knowing is adopted',
     { ...DONE, published: null },
-    { kind: 'adopt', what: 'rendered' },
+    { kind: 'adopt', from: 'candidate' },
   ],
-  ['so is one that shows the pin', { ...PINNED, volume: showing('r0') }, { kind: 'adopt', what: 'pinned' }],
+  ['so is one that shows the pin', { ...PINNED, volume: showing('r0') }, { kind: 'adopt', from: 'pin' }],
 ];
 
 const TELLING: readonly Example[] = [
-  ['what is owed is told', OWED, { kind: 'reload' }],
+  ['what is owed is told', OWED, { kind: 'notify' }],
   [
     'nothing is told of a volume that shows something else',
     { ...OWED, ...ALONE, published: published('r0', 'pending', false) },
@@ -192,7 +202,7 @@ const TELLING: readonly Example[] = [
   [
     'the volume is looked at shortly before the application is told',
     { ...OWED, volume: { rendering: 'r2', lookedAt: 98_000 } },
-    { kind: 'look' },
+    { kind: 'observe' },
   ],
   ['a try that failed waits for the next', { ...OWED, tellRetryAt: 101_000 }, wait(101_000)],
   [
@@ -213,7 +223,7 @@ const TELLING: readonly Example[] = [
   [
     'an application that is in the way does not keep a newer change from the volume',
     { ...OWED, ...NEWER, process: OBSTACLE },
-    publish('rendered'),
+    publish('candidate'),
   ],
   [
     'a change that is due earlier than the process ends the wait',
@@ -224,19 +234,15 @@ const TELLING: readonly Example[] = [
     },
     wait(100_040, ABSENT),
   ],
-  [
-    'with no hook nothing stays owed',
-    { ...OWED, hook: 'none', process: null },
-    { kind: 'settle', why: 'no-hook' },
-  ],
+  ['with no hook nothing stays owed', { ...OWED, hook: 'none', process: null }, { kind: 'clear-owed' }],
 ];
 
 const TRYING: readonly Example[] = [
-  ['what is on the volume and was told is tried', { ...OWED, owed: false }, { kind: 'try' }],
+  ['what is on the volume and was told is tried', { ...OWED, owed: false }, { kind: 'start-trial' }],
   [
     'so is what nobody is to be told of',
     { ...OWED, owed: false, hook: 'none', process: null },
-    { kind: 'try' },
+    { kind: 'start-trial' },
   ],
   [
     'a trial begins when there is somebody to be tried with',
@@ -253,12 +259,12 @@ const TRYING: readonly Example[] = [
     { ...OWED, owed: false, ...ALONE, volume: showing('x'), published: published('r2', 'pending', false) },
     wait(LOOK_AT),
   ],
-  ['a trial is looked at when that is due', { ...TRIED, trial: { lookAt: 100_000 } }, { kind: 'confirm' }],
+  ['a trial is looked at when that is due', { ...TRIED, trial: { lookAt: 100_000 } }, { kind: 'probe' }],
   ['and not before', TRIED, wait(100_200)],
   [
     'a trial goes on only with what was seen on the volume lately',
     { ...TRIED, trial: { lookAt: 0 }, volume: { rendering: 'r2', lookedAt: 98_000 } },
-    { kind: 'look' },
+    { kind: 'observe' },
   ],
   [
     'what drifted away during its trial is not judged but put back',
@@ -275,7 +281,7 @@ const TRYING: readonly Example[] = [
   [
     'a trial of what cannot be shown any more holds nothing up',
     { ...TRIED, ...NEWER, volume: showing(null), published: published('r2', 'pending', false) },
-    publish('rendered'),
+    publish('candidate'),
   ],
   ['what is tried is not told meanwhile', { ...TRIED, owed: true, process: READY }, wait(100_200)],
 ];
@@ -298,7 +304,7 @@ const GOING_BACK: readonly Example[] = [
       ...{ ...BAD, ...NEWER, publishedAt: 100_000 },
       ...{ validates: true, checked: { rendering: 'r3', passed: true, retryAt: 0 } },
     },
-    publish('rendered'),
+    publish('candidate'),
   ],
   [
     'else the last known good goes first: a newer one is not rendered yet',
@@ -317,12 +323,12 @@ const GOING_BACK: readonly Example[] = [
   [
     'a last known good is never blocked: it is told again',
     { ...DONE, published: published('r1', 'target-died'), blocked: ['r1'], owed: true, process: READY },
-    { kind: 'reload' },
+    { kind: 'notify' },
   ],
   [
     'a last known good is never blocked: it is published when it is wanted',
     { ...DONE, blocked: ['r1'], volume: showing('r0'), published: published('r0', 'good') },
-    publish('rendered'),
+    publish('candidate'),
   ],
   [
     'but with growing delay',
@@ -348,12 +354,12 @@ const GOING_BACK: readonly Example[] = [
   [
     'when that is due',
     { ...BAD, ...NOTHING_ELSE, published: published('r2', 'refused'), tellRetryAt: 100_000 },
-    { kind: 'reload' },
+    { kind: 'notify' },
   ],
   [
     'with nothing to go back to a blocked rendering is published on an empty volume',
     { ...RENDERED, ...NOTHING_ELSE, published: null, blocked: ['r2'], volume: showing(null) },
-    publish('rendered'),
+    publish('candidate'),
   ],
   [
     'or published again, when it is what was there',
@@ -373,7 +379,7 @@ const GOING_BACK: readonly Example[] = [
   [
     'a bad verdict of other settings is none: it is told again',
     { ...BAD, ...NOTHING_ELSE, blocked: [], goesBack: false },
-    { kind: 'reload' },
+    { kind: 'notify' },
   ],
   ['ROLLBACK=false stops: what does not work stays', { ...BAD, goesBack: false }, wait(100_250)],
   [
@@ -384,7 +390,7 @@ const GOING_BACK: readonly Example[] = [
   [
     'with ROLLBACK=false a newer change still takes its place, at once',
     { ...BAD, ...NEWER, goesBack: false, publishedAt: 100_000 },
-    publish('rendered'),
+    publish('candidate'),
   ],
 ];
 
@@ -403,29 +409,29 @@ const DEATHS: readonly Example[] = [
   [
     'it is one once another process has its place',
     { ...GONE_BACK, suspect: { ...SUSPECT, isReplaced: true } },
-    { kind: 'block' },
+    { kind: 'confirm-suspicion' },
   ],
   [
     'or when it has not come back in time',
     { ...GONE_BACK, suspect: { ...SUSPECT, until: 100_000 } },
-    { kind: 'block' },
+    { kind: 'confirm-suspicion' },
   ],
   ['a death goes back at once all the same', { ...BAD, suspect: SUSPECT }, publish('last-known-good')],
   [
     'with nothing else to do it waits for the end of the suspicion',
-    { ...DONE, suspect: { isReplaced: false, until: 100_100 } },
+    { ...DONE, process: READY, suspect: { isReplaced: false, until: 100_100 } },
     wait(100_100),
   ],
 ];
 
 const PINNING: readonly Example[] = [
-  ['pinned beats the source', PINNED, publish('pinned')],
-  ['pinned beats blocks', { ...PINNED, blocked: ['r0'] }, publish('pinned')],
-  ['pinned beats a trial', { ...TRIED, pinned: 'r1' }, publish('pinned')],
-  ['pinned waits for no timing', { ...PINNED, publishedAt: 100_000 }, publish('pinned')],
-  ['pinned fills an empty volume', { ...PINNED, ...ALONE, volume: showing(null) }, publish('pinned')],
+  ['pinned beats the source', PINNED, publish('pin')],
+  ['pinned beats blocks', { ...PINNED, blocked: ['r0'] }, publish('pin')],
+  ['pinned beats a trial', { ...TRIED, pinned: 'r1' }, publish('pin')],
+  ['pinned waits for no timing', { ...PINNED, publishedAt: 100_000 }, publish('pin')],
+  ['pinned fills an empty volume', { ...PINNED, ...ALONE, volume: showing(null) }, publish('pin')],
   ['pinned fails and stays', { ...BAD, pinned: 'r2' }, wait(100_250)],
-  ['pinned is told, though it is blocked', { ...OWED, pinned: 'r2', blocked: ['r2'] }, { kind: 'reload' }],
+  ['pinned is told, though it is blocked', { ...OWED, pinned: 'r2', blocked: ['r2'] }, { kind: 'notify' }],
   [
     'a change while pinned is rendered, so that it can be said',
     { ...CHANGED, pinned: 'r1' },
@@ -470,7 +476,7 @@ const EMPTY_STARTS: readonly Example[] = [
     { ...EMPTY, ...NEWER, blocked: ['r3'], goesBack: false },
     publish('last-known-good'),
   ],
-  ['and what is wanted, when that may be published', { ...EMPTY, ...NEWER }, publish('rendered')],
+  ['and what is wanted, when that may be published', { ...EMPTY, ...NEWER }, publish('candidate')],
   [
     'what was published, when there is a copy of it',
     { ...EMPTY, ...ALONE, published: published('r0', 'good') },
@@ -486,6 +492,6 @@ const EXAMPLES = [
 
 describe('the next step', () => {
   test.each(EXAMPLES)('%s', (_rule, facts, step) => {
-    expect(decide(facts)).toEqual(step);
+    expect(stepOf(decide(stateOf(facts), facts.now))).toEqual(step);
   });
 });

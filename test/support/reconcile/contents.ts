@@ -1,10 +1,12 @@
 // What the contents of the small world do to an application: a fixed nature for each, so that a number says it all.
-import type { Facts } from '../../../src/reconcile/decide.ts';
+import type { Policy } from '../../../src/reconcile/policy.ts';
 
 /** How a world is set up, and how fast things go in it. */
 export interface Setting {
-  readonly limits: Facts['limits'];
-  readonly hook: Facts['hook'];
+  readonly limits: Policy['limits'];
+  /** UPDATE_FREQUENCY: how often the volume is looked at. */
+  readonly lookEveryMs: number;
+  readonly hook: Policy['hook'];
   /** The hook is a SIGTERM. */
   readonly restarts: boolean;
   /** Whether the application's process is named. */
@@ -90,4 +92,25 @@ export function deserves(rendering: string, { isNamed, probes, ...setting }: Set
 /** The world's clock as the kernel shows it. */
 export function ticksOf(ms: number): number {
   return Math.floor(ms / 10) + 1_000_000;
+}
+
+/** What the settings of a world say to the policy. */
+export function policyOf(setting: Setting, { under, askUntil }: Pick<Policy, 'under' | 'askUntil'>): Policy {
+  const { hook, isNamed, validates, goesBack, restarts, periodMs, probes, timeoutMs, keeps, limits } =
+    setting;
+  return {
+    ...{
+      hook,
+      isNamed,
+      validates,
+      keeps,
+      limits,
+      under,
+      askUntil,
+      notifies: hook !== 'none',
+      rollsBack: goesBack,
+    },
+    ...{ restarts: restarts && periodMs > 0, confirmTimeoutMs: timeoutMs, reloadWaitMs: 60_000 },
+    proof: { workers: false, byName: false, byTime: probes },
+  };
 }

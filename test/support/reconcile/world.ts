@@ -1,14 +1,14 @@
-// A small world for `decide`: a source, a volume, a state directory, an application with its supervisor, and a clock. The
+// A small world for the real loop: a source, a volume, a state directory, an application with its supervisor, and a clock. The
 // sidecar in it can be ended at every point of a step, by kill -9 or SIGTERM.
 
-import { EMPTY_LEDGER, type Kept, type Ledger } from '../../../src/ledger/ledger.ts';
+import { EMPTY_LEDGER, type KeptGeneration, type Ledger } from '../../../src/ledger/ledger.ts';
 import type { BootStamp } from '../../../src/ledger/types.ts';
 import { SidecarError } from '../../../src/lib/errors.ts';
-import { Application, type HookMode } from './decide-application.ts';
-import { Clock } from './decide-clock.ts';
-import { type Setting, ticksOf } from './decide-contents.ts';
-import { lawOfIntervals, lawsOfRest } from './decide-laws.ts';
-import { DiskFull, type KillPoint, Sidecar } from './decide-sidecar.ts';
+import { Application, type HookMode } from './application.ts';
+import { Clock } from './clock.ts';
+import { type Setting, ticksOf } from './contents.ts';
+import { lawOfIntervals, lawsOfRest } from './laws.ts';
+import { type KillPoint, Life } from './life.ts';
 
 export type Trouble =
   | { readonly kind: 'change'; readonly content: number }
@@ -42,21 +42,16 @@ export interface Event {
   readonly trouble: Trouble;
 }
 
+/** Far above what any world needs: a loop that turns for nothing is a failure, and no test that hangs. */
+const MOST_TURNS = 100_000;
+
 /** How long the source takes to answer a sidecar that starts. */
 const ANSWER_MS = 5;
-
-class Killed extends Error {
-  readonly downMs: number | null;
-  constructor(downMs: number | null) {
-    super('killed');
-    this.downMs = downMs;
-  }
-}
 
 export class World {
   content = 1;
   volume: string | null = null;
-  sidecar: Sidecar | null = null;
+  life: Life | null = null;
   /** Lives of the sidecar so far. */
   lives = 0;
   validatorWorks: boolean = true;
@@ -66,7 +61,7 @@ export class World {
     before: EMPTY_LEDGER,
     current: EMPTY_LEDGER,
   };
-  readonly copies = new Map<number, { readonly kept: Kept; isWhole: boolean }>();
+  readonly copies = new Map<number, { readonly kept: KeptGeneration; isWhole: boolean }>();
   /** Digest of the settings. */
   under = 'settings 0';
   bootId = 'boot 0';
@@ -92,7 +87,8 @@ export class World {
   isPodDown: boolean = false;
   #end: { readonly at: KillPoint; readonly how: 'kill' | 'stop'; readonly downMs: number } | null = null;
   #comesBackInMs: number | null = 0;
-  #changedAt: number | null = null;
+  changedAt: number | null = null;
+  #forbidden: Error | null = null;
   #turn = 0;
 
   constructor(setting: Setting, { onlyContent = false }: { readonly onlyContent?: boolean } = {}) {
@@ -102,17 +98,25 @@ export class World {
     this.#startSidecar();
   }
 
+  /** Something that must not happen: the test fails, whatever becomes of it. */
+  forbid(message: string): never {
+    this.#forbidden ??= new Error(message);
+    throw this.#forbidden;
+  }
+
   /** Lets the events happen, one after the other, and the world go on for `thenMs` after the last. */
-  play(events: readonly Event[], thenMs: number): void {
+  async play(events: readonly Event[], thenMs: number): Promise<void> {
     let at = this.now;
     for (const { afterMs, trouble } of events) {
       at += afterMs;
-      const { kind } = trouble;
-      const wakes = ['change', 'source', 'end', 'hand', 'settings', 'pod'].includes(kind);
-      this.#clock.later(at - this.now, () => this.#befall(trouble), wakes);
+      this.#clock.later(at - this.now, () => this.#befall(trouble));
     }
     const end = at + thenMs;
-    while (this.now < end || this.#clock.nextAt <= this.now) this.#turnOver(end);
+    for (let turns = 0; this.now < end || this.#clock.nextAt <= this.now; turns += 1) {
+      if (turns > MOST_TURNS) throw new Error(`it never comes to rest: ${JSON.stringify(this.life?.state)}`);
+      await this.#goOn(end);
+      if (this.#forbidden !== null) throw this.#forbidden;
+    }
   }
 
   /** All trouble ends; the source keeps what it has. */
@@ -133,21 +137,47 @@ export class World {
 
   // Time.
 
-  #turnOver(end: number): void {
-    try {
-      this.#clock.happen();
-      if (this.sidecar === null) this.#clock.passTo(Math.min(this.#clock.nextAt, end));
-      else this.sidecar.step(end);
-    } catch (thrown) {
-      if (!(thrown instanceof Killed)) throw thrown;
-      this.#comesBackInMs = thrown.downMs;
-      this.sidecarEnded();
+  /** Until the sidecar has something to do, or nothing is left but time. */
+  async #goOn(end: number): Promise<void> {
+    const { life } = this;
+    if (life?.isStarted === false) await life.start();
+    const sleeping = life?.sleeping ?? null;
+    if (life !== null && sleeping === null) {
+      this.#ended(life);
+      return;
     }
+    const until = Math.min(sleeping?.until ?? end, end);
+    this.#clock.happen();
+    await this.#letValidate(life);
+    while (this.now < until && !sleeping?.wake.aborted && this.life === life) {
+      this.#clock.passTo(Math.min(this.#clock.nextAt, until));
+      this.#clock.happen();
+      await this.#letValidate(life);
+    }
+    const isAwake = sleeping !== null && (sleeping.wake.aborted || this.now >= sleeping.until);
+    if (isAwake && life !== null) await life.wake();
   }
 
-  /** A wait of the sidecar. */
-  passUntil(until: number): void {
-    this.#clock.passUntil(until);
+  /** A validation that has ended beside the loop is handed over. */
+  async #letValidate(life: Life | null): Promise<void> {
+    if (life?.isValidating !== true) return;
+    for (let turns = 0; turns < 30 && life.sleeping?.wake.aborted === false; turns += 1)
+      await Promise.resolve();
+  }
+
+  /** Something beside the loop takes its time. */
+  async pass(signal: AbortSignal): Promise<void> {
+    const { durationsMs } = this.setting;
+    const ms = durationsMs[this.#turn++ % durationsMs.length] ?? 0;
+    if (ms === 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      this.#clock.later(ms, end);
+      signal.addEventListener('abort', end);
+    });
   }
 
   /** A step of the sidecar takes its time. */
@@ -160,41 +190,41 @@ export class World {
 
   #startSidecar(): void {
     this.under = this.#nextUnder;
-    this.sidecar = new Sidecar(this);
+    const life = new Life(this);
+    this.life = life;
     this.lives += 1;
     this.application.forgetHarms();
-    const { sidecar } = this;
-    const answer = (): void => {
-      if (this.sidecar !== sidecar || this.#source === 'hangs') return;
-      sidecar.notice(this.#source === 'up' ? this.content : null);
-    };
-    this.#clock.later(ANSWER_MS, answer, true);
+    this.#clock.later(ANSWER_MS, () => {
+      if (this.life !== life || this.#source === 'hangs') return;
+      life.notice(this.#source === 'up' ? this.content : null);
+    });
   }
 
   /** A point of a step is passed, at which the sidecar may have to end. */
   point(point: KillPoint): void {
-    if (this.#end?.at !== point || this.sidecar === null) return;
+    const { life } = this;
+    if (this.#end?.at !== point || life === null || life.isDead || life.isStopping) return;
     const { how, downMs } = this.#end;
     this.#end = null;
     // A death that was seen, and then kill -9 before anybody knows why: the next start takes the content for its cause.
     if (how === 'kill' && this.isPodDown && this.onlyContent) return;
     this.uncertain.add(this.publications);
-    if (how === 'kill') throw new Killed(downMs);
     this.#comesBackInMs = downMs;
-    this.sidecar.isStopping = true;
+    if (how === 'kill') life.kill();
+    else life.stop();
   }
 
   /** Nothing is left to do for now. */
-  rest(sidecar: Sidecar): void {
-    lawsOfRest(this, sidecar);
+  rest(life: Life): void {
+    lawsOfRest(this, life);
   }
 
-  sidecarEnded(): void {
-    if (this.sidecar !== null) lawOfIntervals(this.sidecar, this.setting);
-    this.sidecar = null;
+  #ended(life: Life): void {
+    lawOfIntervals(this, life);
+    if (this.life === life) this.life = null;
     if (this.#comesBackInMs === null || this.isPodDown) return;
     this.#clock.later(this.#comesBackInMs, () => {
-      if (this.sidecar === null && !this.isPodDown) this.#startSidecar();
+      if (this.life === null && !this.isPodDown) this.#startSidecar();
     });
   }
 
@@ -205,7 +235,7 @@ export class World {
     switch (trouble.kind) {
       case 'change':
         this.content = trouble.content;
-        if (this.#source === 'up') this.sidecar?.notice(this.content);
+        if (this.#source === 'up') this.life?.notice(this.content);
         return;
       case 'source':
         this.#setSource(trouble.mode);
@@ -232,6 +262,7 @@ export class World {
         return;
       case 'end':
         this.#end = trouble;
+        if (this.life?.sleeping != null) this.point('waiting');
         return;
       case 'pod':
         this.#endPod(trouble);
@@ -239,6 +270,7 @@ export class World {
       case 'settings':
         this.#nextUnder = `settings ${this.troubles}`;
         this.#end = { at: 'waiting', how: 'stop', downMs: 0 };
+        if (this.life?.sleeping != null) this.point('waiting');
         return;
       case 'ledger':
         this.uncertain.add(this.publications);
@@ -257,7 +289,7 @@ export class World {
 
   #setSource(mode: 'up' | 'fails' | 'hangs'): void {
     this.#source = mode;
-    if (mode !== 'hangs') this.sidecar?.notice(mode === 'up' ? this.content : null);
+    if (mode !== 'hangs') this.life?.notice(mode === 'up' ? this.content : null);
   }
 
   #damageCopy(): void {
@@ -266,15 +298,15 @@ export class World {
   }
 
   #useHand(does: Extract<Trouble, { kind: 'hand' }>['does']): void {
-    const { sidecar } = this;
-    if (sidecar === null || sidecar.isStopping) return;
+    const { life } = this;
+    if (life === null || life.isStopping || !life.state.session.isOpen) return;
     this.application.forgetHarms();
     try {
-      if (does === 'sync' || does === 'retry') sidecar.sync(does === 'retry');
-      else if (does === 'resume') sidecar.setPinned(null);
-      else sidecar.pin(does === 'pin' ? null : (sidecar.ledger.kept.at(-1)?.generation ?? null));
+      if (does === 'sync' || does === 'retry') life.sync(does === 'retry');
+      else if (does === 'resume') life.unpin();
+      else life.pin(does === 'pin' ? null : (life.state.ledger.kept.at(-1)?.generation ?? null));
     } catch (thrown) {
-      if (!(thrown instanceof SidecarError || thrown instanceof DiskFull)) throw thrown;
+      if (!(thrown instanceof SidecarError)) throw thrown;
     }
   }
 
@@ -284,21 +316,18 @@ export class World {
     this.application.end();
     this.uncertain.add(this.publications).add(this.publications + 1);
     const startsInMs = stopAfterMs + downMs;
-    this.#clock.later(startsInMs, () => this.#startPod(keeps, isAppFirst), true);
+    this.#clock.later(startsInMs, () => this.#startPod(keeps, isAppFirst));
     this.#comesBackInMs = null;
-    if (how === 'kill') throw new Killed(null);
-    const stop = (): void => {
-      if (this.sidecar !== null) this.sidecar.isStopping = true;
-    };
-    this.#clock.later(stopAfterMs, stop, true);
+    if (how === 'kill') this.life?.kill();
+    else this.#clock.later(stopAfterMs, () => this.life?.stop());
   }
 
   #startPod(keeps: Extract<Trouble, { kind: 'pod' }>['keeps'], isAppFirst: boolean): void {
-    if (this.sidecar !== null) throw new Error('the sidecar outlived its pod');
+    if (this.life !== null) this.forbid('the sidecar outlived its pod');
     this.isPodDown = false;
     if (keeps !== 'everything') {
       this.volume = null;
-      this.#changedAt = null;
+      this.changedAt = null;
       this.bootId = `boot ${this.now}`;
     }
     if (keeps === 'nothing') {
@@ -306,7 +335,7 @@ export class World {
       this.copies.clear();
     }
     const startSidecar = (): void => {
-      if (this.sidecar === null && !this.isPodDown) this.#startSidecar();
+      if (this.life === null && !this.isPodDown) this.#startSidecar();
     };
     this.#clock.later(isAppFirst ? 0 : 500, () => this.application.start());
     this.#clock.later(isAppFirst ? 500 : 0, startSidecar);
@@ -322,15 +351,15 @@ export class World {
   }
 
   #volumeChanged(): void {
-    this.#changedAt = this.now;
+    this.changedAt = this.now;
     this.application.filesChanged();
   }
 
   /** Read off the volume: its own time and a second more. */
   momentOfVolume(): BootStamp {
-    return this.#changedAt === null
+    return this.changedAt === null
       ? { bootId: null, ticks: null }
-      : { bootId: this.bootId, ticks: ticksOf(this.#changedAt) + 100 };
+      : { bootId: this.bootId, ticks: ticksOf(this.changedAt) + 100 };
   }
 
   stamp(): BootStamp {

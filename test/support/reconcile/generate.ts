@@ -1,8 +1,8 @@
 // Generated worlds for `decide`: how they are set up, and what befalls them.
 import fc from 'fast-check';
-import type { Setting } from './decide-contents.ts';
-import { KILL_POINTS } from './decide-sidecar.ts';
-import type { Event, Trouble } from './decide-world.ts';
+import type { Setting } from './contents.ts';
+import { KILL_POINTS } from './life.ts';
+import type { Event, Trouble } from './world.ts';
 
 /** Few values, so that changes are often taken back; of twelve neighbours five are good. */
 const content = fc.integer({ min: 1, max: 24 });
@@ -130,8 +130,8 @@ export const anySetting: fc.Arbitrary<Setting> = fc
       debounceMaxMs: fc.constantFrom(0, 1_000),
       minIntervalMs: fc.constantFrom(0, 1_000, 5_000),
       splayMs: fc.constantFrom(0, 700),
-      lookEveryMs: fc.constantFrom(5_000, 60_000),
     }),
+    lookEveryMs: fc.constantFrom(5_000, 60_000),
     hook: fc.constantFrom('signal' as const, 'http' as const, 'command' as const, 'none' as const),
     restarts: fc.boolean(),
     isNamed: fc.boolean(),

@@ -1,6 +1,6 @@
-// What is said of configurations that did not work, and of those that serve in their place.
+// The sentences about configurations that did not work, and about those that serve in their place.
 
-import type { Block, Kept, Ledger, Published } from '../ledger/ledger.ts';
+import type { Block, KeptGeneration, Ledger, Published } from '../ledger/ledger.ts';
 import { SidecarError } from '../lib/errors.ts';
 
 /** What is blocked is wanted again. */
@@ -12,10 +12,10 @@ export function blockedError({ code, message, at, outcome }: Block): SidecarErro
   );
 }
 
-/** How long ago this was confirmed, when it was. */
-export function confirmedSecondsAgo({ kept }: Ledger, { rendering }: Published): number | null {
+/** How long ago this was confirmed, when it was. `now`: Unix milliseconds. */
+export function confirmedSecondsAgo({ kept }: Ledger, { rendering }: Published, now: number): number | null {
   const confirmedAt = kept.find((one) => one.rendering === rendering)?.confirmedAt;
-  return confirmedAt === undefined ? null : Math.round((Date.now() - confirmedAt) / 1000);
+  return confirmedAt === undefined ? null : Math.round((now - confirmedAt) / 1000);
 }
 
 /** The last known good configuration serves because nothing else can be had. */
@@ -45,23 +45,23 @@ export function rolledBackError(
 }
 
 /** The verdict with what follows from it. */
-export function condemnedError(
+export function failedTrialError(
   { code, message, output }: SidecarError,
   published: Published,
-  { ledger, goesBack }: { readonly ledger: Ledger; readonly goesBack: boolean },
+  { ledger, rollsBack }: { readonly ledger: Ledger; readonly rollsBack: boolean },
 ): SidecarError {
   const printed = output === undefined ? {} : { output };
-  const text = `${message.replace(/[^.!?]$/, '$&.')} ${whatNow(published, ledger, goesBack)}`;
+  const text = `${message.replace(/[^.!?]$/, '$&.')} ${whatNow(published, ledger, rollsBack)}`;
   return new SidecarError(text, { code, stage: 'reload', ...printed });
 }
 
-function whatNow({ rendering }: Published, { kept, pinned }: Ledger, goesBack: boolean): string {
+function whatNow({ rendering }: Published, { kept, pinned }: Ledger, rollsBack: boolean): string {
   const [good] = kept;
   if (pinned !== null)
     return 'It was chosen by hand and stays; "config-sidecar resume" follows the source again.';
   if (good?.rendering === rendering)
     return 'It worked before, so it stays, and the application is told again.';
-  if (!goesBack) return 'It stays, since ROLLBACK is off.';
+  if (!rollsBack) return 'It stays, since ROLLBACK is off.';
   if (good === undefined) return 'It stays: nothing was confirmed before that one could go back to.';
   return `The last known good configuration (generation ${good.generation}, revision ${good.revision}) takes its place, unless something newer is tried first.`;
 }
@@ -70,10 +70,10 @@ function whatNow({ rendering }: Published, { kept, pinned }: Ledger, goesBack: b
  * The kept generation to go back to; null: the newest that is not on the volume.
  * @throws SidecarError `control.unknown-generation` or `control.nothing-to-go-back-to`.
  */
-export function chooseKept(
+export function chooseGeneration(
   { kept }: Ledger,
   wanted: { readonly generation: number | null; readonly onVolume: string | null },
-): Kept {
+): KeptGeneration {
   const { generation, onVolume } = wanted;
   const chosen = kept.find((one) => {
     return generation === null ? one.rendering !== onVolume : one.generation === generation;
@@ -94,7 +94,7 @@ export function chooseKept(
 }
 
 /** There is nothing to steer: somebody else keeps the output, or nobody yet. */
-export function notKeeping(): SidecarError {
+export function notInControl(): SidecarError {
   return new SidecarError(
     'Cannot steer the target: this sidecar does not keep the output (yet); see its status.',
     { code: 'control.not-keeping', stage: 'control' },

@@ -1,22 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { EMPTY_LEDGER, type Ledger } from '../../../src/ledger/ledger.ts';
-import type { HookMode } from '../../support/reconcile/decide-application.ts';
-import { GOOD_FROM, renderingOf, type Setting } from '../../support/reconcile/decide-contents.ts';
-import { KILL_POINTS, type KillPoint } from '../../support/reconcile/decide-sidecar.ts';
-import { type Event, type Trouble, World } from '../../support/reconcile/decide-world.ts';
+import type { HookMode } from '../../support/reconcile/application.ts';
+import { GOOD_FROM, renderingOf, type Setting } from '../../support/reconcile/contents.ts';
+import { KILL_POINTS, type KillPoint } from '../../support/reconcile/life.ts';
+import { LIMITS, SETTING } from '../../support/reconcile/settings.ts';
+import { type Event, type Trouble, World } from '../../support/reconcile/world.ts';
 
-const LIMITS = {
-  debounceMs: 50,
-  debounceMaxMs: 1_000,
-  minIntervalMs: 1_000,
-  splayMs: 0,
-  lookEveryMs: 60_000,
-};
-
-const SETTING: Setting = {
-  ...{ limits: LIMITS, hook: 'signal', restarts: false, isNamed: true, validates: false, goesBack: true },
-  ...{ periodMs: 0, timeoutMs: 30_000, probes: false, keeps: 5, restartMs: 200, durationsMs: [3, 1, 8] },
-};
 const WATCHED: Partial<Setting> = { periodMs: 3_000 };
 
 /** See `natureOf`. */
@@ -34,9 +23,9 @@ const puts = (count: number, everyMs: number): readonly Event[] =>
   Array.from({ length: count }, (_, i) => put(GOOD_FROM + i, everyMs));
 
 /** A world that has applied its first content and has been quiet for a while. */
-function calm(changes: Partial<Setting> = {}): World {
+async function calm(changes: Partial<Setting> = {}): Promise<World> {
   const world = new World({ ...SETTING, ...changes });
-  world.play([], 30_000);
+  await world.play([], 30_000);
   return world;
 }
 
@@ -44,25 +33,27 @@ const counts = (world: World): object => ({
   ...{ publications: world.publications, tellings: world.tellings.length },
 });
 const publishedIn = (world: World): readonly string[] => world.renames.map(({ rendering }) => rendering);
-const ledgerOf = (world: World): Ledger => world.sidecar?.ledger ?? EMPTY_LEDGER;
+const ledgerOf = (world: World): Ledger => world.life?.state.ledger ?? EMPTY_LEDGER;
 const blockedIn = (world: World): readonly string[] =>
   ledgerOf(world).blocked.map(({ rendering }) => rendering);
 
 describe('timing', () => {
-  it('answers 50 puts in a row with at most two publications and two reloads, and the last value lands', () => {
-    const world = calm();
+  it('answers 50 puts in a row with at most two publications and two reloads, and the last value lands', async () => {
+    const world = await calm();
     const before = { publications: world.publications, tellings: world.tellings.length };
-    world.play(puts(50, 4), 10_000);
+    await world.play(puts(50, 4), 10_000);
     expect(world.volume).toBe(renderingOf(GOOD_FROM + 49));
     expect(world.app?.runs).toBe(world.volume);
     expect(world.publications - before.publications).toBeLessThanOrEqual(2);
     expect(world.tellings.length - before.tellings).toBeLessThanOrEqual(2);
   });
 
-  it('reloads at least every maximum while a put every half period goes on', () => {
-    const world = calm({ limits: { ...LIMITS, debounceMs: 200, debounceMaxMs: 500, minIntervalMs: 0 } });
+  it('reloads at least every maximum while a put every half period goes on', async () => {
+    const world = await calm({
+      limits: { ...LIMITS, debounceMs: 200, debounceMaxMs: 500, minIntervalMs: 0 },
+    });
     const startedAt = world.now;
-    world.play(puts(40, 100), 5_000);
+    await world.play(puts(40, 100), 5_000);
     const times = world.tellings.map(({ at }) => at).filter((at) => at >= startedAt);
     const gaps = times.map((at, i) => at - (times[i - 1] ?? startedAt));
     expect(times.length).toBeGreaterThanOrEqual(7);
@@ -70,26 +61,28 @@ describe('timing', () => {
     expect(world.app?.runs).toBe(renderingOf(GOOD_FROM + 39));
   });
 
-  it('renders at most four times for 50 changes 50 ms apart with 200 ms and 1 s, and the last wins', () => {
-    const world = calm({ limits: { ...LIMITS, debounceMs: 200, debounceMaxMs: 1_000, minIntervalMs: 0 } });
+  it('renders at most four times for 50 changes 50 ms apart with 200 ms and 1 s, and the last wins', async () => {
+    const world = await calm({
+      limits: { ...LIMITS, debounceMs: 200, debounceMaxMs: 1_000, minIntervalMs: 0 },
+    });
     const before = world.renders.length;
-    world.play(puts(50, 50), 5_000);
+    await world.play(puts(50, 50), 5_000);
     expect(world.renders.length - before).toBeLessThanOrEqual(4);
     expect(world.app?.runs).toBe(renderingOf(GOOD_FROM + 49));
   });
 
-  it('makes one publication of two storms within the quiet time', () => {
-    const world = calm({ limits: { ...LIMITS, debounceMs: 100 } });
+  it('makes one publication of two storms within the quiet time', async () => {
+    const world = await calm({ limits: { ...LIMITS, debounceMs: 100 } });
     const before = world.publications;
-    world.play([...puts(20, 1), put(2_000, 50), put(2_035, 1)], 5_000);
+    await world.play([...puts(20, 1), put(2_000, 50), put(2_035, 1)], 5_000);
     expect(world.publications - before).toBe(1);
     expect(world.app?.runs).toBe(renderingOf(2_035));
   });
 
-  it('sends the last signal of 100 changes within a second after the last rename', () => {
-    const world = calm();
+  it('sends the last signal of 100 changes within a second after the last rename', async () => {
+    const world = await calm();
     const before = world.tellings.length;
-    world.play(puts(100, 10), 10_000);
+    await world.play(puts(100, 10), 10_000);
     const last = world.tellings.at(-1);
     const renamedAt = world.renames.at(-1)?.at ?? Number.POSITIVE_INFINITY;
     expect(world.tellings.length - before).toBeLessThanOrEqual(3);
@@ -98,10 +91,10 @@ describe('timing', () => {
     expect(last?.at).toBeLessThanOrEqual(renamedAt + 1_000);
   });
 
-  it('makes nothing of a change that is taken back within the quiet time', () => {
-    const world = calm();
+  it('makes nothing of a change that is taken back within the quiet time', async () => {
+    const world = await calm();
     const before = world.publications;
-    world.play([put(2_000), put(1, 10)], 10_000);
+    await world.play([put(2_000), put(1, 10)], 10_000);
     expect(world.publications).toBe(before);
   });
 });
@@ -112,31 +105,34 @@ const POINTS_OF_A_CHANGE = KILL_POINTS.filter(
 );
 
 describe('a crash', () => {
-  it.each(POINTS_OF_A_CHANGE)('at the point "%s" costs no reload, and never makes a second one', (at) => {
-    const world = calm(WATCHED);
-    const before = world.tellings.length;
-    world.play([kill(at), put(2_000)], 120_000);
-    expect(world.lives).toBe(2);
-    expect(world.app?.runs).toBe(renderingOf(2_000));
-    expect(ledgerOf(world)).toMatchObject({ owed: null, verdict: 'good', blocked: [] });
-    expect(ledgerOf(world).kept[0]?.rendering).toBe(renderingOf(2_000));
-    // Only between delivery and the note of it cannot be known whether the application was told.
-    expect(world.tellings.length - before).toBe(at === 'delivered' ? 2 : 1);
-  });
+  it.each(POINTS_OF_A_CHANGE)(
+    'at the point "%s" costs no reload, and never makes a second one',
+    async (at) => {
+      const world = await calm(WATCHED);
+      const before = world.tellings.length;
+      await world.play([kill(at), put(2_000)], 120_000);
+      expect(world.lives).toBe(2);
+      expect(world.app?.runs).toBe(renderingOf(2_000));
+      expect(ledgerOf(world)).toMatchObject({ owed: null, verdict: 'good', blocked: [] });
+      expect(ledgerOf(world).kept[0]?.rendering).toBe(renderingOf(2_000));
+      // Only between delivery and the note of it cannot be known whether the application was told.
+      expect(world.tellings.length - before).toBe(at === 'delivered' ? 2 : 1);
+    },
+  );
 
-  it('right after the beginning of a trial of which nobody was told costs nothing', () => {
-    const world = calm({ ...WATCHED, hook: 'none' });
-    world.play([kill('begun'), put(2_000)], 120_000);
+  it('right after the beginning of a trial of which nobody was told costs nothing', async () => {
+    const world = await calm({ ...WATCHED, hook: 'none' });
+    await world.play([kill('begun'), put(2_000)], 120_000);
     expect(world.lives).toBe(2);
     expect(ledgerOf(world).kept[0]?.rendering).toBe(renderingOf(2_000));
   });
 
   it.each(['condemned', 'going back', 'blocked'] as const)(
     'at the point "%s" goes back all the same, and never tries again what is bad',
-    (at) => {
-      const world = calm(WATCHED);
+    async (at) => {
+      const world = await calm(WATCHED);
       const before = world.tellings.length;
-      world.play([kill(at), put(DEADLY)], 120_000);
+      await world.play([kill(at), put(DEADLY)], 120_000);
       expect(world.lives).toBe(2);
       expect(publishedIn(world)).toEqual(['r1', 'r3', 'r1']);
       expect(world.app?.runs).toBe('r1');
@@ -147,9 +143,9 @@ describe('a crash', () => {
     },
   );
 
-  it('before a rename forgets no reload that was owed before, also when the change is taken back meanwhile', () => {
-    const world = calm({ durationsMs: [0] });
-    world.play([hook('unavailable'), put(2_000)], 5_000);
+  it('before a rename forgets no reload that was owed before, also when the change is taken back meanwhile', async () => {
+    const world = await calm({ durationsMs: [0] });
+    await world.play([hook('unavailable'), put(2_000)], 5_000);
     expect(ledgerOf(world).owed).not.toBeNull();
     const events = [
       ...[kill('intended'), put(2_035)],
@@ -157,16 +153,16 @@ describe('a crash', () => {
       ...[put(2_000, LIMITS.debounceMs + 2), hook('works', 10)],
     ];
     const before = world.publications;
-    world.play(events, 120_000);
+    await world.play(events, 120_000);
     expect(world.lives).toBe(2);
     expect(world.publications).toBe(before);
     expect(world.app?.runs).toBe(renderingOf(2_000));
   });
 
-  it('with nothing changed makes no publication and no reload', () => {
-    const world = calm(WATCHED);
+  it('with nothing changed makes no publication and no reload', async () => {
+    const world = await calm(WATCHED);
     const before = counts(world);
-    world.play([kill('waiting')], 120_000);
+    await world.play([kill('waiting')], 120_000);
     expect(world.lives).toBe(2);
     expect(counts(world)).toEqual(before);
   });
@@ -185,54 +181,54 @@ describe('a change that does not work', () => {
       UNCONFIRMED,
       { probes: true, isNamed: false, hook: 'http' },
     ],
-  ])('since it %s is taken back, and not tried again', (_how, content, setting) => {
-    const world = calm(setting);
-    world.play([put(GOOD)], 60_000);
-    world.play([put(content)], 120_000);
+  ])('since it %s is taken back, and not tried again', async (_how, content, setting) => {
+    const world = await calm(setting);
+    await world.play([put(GOOD)], 60_000);
+    await world.play([put(content)], 120_000);
     const bad = renderingOf(content);
     expect(publishedIn(world)).toEqual(['r1', 'r2', bad, 'r2']);
     expect(blockedIn(world)).toEqual([bad]);
     expect(ledgerOf(world)).toMatchObject({ verdict: 'good', owed: null, suspect: null });
     expect(world.runs).toBe(setting.hook === 'none' ? world.app?.runs : 'r2');
-    world.play([put(GOOD), put(content, 60_000), kill('waiting')], 120_000);
+    await world.play([put(GOOD), put(content, 60_000), kill('waiting')], 120_000);
     expect(publishedIn(world)).toEqual(['r1', 'r2', bad, 'r2']);
   });
 
-  it('makes room for a newer one that waited for the verdict', () => {
-    const world = calm({ ...WATCHED, limits: { ...LIMITS, minIntervalMs: 0 } });
-    world.play([put(DEADLY), put(GOOD, 100)], 60_000);
+  it('makes room for a newer one that waited for the verdict', async () => {
+    const world = await calm({ ...WATCHED, limits: { ...LIMITS, minIntervalMs: 0 } });
+    await world.play([put(DEADLY), put(GOOD, 100)], 60_000);
     expect(publishedIn(world)).toEqual(['r1', 'r3', 'r2']);
     expect(world.app?.runs).toBe('r2');
     expect(blockedIn(world)).toEqual(['r3']);
   });
 
-  it('is tried again when somebody says so, and only then', () => {
-    const world = calm(WATCHED);
-    world.play([put(DEADLY), hand('sync', 60_000), hand('retry', 60_000)], 60_000);
+  it('is tried again when somebody says so, and only then', async () => {
+    const world = await calm(WATCHED);
+    await world.play([put(DEADLY), hand('sync', 60_000), hand('retry', 60_000)], 60_000);
     expect(publishedIn(world)).toEqual(['r1', 'r3', 'r1', 'r3', 'r1']);
   });
 
-  it('is tried again under other settings', () => {
-    const world = calm(WATCHED);
-    world.play([put(DEADLY), event({ kind: 'settings' }, 60_000)], 60_000);
+  it('is tried again under other settings', async () => {
+    const world = await calm(WATCHED);
+    await world.play([put(DEADLY), event({ kind: 'settings' }, 60_000)], 60_000);
     expect(publishedIn(world)).toEqual(['r1', 'r3', 'r1', 'r3', 'r1']);
   });
 
-  it('stays with ROLLBACK=false', () => {
-    const world = calm({ hook: 'http', goesBack: false });
-    world.play([put(REFUSED)], 400_000);
+  it('stays with ROLLBACK=false', async () => {
+    const world = await calm({ hook: 'http', goesBack: false });
+    await world.play([put(REFUSED)], 400_000);
     expect(publishedIn(world)).toEqual(['r1', 'r7']);
     expect(ledgerOf(world).verdict).toBe('refused');
     expect(world.app?.runs).toBe('r1');
   });
 
-  it('is blocked and gone back from though it worked once, when something else worked later', () => {
-    const world = calm({ ...WATCHED, keeps: 5 });
+  it('is blocked and gone back from though it worked once, when something else worked later', async () => {
+    const world = await calm({ ...WATCHED, keeps: 5 });
     // A process that starts with it lives, so that it is known to work; told of it, it dies.
-    world.play([event({ kind: 'app', becomes: 'absent' }), put(KILLS_WHEN_TOLD)], 5_000);
-    world.play([event({ kind: 'app', becomes: 'restarted' }), put(GOOD, 30_000)], 30_000);
+    await world.play([event({ kind: 'app', becomes: 'absent' }), put(KILLS_WHEN_TOLD)], 5_000);
+    await world.play([event({ kind: 'app', becomes: 'restarted' }), put(GOOD, 30_000)], 30_000);
     expect([...world.confirmed]).toEqual(['r1', 'r10', 'r2']);
-    world.play([put(KILLS_WHEN_TOLD)], 60_000);
+    await world.play([put(KILLS_WHEN_TOLD)], 60_000);
     expect(blockedIn(world)).toEqual(['r10']);
     expect(world.volume).toBe('r2');
     expect(world.app?.runs).toBe('r2');
@@ -240,39 +236,39 @@ describe('a change that does not work', () => {
 });
 
 describe('with nothing to go back to', () => {
-  const first = (content: number, setting: Partial<Setting>): World => {
+  const first = async (content: number, setting: Partial<Setting>): Promise<World> => {
     const world = new World({ ...SETTING, ...setting });
-    world.play([put(content)], 30_000);
+    await world.play([put(content)], 30_000);
     return world;
   };
 
-  it('what does not work stays, and a process that lives with it lifts the block', () => {
-    const world = first(KILLS_WHEN_TOLD, WATCHED);
+  it('what does not work stays, and a process that lives with it lifts the block', async () => {
+    const world = await first(KILLS_WHEN_TOLD, WATCHED);
     expect(publishedIn(world)).toEqual(['r10']);
     expect(world.tellings).toHaveLength(1);
     expect(ledgerOf(world)).toMatchObject({ verdict: 'good', blocked: [], kept: [{ rendering: 'r10' }] });
   });
 
-  it('what is put back on the volume is not told as if it were new', () => {
-    const world = first(DEADLY, { ...WATCHED, restartMs: 4_000 });
+  it('what is put back on the volume is not told as if it were new', async () => {
+    const world = await first(DEADLY, { ...WATCHED, restartMs: 4_000 });
     const before = world.tellings.length;
-    world.play([event({ kind: 'drift', to: 'other' })], 120_000);
+    await world.play([event({ kind: 'drift', to: 'other' })], 120_000);
     expect(world.volume).toBe('r3');
     expect(world.tellings.length).toBe(before);
     expect(blockedIn(world)).toEqual(['r3']);
   });
 
-  it('what was refused is told again, slowly', () => {
-    const world = first(REFUSED, { hook: 'http' });
+  it('what was refused is told again, slowly', async () => {
+    const world = await first(REFUSED, { hook: 'http' });
     expect(ledgerOf(world)).toMatchObject({ verdict: 'refused', owed: { since: expect.any(Number) } });
     expect(publishedIn(world)).toEqual(['r7']);
   });
 });
 
 describe('what is not the fault of the content', () => {
-  it('drift during a trial: what CONFIRM_URL shows of something else proves nothing', () => {
-    const world = calm({ hook: 'none', probes: true, limits: { ...LIMITS, minIntervalMs: 5_000 } });
-    world.play([put(GOOD), event({ kind: 'drift', to: 'other' }, 75)], 60_000);
+  it('drift during a trial: what CONFIRM_URL shows of something else proves nothing', async () => {
+    const world = await calm({ hook: 'none', probes: true, limits: { ...LIMITS, minIntervalMs: 5_000 } });
+    await world.play([put(GOOD), event({ kind: 'drift', to: 'other' }, 75)], 60_000);
     expect(blockedIn(world)).toEqual([]);
     expect(ledgerOf(world)).toMatchObject({
       verdict: 'good',
@@ -282,8 +278,8 @@ describe('what is not the fault of the content', () => {
 
   it.each([0, 300, 900])(
     'a pod that ends: SIGTERM %s ms after the application records nothing',
-    (stopAfterMs) => {
-      const world = calm(WATCHED);
+    async (stopAfterMs) => {
+      const world = await calm(WATCHED);
       const pod = {
         kind: 'pod',
         how: 'stop',
@@ -292,7 +288,7 @@ describe('what is not the fault of the content', () => {
         isAppFirst: false,
         keeps: 'state',
       } as const;
-      world.play([put(GOOD), event(pod, 500)], 60_000);
+      await world.play([put(GOOD), event(pod, 500)], 60_000);
       expect(world.lives).toBe(2);
       expect(blockedIn(world)).toEqual([]);
       expect(world.app?.runs).toBe('r2');
@@ -302,9 +298,9 @@ describe('what is not the fault of the content', () => {
 });
 
 describe('a pin', () => {
-  it('stays over restarts and changes, fills an empty volume, and ends by hand', () => {
-    const world = calm(WATCHED);
-    world.play([put(GOOD), hand('pin', 30_000), put(OTHER, 10_000)], 30_000);
+  it('stays over restarts and changes, fills an empty volume, and ends by hand', async () => {
+    const world = await calm(WATCHED);
+    await world.play([put(GOOD), hand('pin', 30_000), put(OTHER, 10_000)], 30_000);
     expect(world.volume).toBe('r1');
     const pod = {
       kind: 'pod',
@@ -314,10 +310,10 @@ describe('a pin', () => {
       isAppFirst: true,
       keeps: 'state',
     } as const;
-    world.play([event({ kind: 'source', mode: 'hangs' }), event(pod)], 60_000);
+    await world.play([event({ kind: 'source', mode: 'hangs' }), event(pod)], 60_000);
     expect(world.volume).toBe('r1');
     expect(world.app?.runs).toBe('r1');
-    world.play([event({ kind: 'source', mode: 'up' }), hand('resume', 1_000)], 30_000);
+    await world.play([event({ kind: 'source', mode: 'up' }), hand('resume', 1_000)], 30_000);
     expect(world.app?.runs).toBe('r5');
     expect(publishedIn(world)).toEqual(['r1', 'r2', 'r1', 'r1', 'r5']);
   });

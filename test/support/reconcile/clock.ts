@@ -2,13 +2,11 @@
 
 interface Happening {
   readonly at: number;
-  readonly wakes: boolean;
   readonly act: () => void;
 }
 
 export class Clock {
   #now = 0;
-  #isAwake = false;
   readonly #queue: Happening[] = [];
 
   get now(): number {
@@ -20,34 +18,22 @@ export class Clock {
     return this.#queue[0]?.at ?? Number.POSITIVE_INFINITY;
   }
 
-  /** `wakes`: it ends a wait of the loop. */
-  later(inMs: number, act: () => void, wakes = false): void {
+  later(inMs: number, act: () => void): void {
     const at = this.#now + inMs;
     const after = this.#queue.findIndex((one) => one.at > at);
-    this.#queue.splice(after < 0 ? this.#queue.length : after, 0, { at, act, wakes });
+    this.#queue.splice(after < 0 ? this.#queue.length : after, 0, { at, act });
   }
 
   /** Lets everything happen that is due. */
   happen(): void {
     while (this.#queue[0] !== undefined && this.#queue[0].at <= this.#now) {
-      const one = this.#queue.shift();
-      if (one?.wakes) this.#isAwake = true;
-      one?.act();
+      this.#queue.shift()?.act();
     }
   }
 
   /** At least a millisecond passes. */
   passTo(at: number): void {
     this.#now = Math.max(at, this.#now + 1);
-  }
-
-  /** A wait that what wakes the loop ends early; everything else happens meanwhile, and is found at the next look. */
-  passUntil(until: number): void {
-    this.#isAwake = false;
-    while (this.#now < until && !this.#isAwake) {
-      this.passTo(Math.min(this.nextAt, until));
-      this.happen();
-    }
   }
 
   /** Something takes its time, and the world goes on meanwhile. */

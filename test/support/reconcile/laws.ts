@@ -1,87 +1,107 @@
 // What must hold in the small world at every step, whatever happens, and how it must end once all trouble is over.
 
 import type { Ledger } from '../../../src/ledger/ledger.ts';
-import type { Facts, Step } from '../../../src/reconcile/decide.ts';
-import { deserves, isPublishable, natureOfRendering, renderingOf, type Setting } from './decide-contents.ts';
-import { SLOW_MS } from './decide-retries.ts';
-import type { Sidecar } from './decide-sidecar.ts';
-import type { World } from './decide-world.ts';
+import type { Goal } from '../../../src/reconcile/decide.ts';
+import { blocksOf, type State } from '../../../src/reconcile/state.ts';
+import { deserves, isPublishable, natureOfRendering, renderingOf } from './contents.ts';
+import type { Life } from './life.ts';
+import type { World } from './world.ts';
 
-type Goal = Extract<Step, { kind: 'publish' }>['what'];
+/** What is slow is tried again after this. */
+const SLOW_MS = 300_000;
 
 function isBad(verdict: Ledger['verdict'] | undefined): boolean {
   return verdict !== undefined && verdict !== 'pending' && verdict !== 'good';
 }
 
 /** Nothing blocked while there is something else to show, nothing newer while a trial goes on, nothing but the pin. */
-export function lawsOfPublishing(
-  { goesBack, validates }: Setting,
-  facts: Facts,
-  { rendering, what }: { readonly rendering: string; readonly what: Goal },
-): void {
-  const { blocked, lastKnownGood, pinned, trial, published, volume, checked } = facts;
-  const isBlocked = blocked.includes(rendering) && rendering !== lastKnownGood;
+export function lawsOfPublishing(world: World, state: State, { rendering, from }: Goal): void {
+  const { ledger, session } = state;
+  const { pinned, trial, published, kept } = ledger;
+  const { volume, checked, held, candidate } = session;
+  const { goesBack, validates } = world.setting;
+  const good = kept[0]?.rendering ?? null;
+  const isPinKept = kept.some((one) => one.rendering === pinned?.rendering);
+  const isBlocked = blocksOf(state).some((block) => block.rendering === rendering) && rendering !== good;
   // With ROLLBACK=false it stays, and may be tried with a process that started with it.
   const mayStay = !goesBack && (trial !== null || volume?.rendering !== null);
-  const hasElse = lastKnownGood !== null && !mayStay;
-  if (isBlocked && hasElse && what !== 'pinned') throw new Error(`publishes the blocked ${rendering}`);
-  if (pinned !== null && rendering !== pinned) throw new Error(`publishes ${rendering} in place of the pin`);
-  const isShown = published?.held === true || volume?.rendering === published?.rendering;
+  const hasElse = good !== null && !mayStay;
+  if (isBlocked && hasElse && from !== 'pin') world.forbid(`publishes the blocked ${rendering}`);
+  if (pinned !== null && isPinKept && rendering !== pinned.rendering)
+    world.forbid(`publishes ${rendering} in place of the pin`);
+  const hasBytes =
+    held?.rendering === published?.rendering || kept.some((one) => one.rendering === published?.rendering);
+  const isShown = hasBytes || volume?.rendering === published?.rendering;
   if (trial !== null && isShown && pinned === null && rendering !== published?.rendering)
-    throw new Error(`publishes ${rendering} while ${published?.rendering} is tried`);
-  if (what === 'last-known-good' && rendering !== lastKnownGood)
-    throw new Error(`goes back to ${rendering}, which is not the last known good`);
-  if (what === 'rendered' && validates && !(checked?.rendering === rendering && checked.passed))
-    throw new Error(`publishes ${rendering}, which has not passed`);
+    world.forbid(`publishes ${rendering} while ${published?.rendering} is tried`);
+  if (from === 'last-known-good' && rendering !== good)
+    world.forbid(`rolls back to ${rendering}, which is not the last known good`);
+  if (from !== 'candidate') return;
+  if (candidate?.version.rendering !== rendering)
+    world.forbid(`publishes ${rendering}, which is not what is wanted`);
+  if (!isPublishable(Number(rendering.slice(1)), world.setting) && world.volume !== rendering)
+    world.forbid(`publishes what is refused: ${rendering}`);
+  if (validates && !(checked?.rendering === rendering && checked.passed))
+    world.forbid(`publishes ${rendering}, which has not passed`);
 }
 
 /** Only what is published, seen on the volume a moment ago, and only to a process that can take it. */
-export function lawsOfTelling(world: World, { volume, process, trial }: Facts, ledger: Ledger): void {
-  const { published } = ledger;
+export function lawsOfNotifying(
+  world: World,
+  { ledger: { published, trial }, session, policy }: State,
+): void {
+  const { volume, process } = session;
   if (published === null || volume?.rendering !== published.rendering)
-    throw new Error('tells of what is not there');
-  if (world.volume !== published.rendering && world.driftAt <= volume.lookedAt)
-    throw new Error('tells of what it could have seen is gone');
-  if (world.setting.isNamed && process?.kind !== 'ready')
-    throw new Error('tells a process that is not ready');
-  if (trial !== null) throw new Error('tells again what is being tried');
-  if (world.sidecar?.isStopping) throw new Error('tells after SIGTERM');
+    world.forbid('tells of what is not there');
+  if (volume !== null && world.volume !== published?.rendering && world.driftAt <= volume.seenAt)
+    world.forbid('tells of what it could have seen is gone');
+  if (policy.isNamed && process?.fact.kind !== 'ready') world.forbid('tells a process that is not ready');
+  if (policy.isNamed && process !== null && world.now - process.seenAt > 50)
+    world.forbid(`tells a process that was seen ${world.now - process.seenAt} ms ago`);
+  if (trial !== null) world.forbid('tells again what is being tried');
+  if (world.life?.isStopping) world.forbid('tells after SIGTERM');
 }
 
-/** A verdict beats a process that started with it, where there is something to go back to. */
-export function lawOfPickingUp({ published, blocked, lastKnownGood, pinned, goesBack }: Facts): void {
+/** A verdict beats a process that started with it, where there is something to roll back to. */
+export function lawOfPickingUp(world: World, state: State): void {
+  const { published, pinned, kept, verdict } = state.ledger;
   const rendering = published?.rendering ?? '';
-  const hasElse = goesBack && pinned === null && lastKnownGood !== null && lastKnownGood !== rendering;
-  if (hasElse && isBad(published?.verdict) && blocked.includes(rendering))
-    throw new Error(`tries the blocked ${rendering} again`);
+  const good = kept[0]?.rendering;
+  const hasElse = state.policy.rollsBack && pinned === null && good !== undefined && good !== rendering;
+  const isBlocked = blocksOf(state).some((block) => block.rendering === rendering);
+  if (hasElse && isBad(verdict) && isBlocked) world.forbid(`tries the blocked ${rendering} again`);
 }
 
 /** What must be true whenever the sidecar has nothing to do. */
-export function lawsOfRest(world: World, { ledger, blocks }: Sidecar): void {
+export function lawsOfRest(world: World, { state }: Life): void {
+  const { ledger } = state;
+  const blocks = blocksOf(state);
   const good = ledger.kept[0]?.rendering;
   if (good !== undefined && !world.confirmed.has(good))
-    throw new Error(`the last known good ${good} was never confirmed`);
+    world.forbid(`the last known good ${good} was never confirmed`);
   if (world.setting.hook !== 'none' && ledger.owed === null && isForgotten(world, ledger))
-    throw new Error(`nothing is owed, but the application runs ${world.runs} and not ${world.volume}`);
+    world.forbid(`nothing is owed, but the application runs ${world.runs} and not ${world.volume}`);
   if (!world.onlyContent) return;
   const certain = blocks.filter((block) => block !== ledger.suspect?.block);
   const innocent = certain.find(({ rendering }) => !deserves(rendering, world.setting));
-  if (innocent !== undefined)
-    throw new Error(`${innocent.rendering} is blocked and good: ${innocent.outcome}`);
+  if (innocent !== undefined) world.forbid(`${innocent.rendering} is blocked and good: ${innocent.outcome}`);
 }
 
 function isForgotten(world: World, { published, verdict, trial }: Ledger): boolean {
   if (published === null || published.rendering !== world.volume || isBad(verdict)) return false;
   if (trial?.restarts || world.uncertain.has(world.publications)) return false;
+  // With CONFIRM_PERIOD=0 the restart that was asked for is not watched.
+  if (world.setting.restarts && world.setting.periodMs === 0) return false;
   return world.runs !== undefined && world.runs !== world.volume;
 }
 
 /** Two publications of one life keep their distance, except where there is no time to lose. */
-export function lawOfIntervals(sidecar: Sidecar, { limits }: Setting): void {
-  for (const [i, { at, isUrgent }] of sidecar.publications.entries()) {
-    const before = sidecar.publications[i - 1];
+export function lawOfIntervals(world: World, { publications }: Life): void {
+  const { limits } = world.setting;
+  for (const [i, { at, isUrgent }] of publications.entries()) {
+    const before = publications[i - 1];
     if (before !== undefined && !isUrgent && at - before.at < limits.minIntervalMs)
-      throw new Error(`publications too close: ${before.at} and ${at}`);
+      world.forbid(`publications too close: ${before.at} and ${at}`);
   }
 }
 
@@ -104,14 +124,14 @@ export function judge(world: World): void {
   const most = RENAMES_PER_TROUBLE * (world.troubles + 2);
   if (world.renames.length > most)
     throw new Error(`${world.renames.length} publications of ${world.troubles} troubles`);
-  const { sidecar, setting, volume } = world;
-  if (sidecar === null) throw new Error('the sidecar is not running');
-  const { ledger } = sidecar;
-  const goals = goalsOf(world, sidecar);
+  const { life, setting, volume } = world;
+  if (life === null) throw new Error('the sidecar is not running');
+  const { ledger } = life.state;
+  const goals = goalsOf(world, life.state);
   if (!goals.includes(volume))
     throw new Error(`ends with ${volume} on the volume, wanted ${goals.join(' or ')}: ${ledger.verdict}`);
   if (ledger.published === null || ledger.published.rendering !== volume) return;
-  if (isHopeless(world, sidecar)) return;
+  if (isHopeless(world, life.state)) return;
   if (ledger.trial !== null || ledger.suspect !== null) throw new Error('tries for ever');
   if (ledger.verdict !== 'good') throw new Error(`ends with the verdict ${ledger.verdict}`);
   if (ledger.owed !== null) throw new Error('something is still owed');
@@ -120,7 +140,9 @@ export function judge(world: World): void {
 }
 
 /** The first of: the pin; what is wanted, unless refused or blocked; what is there and works, or the last known good. */
-function goalsOf(world: World, { ledger, blocks }: Sidecar): readonly (string | null)[] {
+function goalsOf(world: World, state: State): readonly (string | null)[] {
+  const { ledger } = state;
+  const blocks = blocksOf(state);
   const good = ledger.kept[0]?.rendering ?? null;
   const { pinned } = ledger;
   // Of one whose copy was lost, what is there stays.
@@ -145,7 +167,9 @@ function isThere(rendering: string | null): boolean {
 }
 
 /** What is on the volume does not work, and there is nothing else to show: it is said, and left. */
-function isHopeless(world: World, { ledger, blocks }: Sidecar): boolean {
+function isHopeless(world: World, state: State): boolean {
+  const { ledger } = state;
+  const blocks = blocksOf(state);
   const { published, verdict, pinned, kept } = ledger;
   if (published === null) return false;
   const { rendering } = published;
@@ -161,10 +185,10 @@ function isHarmful(rendering: string): boolean {
 }
 
 /** Once all is done, nothing more happens; what is hopeless is told again, slowly. */
-export function lawOfQuiet(world: World, forMs: number, act: () => void): void {
+export async function lawOfQuiet(world: World, forMs: number, act: () => Promise<void>): Promise<void> {
   const before = { publications: world.publications, tellings: world.tellings.length };
-  const mayRetell = world.sidecar !== null && isHopeless(world, world.sidecar);
-  act();
+  const mayRetell = world.life !== null && isHopeless(world, world.life.state);
+  await act();
   const publications = world.publications - before.publications;
   const tellings = world.tellings.length - before.tellings;
   const most = mayRetell ? 1 + Math.ceil(forMs / Math.min(SLOW_MS, 30_000)) : 0;

@@ -1,12 +1,14 @@
 // The application of the small world, its hook and its supervisor: what it runs, when it dies, and when it is back.
 
 import { startedAfter } from '../../../src/application/process/boot-clock.ts';
+import type { SeenProcess } from '../../../src/application/process/fact.ts';
+import type { OwedClass, ReloadResult } from '../../../src/application/reload/hook.ts';
 import type { Obstacle, ProcessFact } from '../../../src/application/types.ts';
 import type { Published } from '../../../src/ledger/ledger.ts';
 import type { ProcessId } from '../../../src/ledger/types.ts';
-import type { Clock } from './decide-clock.ts';
-import { isAnswered, natureOfRendering, ticksOf } from './decide-contents.ts';
-import type { World } from './decide-world.ts';
+import type { Clock } from './clock.ts';
+import { isAnswered, natureOfRendering, ticksOf } from './contents.ts';
+import type { World } from './world.ts';
 
 /** How the hook behaves. `unknown`: the application reloads, but the answer is lost; `lost`: so is the question. */
 export type HookMode = 'works' | 'unavailable' | 'refuses' | 'misconfigured' | 'unknown' | 'lost' | 'gone';
@@ -77,10 +79,9 @@ export class Application {
     return isThere && (this.runs === undefined || this.runs === rendering);
   }
 
-  see({ moment }: Published): { readonly fact: ProcessFact | null; readonly id: ProcessId | null } {
+  see({ moment }: Published): SeenProcess {
     const { app } = this;
     const { setting } = this.#world;
-    if (!setting.isNamed) return { fact: null, id: null };
     if (this.isAmbiguous) return { fact: obstacle('ambiguous'), id: null };
     if (app === null) return { fact: obstacle('no-target'), id: null };
     const id = { pid: app.pid, startTicks: ticksOf(app.startedAt) };
@@ -97,7 +98,15 @@ export class Application {
   }
 
   /** The hook is used. */
-  tell(process: ProcessId | null): 'told' | 'unavailable' | 'refused' | 'misconfigured' | 'unknown' | 'gone' {
+  tell(process: ProcessId | null): ReloadResult {
+    const answer = this.#answer(process);
+    const said = { code: `reload.${answer}`, message: 'It said so.' };
+    if (answer === 'told')
+      return { kind: 'told', evidence: isAnswered(this.#world.setting) ? 'answered' : null, process };
+    return answer === 'gone' ? { kind: 'gone', ...said } : { kind: 'owed', class: answer, ...said };
+  }
+
+  #answer(process: ProcessId | null): 'told' | 'gone' | OwedClass {
     const { app } = this;
     const { setting } = this.#world;
     const mode = this.hookMode;
@@ -155,7 +164,7 @@ export class Application {
     const { volume } = this.#world;
     if (volume === null || natureOfRendering(volume) !== nature) return;
     if (this.#harms.has(volume) && !this.#world.confirmed.has(volume) && this.#world.setting.periodMs > 0)
-      throw new Error(`harms the application with ${volume} again`);
+      this.#world.forbid(`harms the application with ${volume} again`);
     this.#harms.add(volume);
   }
 

@@ -1,23 +1,17 @@
 // One look at a trial in the small world, as src/application/confirm/confirm.ts takes it.
 
+import type { ConfirmResult } from '../../../src/application/confirm/confirm.ts';
 import type { Published, Trial } from '../../../src/ledger/ledger.ts';
 import type { ProcessId } from '../../../src/ledger/types.ts';
-import type { World } from './decide-world.ts';
-
-/** A number: look again after so many milliseconds. */
-export type LookResult =
-  | number
-  | 'confirmed'
-  | 'unconfirmed'
-  | 'absent'
-  | { readonly kind: 'died'; readonly isReplaced: boolean }
-  | { readonly kind: 'restarted'; readonly process: ProcessId };
+import type { World } from './world.ts';
 
 interface View {
   readonly trial: Trial;
   readonly published: Published;
   /** Who is found now. */
   readonly current: ProcessId | null;
+  /** The trial was started by a life before this one. */
+  readonly isResumed: boolean;
 }
 
 interface Memory {
@@ -34,22 +28,34 @@ const PROBE_MS = 250;
 /** How often a trial is looked at. */
 const LOOK_MS = 200;
 
+const CONFIRMED: ConfirmResult = { kind: 'confirmed', evidence: ['alive'] };
+const UNCONFIRMED: ConfirmResult = {
+  kind: 'unconfirmed',
+  code: 'confirm.missing',
+  message: 'It did not work.',
+};
+
+function died(replaced: boolean): ConfirmResult {
+  return { kind: 'died', code: 'confirm.died', message: 'It died.', replaced };
+}
+
+function pending(inMs: number): ConfirmResult {
+  return { kind: 'pending', inMs };
+}
+
 /** The looks of one life of the sidecar. */
 export class Looks {
   readonly #world: World;
-  readonly #resumes: boolean;
   #memory: Memory | null = null;
 
-  /** `resumes`: the first trial was begun by a life before this one. */
-  constructor(world: World, resumes: boolean) {
+  constructor(world: World) {
     this.#world = world;
-    this.#resumes = resumes;
   }
 
-  look(view: View): LookResult {
+  look(view: View): ConfirmResult {
     const { trial } = view;
     const ageMs = this.#world.now - trial.at;
-    const isReturn = this.#memory === null && this.#resumes;
+    const isReturn = this.#memory === null && view.isResumed;
     const key = JSON.stringify([trial.at, trial.process]);
     if (this.#memory?.key !== key)
       this.#memory = { key, unseenMs: isReturn ? ageMs : 0, successes: 0, dueAt: 0 };
@@ -65,7 +71,7 @@ export class Looks {
       waitedMs,
       isReturn,
     }: { readonly ageMs: number; readonly waitedMs: number; readonly isReturn: boolean },
-  ): LookResult | null {
+  ): ConfirmResult | null {
     const { bootId, application, setting } = this.#world;
     const { periodMs, timeoutMs } = setting;
     if (trial.process === null) return null;
@@ -74,31 +80,31 @@ export class Looks {
     const next = successorOf(trial, current, isOtherBoot);
     if (trial.restarts) {
       if (!lives && next !== null) return { kind: 'restarted', process: next };
-      return waitedMs < timeoutMs ? Math.min(LOOK_MS, timeoutMs - waitedMs) : 'unconfirmed';
+      return waitedMs < timeoutMs ? pending(Math.min(LOOK_MS, timeoutMs - waitedMs)) : UNCONFIRMED;
     }
     if (periodMs === 0) return null;
-    if (lives) return periodMs > ageMs ? Math.min(LOOK_MS, periodMs - ageMs) : null;
-    if (!isReturn) return { kind: 'died', isReplaced: next !== null };
-    if (next === null) return 'absent';
+    if (lives) return periodMs > ageMs ? pending(Math.min(LOOK_MS, periodMs - ageMs)) : null;
+    if (!isReturn) return died(next !== null);
+    if (next === null) return { kind: 'absent' };
     const livedMs = (next.startTicks - (trial.moment.ticks ?? 0)) * 10;
     if (isOtherBoot || livedMs > periodMs) return { kind: 'restarted', process: next };
-    return { kind: 'died', isReplaced: true };
+    return died(true);
   }
 
-  #probe({ trial, published }: View, memory: Memory, waitedMs: number): LookResult {
+  #probe({ trial, published }: View, memory: Memory, waitedMs: number): ConfirmResult {
     const world = this.#world;
     const { setting, application } = world;
-    if (!setting.probes) return 'confirmed';
+    if (!setting.probes) return CONFIRMED;
     if (world.now >= memory.dueAt) {
       world.take();
       const isWatched = trial.process !== null && setting.periodMs > 0;
-      if (isWatched && trial.process !== null && !application.isAlive(trial.process)) return 1;
+      if (isWatched && trial.process !== null && !application.isAlive(trial.process)) return pending(1);
       memory.successes = application.answersAs(published.rendering) ? memory.successes + 1 : 0;
       memory.dueAt = world.now + PROBE_MS;
     }
-    if (memory.successes >= SUCCESSES) return 'confirmed';
+    if (memory.successes >= SUCCESSES) return CONFIRMED;
     const leftMs = setting.timeoutMs - waitedMs;
-    return leftMs <= 0 ? 'unconfirmed' : Math.max(1, Math.min(leftMs, PROBE_MS));
+    return leftMs <= 0 ? UNCONFIRMED : pending(Math.max(1, Math.min(leftMs, PROBE_MS)));
   }
 }
 

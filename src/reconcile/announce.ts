@@ -1,0 +1,146 @@
+// What the log says of an event: one line for what happened, and one for an outcome that is news.
+
+import { errorFields, type Fields, type Log } from '../lib/log.ts';
+import type { AttemptedVersion, Report } from './journal.ts';
+import { confirmedSecondsAgo } from './sentences.ts';
+import type { Event, State } from './state.ts';
+
+/** How loud an event is; what is not listed is `info`. */
+const LEVELS: Readonly<Record<string, keyof Log>> = {
+  unchanged: 'debug',
+  told: 'debug',
+  'serving the last known good': 'warn',
+  'generation not kept': 'error',
+  pinned: 'warn',
+  blocked: 'error',
+  'rolled-back': 'error',
+  'rollback-failed': 'error',
+  'target-died': 'error',
+  unconfirmed: 'error',
+  drift: 'warn',
+  'ledger damaged': 'warn',
+  'ledger not written': 'error',
+  'reload overdue': 'error',
+  rejected: 'error',
+  refused: 'error',
+  failed: 'error',
+  ambiguous: 'error',
+  'not-permitted': 'error',
+  'stale-mount': 'error',
+  ignored: 'warn',
+};
+
+const DAMAGED = {
+  before: 'One of the two copies of the ledger is damaged; the other one serves.',
+  damaged:
+    'Both copies of the ledger are damaged: what was blocked or pinned is forgotten, and the application may be told once more.',
+} as const;
+
+interface Line {
+  readonly event: string;
+  readonly about: AttemptedVersion | { readonly revision: string; readonly rendering: string } | null;
+  readonly fields?: Fields;
+}
+
+/** Writes the lines of an event to the log of this target. */
+export function announce(log: Log, target: string): (before: State, event: Event, after: State) => void {
+  return (before, event, after) => {
+    for (const { event: name, about, fields } of linesOf(before, event, after)) {
+      const { revision, rendering } = about ?? {};
+      log[LEVELS[name] ?? 'info'](name, { target, revision, rendering, ...fields });
+    }
+  };
+}
+
+function linesOf(before: State, event: Event, after: State): readonly Line[] {
+  const { published } = after.ledger;
+  const { save, keep } = after.session.errors;
+  const [isOverdue, wasOverdue] = [after, before].map(({ session }) => session.obstacle?.isOverdue === true);
+  const drift = driftOf(after);
+  return [
+    ...happened(before, event, after),
+    ...(drift !== null && drift !== driftOf(before)
+      ? [{ event: 'drift', about: published, fields: { found: drift } }]
+      : []),
+    ...(keep !== null && before.session.errors.keep === null
+      ? [{ event: 'generation not kept', about: published, fields: errorFields(keep) }]
+      : []),
+    ...(save !== null && before.session.errors.save === null
+      ? [{ event: 'ledger not written', about: null, fields: errorFields(save) }]
+      : []),
+    ...outcomes(before, after),
+    ...(isOverdue && !wasOverdue && after.session.reason !== null
+      ? [{ event: 'reload overdue', about: published, fields: errorFields(after.session.reason.error) }]
+      : []),
+  ];
+}
+
+function happened(before: State, event: Event, after: State): readonly Line[] {
+  const { published, kept } = after.ledger;
+  switch (event.kind) {
+    case 'opened': {
+      const { from } = event;
+      if (from !== 'before' && from !== 'damaged') return [];
+      return [{ event: 'ledger damaged', about: null, fields: { from, message: DAMAGED[from] } }];
+    }
+    case 'published': {
+      if (published === null) return [];
+      const { as } = published;
+      const line = {
+        event: 'published',
+        about: published,
+        fields: { generation: after.ledger.generation, as },
+      };
+      if (as !== 'fallback') return [line];
+      const ageSeconds = confirmedSecondsAgo(after.ledger, published, published.at) ?? 0;
+      return [line, { event: 'serving the last known good', about: published, fields: { ageSeconds } }];
+    }
+    case 'notified': {
+      const { how, process } = event.trial;
+      return [{ event: 'told', about: published, fields: { how, ...(process && { pid: process.pid }) } }];
+    }
+    case 'suspicion-confirmed': {
+      const block = before.ledger.suspect?.block;
+      return block === undefined
+        ? []
+        : [{ event: 'blocked by its verdict', about: block, fields: { code: block.code } }];
+    }
+    case 'pinned': {
+      const { pinned } = event;
+      if (pinned === null)
+        return [{ event: 'resumed by hand', about: before.session.candidate?.version ?? null }];
+      const about = kept.find(({ rendering }) => rendering === pinned.rendering) ?? null;
+      return [{ event: 'pinned by hand', about, fields: { generation: pinned.generation } }];
+    }
+    default:
+      return [];
+  }
+}
+
+/** What was recorded and is not the same as before, oldest first. */
+function outcomes(before: State, after: State): readonly Line[] {
+  const known = before.session.journal.history;
+  const { history } = after.session.journal;
+  if (history === known) return [];
+  return history
+    .filter((one) => !known.includes(one))
+    .filter(({ count }) => count === 1)
+    .reverse()
+    .map(({ outcome, attempted, ...report }) => ({
+      event: outcome,
+      about: attempted,
+      fields: fieldsOf(report),
+    }));
+}
+
+function fieldsOf({ code, message, output }: Pick<Report, 'code' | 'message' | 'output'>): Fields {
+  if (code === null) return {};
+  return output === null ? { code, message } : { code, message, output };
+}
+
+/** What the volume shows in place of what was published. */
+function driftOf({ ledger: { published }, session: { volume } }: State): string | null {
+  if (published === null || volume === null) return null;
+  const found = volume.rendering ?? 'nothing';
+  return found === published.rendering ? null : found;
+}

@@ -1,0 +1,176 @@
+// What stands, derived from the state after every event: nothing has to remember to report. Pure.
+
+import { type Block, lastKnownGoodOf } from '../ledger/ledger.ts';
+import type { SidecarError } from '../lib/errors.ts';
+import { isBad } from './decide.ts';
+import { type AttemptedVersion, isNews, type Outcome, type Report } from './journal.ts';
+import {
+  blockedError,
+  confirmedSecondsAgo,
+  failedTrialError,
+  fallbackError,
+  rolledBackError,
+} from './sentences.ts';
+import { arrivalOf, blocksOf, type Event, type State, type Time } from './state.ts';
+
+interface Standing {
+  readonly outcome: Outcome;
+  readonly about: AttemptedVersion | null;
+  readonly error: SidecarError | null;
+}
+
+/** Outcomes that tell why something is blocked. */
+const ABOUT_A_BLOCK: readonly (Outcome | undefined)[] = [
+  'rolled-back',
+  'rollback-failed',
+  'refused',
+  'target-died',
+  'unconfirmed',
+];
+
+/** The first line that holds; null: what stood before stands. */
+export function outcomeOf(state: State, { unixMs }: Time): Standing | null {
+  const { ledger, session, policy } = state;
+  const { published, verdict, trial, owed, pinned } = ledger;
+  const { candidate, arrival, errors, reason, volume, journal } = session;
+  const wanted = candidate?.version ?? null;
+  const stands = (outcome: Outcome, error: SidecarError | null = null, about = wanted): Standing => ({
+    outcome,
+    about,
+    error,
+  });
+  const current = journal.current?.outcome;
+  const failure = errors.open ?? errors.publish;
+  if (failure !== null) return stands('failed', failure);
+  if (!session.isOpen) return null;
+  // It stands until something newer is rendered, whatever was rejected before.
+  if (arrival === 'rolled-back')
+    return reason?.isObstacle === false ? stands(reason.outcome, reason.error, reason.about) : null;
+  if (candidate?.error != null)
+    return stands(isAboutContent(candidate.error) ? 'rejected' : 'failed', candidate.error);
+  if (trial !== null) return null;
+  const isThere = published !== null && published.rendering === volume?.rendering;
+  const isDone = isThere && verdict === 'good' && owed === null;
+  if (reason !== null && !isDone) {
+    // Why something was rolled back, or had to stay, says more than that the application is not back yet.
+    const isToldAlready = published?.as === 'rolled-back' || isBad(verdict);
+    if (reason.isObstacle && isToldAlready && ABOUT_A_BLOCK.includes(current)) return null;
+    return stands(reason.outcome, reason.error, reason.about);
+  }
+  if (pinned !== null && candidate !== null) {
+    const isPin = verdict === 'good' && published?.rendering === pinned.rendering;
+    return isPin ? stands('pinned', null, published) : null;
+  }
+  const rendering = wanted?.rendering ?? null;
+  const block = rendering === null ? undefined : blocksOf(state).find((one) => one.rendering === rendering);
+  if (published !== null && rendering === published.rendering) {
+    if (arrival === null) return null;
+    const blocked = block ?? blockOfOthers(state);
+    if (blocked === undefined) return isDone ? stands(arrival) : null;
+    const hasElse = policy.rollsBack && lastKnownGoodOf(ledger) !== null;
+    return block !== undefined && hasElse ? null : stands(blocked.outcome, blockedError(blocked));
+  }
+  if (block !== undefined) {
+    const isTold = journal.current?.attempted?.rendering === rendering && ABOUT_A_BLOCK.includes(current);
+    return isTold ? null : stands('blocked', blockedError(block));
+  }
+  // After a start without the source: what there is, and how old.
+  const isAlone = journal.current === null && session.isAsked && session.input === null;
+  if (!isAlone || !isDone) return null;
+  return stands(
+    'unchanged',
+    fallbackError(published, confirmedSecondsAgo(ledger, published, unixMs)),
+    published,
+  );
+}
+
+/** There is no hook: what did not work under other settings is tried when the application starts with it, and not before. */
+function blockOfOthers({ policy, ledger: { verdict, blocked, published } }: State): Block | undefined {
+  if (policy.notifies || !isBad(verdict)) return undefined;
+  return blocked.find(({ rendering }) => rendering === published?.rendering);
+}
+
+function isAboutContent({ stage }: SidecarError): boolean {
+  return stage === 'validate' || stage === 'render';
+}
+
+/** What is to be recorded after an event: the verdict it brought, and what stands then, when that is another or an attempt ended. */
+export function* reportsOf(
+  before: State,
+  event: Event,
+  after: () => State,
+  at: Time,
+): Generator<Omit<Report, 'count'>> {
+  const verdict = verdictOf(before, event, after(), at);
+  if (verdict !== null) yield reportOf(verdict, at);
+  const { session } = after();
+  const standing = outcomeOf(after(), at);
+  if (standing === null) return;
+  const report = reportOf(standing, at);
+  if (session.attempts > before.session.attempts || isNews(session.journal, report)) yield report;
+}
+
+const SENTENCES: Partial<Record<Outcome, string>> = {
+  applied: 'The newest configuration is on the volume, and whoever is to be told was told.',
+  unchanged: 'The volume already shows the newest configuration.',
+  'picked-up': 'The application started after the publication and has read it.',
+  pinned: 'A generation was chosen by hand and stays until "config-sidecar resume".',
+};
+
+function reportOf({ outcome, about, error }: Standing, { unixMs }: Time): Omit<Report, 'count'> {
+  const { code = null, stage = null, output = null, message = SENTENCES[outcome] ?? '' } = error ?? {};
+  const attempted = about && plainVersion(about);
+  return { outcome, code, stage, message, output, attempted, at: unixMs };
+}
+
+/** Without what only the ledger needs. */
+function plainVersion({ revision, digest, rendering, at }: AttemptedVersion): AttemptedVersion {
+  return { revision, digest, rendering, at };
+}
+
+/** The verdict of a trial, about what is published: what is wanted may be newer by now, and has its own verdict to come. */
+function verdictOf(before: State, event: Event, after: State, { unixMs }: Time): Standing | null {
+  const { published } = after.ledger;
+  if (event.kind === 'failed')
+    return { outcome: 'failed', about: after.session.candidate?.version ?? null, error: event.error };
+  if (published === null || before === after) return null;
+  if (event.kind === 'trial-failed') {
+    const { rollsBack } = before.policy;
+    const outcome = published.as === 'rolled-back' ? 'rollback-failed' : event.failure.block.outcome;
+    return {
+      outcome,
+      about: published,
+      error: failedTrialError(event.error, published, { ledger: before.ledger, rollsBack }),
+    };
+  }
+  if (event.kind !== 'confirmed') return null;
+  switch (published.as) {
+    case 'desired':
+      return { outcome: arrivalOf(after, event.trial) ?? 'applied', about: published, error: null };
+    case 'pinned':
+      return { outcome: 'pinned', about: published, error: null };
+    case 'fallback': {
+      const current = after.session.journal.current?.outcome;
+      // Why nothing newer can be had says more.
+      if (current === 'rejected' || current === 'blocked') return null;
+      const age = confirmedSecondsAgo(before.ledger, published, unixMs);
+      return { outcome: 'applied', about: published, error: fallbackError(published, age) };
+    }
+    case 'rolled-back':
+      return rolledBack(after);
+  }
+}
+
+/** Said of what did not work: of what is wanted, if it is that, else of what failed last. */
+function rolledBack(state: State): Standing | null {
+  const {
+    ledger: { published },
+    session: { candidate, printed },
+  } = state;
+  if (published === null) return null;
+  const blocks = blocksOf(state);
+  const block = blocks.find(({ rendering }) => rendering === candidate?.version.rendering) ?? blocks[0];
+  const output = block !== undefined && block.rendering === printed?.rendering ? printed.output : undefined;
+  const error = rolledBackError(published, block, output);
+  return { outcome: 'rolled-back', about: block ?? candidate?.version ?? null, error };
+}

@@ -1,0 +1,81 @@
+// What the settings say to the policy of one target, as plain numbers and flags.
+
+import { createHash } from 'node:crypto';
+import { hookKind } from '../application/reload/settings.ts';
+import { splayOf } from '../lib/schedule.ts';
+import { tellsVersion } from '../settings/answer-match.ts';
+import type { Loaded } from '../settings/settings.ts';
+import { NAMES, rowOf } from '../settings/table.ts';
+
+/** Times are milliseconds. */
+export interface Policy {
+  readonly hook: 'none' | 'signal' | 'http' | 'command';
+  /** The application has to be notified of a publication. */
+  readonly notifies: boolean;
+  /** The application's process is named. */
+  readonly isNamed: boolean;
+  readonly validates: boolean;
+  /** ROLLBACK. */
+  readonly rollsBack: boolean;
+  /** The notification asks for a restart, which is watched. */
+  readonly restarts: boolean;
+  /** What shows that the application took a version, though the hook did not answer. */
+  readonly proof: { readonly workers: boolean; readonly byName: boolean; readonly byTime: boolean };
+  readonly confirmTimeoutMs: number;
+  /** RELOAD_WAIT. */
+  readonly reloadWaitMs: number;
+  /** KEEP_GENERATIONS. */
+  readonly keeps: number;
+  /** Until this moment of the loop's clock the source is given its chance. */
+  readonly askUntil: number;
+  readonly limits: {
+    readonly debounceMs: number;
+    readonly debounceMaxMs: number;
+    readonly minIntervalMs: number;
+    /** This instance's share of SPLAY. */
+    readonly splayMs: number;
+  };
+  /** Digest of the reload and confirm settings: a verdict holds under them only. */
+  readonly under: string;
+}
+
+export interface PolicyOptions {
+  readonly loaded: Loaded;
+  /** Who we are. */
+  readonly instance: string;
+  readonly askUntil: number;
+}
+
+export function policyOf({ loaded, instance, askUntil }: PolicyOptions): Policy {
+  const { settings } = loaded;
+  const hook = hookKind(settings);
+  const { APP_PROCESS, APP_CONTAINER, APP_PID_FILE, CONFIRM_MATCH, CONFIRM_WORKERS } = settings;
+  const match = CONFIRM_MATCH === undefined ? { byName: false, byTime: false } : tellsVersion(CONFIRM_MATCH);
+  return {
+    ...{ hook, notifies: hook !== 'none', askUntil, under: digestOfSettings(loaded) },
+    isNamed: [APP_PROCESS, APP_CONTAINER, APP_PID_FILE].some((one) => one !== undefined),
+    validates: settings.VALIDATE_COMMAND !== undefined,
+    rollsBack: settings.ROLLBACK,
+    restarts: settings.RELOAD_SIGNAL === 'SIGTERM' && settings.CONFIRM_PERIOD > 0,
+    proof: { workers: CONFIRM_WORKERS, ...match },
+    confirmTimeoutMs: settings.CONFIRM_TIMEOUT,
+    reloadWaitMs: settings.RELOAD_WAIT,
+    keeps: settings.KEEP_GENERATIONS,
+    limits: {
+      debounceMs: settings.DEBOUNCE,
+      debounceMaxMs: settings.DEBOUNCE_MAX,
+      minIntervalMs: settings.RELOAD_MIN_INTERVAL,
+      splayMs: splayOf(`${instance}/${settings.OUTPUT.path}`, settings.SPLAY),
+    },
+  };
+}
+
+const SECTIONS: readonly string[] = ['Who is told, and how', 'Confirm and go back'];
+
+function digestOfSettings({ given }: Loaded): string {
+  // Without what is not set: a release that knows more settings would forget every verdict.
+  const texts = NAMES.filter((name) => given.has(name) && SECTIONS.includes(rowOf(name).section)).map(
+    (name) => [name, given.get(name)?.text],
+  );
+  return `sha256:${createHash('sha256').update(JSON.stringify(texts)).digest('hex')}`;
+}

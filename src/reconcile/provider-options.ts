@@ -1,0 +1,21 @@
+// From the settings to what a provider may know of them.
+
+import type { Environment } from '../settings/environment.ts';
+import { settingsForProvider } from '../settings/secrets.ts';
+import type { Loaded } from '../settings/settings.ts';
+import type { ProviderOptions } from '../source/provider.ts';
+
+/** The settings as a provider takes them. */
+export function providerOptions(loaded: Loaded, env: Environment): ProviderOptions {
+  const { UPDATE_FREQUENCY, FETCH_TIMEOUT, MAX_SIZE } = loaded.settings;
+  return {
+    updateFrequencyMs: UPDATE_FREQUENCY,
+    fetchTimeoutMs: FETCH_TIMEOUT,
+    maxBytes: MAX_SIZE,
+    setting: settingsForProvider(loaded),
+    searchPath: env['PATH'],
+    proxyEnv: Object.fromEntries(
+      Object.entries(env).filter(([name]) => /^(https?|all|no)_proxy$/i.test(name)),
+    ),
+  };
+}

@@ -1,0 +1,201 @@
+// One target started: its source and templates followed, its loop running, and what can be asked of it by hand.
+
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { KeptGeneration } from '../ledger/ledger.ts';
+import { errorFields, type Log } from '../lib/log.ts';
+import { sleep } from '../lib/wait.ts';
+import { inputOf } from '../render/input.ts';
+import { renderingExtras } from '../render/prepare.ts';
+import type { Environment } from '../settings/environment.ts';
+import { presetStatus } from '../settings/presets/describe.ts';
+import type { Loaded } from '../settings/settings.ts';
+import { type Followed, follow, type News, type SourceState, silenceBoundMs } from '../source/follow.ts';
+import type { OpenProvider } from '../source/provider.ts';
+import { openTemplate } from '../source/template-source.ts';
+import { announce } from './announce.ts';
+import { perform } from './perform.ts';
+import { policyOf } from './policy.ts';
+import { providerOptions } from './provider-options.ts';
+import { HANDED_OVER, Reconciler } from './reconciler.ts';
+import { chooseGeneration, notInControl } from './sentences.ts';
+import { type State, startOf } from './state.ts';
+import type { TargetView } from './view.ts';
+import { openWorld, time } from './world.ts';
+
+export interface TargetOptions {
+  readonly name: string;
+  readonly loaded: Loaded;
+  readonly env: Environment;
+  /** Opens the source; its provider is loaded already. */
+  readonly open: OpenProvider;
+  readonly instance: string;
+  readonly log: Log;
+  /** Called whenever there is nothing to do for now. */
+  readonly onRest?: (state: State) => void;
+  /**
+   * Until the source has answered it is asked for so long, in milliseconds, and a failure is no answer: for a run that is
+   * to end. Without it the first failure counts, and at the latest FETCH_TIMEOUT.
+   */
+  readonly asksForMs?: number;
+}
+
+export interface RunningTarget extends TargetView {
+  /** The folder of the state directory that belongs to this output. */
+  readonly stateDirectory: string;
+  /** Reads the source and the templates now, and tries again what was rejected; `retry`: what is blocked as well. */
+  readonly sync: (retry?: boolean) => void;
+  /**
+   * Rolls back to a kept generation and stays there, over restarts; null: the newest one that is not on the volume.
+   * @throws SidecarError `control.*` when there is no such generation, or `ledger.write`: nothing has changed then.
+   */
+  readonly pin: (generation: number | null) => KeptGeneration;
+  /** Follows the source again. @returns false when it was not pinned. @throws SidecarError `ledger.write`: it is still pinned then. */
+  readonly unpin: () => boolean;
+  /** Ends the loop and the watches; what is undone is owed. `handsOver`: another one goes on for the same output. */
+  readonly stop: (options?: { readonly handsOver?: boolean }) => Promise<void>;
+}
+
+/**
+ * Starts one target.
+ * @throws SidecarError `settings.source` when the URL cannot work.
+ */
+export function startTarget(options: TargetOptions): RunningTarget {
+  const { name, loaded, env, instance, log, onRest, asksForMs } = options;
+  const { FETCH_TIMEOUT, STALE_AFTER, PRESET } = loaded.settings;
+  const stopping = new AbortController();
+  let isStarted = false;
+  const { source, template } = followAll(options, stopping.signal, () => {
+    if (isStarted) post();
+  });
+  const { steps, store, idle, isThere } = openWorld({
+    loaded,
+    env,
+    instance,
+    random: Math.random,
+    source: () => source.state().url,
+  });
+  const policy = policyOf({ loaded, instance, askUntil: time().ms + (asksForMs ?? FETCH_TIMEOUT) });
+  const say = announce(log, name);
+  const reconciler = new Reconciler(startOf(policy), {
+    ...{ time, sleep, turn: nextTurn },
+    perform: (action, state, signal) => perform(action, state, steps, signal),
+    save: (ledger, event) => store.save(ledger, event),
+    announce: (before, event, after) => {
+      say(before, event, after);
+      if (event.kind !== 'rested') return;
+      if (after.session.obstacle === null) idle();
+      onRest?.(after);
+    },
+    release: () => store.release(),
+  });
+  const read = inputReader({ loaded, env, source, template, isFailureAnAnswer: asksForMs === undefined });
+  const post = (): void => reconciler.post({ kind: 'source', ...read() });
+  isStarted = true;
+  const done = Promise.all([reconciler.run(stopping.signal), source.done, template?.done]);
+  return {
+    ...{ name, source, template, staleAfterMs: STALE_AFTER, stateDirectory: store.directory },
+    get state() {
+      return reconciler.state;
+    },
+    isThere,
+    preset: PRESET === undefined ? null : presetStatus(PRESET),
+    settings: loaded.settings,
+    sync: (retry = false) => {
+      source.sync();
+      template?.sync();
+      reconciler.post({ kind: 'retry-asked', unblocks: retry });
+    },
+    pin: (generation) => {
+      const { ledger, session } = reconciler.state;
+      if (!session.isOpen) throw notInControl();
+      const chosen = chooseGeneration(ledger, { generation, onVolume: session.volume?.rendering ?? null });
+      if (session.held?.rendering !== chosen.rendering) {
+        try {
+          steps.readCopy(chosen);
+        } catch (thrown) {
+          // One that cannot be read is not chosen.
+          reconciler.post({ kind: 'copy-lost', rendering: chosen.rendering });
+          throw thrown;
+        }
+      }
+      reconciler.post({
+        kind: 'pinned',
+        pinned: { rendering: chosen.rendering, generation: chosen.generation },
+      });
+      return chosen;
+    },
+    unpin: () => {
+      const { ledger, session } = reconciler.state;
+      if (!session.isOpen) throw notInControl();
+      if (ledger.pinned === null) return false;
+      reconciler.post({ kind: 'pinned', pinned: null });
+      return true;
+    },
+    stop: async ({ handsOver = false } = {}) => {
+      stopping.abort(handsOver ? HANDED_OVER : undefined);
+      await done;
+    },
+  };
+}
+
+interface Sources {
+  readonly source: Followed;
+  /** The followed templates; null without TEMPLATE. */
+  readonly template: Followed | null;
+}
+
+function followAll(
+  { name, loaded, env, open, log }: TargetOptions,
+  signal: AbortSignal,
+  onNews: () => void,
+): Sources {
+  const { UPDATE_FREQUENCY, FETCH_TIMEOUT, TEMPLATE } = loaded.settings;
+  const silentAfterMs = silenceBoundMs(UPDATE_FREQUENCY, FETCH_TIMEOUT);
+  const options = providerOptions(loaded, env);
+  const start = (provider: ReturnType<OpenProvider>, what: string): Followed =>
+    follow(provider, {
+      ...{ signal, silentAfterMs, random: Math.random, now: Date.now },
+      onNews: (state, news) => {
+        logNews(log, { target: name, [what]: state.url }, { state, news });
+        onNews();
+      },
+    });
+  const source = start(open(options), 'source');
+  return {
+    source,
+    template: TEMPLATE === undefined ? null : start(openTemplate(TEMPLATE.path, options), 'template'),
+  };
+}
+
+interface Reading extends Sources {
+  readonly loaded: Loaded;
+  readonly env: Environment;
+  readonly isFailureAnAnswer: boolean;
+}
+
+/** Puts together what the source and the templates hold now. */
+function inputReader({ loaded, env, source, template, isFailureAnAnswer }: Reading) {
+  const extra = renderingExtras(loaded, env);
+  const isAsked = (followed: Followed): boolean => {
+    const { snapshot, error } = followed.state();
+    return snapshot !== null || (error !== null && isFailureAnAnswer);
+  };
+  return () => ({
+    isAsked: isAsked(source) && (template === null || isAsked(template)),
+    input: inputOf(source.state().snapshot, template?.state().snapshot ?? null, {
+      hasTemplates: template !== null,
+      extra,
+    }),
+  });
+}
+/** One line for each transition: an outage is told at its beginning, when its reason changes, and at its end. */
+function logNews(
+  log: Log,
+  fields: Readonly<Record<string, string>>,
+  { state, news }: { state: SourceState; news: News },
+): void {
+  if (news === 'snapshot') log.debug('snapshot', { ...fields, revision: state.snapshot?.revision });
+  else if (news === 'up') log.info('source up', fields);
+  else if (news === 'down' && state.error !== null)
+    log.warn('source down', { ...fields, ...errorFields(state.error) });
+}

@@ -1,0 +1,370 @@
+// One life of the sidecar in the small world: the real loop, with the world in place of disk, application, source and clock.
+
+import type { KeptGeneration, Ledger } from '../../../src/ledger/ledger.ts';
+import { SidecarError } from '../../../src/lib/errors.ts';
+import type { Action } from '../../../src/reconcile/decide.ts';
+import { perform, type Steps } from '../../../src/reconcile/perform.ts';
+import { Reconciler } from '../../../src/reconcile/reconciler.ts';
+import { chooseGeneration } from '../../../src/reconcile/sentences.ts';
+import { type Event, type State, startOf } from '../../../src/reconcile/state.ts';
+import type { Generation } from '../../../src/render/generation.ts';
+import type { Input } from '../../../src/render/input.ts';
+import { natureOf, policyOf, renderingOf } from './contents.ts';
+import { lawOfPickingUp, lawsOfNotifying, lawsOfPublishing } from './laws.ts';
+import { Looks } from './trial.ts';
+import type { World } from './world.ts';
+
+/** Where in a step the sidecar can be ended, in the order in which a change passes them. */
+export const KILL_POINTS = [
+  ...(['waiting', 'intended', 'renamed', 'published', 'reload', 'delivered', 'told', 'begun'] as const),
+  ...(['confirm', 'copied', 'kept', 'condemned', 'going back', 'blocked'] as const),
+];
+export type KillPoint = (typeof KILL_POINTS)[number];
+
+/** FETCH_TIMEOUT. */
+const ASK_MS = 10_000;
+/** Far above what any chain of rules needs at one instant. */
+const MOST_ACTIONS_AT_ONCE = 40;
+
+/** The points that are passed once an event is reduced and saved. */
+const POINTS: Partial<Record<Event['kind'], KillPoint>> = {
+  intended: 'intended',
+  published: 'published',
+  notified: 'told',
+  'trial-started': 'begun',
+  confirmed: 'kept',
+  kept: 'kept',
+  'trial-failed': 'condemned',
+  'suspicion-confirmed': 'blocked',
+};
+
+interface Sleep {
+  readonly until: number;
+  readonly wake: AbortSignal;
+  readonly end: () => void;
+}
+
+export class Life {
+  /** It was killed: whatever it still tries has no effect. */
+  isDead: boolean = false;
+  /** When each publication of this life began, and whether it had to wait for the interval. */
+  readonly publications: { readonly at: number; readonly isUrgent: boolean }[] = [];
+  readonly #world: World;
+  readonly #reconciler: Reconciler;
+  readonly #ending = new AbortController();
+  readonly #looks: Looks;
+  #sleep: Sleep | null = null;
+  #isStarted = false;
+  #isOver = false;
+  #onStill: () => void = () => {};
+  #actions = { at: 0, count: 0 };
+  #saved: Ledger | null = null;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#looks = new Looks(world);
+    const policy = policyOf(world.setting, { under: world.under, askUntil: world.now + ASK_MS });
+    const steps = this.#steps();
+    this.#reconciler = new Reconciler(startOf(policy), {
+      time: steps.time,
+      turn: () => Promise.resolve(),
+      sleep: (ms, wake) => this.#rest(ms, wake),
+      perform: (action, state, signal) => {
+        this.#judge(action, state);
+        return perform(action, state, steps, signal);
+      },
+      save: (ledger, event) => this.#save(ledger, event),
+      announce: (before, event, after) => this.#passed(before, event, after),
+      release: () => {},
+    });
+  }
+
+  get state(): State {
+    return this.#reconciler.state;
+  }
+
+  get isStopping(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
+  get isValidating(): boolean {
+    return !this.#isOver && this.state.session.isValidating;
+  }
+
+  /** Whether `start` was called. */
+  get isStarted(): boolean {
+    return this.#isStarted;
+  }
+
+  /** Starts the loop; settles when it has nothing to do, or has ended. */
+  async start(): Promise<void> {
+    this.#isStarted = true;
+    const still = this.#untilStill();
+    const over = (): void => {
+      this.#isOver = true;
+      this.#onStill();
+    };
+    // The world remembers what must not happen.
+    void this.#reconciler.run(this.#ending.signal).then(over, over);
+    await still;
+  }
+
+  /** What the loop waits for; null when it has ended. */
+  get sleeping(): Sleep | null {
+    return this.#isOver ? null : this.#sleep;
+  }
+
+  /** Ends its wait; settles when it has nothing to do again, or has ended. */
+  async wake(): Promise<void> {
+    const still = this.#untilStill();
+    this.#sleep?.end();
+    await still;
+  }
+
+  /** SIGTERM. */
+  stop(): void {
+    this.#ending.abort();
+  }
+
+  /** `kill -9`. */
+  kill(): void {
+    this.isDead = true;
+    this.#ending.abort();
+  }
+
+  #untilStill(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onStill = resolve;
+    });
+  }
+
+  #rest(ms: number, wake: AbortSignal): Promise<void> {
+    if (wake.aborted || this.isDead) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = (): void => {
+        this.#sleep = null;
+        resolve();
+      };
+      this.#sleep = { until: this.#world.now + ms, wake, end };
+      this.#onStill();
+    });
+  }
+
+  // What comes from outside.
+
+  /** The source answered, or failed (null). */
+  notice(content: number | null): void {
+    this.#reconciler.post({
+      kind: 'source',
+      isAsked: true,
+      input: content === null ? null : inputOf(content),
+    });
+  }
+
+  sync(retry: boolean): void {
+    if (retry) this.#world.uncertain.add(this.#world.publications);
+    this.#reconciler.post({ kind: 'retry-asked', unblocks: retry });
+  }
+
+  /** @throws SidecarError when there is no such generation, or the ledger cannot be written. */
+  pin(generation: number | null): void {
+    const { ledger, session } = this.state;
+    const chosen = chooseGeneration(ledger, { generation, onVolume: session.volume?.rendering ?? null });
+    this.#reconciler.post({
+      kind: 'pinned',
+      pinned: { rendering: chosen.rendering, generation: chosen.generation },
+    });
+  }
+
+  unpin(): void {
+    this.#reconciler.post({ kind: 'pinned', pinned: null });
+  }
+
+  // What is watched.
+
+  /** Forbids what must not happen, before it does. */
+  #judge(action: Action, state: State): void {
+    const { now } = this.#world;
+    this.#actions = { at: now, count: this.#actions.at === now ? this.#actions.count + 1 : 1 };
+    if (this.#actions.count > MOST_ACTIONS_AT_ONCE)
+      this.#world.forbid(`hot loop at ${now}: ${JSON.stringify([action, state])}`);
+    if (action.kind === 'publish') lawsOfPublishing(this.#world, state, action.goal);
+    if (action.kind === 'notify') lawsOfNotifying(this.#world, state);
+    // What did not work is notified of again, slowly, where there is nothing to roll back to.
+    const isAgain = action.kind === 'notify' && !['pending', 'good'].includes(state.ledger.verdict);
+    if (isAgain) this.#world.uncertain.add(this.#world.publications);
+    if (action.kind === 'pick-up') lawOfPickingUp(this.#world, state);
+  }
+
+  #passed(before: State, event: Event, after: State): void {
+    const world = this.#world;
+    if (this.isDead) return;
+    if (event.kind === 'rested') {
+      const until = Math.min(...event.waits.map((wait) => wait.until));
+      if (!(until > world.now)) world.forbid(`waits for the past: ${JSON.stringify(event.waits)}`);
+      world.rest(this);
+      world.point('waiting');
+    }
+    if (event.kind === 'published') {
+      const { verdict, published } = before.ledger;
+      const wasBad = published !== null && !['pending', 'good'].includes(verdict);
+      const isUrgent = before.ledger.intended?.version.as !== 'desired' || wasBad;
+      this.publications.push({ at: event.startedAt, isUrgent });
+    }
+    if (event.kind === 'intended' && event.isUrgent) world.point('going back');
+    if (isUncertain(event, after)) world.uncertain.add(world.publications);
+    const point = POINTS[event.kind];
+    if (point !== undefined && !(point === 'kept' && event.kind === 'confirmed' && event.kept === null))
+      world.point(point);
+  }
+
+  #save(ledger: Ledger, event: Event): SidecarError | null | undefined {
+    const world = this.#world;
+    const isUnsaved = this.isDead || this.#saved === ledger;
+    if (isUnsaved || !['rested', 'ended', 'pinned', 'kept', ...Object.keys(POINTS)].includes(event.kind))
+      return undefined;
+    if (event.kind === 'published' || event.kind === 'trial-started') return undefined;
+    if (world.isStateFull) {
+      world.uncertain.add(world.publications);
+      if (event.kind === 'intended') world.uncertain.add(world.publications + 1);
+      return new SidecarError('The disk is full.', { code: 'ledger.write', stage: 'ledger' });
+    }
+    world.disk = { before: world.disk.current, current: ledger };
+    this.#saved = ledger;
+    return null;
+  }
+
+  // The steps.
+
+  #steps(): Steps {
+    const world = this.#world;
+    const { application, setting } = world;
+    const look = () => ({ rendering: world.volume, changedAt: world.changedAt, problem: null });
+    return {
+      time: () => ({ ms: world.now, unixMs: world.now }),
+      random: () => 0.5,
+      mask: (text) => text,
+      lookEveryMs: () => setting.lookEveryMs,
+      open: async () => {
+        const ledger = world.disk.current;
+        this.#saved = ledger;
+        return {
+          ledger,
+          from: 'current',
+          copies: ledger.generation > 0 ? [] : this.#wholeCopies(),
+          volume: look(),
+        };
+      },
+      isHeld: () => true,
+      observe: async () => look(),
+      observeNow: look,
+      readVolume: () => generationOf(world.volume ?? ''),
+      momentOf: () => world.momentOfVolume(),
+      moment: () => world.stamp(),
+      publish: async (generation) => await this.#publish(generation),
+      readCopy: (kept) => this.#readCopy(kept),
+      writeCopy: async (kept) => await this.#writeCopy(kept),
+      pruneCopies: () => {
+        const kept = this.#saved?.kept.map(({ generation }) => generation) ?? [];
+        if (this.isDead) return;
+        for (const number of [...world.copies.keys()])
+          if (!kept.includes(number)) world.copies.delete(number);
+      },
+      render: async (input) => await this.#render(input),
+      validate: async (generation, signal) => {
+        await world.pass(signal);
+        const nature = natureOf(Number(generation.rendering.slice(1)));
+        if (!world.validatorWorks || nature === 'invalid')
+          throw new SidecarError('It is refused.', { code: 'validate.command', stage: 'validate' });
+      },
+      findProcess: (published) => application.see(published),
+      settlesUntil: ({ at }) => (at + setting.periodMs > world.now ? at + setting.periodMs : null),
+      childrenOf: () => [],
+      notify: async ({ process }, signal) => {
+        world.point('reload');
+        // As the real one does.
+        if (signal.aborted)
+          return { kind: 'owed', class: 'unavailable', code: 'reload.aborted', message: 'It is ending.' };
+        const result = application.tell(process);
+        world.take();
+        world.point('delivered');
+        return result;
+      },
+      confirm: async ({ trial, published, current, isResumed }) => {
+        const result = this.#looks.look({ trial, published, current, isResumed });
+        if (result.kind !== 'confirmed') return result;
+        // Its copy may be all that is left to tell of it.
+        world.confirmed.add(published.rendering);
+        world.point('confirm');
+        return result;
+      },
+    };
+  }
+
+  #wholeCopies(): readonly KeptGeneration[] {
+    const whole = [...this.#world.copies.values()].filter(({ isWhole }) => isWhole).map(({ kept }) => kept);
+    const newestFirst = whole.sort((a, b) => b.confirmedAt - a.confirmedAt);
+    return newestFirst.filter(
+      (one, i) => newestFirst.findIndex(({ rendering }) => rendering === one.rendering) === i,
+    );
+  }
+
+  async #render({ id }: Input): Promise<Generation> {
+    const world = this.#world;
+    if (!this.isDead) world.renders.push(world.now);
+    world.take();
+    const content = Number(id.slice(1));
+    if (natureOf(content) === 'unrenderable')
+      throw new SidecarError('It cannot be rendered.', { code: 'render.template', stage: 'render' });
+    return generationOf(renderingOf(content));
+  }
+
+  async #publish({ rendering }: Generation): Promise<void> {
+    const world = this.#world;
+    world.take();
+    if (this.isDead) return;
+    // The disk filled up meanwhile: the files were not swapped.
+    if (world.isOutputFull)
+      throw new SidecarError('The disk is full.', { code: 'publish.no-space', stage: 'publish' });
+    world.rename(rendering);
+    world.point('renamed');
+  }
+
+  #readCopy(kept: KeptGeneration): Generation {
+    const copy = this.#world.copies.get(kept.generation);
+    if (copy?.isWhole === true && copy.kept.rendering === kept.rendering) return generationOf(kept.rendering);
+    throw new SidecarError('It is damaged.', { code: 'state.generation-damaged', stage: 'ledger' });
+  }
+
+  async #writeCopy(kept: KeptGeneration): Promise<void> {
+    const world = this.#world;
+    if (world.isStateFull)
+      throw new SidecarError('The disk is full.', { code: 'state.generation-write', stage: 'ledger' });
+    if (!this.isDead) world.copies.set(kept.generation, { kept, isWhole: true });
+    world.point('copied');
+  }
+}
+
+/** Whether it cannot be known any more if the application was notified of the publication. */
+function isUncertain(event: Event, { ledger }: State): boolean {
+  switch (event.kind) {
+    case 'adopted':
+    case 'trial-lost':
+      return true;
+    case 'trial-failed':
+      // The last known good is notified again.
+      return ledger.kept[0]?.rendering === event.failure.block.rendering;
+    default:
+      return false;
+  }
+}
+
+function generationOf(rendering: string): Generation {
+  return { files: [], mode: 0o644, owner: null, rendering };
+}
+
+function inputOf(content: number): Input {
+  const id = `i${content}`;
+  const snapshot = { revision: id, content: { kind: 'tree', entries: [] } } as const;
+  return { id, digest: id, snapshot, templates: null };
+}
