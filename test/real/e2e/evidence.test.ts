@@ -19,7 +19,7 @@ describe.concurrent('CONFIRM_URL', () => {
     const sidecar = await place.start({
       ...job.variables,
       CONFIRM_PERIOD: '200ms',
-      CONFIRM_TIMEOUT: '6s',
+      CONFIRM_TIMEOUT: '15s',
       CONFIRM_URL: `http://127.0.0.1:${port}/`,
       CONFIRM_SUCCESSES: '3',
       CONFIRM_MATCH: '^revision {revision}\\ndigest {digest}$',
@@ -40,7 +40,7 @@ describe.concurrent('CONFIRM_URL', () => {
     });
     expect(unconfirmed?.['message']).toMatch(
       new RegExp(
-        `^Cannot confirm revision "sha256:\\w+" within 6s \\(CONFIRM_TIMEOUT\\): "http://127.0.0.1:${port}/" answered 200, but the answer does not match ` +
+        `^Cannot confirm revision "sha256:\\w+" within 15s \\(CONFIRM_TIMEOUT\\): "http://127.0.0.1:${port}/" answered 200, but the answer does not match ` +
           'CONFIRM_MATCH ".*"\\. The last known good configuration \\(generation 2, revision sha256:\\w+\\) takes its place, unless something newer is tried first\\.$',
       ),
     );
@@ -56,7 +56,7 @@ describe.concurrent('CONFIRM_URL', () => {
     const sidecar = await place.start({
       ...job.variables,
       CONFIRM_PERIOD: '200ms',
-      CONFIRM_TIMEOUT: '6s',
+      CONFIRM_TIMEOUT: '15s',
       CONFIRM_URL: `http://127.0.0.1:${port}/metrics`,
       CONFIRM_MATCH: 'reload successful 1\\nreloaded (?<time>[0-9.]+)',
       ROLLBACK: 'false',

@@ -1,6 +1,6 @@
 // SIGHUP to the sidecar: the settings file is read again; what changed starts anew, what is wrong changes nothing.
 import { existsSync, statSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import {
   type Backing,
   consulTree,
@@ -103,29 +103,35 @@ describe.concurrent('SIGHUP', () => {
     await server.stop();
   });
 
-  test('with another LISTEN moves the endpoints, and telling nobody anything', async (context) => {
-    const place = createPlace(context);
-    const [first = 0, second = 0] = await freePorts(2);
-    place.write('source.json', '{"value":1}');
-    place.directory('out');
-    const base = {
-      source: place.at('source.json'),
-      output: place.at('out/app.json'),
-      reload_command: "sh -c 'echo told >> told'",
-    };
-    const file = place.write('settings.yaml', yamlOf({ ...base, listen: `127.0.0.1:${first}` }));
-    const sidecar = await place.start({ SETTINGS_FILE: file, LISTEN: '' });
-    await until('it is ready', async () => (await httpGet(first, '/readyz')).status === 200);
-    await until('it is told', () => existsSync(place.at('told')));
-    replaceFile(file, yamlOf({ ...base, listen: `127.0.0.1:${second}` }));
+  test('with another LISTEN moves the endpoints, and notifies the application of nothing', async (context) => {
+    const { file, sidecar, place, ports, settings } = await startListening(context, 'echo told >> told');
+    const [first, second] = ports;
+    await until('nothing is owed', async () => !(await targetAt(first)).reloadOwed);
+    replaceFile(file, yamlOf({ ...settings, listen: `127.0.0.1:${second}` }));
     sidecar.signal('SIGHUP');
     await until('it is ready elsewhere', async () => (await httpGet(second, '/readyz')).status === 200);
-    await until('nothing is owed', async () => {
-      const { outcome, reloadOwed } = JSON.parse((await httpGet(second, '/status')).body).targets.default;
+    await until('it is found unchanged', async () => {
+      const { outcome, reloadOwed } = await targetAt(second);
       return outcome === 'unchanged' && !reloadOwed;
     });
     await expect(httpGet(first, '/readyz')).rejects.toThrow('ECONNREFUSED');
     expect(place.read('told')).toBe('told\n');
+  });
+
+  test('amid a reload leaves it owed, and it is delivered under the new settings', async (context) => {
+    const command = 'echo told >> told; while [ ! -e go ]; do sleep 0.05; done; echo done >> told';
+    const { file, sidecar, place, ports, settings } = await startListening(context, command);
+    const [first, second] = ports;
+    expect((await targetAt(first)).reloadOwed).toBe(true);
+    replaceFile(file, yamlOf({ ...settings, listen: `127.0.0.1:${second}` }));
+    sidecar.signal('SIGHUP');
+    await until('it is tried again or still runs', async () => (await targetAt(second)).reloadOwed);
+    place.write('go', '');
+    await until('nothing is owed', async () => {
+      const { outcome, reloadOwed } = await targetAt(second);
+      return outcome === 'applied' && !reloadOwed;
+    });
+    expect(place.read('told')).toMatch(/^(told\n){1,2}done\n$/);
   });
 
   test('with an address that is taken keeps everything as it was', async (context) => {
@@ -167,3 +173,27 @@ test('a warning is said once, and not at every SIGHUP; a new one is said', async
   await until('the new one is there', () => warned().length === 2);
   expect(warned()[1]).toContain('PRESET "traefik" is unverified');
 });
+
+/** A sidecar whose reload command has begun, and an address for it to move to. */
+async function startListening(context: TestContext, command: string) {
+  const place = createPlace(context);
+  const [first = 0, second = 0] = await freePorts(2);
+  place.write('source.json', '{"value":1}');
+  place.directory('out');
+  const settings = {
+    source: place.at('source.json'),
+    output: place.at('out/app.json'),
+    reload_command: `sh -c '${command}'`,
+  };
+  const file = place.write('settings.yaml', yamlOf({ ...settings, listen: `127.0.0.1:${first}` }));
+  const sidecar = await place.start({ SETTINGS_FILE: file, LISTEN: '' });
+  await until('it is ready', async () => (await httpGet(first, '/readyz')).status === 200);
+  await until('its command has begun', () => existsSync(place.at('told')));
+  return { file, sidecar, place, settings, ports: [first, second] as const };
+}
+
+async function targetAt(
+  port: number,
+): Promise<{ readonly outcome: string | null; readonly reloadOwed: boolean }> {
+  return JSON.parse((await httpGet(port, '/status')).body).targets.default;
+}

@@ -85,7 +85,7 @@ describe.concurrent('an unconfirmed configuration', () => {
     const app = await startLiving(place, { config: job.config, words: [`port=${port}`] });
     const sidecar = await startsWell(place, job, {
       CONFIRM_PERIOD: '200ms',
-      CONFIRM_TIMEOUT: '5s',
+      CONFIRM_TIMEOUT: '15s',
       CONFIRM_URL: `http://127.0.0.1:${port}/`,
       CONFIRM_MATCH: '^value [^w]',
     });
@@ -103,7 +103,7 @@ describe.concurrent('an unconfirmed configuration', () => {
     const app = await startLiving(place, { config: job.config, words: [`port=${port}`] });
     const sidecar = await startsWell(place, job, {
       CONFIRM_PERIOD: '200ms',
-      CONFIRM_TIMEOUT: '5s',
+      CONFIRM_TIMEOUT: '15s',
       CONFIRM_URL: `http://127.0.0.1:${port}/`,
       CONFIRM_MATCH: '^value [^w]',
       VALIDATE_COMMAND: 'true',
@@ -125,7 +125,7 @@ describe.concurrent('an unconfirmed configuration', () => {
     const app = await startLiving(place, { config: job.config, words: [`port=${port}`] });
     const sidecar = await startsWell(place, job, {
       CONFIRM_PERIOD: '200ms',
-      CONFIRM_TIMEOUT: '5s',
+      CONFIRM_TIMEOUT: '15s',
       CONFIRM_URL: `http://127.0.0.1:${port}/`,
       CONFIRM_MATCH: '^value [^w]',
       VALIDATE_COMMAND: `sh -c '! grep -q invalid "$1"' check {path}`,
