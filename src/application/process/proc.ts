@@ -126,12 +126,15 @@ export function readComm(folder: string): string | null {
   return text?.slice(0, -1) ?? null;
 }
 
+/** Of a command line so much is looked at: the kernel allows a single word as much. */
+const LINE_BYTES = 131_072;
+
 /**
- * The words of a process's command line; empty for kernel threads and for what is gone or hidden. Of more than 1 MiB only
- * that much: a process can make its own as long as it likes.
+ * The words of a process's command line; empty for kernel threads and for what is gone or hidden. A process can make its own
+ * as long as it likes: of more than `maxBytes` (default 128 KiB) only the beginning is read.
  */
-export function readArguments(folder: string): readonly string[] {
-  const text = readProc(`${folder}/cmdline`, { encoding: 'utf8' });
+export function readArguments(folder: string, maxBytes = LINE_BYTES): readonly string[] {
+  const text = readProc(`${folder}/cmdline`, { encoding: 'utf8', maxBytes });
   if (text === null) return [];
   const words = text.split('\0');
   // Ends with NUL, except where the process rewrote it: those titles are padded with many.

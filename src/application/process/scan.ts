@@ -74,7 +74,7 @@ function createView(): Omit<ProcessView, 'search' | 'isOurs' | 'receives' | 'was
   const names = new Map<string, string | null>();
   return {
     self: process.pid,
-    arguments: once((pid: number) => readArguments(processFolder(pid))),
+    arguments: once(createArgumentReader()),
     container,
     isAboveUs: isAboveUs(),
     // The table of mounts can be long, and is the same for all processes of a container.
@@ -84,6 +84,19 @@ function createView(): Omit<ProcessView, 'search' | 'isOurs' | 'receives' | 'was
       if (!names.has(root)) names.set(root, containerNameIn(readMountInfo(processFolder(pid)) ?? ''));
       return names.get(root) ?? null;
     },
+  };
+}
+
+/** What the command lines of one look may hold together; those read after that are cut to their beginnings. */
+const LINES_BYTES = 16 * 1024 * 1024;
+const SHORT_LINE_BYTES = 4096;
+
+function createArgumentReader(): (pid: number) => readonly string[] {
+  let leftBytes = LINES_BYTES;
+  return (pid) => {
+    const words = readArguments(processFolder(pid), leftBytes > 0 ? undefined : SHORT_LINE_BYTES);
+    leftBytes -= words.reduce((sum, word) => sum + word.length, 0);
+    return words;
   };
 }
 

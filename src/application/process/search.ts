@@ -1,4 +1,5 @@
 // Searches command lines for a regular expression, in bounded time: other processes write the lines.
+import { createHash } from 'node:crypto';
 import { createContext, Script } from 'node:vm';
 
 /** The searches of one look: what was found is remembered until it is over. */
@@ -13,33 +14,42 @@ export interface Search {
 
 /** What one text may cost, in milliseconds of processor time: on a machine that is short of it, everything takes long. */
 const SLOW_MS = 50;
-/** What all texts of one look may cost together. */
+/** What texts that take long may cost together at first, and how much of each later second. */
 const BUDGET_MS = 400;
-/** For so long nobody asks again for a text that took too long. */
+const SHARE = 0.03;
+/** What a look may cost in any case: enough for all the texts that are as they should be. */
+const LEAST_MS = 5;
+/** For so long a text that took too long is not searched again. */
 const REMEMBER_MS = 10_000;
 
 /** What matched once matches again: a look that is urgent has nothing to search, as long as nothing has changed. */
 const MAX_KEPT = 16;
+/** Others write the texts: of more, the oldest are forgotten. */
+const MAX_SLOW = 128;
 
 /** Makes searches for one expression; they share what they know of texts that match, or take too long. */
 export function createSearches(pattern: RegExp): () => Search {
   const find = createFinder(pattern);
-  const memory: Memory = { matching: new Set(), slow: new Set(), forgetAt: 0 };
+  const memory: Memory = { matching: new Set(), slow: new Map(), leftMs: BUDGET_MS, atMs: performance.now() };
   return () => {
-    if (performance.now() > memory.forgetAt) memory.slow.clear();
+    const nowMs = performance.now();
+    memory.leftMs = Math.min(BUDGET_MS, memory.leftMs + (nowMs - memory.atMs) * SHARE);
+    memory.atMs = nowMs;
+    for (const [key, until] of memory.slow) if (nowMs > until) memory.slow.delete(key);
     return createSearch(find, memory);
   };
 }
 
 interface Memory {
   readonly matching: Set<string>;
-  readonly slow: Set<string>;
-  forgetAt: number;
+  /** Digests of texts, with when they may be searched again. */
+  readonly slow: Map<string, number>;
+  leftMs: number;
+  atMs: number;
 }
 
 function createSearch(find: Find, memory: Memory): Search {
   const known = new Map([...memory.matching].map((text) => [text, true]));
-  const allowance = { leftMs: BUDGET_MS };
   let slow = 0;
   const giveUp = (texts: readonly string[]): void => {
     for (const text of texts) known.set(text, false);
@@ -47,19 +57,23 @@ function createSearch(find: Find, memory: Memory): Search {
   };
   const prepare = (texts: readonly string[]): void => {
     const all = [...new Set(texts)].filter((text) => !known.has(text));
-    giveUp(all.filter((text) => memory.slow.has(text)));
-    let rest = all.filter((text) => !memory.slow.has(text));
+    const avoided = new Set(memory.slow.size === 0 ? [] : all.filter((text) => memory.slow.has(keyOf(text))));
+    giveUp([...avoided]);
+    // Shortest first: what somebody made long to keep us busy comes last.
+    let rest = all.filter((text) => !avoided.has(text)).sort((a, b) => a.length - b.length);
     while (rest.length > 0) {
-      const hits = find(rest, allowance);
+      const isRich = memory.leftMs >= SLOW_MS;
+      const { hits, wastedMs } = find(rest, isRich ? SLOW_MS : LEAST_MS);
+      memory.leftMs -= wastedMs;
       hits.forEach((isHit, index) => void known.set(rest[index] ?? '', isHit));
       remember(
         memory,
         rest.filter((_, index) => hits[index] === true),
       );
       rest = rest.slice(hits.length);
-      // Out of allowance, the others have done nothing wrong: they are given up for this look only.
-      const stopped = rest.slice(0, allowance.leftMs > 0 ? 1 : rest.length);
-      if (allowance.leftMs > 0) avoid(memory, stopped);
+      // Without an allowance, the others have done nothing wrong: they are given up for this look only.
+      const stopped = rest.slice(0, isRich ? 1 : rest.length);
+      if (isRich) avoid(memory, stopped);
       giveUp(stopped);
       rest = rest.slice(stopped.length);
     }
@@ -78,39 +92,50 @@ function remember({ matching }: Memory, texts: readonly string[]): void {
   }
 }
 
-function avoid(memory: Memory, texts: readonly string[]): void {
-  for (const text of texts) memory.slow.add(text);
-  if (texts.length > 0) memory.forgetAt = performance.now() + REMEMBER_MS;
+function avoid({ slow }: Memory, texts: readonly string[]): void {
+  for (const text of texts) {
+    const [oldest] = slow.keys();
+    if (slow.size >= MAX_SLOW && oldest !== undefined) slow.delete(oldest);
+    slow.set(keyOf(text), performance.now() + REMEMBER_MS);
+  }
 }
 
-type Find = (texts: readonly string[], allowance: { leftMs: number }) => readonly boolean[];
+function keyOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64');
+}
 
-/**
- * Answers for as many texts, from the first on, as could be searched within what each and all may cost. A search cannot be
- * stopped from outside, except by the timer of a context of its own.
- */
+interface Searched {
+  /** For as many texts, from the first on, as could be searched. */
+  readonly hits: readonly boolean[];
+  /** What the one that could not has cost. */
+  readonly wastedMs: number;
+}
+
+type Find = (texts: readonly string[], limitMs: number) => Searched;
+
+/** A search cannot be stopped from outside, except by the timer of a context of its own. */
 function createFinder(pattern: RegExp): Find {
   const work: { texts: readonly string[]; hits: boolean[] } = { texts: [], hits: [] };
   const script = new Script(
     'for (let at = work.hits.length; at < work.texts.length; at += 1) work.hits.push(work.texts[at].search(pattern) >= 0);',
   );
   const context = createContext({ work, pattern });
-  return (texts, allowance) => {
+  return (texts, limitMs) => {
     work.texts = texts;
     work.hits = [];
-    let costMs = 0;
-    while (work.hits.length < texts.length && costMs < SLOW_MS && allowance.leftMs > 0) {
+    let wastedMs = 0;
+    while (work.hits.length < texts.length && wastedMs < limitMs) {
       const before = { hits: work.hits.length, ms: processorMs() };
       try {
-        script.runInContext(context, { timeout: SLOW_MS });
+        script.runInContext(context, { timeout: limitMs });
       } catch {
         // The time is over, on the clock; that of the processor is what counts.
         const spentMs = processorMs() - before.ms;
-        costMs = work.hits.length === before.hits ? costMs + spentMs : 0;
-        allowance.leftMs -= spentMs;
+        wastedMs = work.hits.length === before.hits ? wastedMs + spentMs : 0;
       }
     }
-    return work.hits;
+    work.texts = [];
+    return { hits: work.hits, wastedMs };
   };
 }
 

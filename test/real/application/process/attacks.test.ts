@@ -1,11 +1,13 @@
 // What others in the pod can do to be told in the application's place, to keep it from being told, or to stop us.
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { symlinkSync, writeFileSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { childrenOf, isLiving } from '../../../../src/application/process/family.ts';
 import { createLookup, type Lookup, type LookupOptions } from '../../../../src/application/process/lookup.ts';
 import { processFolder, readRow } from '../../../../src/application/process/proc.ts';
 import { createStage, fixture, processOfAnother, until } from '../../../support/application/process/apart.ts';
+import { compile } from '../../../support/publish/programs.ts';
 
 function lookupOf(options: Partial<LookupOptions>): Lookup {
   return createLookup({ signal: 'SIGHUP', gateOff: false, ...options });
@@ -125,3 +127,43 @@ test('among thousands of processes the right one is found in a moment', async (c
   }
   expect(isLiving(crowd)).toBe(true);
 });
+
+test('neighbours with command lines of 1 MiB, replaced twice a second, cost little and hide nothing', async (context) => {
+  const stage = createStage(context);
+  const program = compile('application/process/busy-neighbours-program.ts');
+  context.onTestFinished(program.remove);
+  const run = async (words: string): Promise<{ kind: string; share: number; rss: number }> =>
+    JSON.parse((await promisify(execFile)(process.execPath, [program.path, words, '6', '3'])).stdout);
+  const { share: base } = await run('nothing-like-it');
+  // Each word is a near match that takes time with the square of its length; none is like one of before.
+  writeFileSync(
+    stage.at('attack.pl'),
+    `my $n = 0;
+    while (1) {
+      $n += 1;
+      my @words = map { 'job' . ($n . $_) . 'jobhandler' x 11000 } 1 .. 9;
+      my $pid = fork();
+      if (!$pid) { exec('sleep', '600', @words); }
+      select(undef, undef, undef, 0.5);
+      kill 9, $pid;
+      waitpid($pid, 0);
+    }`,
+  );
+  const attackers = Array.from({ length: 3 }, () => stage.start(['perl', stage.at('attack.pl')]));
+  context.onTestFinished(() => {
+    for (const id of attackers) for (const { pid } of childrenOf(id)) process.kill(pid, 'SIGKILL');
+  });
+  const { pid } = stage.start([stage.called(`job-handler-${stage.name}`, '/bin/sleep'), '600']);
+  const expression = `job.*handler.*${stage.name}`;
+  const lookup = lookupOf({ pattern: new RegExp(expression), signal: null });
+  await until('it is found', () => {
+    const fact = lookup.look(performance.now());
+    return fact.kind === 'found' && fact.id.pid === pid;
+  });
+  const [there, missing] = await Promise.all([run(expression), run(`${expression}-missing`)]);
+  expect([there.kind, missing.kind]).toEqual(['found', 'none']);
+  for (const { share, rss } of [there, missing]) {
+    expect(share - base).toBeLessThan(0.1);
+    expect(rss).toBeLessThan(160 * 1024 * 1024);
+  }
+}, 90_000);
