@@ -124,7 +124,7 @@ test('what a secret file holds shows in no message', async () => {
     { cwd: directory },
   );
   expect(problems).toEqual([
-    'Cannot use SOURCE_FILE "source": it must be a URL beginning with file://, http://, https://, etcd://, etcds://, consul:// or consuls://, or a path beginning with /, ./ or ../',
+    'Cannot use SOURCE_FILE "source": it must be a URL beginning with file://, http://, https://, etcd://, etcds://, consul://, consuls://, git+https://, git+http://, git+ssh://, git+file:// or git://, or a path beginning with /, ./ or ../',
     'Cannot use HTTP_HEADERS_FILE "headers": line 1 is no header; each line reads Name: value',
   ]);
 });

@@ -16,7 +16,7 @@ const OWNER = 'an owner is a numeric uid, or uid:gid, such as 1000 or 1000:1000'
 const SIGNAL = 'it must be SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTERM or none';
 const LISTEN = 'it must be :port, host:port, [IPv6]:port or off, such as :9533';
 const SOURCE =
-  'it must be a URL beginning with file://, http://, https://, etcd://, etcds://, consul:// or consuls://, or a path beginning with /, ./ or ../';
+  'it must be a URL beginning with file://, http://, https://, etcd://, etcds://, consul://, consuls://, git+https://, git+http://, git+ssh://, git+file:// or git://, or a path beginning with /, ./ or ../';
 const MALFORMED_SOURCE = 'the URL is malformed; it reads http://host:port/path or https://host:port/path';
 const MALFORMED_URL = 'the URL is malformed; it reads scheme://host:port/path';
 
