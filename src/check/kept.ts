@@ -26,10 +26,10 @@ export function checkKept({ directory, ledger, generation, rollback }: KeptQuest
 function lastKnownGood(directory: string, { kept, published }: Ledger): Finding {
   const [newest] = kept;
   if (newest === undefined && published === null) {
-    return ok('kept', 'kept.nothing-yet', 'There is nothing to go back to yet: nothing was published.');
+    return ok('kept', 'kept.nothing-yet', 'There is nothing to roll back to yet: nothing was published.');
   }
   if (newest === undefined) {
-    const message = 'There is nothing to go back to: no configuration has been confirmed yet.';
+    const message = 'There is nothing to roll back to: no configuration has been confirmed yet.';
     return warn('kept', 'kept.nothing', message, FIRST_STAYS);
   }
   try {
@@ -38,7 +38,7 @@ function lastKnownGood(directory: string, { kept, published }: Ledger): Finding 
     return failure(
       'kept',
       thrown,
-      'Nothing can be done for this one; the next that is confirmed takes its place.',
+      'This copy cannot be repaired. The next configuration that is confirmed replaces it.',
     );
   }
   const { generation, revision, confirmedAt } = newest;
@@ -47,11 +47,11 @@ function lastKnownGood(directory: string, { kept, published }: Ledger): Finding 
 }
 
 const FIRST_STAYS =
-  'See what process, hook and confirmation say below; until then a configuration that does not work stays.';
+  'See the findings about process, hook and confirmation below. Until one is confirmed, a configuration that does not work stays.';
 
 function pinned({ pinned: pin }: Ledger): readonly Finding[] {
   if (pin === null) return [];
-  const message = `Somebody went back to generation ${pin.generation} and stays there: changes of the source are not applied.`;
+  const message = `Generation ${pin.generation} is pinned by a rollback: changes of the source are not applied.`;
   return [warn('kept', 'kept.pinned', message, 'config-sidecar resume follows the source again.')];
 }
 
@@ -59,19 +59,19 @@ function blocked({ blocked: blocks }: Ledger, generation: Generation | null): re
   const block = blocks.find(({ rendering }) => rendering === generation?.rendering);
   if (block === undefined) return [];
   const message = `What the source holds did not work (${block.outcome}, ${iso(block.at)}) and is blocked: ${block.message}`;
-  const mend = 'Correct it at the source; or, if the reason lay elsewhere, config-sidecar sync --retry.';
+  const mend = 'Correct it at the source. If the reason was elsewhere, run config-sidecar sync --retry.';
   return [warn('kept', 'kept.blocked', message, mend)];
 }
 
 function owed({ owed: debt }: Ledger): readonly Finding[] {
   if (debt === null) return [];
-  const message = `The application is owed a reload since ${iso(debt.since)}: it has not been told of what is on the volume.`;
+  const message = `The application is owed a reload since ${iso(debt.since)}: it has not been notified of what is on the volume.`;
   return [
     warn(
       'kept',
       'kept.owed',
       message,
-      'Mend what is said below of process and hook; a running sidecar tells it then.',
+      'Fix what is reported below about process and hook; a running sidecar then notifies it.',
     ),
   ];
 }

@@ -104,10 +104,10 @@ async function describeKeeper({ settings }: Loaded, keeper: string): Promise<Fin
 }
 
 function summary({ ready, targets }: SeenStatus): string {
-  const told = Object.values(targets).map(({ outcome, message }) =>
+  const lines = Object.values(targets).map(({ outcome, message }) =>
     message === '' ? (outcome ?? 'starting') : `${outcome ?? 'starting'}: ${message}`,
   );
-  return [ready ? 'ready' : 'not ready', ...told].join('; ');
+  return [ready ? 'ready' : 'not ready', ...lines].join('; ');
 }
 
 /** What else could be wrong with a state directory that is ours by now. */
@@ -145,8 +145,8 @@ function damaged(path: string): Finding {
   return warn(
     'state',
     'state.ledger-damaged',
-    `Both copies of the ledger in "${path}" are damaged: what was blocked, pinned and kept is forgotten.`,
-    'Nothing: the next start makes a new one, at the price of one more reload.',
+    `Both copies of the ledger in "${path}" are damaged: what was blocked, pinned and kept is lost.`,
+    'Nothing to do: the next start makes a new one, which may cost one more reload.',
   );
 }
 

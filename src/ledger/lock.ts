@@ -26,7 +26,7 @@ export type LockResult =
  * it; of two that try, each sees the other's flag, and the one with the greater name gives way. A socket, not a file with a
  * number in it: it works between containers that share the volume but no PID namespace, and what a `kill -9` leaves behind
  * refuses connections.
- * @param holder what a second sidecar is told: who we are.
+ * @param holder who we are, as a second sidecar shows it.
  * @throws the system's error when the directory cannot hold a socket.
  */
 export async function tryLock(path: string, holder: string): Promise<LockResult> {

@@ -29,7 +29,7 @@ export function makePrivate(directory: DirectoryHandle, path: string, output: Ou
   restrictCopies(directory);
 }
 
-/** Copies that were readable until now: whoever opened one may still read it. */
+/** Copies that were readable until now: a process that has one open can still read it. */
 function restrictCopies(directory: DirectoryHandle): void {
   try {
     within(openDirectory(`${directory.path}/${COPIES}`), (folder) => {

@@ -93,8 +93,8 @@ interface ExistingFile extends DescribedFile {
 }
 
 /**
- * The file; null when there is none; a word for why it cannot be one of ours. It is not read through a link: one that
- * somebody put there is replaced by the next publication.
+ * The file; null when it is missing; a word for why it cannot be one of ours. It is not read through a link: the next
+ * publication replaces that.
  * @throws the system's error, `EISDIR` for a directory.
  */
 function readExisting(

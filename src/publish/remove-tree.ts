@@ -6,7 +6,7 @@ import { errnoOf } from '../lib/errors.ts';
 import { inSlices, type Sliced } from '../lib/slices.ts';
 import { closeHandle, type DirectoryHandle, openDirectory } from './directory-handle.ts';
 
-/** The names in a directory, read bit by bit: somebody may have put a million there. */
+/** The names in a directory, read bit by bit: others may have put a million there. */
 export function* listing(directory: DirectoryHandle): Sliced<readonly string[]> {
   const names: string[] = [];
   const open = fs.opendirSync(directory.path);

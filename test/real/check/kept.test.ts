@@ -152,7 +152,7 @@ describe('what is remembered', () => {
         level: 'fail',
         code: 'state.generation-damaged',
         message: `Cannot roll back to generation 3 in "${directory}/generations/3.json": it is no longer there.`,
-        mend: 'Nothing can be done for this one; the next that is confirmed takes its place.',
+        mend: 'This copy cannot be repaired. The next configuration that is confirmed replaces it.',
       },
     ]);
   });
@@ -185,9 +185,9 @@ describe('what is remembered', () => {
       owed: { since: Date.UTC(2024, 1, 4) },
     });
     expect(found.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([
-      'Somebody went back to generation 3 and stays there: changes of the source are not applied.',
+      'Generation 3 is pinned by a rollback: changes of the source are not applied.',
       'What the source holds did not work (target-died, 2024-02-03T00:00:00.000Z) and is blocked: Process 7 (web) died.',
-      'The application is owed a reload since 2024-02-04T00:00:00.000Z: it has not been told of what is on the volume.',
+      'The application is owed a reload since 2024-02-04T00:00:00.000Z: it has not been notified of what is on the volume.',
     ]);
     const other = about(state(), { blocked: [{ ...block, rendering: 'sha256:other' }] });
     expect(other.map(({ code }) => code)).not.toContain('kept.blocked');

@@ -61,7 +61,7 @@ async function copied(
 }
 
 describe('a kept generation', () => {
-  it('is read as it was, modes and owner too, and is for nobody else to see', async () => {
+  it('is read as it was, modes and owner too, and only this user can read it', async () => {
     const directory = scratch();
     const files = [
       { name: 'sub/b', bytes: Buffer.from('\uFEFF{"a": "ü\u2028\0"}\r\n') },
@@ -215,7 +215,7 @@ describe('a copy that is not what was kept', () => {
 });
 
 describe('keeping', () => {
-  it('never writes through a link that somebody planted', async () => {
+  it('never writes through a planted link', async () => {
     const directory = scratch();
     const victims = scratch();
     writeFileSync(join(victims, 'victim'), 'precious');

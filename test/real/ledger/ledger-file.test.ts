@@ -63,7 +63,7 @@ describe('the ledger on disk', () => {
     expect(readLedger(scratch())).toEqual({ ledger: EMPTY_LEDGER, sequence: 0, from: 'fresh' });
   });
 
-  it('is read as it was written, for nobody but us to see', () => {
+  it('is read as it was written, and only this user can read it', () => {
     const { directory, path } = written();
     expect(readLedger(directory)).toEqual({ ledger: TOLD, sequence: 2, from: 'current' });
     expect(statSync(path).mode & 0o777).toBe(0o600);

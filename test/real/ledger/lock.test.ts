@@ -53,7 +53,7 @@ async function take(directory: string): Promise<() => void> {
 }
 
 describe('the lock', () => {
-  it('is taken once, and a second sidecar is told by whom', async () => {
+  it('is taken once, and a second sidecar learns by which one', async () => {
     const directory = scratch();
     const release = await take(directory);
     expect(await tryLock(directory, 'another')).toEqual({ kind: 'held', by: 'the test' });

@@ -47,7 +47,7 @@ describe('the state directory', () => {
     expect(stateDirectoryOf({ kind: 'directory', path: '/' }, '/state')).toBe('/state/root');
   });
 
-  it('is kept by one sidecar at a time, and the other is told by whom', async () => {
+  it('belongs to one sidecar at a time, and the other learns to which one', async () => {
     const one = place();
     const state = await openStateDirectory(one.path, one.output, 'the first');
     expect(await errorOf(() => open(one))).toEqual({

@@ -120,7 +120,7 @@ describe('a directory output', () => {
     expect([one, two, three].map((path) => existsSync(path))).toEqual([false, true, true]);
   });
 
-  it('shows that somebody deleted the link, and restores it from what is held', async () => {
+  it('shows that the link was deleted, and restores it from what is held', async () => {
     const { root, publisher } = place();
     const wanted = generation({ a: '1' });
     await publisher.publish(wanted);

@@ -222,7 +222,7 @@ describe('a temporary name', () => {
     expect(names.every((name) => !name.endsWith('.conf') && name.length < 100)).toBe(true);
   });
 
-  it('that somebody has taken by a link is an error, and the link is not followed', () => {
+  it('that is taken by a link is an error, and the link is not followed', () => {
     const directory = scratch();
     const victim = join(scratch(), 'victim');
     writeFileSync(victim, 'precious');

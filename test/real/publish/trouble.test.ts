@@ -140,7 +140,7 @@ describe('a mount', () => {
   );
 });
 
-// These need files of several users, so they are run by root, as in CI; anybody else is told so by the failure.
+// These need files of several users, so they need root, as in CI; for other users the failure says so.
 describe('another user', () => {
   const shared = (mode: number): string => {
     if (process.getuid?.() !== 0) throw new Error('Cannot make files of other users: run this test as root.');
