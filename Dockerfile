@@ -20,7 +20,7 @@ RUN command -v tini || (apt-get update \
       && apt-get install -y --no-install-recommends tini \
       && rm -rf /var/lib/apt/lists/*)
 
-COPY package.json LICENSE /opt/config-sidecar/
+COPY package.json LICENSE* /opt/config-sidecar/
 COPY dist /opt/config-sidecar/dist
 
 # Package managers have no use here and would be the first tool of an intruder. And the command for "kubectl exec POD -c
