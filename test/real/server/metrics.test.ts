@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
@@ -6,8 +7,10 @@ import { SidecarError } from '../../../src/lib/errors.ts';
 import { createLog } from '../../../src/lib/log.ts';
 import { sleep } from '../../../src/lib/wait.ts';
 import { type RunningTarget, startTarget } from '../../../src/reconcile/start-target.ts';
+import { OUTCOMES, RESULTS, SOURCE_CODES, STAGES } from '../../../src/server/metric-list.ts';
 import { createRegistry } from '../../../src/server/metrics.ts';
 import type { Observation, OpenProvider } from '../../../src/source/provider.ts';
+import { programsOf } from '../../support/presets/programs.ts';
 import { load } from '../../support/settings/settings-loading.ts';
 
 const document = (revision: string, text: string): Observation => ({
@@ -58,9 +61,21 @@ async function keeping(): Promise<{ readonly one: RunningTarget; readonly path: 
   return { one, path };
 }
 
+/** What `promtool check metrics` says of them, which is to be nothing. */
+async function expectNothingToSay(text: string): Promise<void> {
+  const { path, env } = programsOf('prometheus');
+  const child = execFile(path('promtool'), ['check', 'metrics'], { env });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: string) => (said += chunk));
+  child.stdin?.end(text);
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  expect({ code, said }).toEqual({ code: 0, said: '' });
+}
+
 /** The samples by name with labels. */
 async function scrape(one: RunningTarget): Promise<ReadonlyMap<string, number>> {
   const text = await createRegistry(() => [one], { version: '1.2.3', instance: 'test' }).metrics();
+  await expectNothingToSay(text);
   const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   return new Map(
     lines.map((line) => {
@@ -89,6 +104,14 @@ it('the metrics agree with what happened', async () => {
   ).toBeGreaterThanOrEqual(startedAt);
   expect(at('attempts_total{target="default",outcome="applied"}')).toBe(1);
   expect(at('attempts_total{target="default",outcome="rejected"}')).toBe(1);
+  expect(at('attempts_total{target="default",outcome="rolled-back"}')).toBe(0);
+  expect(at('reloads_total{target="default",result="refused"}')).toBe(0);
+  expect(at('outcome{target="default",outcome="rejected"}')).toBe(1);
+  expect(at('outcome{target="default",outcome="applied"}')).toBe(0);
+  expect(at('ready{target="default"}')).toBe(1);
+  expect(at('in_sync{target="default"}')).toBe(0);
+  expect(at('pinned{target="default"}')).toBe(0);
+  expect(at('blocked{target="default"}')).toBe(0);
   expect(at('reload_owed{target="default"}')).toBe(0);
   expect(at('generation{target="default"}')).toBe(1);
   expect(at('fresh{target="default"}')).toBe(1);
@@ -114,6 +137,34 @@ it('the buckets of a histogram grow up to its count', async () => {
   expect(counts.length).toBeGreaterThan(10);
   expect(counts).toEqual([...counts].sort((a, b) => a - b));
   expect(counts.at(-1)).toBe(2);
+});
+
+it('every series is there at 0 before anything has happened', async () => {
+  const { one } = await keeping();
+  const samples = await scrape(one);
+  const labelsOf = (name: string, label: string): readonly string[] =>
+    [...samples.keys()].flatMap((key) =>
+      key.startsWith(`config_sidecar_${name}{`)
+        ? [new RegExp(`${label}="([^"]*)"`).exec(key)?.[1] ?? '']
+        : [],
+    );
+  for (const name of ['attempts_total', 'outcome']) expect(labelsOf(name, 'outcome')).toEqual(OUTCOMES);
+  expect(labelsOf('reloads_total', 'result')).toEqual(RESULTS);
+  expect(labelsOf('source_errors_total', 'code')).toEqual(SOURCE_CODES);
+  expect(labelsOf('stage_duration_seconds_count', 'stage')).toEqual(STAGES);
+  for (const name of ['ready', 'in_sync', 'pinned', 'blocked', 'fresh', 'last_applied_timestamp_seconds'])
+    expect([name, samples.get(`config_sidecar_${name}{target="default"}`)]).toEqual([name, 0]);
+  expect(samples.get('config_sidecar_log_lines_dropped_total')).toBe(0);
+});
+
+it('the codes of source errors are those of the code', () => {
+  const files = ['src/source', 'providers'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(join(folder, name), 'utf8')),
+  );
+  const codes = new Set(files.flatMap((text) => text.match(/(?<=')source\.[a-z-]+(?=')/g) ?? []));
+  expect([...codes].filter((code) => !SOURCE_CODES.includes(code))).toEqual([]);
 });
 
 it('a sidecar that has not started to do anything has metrics too', async () => {

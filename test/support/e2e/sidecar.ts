@@ -118,7 +118,7 @@ export interface Sidecar {
   readonly target: () => Promise<TargetSeen>;
   /** Waits for an outcome, not one of an earlier attempt where a later one is under way; gives the target as it was then. */
   readonly outcome: (outcome: string) => Promise<TargetSeen>;
-  /** The values of a metric by its labels as they are printed (`{target="default"}`; the empty text without any). */
+  /** The values of a metric, of a counter without those at 0, by its labels as they are printed (`{target="default"}`; the empty text without any). */
   readonly metric: (name: string) => Promise<Values>;
   readonly signal: (signal: NodeJS.Signals) => void;
   /** Sends the signal (SIGTERM) and gives the exit code and how long it took. */
@@ -225,12 +225,12 @@ function linesOf(output: string): readonly LogLine[] {
 
 function parseMetric(text: string, name: string): Values {
   const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
-  return Object.fromEntries(
-    lines.map((line) => {
-      const cut = line.lastIndexOf(' ');
-      return [line.slice(name.length, cut), Number(line.slice(cut + 1))];
-    }),
-  );
+  const values = lines.map((line): [string, number] => {
+    const cut = line.lastIndexOf(' ');
+    return [line.slice(name.length, cut), Number(line.slice(cut + 1))];
+  });
+  // Every counter is there at 0 from the start.
+  return Object.fromEntries(values.filter(([, value]) => value !== 0 || !name.endsWith('_total')));
 }
 
 export function httpGet(

@@ -1,0 +1,24 @@
+// The page for operations lists every metric, with its type and a query.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { METRICS } from '../../../src/server/metric-list.ts';
+
+const ROOT = join(import.meta.dirname, '../../..');
+
+/** Those of the process, which are not read off a target. */
+const OTHERS = [
+  ['config_sidecar_build_info', 'gauge'],
+  ['config_sidecar_log_lines_dropped_total', 'counter'],
+] as const;
+
+it('lists each metric with its type, what it means and an example that uses it, and no other', () => {
+  const page = readFileSync(join(ROOT, 'docs/operations.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| `(config_sidecar_\w+)` \| (\w+) \| (.+?) \| `(.+)` \|$/gm)];
+  const listed = rows.map(([, name = '', type = '']) => [name, type]);
+  const known = [...METRICS.map(({ name, type }) => [name, type]), ...OTHERS];
+  const sorted = (all: readonly (readonly string[])[]) =>
+    [...all].sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
+  expect(sorted(listed)).toEqual(sorted(known));
+  for (const [, name = '', , , query = ''] of rows) expect(query).toContain(name);
+});
