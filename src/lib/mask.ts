@@ -1,12 +1,18 @@
-// How a URL may be shown: without what stands before `@`, and without query values that are secrets.
+// How a URL may be shown: without what stands before `@`, and without query values that may be secrets.
 
 const MASK = '***';
 
-/** Parameter names whose value is a secret; a bare `key` names a place in a store (`etcd://host?key=app/web/`). */
-const SECRET_NAME = /token|secret|passw|pwd|credential|signature|session|(?:^pass|^jwt|^sig|auth|.key)$/i;
+/**
+ * The parameters whose value is shown: places, formats and how to read. Every other value may be a secret, under a name that
+ * no list of ours knows.
+ */
+const HARMLESS: readonly string[] = [
+  ...['key', 'dc', 'ns', 'namespace', 'partition', 'ref', 'path', 'selector', 'format', 'version'],
+  ...['recurse', 'raw', 'stale', 'consistent'],
+];
 
 /**
- * One URL as it may be shown: credentials are dropped, query values that look secret become `***`. Works on text, so
+ * One URL as it may be shown: credentials are dropped, query values become `***` but for harmless ones. Works on text, so
  * that lists of hosts (`etcd://a:1,b:2/key`) and URLs that do not parse are masked as well; paths stay as they are.
  */
 export function maskUrl(url: string): string {
@@ -16,6 +22,21 @@ export function maskUrl(url: string): string {
 /** Whether the URL holds something that `maskUrl` would take away. */
 export function holdsSecret(url: string): boolean {
   return maskUrl(url) !== url;
+}
+
+/** The values that `maskUrl` hides in the query, as they are written and decoded: a server may repeat them. */
+export function secretsInQuery(url: string): readonly string[] {
+  const hidden: string[] = [];
+  maskQuery(url, (value) => hidden.push(value, decoded(value)));
+  return [...new Set(hidden)];
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function withoutCredentials(url: string): string {
@@ -40,8 +61,15 @@ function authorityLength(rest: string): number {
   return cutPassword && lastAt > end ? lastAt + 1 : end;
 }
 
-function maskQuery(url: string): string {
-  return url.replace(/([?&#])([^=&#?]+)=([^&#]*)/g, (whole, separator: string, name: string) =>
-    SECRET_NAME.test(name) ? `${separator}${name}=${MASK}` : whole,
-  );
+/** A path on this machine has no query, and a fragment that begins with `/` is a JSON Pointer. */
+function maskQuery(url: string, onHidden: (value: string) => void = () => {}): string {
+  if (/^\s*(?:[./]|file:)/i.test(url)) return url;
+  return url.replace(/([?&;#])([^&;#?]+)/g, (whole, separator: string, part: string) => {
+    if (separator === '#' && part.startsWith('/')) return whole;
+    const [name = ''] = part.split('=', 1);
+    if (HARMLESS.includes(name.toLowerCase())) return whole;
+    const hasName = part.includes('=');
+    onHidden(hasName ? part.slice(name.length + 1) : part);
+    return separator + (hasName ? `${name}=${MASK}` : MASK);
+  });
 }

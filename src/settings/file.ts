@@ -37,10 +37,14 @@ async function parse(text: string): Promise<unknown> {
     return load(text, { schema: FAILSAFE_SCHEMA });
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
-    // The library's own message quotes the file, which may hold secrets.
     const where = error.mark ? ` in line ${error.mark.line + 1}` : '';
-    throw new InvalidValue(`it is no legal YAML or JSON${where}: ${error.reason}`);
+    throw new InvalidValue(`it is not valid YAML or JSON${where}: ${withoutQuotes(error.reason)}`);
   }
+}
+
+/** The library quotes what it met (an alias, a tag), and that may be a password: `token: *secret`. */
+function withoutQuotes(reason: string): string {
+  return reason.replace(/\s*["'!<*&].*$/s, '');
 }
 
 function settingsIn(content: unknown): Mapping {

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { SidecarError } from '../lib/errors.ts';
 import { InvalidValue } from '../lib/invalid-value.ts';
+import { secretsInQuery } from '../lib/mask.ts';
 import { groupOf } from '../source/merge.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { describe, type Given } from './given.ts';
@@ -141,14 +142,14 @@ function secretsIn(one: Given, cwd: string): readonly string[] {
   }
 }
 
-/** What stands before `@` in its URL, and every secret of its own. */
+/** What its URL holds before `@` and in its query, and every secret of its own. */
 function secretsOfSource({ url, own }: RawSource, cwd: string): readonly string[] {
   const settings = Object.entries(own).flatMap(([key, text]) => {
     const spelling = SPELLINGS.get(key.toUpperCase());
     if (spelling === undefined) return [];
     return secretsIn({ ...spelling, from: 'file', spelled: key, text }, cwd);
   });
-  return [...userInfoOf(url), ...settings];
+  return [...userInfoOf(url), ...secretsInQuery(url), ...settings];
 }
 
 function userInfoOf(url: string): readonly string[] {

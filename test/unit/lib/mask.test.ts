@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { holdsSecret, maskUrl } from '../../../src/lib/mask.ts';
 
 const MASKED: ReadonlyArray<readonly [url: string, shown: string]> = [
-  ['https://user:pw@host:8443/v1?x=1#/data', 'https://host:8443/v1?x=1#/data'],
+  ['https://user:pw@host:8443/v1?x=1#/data', 'https://host:8443/v1?x=***#/data'],
   ['https://token@host/', 'https://host/'],
   ['  https://user:pw@host/', '  https://host/'],
   ['http://u:p@ss@host/a', 'http://host/a'],
@@ -20,6 +20,12 @@ const MASKED: ReadonlyArray<readonly [url: string, shown: string]> = [
   ['https://h/a?X-Amz-Signature=abc', 'https://h/a?X-Amz-Signature=***'],
   ['https://h/a#access_token=abc', 'https://h/a#access_token=***'],
   ['http://[bad:u:p@host', 'http://host'],
+  ['https://h/a?x-my-auth=abc&ref=main', 'https://h/a?x-my-auth=***&ref=main'],
+  ['https://h/a?sv=2022&se=x;sig=abc', 'https://h/a?sv=***&se=***;sig=***'],
+  ['https://h/a?%74oken=abc', 'https://h/a?%74oken=***'],
+  ['https://h/a?a-bare-secret', 'https://h/a?***'],
+  ['https://h/a?token=a=b?c', 'https://h/a?token=***?***'],
+  ['https://h/a#a-bare-secret', 'https://h/a#***'],
 ];
 
 test.each(MASKED)('%s is shown without its secrets', (url, shown) => {
@@ -28,7 +34,7 @@ test.each(MASKED)('%s is shown without its secrets', (url, shown) => {
 });
 
 const PLAIN = [
-  'https://host:8443/v1?x=1#/data/web',
+  'https://host:8443/v1?ref=main&raw#/data/web',
   'https://host/package@1.2.3/app.json',
   'https://host:443/package@1.2.3/app.json',
   'etcd://a:2379,b:2379?key=app/web/',
@@ -37,6 +43,8 @@ const PLAIN = [
   './config@2.yaml',
   '/etc/app/config@2.yaml',
   'file:///etc/app/config@2.yaml',
+  '/etc/app/what?now=then.yaml',
+  './a#b.yaml',
 ];
 
 test.each(PLAIN)('%s holds no secret and is shown as it is', (url) => {

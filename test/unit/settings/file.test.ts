@@ -98,17 +98,20 @@ test('a value in the file that is not accepted is reported with its key, file an
 const FILES: ReadonlyArray<readonly [text: string, said: string]> = [
   [
     'splay: 1s\noutput: [a',
-    'it is no legal YAML or JSON in line 2: unexpected end of the stream within a flow collection',
+    'it is not valid YAML or JSON in line 2: unexpected end of the stream within a flow collection',
   ],
-  ['splay: 1s\nsplay: 2s\n', 'it is no legal YAML or JSON in line 2: duplicated mapping key'],
+  ['splay: 1s\nsplay: 2s\n', 'it is not valid YAML or JSON in line 2: duplicated mapping key'],
   [
     'http_token: hunter2\n\tx: y\n',
-    'it is no legal YAML or JSON in line 2: tab characters must not be used in indentation',
+    'it is not valid YAML or JSON in line 2: tab characters must not be used in indentation',
   ],
   [
     'splay: 1s\n---\nsplay: 2s\n',
-    'it is no legal YAML or JSON: expected a single document in the stream, but found more',
+    'it is not valid YAML or JSON: expected a single document in the stream, but found more',
   ],
+  ['http_token: *hunter2\n', 'it is not valid YAML or JSON in line 1: unidentified alias'],
+  ['http_token: !hunter2 x\n', 'it is not valid YAML or JSON in line 1: unknown scalar tag'],
+  ['http_token: !h!hunter2 x\n', 'it is not valid YAML or JSON in line 1: undeclared tag handle'],
   ['- splay', 'it must hold a map of settings, such as output: /srv/app.json'],
   ['hunter2', 'it must hold a map of settings, such as output: /srv/app.json'],
   [
