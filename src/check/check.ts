@@ -79,7 +79,7 @@ async function tryAll(subject: Subject, { open, desk }: Means): Promise<readonly
     ...checkKept({ directory, ledger, generation, rollback: settings.ROLLBACK }),
     ...application.findings,
     ...checkMount(settings, application.found),
-    ...(await checkHook(subject)),
+    ...(await checkHook(subject, desk.status)),
     ...(await checkConfirmation(subject, { application: application.found, ledger })),
     ...(await checkEndpoints(settings.LISTEN, isKept)),
   ];

@@ -4,10 +4,17 @@ import { hookOf } from '../application/reload/settings.ts';
 import { toSidecarError } from '../lib/errors.ts';
 import { maskUrl } from '../lib/mask.ts';
 import { explainProgram } from '../lib/program.ts';
+import type { SeenStatus } from '../server/status.ts';
 import { connectTo } from './connect.ts';
 import { type Finding, fail, failure, ok, type Subject } from './finding.ts';
 
-export async function checkHook({ loaded, env, signal }: Subject): Promise<readonly Finding[]> {
+/** `status`: what the sidecar that runs here says; null when none does. It has used the hook, which a check never does. */
+export async function checkHook(
+  { loaded, env, signal }: Subject,
+  status: SeenStatus | null = null,
+): Promise<readonly Finding[]> {
+  const known = status === null ? [] : knownFailures(status);
+  if (known.length > 0) return known;
   try {
     const hook = hookOf(loaded, env);
     if (hook?.kind === 'http') return [await checkHttp(hook, signal)];
@@ -16,6 +23,20 @@ export async function checkHook({ loaded, env, signal }: Subject): Promise<reado
   } catch (thrown) {
     return [failure('hook', thrown, 'Correct what it names.')];
   }
+}
+
+/** Codes of what a hook answered, or did not. */
+const OF_HOOK = /^(?:http\.|reload\.(?:status|command|timeout|not-found|tls)$)/;
+
+function knownFailures({ targets }: SeenStatus): readonly Finding[] {
+  return Object.values(targets).flatMap(({ outcome, code, message, reloadOwed }) => {
+    const isFailing = reloadOwed || outcome === 'refused';
+    if (!isFailing || code === null || !OF_HOOK.test(code)) return [];
+    const sentence = `The sidecar that runs here has used the hook and failed: ${message}`;
+    return [
+      fail('hook', code, sentence, 'Correct what it names. "config-sidecar sync" then tries it at once.'),
+    ];
+  });
 }
 
 async function checkHttp({ url, method, timeoutMs, tls }: HttpHook, signal: AbortSignal): Promise<Finding> {

@@ -18,6 +18,8 @@ export interface Desk {
   readonly findings: readonly Finding[];
   /** The sidecar that keeps this output now; null when there is none. Then nothing is written where it writes. */
   readonly keeper: string | null;
+  /** What that one says of itself; null where it does not answer. */
+  readonly status: SeenStatus | null;
   /** Where a copy for VALIDATE_COMMAND can be made; null: nowhere. */
   readonly directory: string | null;
   /** Gives up the lock, and removes what was made. */
@@ -34,7 +36,13 @@ export async function openDesk({ loaded }: Subject): Promise<Desk> {
     return { ...(await prepareDesk(loaded, undo)), release };
   } catch (thrown) {
     release();
-    return { findings: [failure('state', thrown, MEND)], keeper: null, directory: null, release };
+    return {
+      findings: [failure('state', thrown, MEND)],
+      keeper: null,
+      status: null,
+      directory: null,
+      release,
+    };
   }
 }
 
@@ -52,7 +60,7 @@ async function prepareDesk(loaded: Loaded, undo: (() => void)[]): Promise<Omit<D
   });
   if (lock.kind === 'held') return await beside(loaded, lock.by, undo);
   undo.push(lock.release);
-  return { findings: inspect(loaded, path), keeper: null, directory: path };
+  return { findings: inspect(loaded, path), keeper: null, status: null, directory: path };
 }
 
 const MEND = 'Mount the volume there, or let STATE_DIR name a directory that this user may write to.';
@@ -80,7 +88,7 @@ function removeIfEmpty(directory: string): void {
 async function beside(loaded: Loaded, keeper: string, undo: (() => void)[]): Promise<Omit<Desk, 'release'>> {
   const directory = makeTemporary();
   if (directory !== null) undo.push(() => fs.rmSync(directory, { recursive: true, force: true }));
-  return { findings: [await describeKeeper(loaded, keeper)], keeper, directory };
+  return { ...(await askKeeper(loaded, keeper)), keeper, directory };
 }
 
 function makeTemporary(): string | null {
@@ -94,13 +102,13 @@ function makeTemporary(): string | null {
   return null;
 }
 
-async function describeKeeper({ settings }: Loaded, keeper: string): Promise<Finding> {
+async function askKeeper({ settings }: Loaded, keeper: string): Promise<Pick<Desk, 'findings' | 'status'>> {
   const socket = controlSocketOf(settings.OUTPUT, settings.STATE_DIR);
   const status = await askSidecar({ socket, listen: settings.LISTEN });
   const message = `A sidecar keeps this output: ${keeper}.`;
   const isThatOne = typeof status !== 'string' && keeper.startsWith(status.instance);
-  if (!isThatOne) return ok('state', 'state.kept', `${message} Its directories were only looked at.`);
-  return ok('state', 'state.kept', `${message} It says: ${summary(status)}`);
+  const says = isThatOne ? `It says: ${summary(status)}` : 'Its directories were only looked at.';
+  return { findings: [ok('state', 'state.kept', `${message} ${says}`)], status: isThatOne ? status : null };
 }
 
 function summary({ ready, targets }: SeenStatus): string {

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { sep } from 'node:path';
 import { errnoOf } from '../lib/errors.ts';
-import { describe, type Given } from './given.ts';
+import { describe, type Given, holdsSecret } from './given.ts';
 import { flagOf, isName, type Name, type Values } from './table.ts';
 import { printDuration } from './units.ts';
 
@@ -33,7 +33,24 @@ export function crossCheck(facts: Facts): readonly string[] {
 const RESTARTS_WITHIN_MS = 360_000;
 
 /** Sentences for what is legal but probably not meant. */
-export function suspicious({ values }: Facts): readonly string[] {
+export function suspicious(facts: Facts): readonly string[] {
+  return [...restartsTooLate(facts), ...secretsInFlags(facts)];
+}
+
+/**
+ * We hide our own command line, but not that of what starts us: tini, a shell, `docker run`. It is open to every process in
+ * sight, as an environment is not.
+ */
+function secretsInFlags({ given }: Facts): readonly string[] {
+  return [...given.values()]
+    .filter((one) => one.from === 'flag' && holdsSecret(one))
+    .map(
+      ({ name, spelled }) =>
+        `${spelled} holds a secret, and every process in the same PID namespace can read the command line it stands on (that of tini and shells as well). Give it as ${name}_FILE, the path of a file, or as the environment variable ${name}.`,
+    );
+}
+
+function restartsTooLate({ values }: Facts): readonly string[] {
   const { RELOAD_SIGNAL, CONFIRM_PERIOD = 0, CONFIRM_TIMEOUT = 0 } = values;
   if (RELOAD_SIGNAL !== 'SIGTERM' || CONFIRM_PERIOD === 0 || CONFIRM_TIMEOUT >= RESTARTS_WITHIN_MS) return [];
   return [

@@ -40,6 +40,11 @@ function masked(secret: Secret | undefined, value: string): string {
   return value;
 }
 
+/** Whether the text itself holds a secret; the path of a secret file does not. */
+export function holdsSecret({ name, text, secretFile }: Given): boolean {
+  return !secretFile && masked(rowOf(name).secret, text) !== text;
+}
+
 function oneLine(value: string): string {
   const cut = value.length > LONGEST_SHOWN ? `${value.slice(0, LONGEST_SHOWN)}…` : value;
   return cut.replace(/[\x00-\x1f\x7f]/g, (character) => JSON.stringify(character).slice(1, -1));

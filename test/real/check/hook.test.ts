@@ -3,11 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { Finding } from '../../../src/check/check.ts';
 import { checkHook } from '../../../src/check/hook.ts';
 import { loadSettings } from '../../../src/settings/settings.ts';
 import { createStage, fixture, until } from '../../support/application/process/apart.ts';
 import { createSite, type Examined, examine, withCode } from '../../support/check/examining.ts';
 import type { Env } from '../../support/check/run-check.ts';
+import { createPlace } from '../../support/e2e/place.ts';
 import { createAuthority } from '../../support/servers/certificates.ts';
 import { type HttpSource, respond, startHttpSource } from '../../support/servers/http-source.ts';
 import { portOf } from '../../support/servers/ports.ts';
@@ -241,4 +243,28 @@ test('a header file that is gone is told', async () => {
       mend: 'Correct what it names.',
     },
   ]);
+});
+
+test('a hook that the running sidecar has used in vain is a failure, though its server listens', async (context) => {
+  const place = createPlace(context);
+  server.answer((_request, response) => respond(response, 404, 'no such page'));
+  const env = {
+    SOURCE: place.write('source.json', '{"a":1}'),
+    OUTPUT: `${place.directory('volume')}/app.json`,
+    RELOAD_URL: `${server.origin}/-/reload`,
+  };
+  const sidecar = await place.start(env);
+  await sidecar.outcome('failed');
+  const { code, stdout } = await place.run(['check', '--json'], env);
+  const findings: readonly Finding[] = JSON.parse(stdout);
+  expect(findings.filter(({ area }) => area === 'hook')).toEqual([
+    {
+      area: 'hook',
+      level: 'fail',
+      code: 'reload.status',
+      message: `The sidecar that runs here has used the hook and failed: Cannot POST "${server.origin}/-/reload": it answered 404; check RELOAD_URL, RELOAD_METHOD and RELOAD_HEADERS`,
+      mend: 'Correct what it names. "config-sidecar sync" then tries it at once.',
+    },
+  ]);
+  expect(code).toBe(6);
 });

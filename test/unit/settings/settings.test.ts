@@ -422,3 +422,16 @@ test('commands get an environment without our secrets, under whatever spelling',
   };
   expect(environmentForCommands({ ...kept, ...secrets, UNSET: undefined })).toEqual(kept);
 });
+
+test('a secret given as a flag is a warning that says how to give it, and does not repeat it', async () => {
+  const flags = ['--control-token', 'hunter2', '--source', 'etcd://me:hunter2@store:2379/app/'];
+  const { warnings } = await load({}, { flags });
+  expect(warnings.toSorted().toReversed()).toEqual([
+    '--source holds a secret, and every process in the same PID namespace can read the command line it stands on (that of tini and shells as well). Give it as SOURCE_FILE, the path of a file, or as the environment variable SOURCE.',
+    '--control-token holds a secret, and every process in the same PID namespace can read the command line it stands on (that of tini and shells as well). Give it as CONTROL_TOKEN_FILE, the path of a file, or as the environment variable CONTROL_TOKEN.',
+  ]);
+  expect((await load({}, { flags: ['--source', 'etcd://store:2379/app/'] })).warnings).toEqual([]);
+  expect((await load({ CONTROL_TOKEN: 'hunter2' })).warnings).toEqual([]);
+  const file = scratch({ token: 'hunter2' });
+  expect((await load({}, { flags: ['--control-token-file', join(file, 'token')] })).warnings).toEqual([]);
+});
