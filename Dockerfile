@@ -118,7 +118,7 @@ CMD ["run"]
 #   SCHEMA
 #   VALIDATE_COMMAND
 #   VALIDATE_TIMEOUT=30s
-# Who is told, and how
+# Reload
 #   PRESET
 #   APP_PROCESS
 #   APP_CONTAINER
@@ -136,7 +136,7 @@ CMD ["run"]
 #   RELOAD_TIMEOUT=30s
 #   RELOAD_WAIT=60s
 #   RELOAD_GATE=handler
-# Confirm and go back
+# Confirm and roll back
 #   CONFIRM_PERIOD=3s
 #   CONFIRM_URL (or CONFIRM_URL_FILE)
 #   CONFIRM_HEADERS (or CONFIRM_HEADERS_FILE)

@@ -117,7 +117,7 @@ async function history(cli: Cli, words: Words): Promise<number> {
   return printed(cli, text);
 }
 
-/** The status of the sidecar that runs here; null, with a message, when there is none. */
+/** The status of the sidecar that runs here; null, with a message, when no sidecar answers. */
 async function find(cli: Cli, words: Words): Promise<SeenStatus | null> {
   const { settings: given } = await loadPartialSettings(optionsOf(cli, words));
   const found = await askSidecar({ socket: await socketOf(given), listen: given.LISTEN ?? 'off' });

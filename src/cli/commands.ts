@@ -1,7 +1,7 @@
 // The one table of commands: help, completion, the man page and suggestions come from it.
 import { SOURCE_NAMES } from '../settings/source.ts';
 
-/** A flag that is no setting. */
+/** A flag that is not a setting. */
 export interface CommandFlag {
   /** Placeholder of its value, upper case; absent where the flag stands alone. */
   readonly value?: string;
@@ -110,7 +110,7 @@ export const COMMANDS = {
   history: {
     summary: 'list generations, blocked changes and recent attempts',
     about: [
-      'Prints the generations that rollback can go back to, what is blocked because it did not work, and the outcomes of the latest changes.',
+      'Prints the generations that rollback can publish again, what is blocked because it did not work, and the outcomes of the latest changes.',
       'It asks the control socket, else the address in LISTEN.',
     ],
     flags: { json: JSON_FLAG },

@@ -54,7 +54,7 @@ function compare(before: readonly Described[], wanted: Generation): string {
   const patches = names
     .map((name) => compareFile(name, old.get(name), now.get(name)))
     .filter((patch) => patch !== '');
-  // Same bytes and modes in all files: then links, owners or something nobody can read is what differs.
+  // Same bytes and modes in all files: then links, owners or something unreadable differ.
   return patches.length > 0
     ? patches.join('')
     : 'Files are the same; their links or owners would be restored.\n';

@@ -5,7 +5,7 @@ import { hookKind } from '../application/reload/settings.ts';
 import { splayOf } from '../lib/schedule.ts';
 import { tellsVersion } from '../settings/answer-match.ts';
 import type { Loaded } from '../settings/settings.ts';
-import { NAMES, rowOf } from '../settings/table.ts';
+import { NAMES, rowOf, VERDICT_SECTIONS } from '../settings/table.ts';
 
 /** Times are milliseconds. */
 export interface Policy {
@@ -70,11 +70,9 @@ export function policyOf({ loaded, instance, askUntil }: PolicyOptions): Policy 
   };
 }
 
-const SECTIONS: readonly string[] = ['Who is told, and how', 'Confirm and go back'];
-
 function digestOfSettings({ given }: Loaded): string {
   // Without what is not set: a release that knows more settings would forget every verdict.
-  const texts = NAMES.filter((name) => given.has(name) && SECTIONS.includes(rowOf(name).section)).map(
+  const texts = NAMES.filter((name) => given.has(name) && VERDICT_SECTIONS.includes(rowOf(name).section)).map(
     (name) => [name, given.get(name)?.text],
   );
   return `sha256:${createHash('sha256').update(JSON.stringify(texts)).digest('hex')}`;

@@ -54,7 +54,7 @@ function restartsTooLate({ values }: Facts): readonly string[] {
   const { RELOAD_SIGNAL, CONFIRM_PERIOD = 0, CONFIRM_TIMEOUT = 0 } = values;
   if (RELOAD_SIGNAL !== 'SIGTERM' || CONFIRM_PERIOD === 0 || CONFIRM_TIMEOUT >= RESTARTS_WITHIN_MS) return [];
   return [
-    `RELOAD_SIGNAL "SIGTERM" with CONFIRM_TIMEOUT "${printDuration(CONFIRM_TIMEOUT)}": a configuration counts as failed when its application is not started again within that time. kubelet waits up to 5 minutes after several restarts; 6m is on the safe side.`,
+    `RELOAD_SIGNAL "SIGTERM" with CONFIRM_TIMEOUT "${printDuration(CONFIRM_TIMEOUT)}": a configuration counts as failed when its application is not started again within that time. kubelet waits up to 5 minutes after several restarts; set at least 6m.`,
   ];
 }
 
@@ -112,9 +112,7 @@ function oneHook(facts: Facts): readonly string[] {
   });
   if (hooks.length < 2) return [];
   const [first = '', ...others] = hooks.map((name) => said(facts, name));
-  return [
-    `Cannot use ${first} with ${others.join(' and ')}: the application is told in one way; keep one of them`,
-  ];
+  return [`Cannot use ${first} with ${others.join(' and ')}: an application has one hook; keep one of them`];
 }
 
 function processNamed(facts: Facts): readonly string[] {
@@ -123,11 +121,11 @@ function processNamed(facts: Facts): readonly string[] {
   if (!given.has('RELOAD_SIGNAL') || signal === undefined || signal === 'none') return [];
   if (namesProcess(given)) return [];
   return [
-    `Cannot use ${said(facts, 'RELOAD_SIGNAL')}: nobody is named to get it; set APP_PROCESS, APP_CONTAINER or APP_PID_FILE`,
+    `Cannot use ${said(facts, 'RELOAD_SIGNAL')}: no process is configured to receive it; set APP_PROCESS, APP_CONTAINER or APP_PID_FILE`,
   ];
 }
 
-/** Whether the settings say how the application is told, or that it is not. */
+/** Whether the settings say how the application is reloaded, or that it is not. */
 export function givesHook(given: ReadonlyMap<Name, unknown>): boolean {
   return given.has('RELOAD_SIGNAL') || given.has('RELOAD_URL') || given.has('RELOAD_COMMAND');
 }
@@ -161,7 +159,7 @@ function confirmationFits(facts: Facts): readonly string[] {
   }
   if (CONFIRM_WORKERS && !namesProcess(given)) {
     problems.push(
-      `Cannot use ${said(facts, 'CONFIRM_WORKERS')}: no process is named whose children could be looked at; set APP_PROCESS, APP_CONTAINER or APP_PID_FILE`,
+      `Cannot use ${said(facts, 'CONFIRM_WORKERS')}: no process is configured whose children it could look at; set APP_PROCESS, APP_CONTAINER or APP_PID_FILE`,
     );
   }
   problems.push(...enoughTime(facts));

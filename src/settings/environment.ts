@@ -27,7 +27,7 @@ export function readEnvironment(env: Environment): Layer {
   return { given: settingsOf(env, ''), problems: [] };
 }
 
-/** The settings under our prefix. A name with that prefix that is no setting is a mistake. */
+/** The settings under our prefix. An unknown name with that prefix is a mistake. */
 export function readPrefixedEnvironment(env: Environment): Layer {
   const unknown = Object.keys(env).filter((variable) => {
     const name = variable.slice(PREFIX.length);
@@ -61,7 +61,7 @@ export function misspeltVariables(env: Environment): readonly string[] {
       const meant = closest(variable);
       return meant === undefined
         ? []
-        : [`The environment variable ${variable} is no setting and is ignored; did you mean ${meant}?`];
+        : [`The environment variable ${variable} is not a setting and is ignored; did you mean ${meant}?`];
     });
 }
 

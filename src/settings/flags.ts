@@ -6,7 +6,7 @@ import { flagOf, rowOf, SPELLINGS } from './table.ts';
 
 const FLAGS = new Map([...SPELLINGS].map(([written, spelling]) => [flagOf(written).slice(2), spelling]));
 
-/** A flag that is no setting: `--json`, `-h`. */
+/** A flag that is not a setting: `--json`, `-h`. */
 export interface OwnFlag {
   readonly name: string;
   /** One letter. */

@@ -123,7 +123,7 @@ function list(type: string, check: (item: string) => void): Kind<readonly string
 export const variableNames = list('list of names', (name) => {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
     throw new InvalidValue(
-      `"${name}" is no name of an environment variable: letters, digits and _, not beginning with a digit`,
+      `"${name}" is not the name of an environment variable: use letters, digits and _, and begin with no digit`,
     );
   }
 });
@@ -136,7 +136,7 @@ export const keyPaths = list('list of paths', (path) => {
       .filter((part) => part !== '')
       .join('/');
     throw new InvalidValue(
-      `"${path}" is no path of a key: names joined by one /, such as db/host`,
+      `"${path}" is not the path of a key: join names with one /, such as db/host`,
       tidy || undefined,
     );
   }

@@ -78,8 +78,8 @@ function placeOf(place: string): Place {
 
 function whyUnreadable(error: unknown): string {
   const code = errnoOf(error);
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EACCES' || code === 'EPERM') return 'it may not be read by this user';
+  if (code === 'ENOENT') return 'the file does not exist';
+  if (code === 'EACCES' || code === 'EPERM') return 'this user may not read it';
   if (code === 'ENOTDIR') return 'a part of the path is a file, not a directory';
   return `it cannot be read (${code ?? 'unknown reason'})`;
 }
@@ -93,7 +93,7 @@ export function readSmallText(file: string, maxBytes: number, shownSize: string)
   let length = 0;
   try {
     if (statSync(file).isDirectory()) throw new InvalidValue('it is a directory; a file is needed');
-    // A named pipe that nobody writes to would hold us up for ever.
+    // Opening a named pipe without a writer would block for ever.
     const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       for (let got = -1; got !== 0 && length < bytes.length; length += got) {

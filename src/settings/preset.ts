@@ -13,7 +13,7 @@ import { quoteWord } from './words.ts';
 /** Where servers are installed, and what an ordinary user's PATH leaves out. */
 const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
-/** Where a program is looked for when nobody says. */
+/** Where a program is searched when PATH is not set. */
 const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
 
 /**
@@ -61,8 +61,8 @@ function writtenIn(given: ReadonlyMap<Name, Given>): Written {
 }
 
 /**
- * The signal that somebody gets. Nobody else has to be found: waiting for a process that is out of sight would put off
- * every reload.
+ * The signal that is sent, if one is. With another hook no process has to be found: waiting for one that is out of sight would
+ * delay every reload.
  */
 function signalOf({ RELOAD_SIGNAL, RELOAD_URL, RELOAD_COMMAND }: Written): string | undefined {
   if (RELOAD_URL !== undefined || RELOAD_COMMAND !== undefined || RELOAD_SIGNAL === 'none') return undefined;
@@ -73,7 +73,7 @@ function namesByItself(given: ReadonlyMap<Name, Given>): boolean {
   return given.has('APP_PROCESS') || given.has('APP_PID_FILE');
 }
 
-/** What nobody tells does not reload, so nothing of a reload can be seen; and workers are those of a process. */
+/** Without a hook there is no reload to confirm; and workers are those of a process. */
 function confirmationOf(preset: Preset, written: Written, given: ReadonlyMap<Name, Given>): Written {
   const { RELOAD_SIGNAL, RELOAD_URL, RELOAD_COMMAND } = written;
   const isTold = RELOAD_URL !== undefined || RELOAD_COMMAND !== undefined || RELOAD_SIGNAL !== 'none';
@@ -127,24 +127,24 @@ function isProgram(path: string): boolean {
 
 function cannotReload(asked: string, { application, remarks }: Preset): string {
   return (
-    `Cannot use ${asked} alone: ${application} cannot be told to read its configuration again. ${remarks[0] ?? ''} ` +
-    'Set RELOAD_SIGNAL to SIGTERM to have its supervisor start it again, to none to publish only, or RELOAD_COMMAND to what changes it while it runs'
+    `Cannot use ${asked} alone: ${application} cannot reload its configuration. ${remarks[0] ?? ''} ` +
+    'Set RELOAD_SIGNAL to SIGTERM to have its supervisor restart it, or to none to publish only; or set RELOAD_COMMAND to a command that changes it while it runs'
   );
 }
 
 function unverified(name: string, { application }: Preset): string {
-  return `PRESET "${name}" is unverified: it follows the documentation of ${application}, and no test of ours has run it. Try a good and a bad change before you rely on it.`;
+  return `PRESET "${name}" is unverified: it follows the documentation of ${application}, and no test has run it. Try a good and a bad change before you rely on it.`;
 }
 
 function noChecker(name: string, { application, onBadFile }: Preset, { programs }: Checker): string {
   const harm =
     onBadFile === 'exits'
-      ? `${application} exits when a reload meets a bad file, so it would go down before the last known good one is put back`
-      : `a bad file is found out only after it was published`;
-  return `PRESET "${name}" checks nothing before publishing: ${programs.map((one) => `"${one}"`).join(' and ')} cannot be found where this sidecar runs, and ${harm}. Put the program into the sidecar's image, or set VALIDATE_COMMAND.`;
+      ? `${application} exits on a bad file, so it would go down before the roll-back`
+      : `a bad file is found only after it is published`;
+  return `PRESET "${name}" checks nothing before publishing: the sidecar cannot find ${programs.map((one) => `"${one}"`).join(' or ')}, and ${harm}. Install the program in the sidecar's image, or set VALIDATE_COMMAND.`;
 }
 
-/** What to think of a refusal by a preset's checker, where OUTPUT may be a part of what that one can judge: a clause. */
+/** A hint for a refusal by a preset's checker, when OUTPUT may be only a part of what that checker reads: a clause. */
 export function checkerHint({ given, settings }: Loaded): string | undefined {
   const { OUTPUT, PRESET } = settings;
   if (PRESET === undefined || given.get('VALIDATE_COMMAND')?.from !== 'preset') return undefined;

@@ -1,4 +1,4 @@
-// Settings that say who is told and by which signal or command.
+// Settings that name the application's process, and the signal or command that reloads it.
 
 import { InvalidValue } from '../lib/invalid-value.ts';
 import { choice, type Kind } from './kind.ts';
@@ -41,7 +41,7 @@ function parsePattern(text: string): ProcessMatch {
 
 export const RELOAD_SIGNALS = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGTERM', 'none'] as const;
 
-/** A signal that may be sent, or `none`: watched over, but not told. */
+/** A signal that may be sent, or `none`: the process is watched, but gets no signal. */
 export type ReloadSignal = (typeof RELOAD_SIGNALS)[number];
 
 /** Spellings that other tools take; they are not accepted here, but lead to the one that is. */

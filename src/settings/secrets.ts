@@ -114,7 +114,7 @@ export function settingsForProvider(loaded: Loaded): (name: string) => string | 
 /** Shorter ones would mask half of any text. */
 const SHORTEST_MASKED = 4;
 
-/** A text of somebody else's, such as what a hook printed, with every secret in use now replaced by `***`. */
+/** A foreign text, such as what a hook printed, with every secret in use now replaced by `***`. */
 export function withoutSecrets(loaded: Loaded<unknown>, text: string): string {
   const secrets = [...loaded.given.values()].flatMap((one) => secretsIn(one, loaded.cwd));
   const masked = secrets

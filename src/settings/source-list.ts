@@ -65,7 +65,7 @@ function readEntry(raw: RawSource, position: Position): SourceEntry {
 function read({ url: text, name, optional, format, own }: RawSource, { cwd, at }: Position): SourceEntry {
   if (name !== undefined && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
     throw new InvalidValue(
-      `the name "${name}" is no identifier: letters, digits and _, not beginning with a digit`,
+      `the name "${name}" is not an identifier: use letters, digits and _, and begin with no digit`,
     );
   }
   const url = source.parse(text, cwd);

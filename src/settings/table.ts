@@ -16,12 +16,15 @@ export const SECTIONS = [
   'Output',
   'Timing',
   'Checks before publishing',
-  'Who is told, and how',
-  'Confirm and go back',
+  'Reload',
+  'Confirm and roll back',
   'Serving',
 ] as const;
 
 export type Section = (typeof SECTIONS)[number];
+
+/** What a verdict on a configuration depends on: how it is reloaded, and how that is confirmed. */
+export const VERDICT_SECTIONS: readonly Section[] = ['Reload', 'Confirm and roll back'];
 
 /**
  * What of a value must never be shown: all of it, what stands before `@` in a URL, or what follows the colon in
@@ -34,7 +37,7 @@ export interface Row<T, Absent = never> {
   readonly section: Section;
   /** One line, Markdown. */
   readonly meaning: string;
-  /** The default's text, parsed like any other; undefined when there is none. */
+  /** The default's text, parsed like any other; undefined without one. */
   readonly fallback: string | undefined;
   /** What the reference shows as default where no fixed text can say it. Markdown. */
   readonly fallbackShown: string | undefined;
@@ -67,8 +70,8 @@ const credentials = inSection('Credentials and TLS of the source');
 const to = inSection('Output');
 const timing = inSection('Timing');
 const checks = inSection('Checks before publishing');
-const who = inSection('Who is told, and how');
-const back = inSection('Confirm and go back');
+const who = inSection('Reload');
+const back = inSection('Confirm and roll back');
 const serving = inSection('Serving');
 
 const positive = duration({ atLeastMs: 1 });
@@ -155,7 +158,7 @@ export const TABLE = {
   KEEP_GENERATIONS: to.defaulted(
     count({ atLeast: 1, atMost: 1000 }),
     '5',
-    'how many confirmed generations are kept to go back to; the last known good and a pinned one always are',
+    'how many confirmed generations are kept for a roll-back; the last known good and a pinned one are always kept',
   ),
 
   DEBOUNCE: timing.defaulted(mayBeZero, '50ms', 'quiet time before a change is applied'),
@@ -183,11 +186,14 @@ export const TABLE = {
 
   PRESET: who.optional(
     presetName,
-    'a known application: how it is found, told, checked and confirmed; any setting given beats it',
+    'a known application: how it is found, reloaded, checked and confirmed; any setting that is given beats it',
   ),
-  APP_PROCESS: who.optional(processMatch, 'who: a process name (`nginx`), or `/regex/` on the command line'),
-  APP_CONTAINER: who.optional(word, 'who: only processes of this Kubernetes container'),
-  APP_PID_FILE: who.optional(path, 'who: the process whose number stands in this file'),
+  APP_PROCESS: who.optional(
+    processMatch,
+    'the application: a process name (`nginx`), or `/regex/` on the command line',
+  ),
+  APP_CONTAINER: who.optional(word, 'the application: only processes of this Kubernetes container'),
+  APP_PID_FILE: who.optional(path, 'the application: the process whose number is in this file'),
   RELOAD_SIGNAL: who.optional(
     reloadSignal,
     'the signal sent; `SIGTERM` asks for a restart by the supervisor; `none`: the application watches its files itself',
@@ -229,7 +235,7 @@ export const TABLE = {
   CONFIRM_PERIOD: back.defaulted(
     mayBeZero,
     '3s',
-    'the process that was told must live through this after the reload (`0`: off); one that was replaced meanwhile has died',
+    'the reloaded process must survive this long (`0`: off); a process that was replaced meanwhile has died',
   ),
   CONFIRM_URL: back.optional(httpUrl, 'must answer 2xx `CONFIRM_SUCCESSES` times in a row', {
     secret: 'url',
@@ -249,13 +255,13 @@ export const TABLE = {
   CONFIRM_WORKERS: back.defaulted(
     boolean,
     'false',
-    'the process must have new children after the reload (servers whose master lives on when a reload fails)',
+    'the process must have new children after the reload (for servers whose master keeps running when a reload fails)',
   ),
   CONFIRM_TIMEOUT: back.defaulted(positive, '30s', 'then the confirmation has failed'),
   ROLLBACK: back.defaulted(
     boolean,
     'true',
-    'on a refused, deadly or unconfirmed reload: publish the last known good again and tell the application',
+    'on a refused, deadly or unconfirmed reload: publish the last known good again and reload the application',
   ),
 
   LISTEN: serving.defaulted(listen, ':9533', 'address of the endpoints; `off` for none'),

@@ -137,7 +137,7 @@ export const mode: Kind<number> = {
 /** The kernel keeps 2^32 - 1 to mean "no change". */
 const LARGEST_ID = 2 ** 32 - 2;
 
-/** `uid[:gid]`, numbers only: there is no user database in most images, and none that both containers share. */
+/** `uid[:gid]`, numbers only: most images have no user database, and the containers share none. */
 export const owner: Kind<Owner> = {
   type: '`uid[:gid]`',
   parse: (text) => {
@@ -148,7 +148,7 @@ export const owner: Kind<Owner> = {
     }
     for (const id of [uid, gid ?? '0']) {
       if (Number(id) > LARGEST_ID)
-        throw new InvalidValue(`${id} is no user or group: the largest is ${LARGEST_ID}`);
+        throw new InvalidValue(`${id} is too large for a user or group: the largest is ${LARGEST_ID}`);
     }
     return { uid: Number(uid), gid: gid === undefined ? null : Number(gid) };
   },

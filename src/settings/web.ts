@@ -38,7 +38,7 @@ export const headers: Kind<Headers> = {
 function parseHeader(line: string, number: number): readonly [string, string] {
   const [, name, value] = /^([^:]*):[ \t]*(.*)$/s.exec(line) ?? [];
   if (name === undefined || value === undefined) {
-    throw new InvalidValue(`line ${number} is no header; each line reads Name: value`);
+    throw new InvalidValue(`line ${number} is not a header; each line reads Name: value`);
   }
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
     throw new InvalidValue(`line ${number} has no legal header name: letters, digits and - before the colon`);
@@ -74,7 +74,7 @@ function parseStatuses(item: string): StatusRange {
   const [, first, last = first] = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(item) ?? [];
   if (first === undefined || last === undefined || Number(last) < Number(first)) {
     const meant = /^[1-5]x{0,2}$/i.test(item) ? `${item.charAt(0)}xx` : undefined;
-    throw new InvalidValue(`"${item}" is no status; statuses read 2xx, 200 or 200-204`, meant);
+    throw new InvalidValue(`"${item}" is not a status; write 2xx, 200 or 200-204`, meant);
   }
   return { first: Number(first), last: Number(last) };
 }

@@ -3,11 +3,11 @@
 import type { Preset } from './preset.ts';
 import { PRESETS, type PresetName } from './table.ts';
 
-/** The preset in use, as /status tells it. */
+/** The preset in use, as /status shows it. */
 export interface PresetStatus {
   readonly name: PresetName;
   readonly application: string;
-  /** The version it was shown with; null: unverified. */
+  /** The version it was tested with; null: unverified. */
   readonly verified: string | null;
 }
 
@@ -16,22 +16,22 @@ export function presetStatus(name: PresetName): PresetStatus {
   return { name, application, verified };
 }
 
-/** `shown with 1.22.1 (Debian 12)`, or that nobody has. */
+/** `tested with 1.22.1 (Debian 12)`, or `unverified`. */
 export function trustIn({ verified }: Pick<Preset, 'verified'>): string {
-  return verified === null ? 'unverified' : `shown with ${verified}`;
+  return verified === null ? 'unverified' : `tested with ${verified}`;
 }
 
-/** One line for each preset: `nginx        nginx, shown with 1.22.1 (Debian 12): SIGHUP`. */
+/** One line for each preset: `nginx        nginx, tested with 1.22.1 (Debian 12): SIGHUP`. */
 export function presetsHelp(): string {
   const entries = Object.entries<Preset>(PRESETS);
   const width = Math.max(...entries.map(([name]) => name.length));
   const lines = entries.map(([name, preset]) => {
-    return `  ${name.padEnd(width)}  ${preset.application}, ${trustIn(preset)}: ${toldBy(preset)}`;
+    return `  ${name.padEnd(width)}  ${preset.application}, ${trustIn(preset)}: ${reloadedBy(preset)}`;
   });
   return `Presets, for PRESET or --preset (the documentation says more):\n${lines.join('\n')}\n`;
 }
 
-/** The README's table and what there is to know of each, as they stand between its two markers. */
+/** The README's table and the remarks on each, as they stand between two markers. */
 export function presetsReference(): string {
   const entries = Object.entries<Preset>(PRESETS);
   const rows = entries.map(([name, preset]) => {
@@ -41,7 +41,7 @@ export function presetsReference(): string {
     const cells = [
       application,
       trustIn(preset),
-      toldBy(preset, '`'),
+      reloadedBy(preset, '`'),
       checked,
       confirmedBy(preset),
       onBadFile,
@@ -52,7 +52,7 @@ export function presetsReference(): string {
     preset.remarks.length === 0 ? [] : [`* **${name}**: ${preset.remarks.join(' ')}`],
   );
   return [
-    '| `PRESET` | Application | | Told by | Checked by | Confirmed by | With a bad file it |',
+    '| `PRESET` | Application | | Reloaded by | Checked by | Confirmed by | With a bad file it |',
     '|---|---|---|---|---|---|---|',
     ...rows,
     '',
@@ -60,12 +60,12 @@ export function presetsReference(): string {
   ].join('\n');
 }
 
-function toldBy({ hook }: Preset, quote = ''): string {
+function reloadedBy({ hook }: Preset, quote = ''): string {
   if (hook === null) return 'cannot reload';
   if (hook.RELOAD_SIGNAL === 'none') return 'nothing, it watches its files';
   const { RELOAD_METHOD = 'POST', RELOAD_URL, RELOAD_COMMAND, RELOAD_SIGNAL } = hook;
-  const told = RELOAD_SIGNAL ?? RELOAD_COMMAND ?? `${RELOAD_METHOD} ${RELOAD_URL}`;
-  return `${quote}${told}${quote}`;
+  const by = RELOAD_SIGNAL ?? RELOAD_COMMAND ?? `${RELOAD_METHOD} ${RELOAD_URL}`;
+  return `${quote}${by}${quote}`;
 }
 
 function confirmedBy({ hook, confirm }: Preset): string {
@@ -73,5 +73,5 @@ function confirmedBy({ hook, confirm }: Preset): string {
   if (hook.RELOAD_SIGNAL === 'none' && confirm.CONFIRM_URL === undefined) return 'what you set';
   if (confirm.CONFIRM_MATCH !== undefined) return 'its own report';
   if (confirm.CONFIRM_URL !== undefined) return 'its answer';
-  return confirm.CONFIRM_WORKERS === 'true' ? 'new workers' : 'it lives on';
+  return confirm.CONFIRM_WORKERS === 'true' ? 'new workers' : 'it keeps running';
 }

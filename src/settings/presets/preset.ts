@@ -1,4 +1,4 @@
-// What a preset is: how one known application is found, told, checked and confirmed. One record each, no code.
+// What a preset is: how one known application is found, reloaded, checked and confirmed. Data, no code.
 
 /** Settings as they would be written in the environment. */
 type Texts<N extends string> = { readonly [M in N]?: string };
@@ -33,27 +33,27 @@ export interface Checker {
 }
 
 /**
- * One known application. It claims only what `test/presets/<name>.test.ts` has shown with the real server, or says in
- * `verified` that nobody has.
+ * One known application. It claims only what `test/presets/<name>.test.ts` has seen with the real server, or says in
+ * `verified` that no test has.
  */
 export interface Preset {
   /** What people call it: `Apache httpd`. */
   readonly application: string;
-  /** The version it was shown with, and where from: `1.22.1 (Debian 12)`; null: unverified, taken from its documentation. */
+  /** The version it was tested with, and where from: `1.22.1 (Debian 12)`; null: unverified, taken from its documentation. */
   readonly verified: string | null;
-  /** `APP_PROCESS`, used where the application is told by a signal, or watches its files itself. */
+  /** `APP_PROCESS`, used when the application is reloaded by a signal, or watches its files itself. */
   readonly process: string;
-  /** How it is told; null: it cannot read its configuration again, and `remarks` begins with why. */
+  /** How it is reloaded; null: it cannot read its configuration again, and `remarks` begins with why. */
   readonly hook: HookSettings | null;
   /** `RELOAD_GATE`, for one that waits with `sigwait`. */
   readonly gate?: 'off';
   /** The main file, which is what `OUTPUT` names, or holds when it is a directory: `nginx.conf`. */
   readonly main: string;
-  /** null: it has none that could be used here. */
+  /** null: it has no checker that could be used here. */
   readonly checker: Checker | null;
   readonly confirm: ConfirmSettings;
   /** What it does when a reload meets a bad file. */
-  readonly onBadFile: 'keeps the old one' | 'exits' | 'takes a part' | 'is not told';
+  readonly onBadFile: 'keeps the old one' | 'exits' | 'applies the valid part' | 'is not reloaded';
   /** Whole sentences, Markdown; what a user has to know or do. */
   readonly remarks: readonly string[];
 }

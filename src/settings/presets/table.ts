@@ -1,9 +1,9 @@
-// The known applications (PRESET), one record each: how each is found, told, checked and confirmed.
+// The known applications (PRESET), one record each: how each is found, reloaded, checked and confirmed.
 import type { Preset } from './preset.ts';
 
 /** Every preset by the name it is asked for. */
 export const PRESETS = {
-  // nginx, whose master process starts workers of the new configuration and lives on when it cannot.
+  // nginx, whose master process starts workers with the new configuration and keeps running when it cannot.
   nginx: {
     application: 'nginx',
     verified: '1.22.1 (Debian 12)',
@@ -14,9 +14,9 @@ export const PRESETS = {
     confirm: { CONFIRM_WORKERS: 'true' },
     onBadFile: 'keeps the old one',
     remarks: [
-      'The check opens the PID file, the logs, the temporary folders and the certificates that the file names, and looks up its upstreams, all where the sidecar runs: as in `nginx-unprivileged`, name paths below `/tmp`.',
-      'A relative `include` is looked for beside the staged copy: write the whole path, or publish the folder.',
-      '`conf.d/*.conf` is a part that cannot be checked alone: publish a whole `nginx.conf`.',
+      'The check opens the PID file, the logs, the temporary folders and the certificates that the file names, and looks up its upstreams, all in the container of the sidecar. Use paths below `/tmp`, as `nginx-unprivileged` does.',
+      'A relative `include` is searched beside the staged copy: write the whole path, or publish the whole directory.',
+      'A part such as `conf.d/*.conf` cannot be checked alone: publish a whole `nginx.conf`.',
     ],
   },
   // HAProxy in master-worker mode (`-W`), which keeps its old worker when the new one cannot start.
@@ -30,12 +30,12 @@ export const PRESETS = {
     confirm: { CONFIRM_WORKERS: 'true' },
     onBadFile: 'keeps the old one',
     remarks: [
-      'It has to run with `-W` (or `-Ws`), as its image does: without it there is no reload, and `SIGUSR2` is ignored.',
-      'The check wants users, certificates and maps that the file names, and looks up its servers, where the sidecar runs; name them by whole paths.',
-      'A port that is taken passes the check; while the new worker tries it, for two seconds, the old one refuses connections.',
+      'It must run with `-W` (or `-Ws`), as its image does. Without it, `SIGUSR2` is ignored and nothing reloads.',
+      'The check needs the users, certificates and maps that the file names, and resolves its servers, in the container of the sidecar. Use absolute paths.',
+      'The check does not notice a port that is in use. While the new worker tries to bind it, for two seconds, the old one refuses connections.',
     ],
   },
-  // Apache httpd, which ends as a whole when it cannot load a file; a graceful restart loses no request otherwise.
+  // Apache httpd, which exits when it cannot load a file; otherwise a graceful restart loses no request.
   apache: {
     application: 'Apache httpd',
     verified: '2.4.71 (Debian 12)',
@@ -46,8 +46,8 @@ export const PRESETS = {
     confirm: { CONFIRM_WORKERS: 'true' },
     onBadFile: 'exits',
     remarks: [
-      'The check binds no port and loads no key: a port that is taken, or a key of another certificate, ends it, and what starts it again finds the last known good file.',
-      'It wants the modules, the `User` and the folders of the logs that the file names where the sidecar runs; relative paths begin at `ServerRoot`.',
+      'The check binds no port and loads no key. A port that is in use, or a key that does not match its certificate, makes it exit; its supervisor restarts it with the last known good file.',
+      'The check needs the modules, the `User` and the log directories that the file names in the container of the sidecar. Relative paths begin at `ServerRoot`.',
       "Debian's `apache2.conf` needs the variables of its `envvars`.",
     ],
   },
@@ -63,9 +63,9 @@ export const PRESETS = {
     confirm: { CONFIRM_PERIOD: '5s' },
     onBadFile: 'exits',
     remarks: [
-      'The check opens neither ports nor files that are named (error pages, MIME table): where it cannot go on without one it exits, and what starts it again finds the last known good file.',
-      'Its ports are closed for a moment at every reload: connections are refused meanwhile.',
-      'One port of several that it cannot open is left out in silence; a `CONFIRM_URL` behind that port sees it.',
+      'The check opens no ports and none of the files that are named (error pages, MIME table). When Squid cannot run without one, it exits; its supervisor restarts it with the last known good file.',
+      'It closes its ports for a moment at every reload and refuses connections meanwhile.',
+      'It skips a port that it cannot open without an error. Set `CONFIRM_URL` to an address behind that port to notice it.',
     ],
   },
   // Prometheus, whose metrics say when it last took its configuration.
@@ -82,9 +82,9 @@ export const PRESETS = {
     },
     onBadFile: 'keeps the old one',
     remarks: [
-      'It has to run with `--web.enable-lifecycle`, else it answers 403; with a `--web.route-prefix` set `RELOAD_URL` and `CONFIRM_URL`.',
-      'The check looks for rule files and certificates too, relative ones beside the staged copy: where the sidecar cannot see them, `VALIDATE_COMMAND="promtool check config --syntax-only {path}"`.',
-      'What only the reload finds out (a `query_log_file` that cannot be opened) is taken in part, until it is taken back.',
+      'It must run with `--web.enable-lifecycle`, or it answers 403. With `--web.route-prefix`, set `RELOAD_URL` and `CONFIRM_URL`.',
+      'The check also reads rule files and certificates; relative ones are searched beside the staged copy. If the sidecar cannot see them, set `VALIDATE_COMMAND="promtool check config --syntax-only {path}"`.',
+      'An error that only the reload finds (a `query_log_file` that cannot be opened) is applied in part until the roll-back.',
     ],
   },
   // Alertmanager, whose metrics say when it last took its configuration.
@@ -100,7 +100,7 @@ export const PRESETS = {
       CONFIRM_MATCH: '^alertmanager_config_last_reload_success_timestamp_seconds (?<time>\\S+)',
     },
     onBadFile: 'keeps the old one',
-    remarks: ['With a `--web.route-prefix` set `RELOAD_URL` and `CONFIRM_URL`.'],
+    remarks: ['With `--web.route-prefix`, set `RELOAD_URL` and `CONFIRM_URL`.'],
   },
   // Envoy, which watches what its bootstrap names and cannot read the bootstrap again.
   envoy: {
@@ -113,9 +113,9 @@ export const PRESETS = {
     confirm: {},
     onBadFile: 'keeps the old one',
     remarks: [
-      'There is no Debian package; tried by hand with 1.40.0. The bootstrap cannot be reloaded: `OUTPUT` is a file that its `path_config_source` names, or a directory that is its `watched_directory`.',
-      'Whether it took `lds.yaml` is seen with `CONFIRM_URL=http://127.0.0.1:9901/stats?filter=lds.update_time` (its `admin` port) and `CONFIRM_MATCH="^\\S+\\.update_time: (?<time>\\d+)\\d{3}$"`.',
-      'Fields it does not know are passed over.',
+      'Debian has no package; tried by hand with 1.40.0. The bootstrap cannot be reloaded: `OUTPUT` is a file that its `path_config_source` names, or a directory that is its `watched_directory`.',
+      'To see whether it loaded `lds.yaml`, set `CONFIRM_URL=http://127.0.0.1:9901/stats?filter=lds.update_time` (its `admin` port) and `CONFIRM_MATCH="^\\S+\\.update_time: (?<time>\\d+)\\d{3}$"`.',
+      'It ignores fields that it does not know.',
     ],
   },
   // dnsmasq, which reads its hosts files again, and not dnsmasq.conf.
@@ -127,10 +127,10 @@ export const PRESETS = {
     main: 'hosts',
     checker: null,
     confirm: {},
-    onBadFile: 'takes a part',
+    onBadFile: 'applies the valid part',
     remarks: [
-      '`SIGHUP` makes it read `addn-hosts`, `hostsdir`, `dhcp-hostsfile` and `servers-file` again, not `dnsmasq.conf`: for that one set `RELOAD_SIGNAL=SIGTERM`, so that its supervisor starts it again, and `VALIDATE_COMMAND="dnsmasq --test -C {path}"`.',
-      'It leaves out lines it cannot read, and nobody sees that.',
+      '`SIGHUP` makes it read `addn-hosts`, `hostsdir`, `dhcp-hostsfile` and `servers-file` again, not `dnsmasq.conf`. For that file set `RELOAD_SIGNAL=SIGTERM`, so that its supervisor restarts it, and `VALIDATE_COMMAND="dnsmasq --test -C {path}"`.',
+      'It skips lines that it cannot read, without an error.',
     ],
   },
   // Unbound, which loads everything anew and exits where it cannot.
@@ -144,9 +144,9 @@ export const PRESETS = {
     confirm: {},
     onBadFile: 'exits',
     remarks: [
-      'The check also wants what the file names, such as the user, the certificates and the `directory`, where the sidecar runs.',
-      'A reload empties its cache, and does not take another `interface`: that needs a restart.',
-      'It reads the file again as its `username` and inside of its `chroot`.',
+      'The check also needs what the file names (the user, the certificates, the `directory`) in the container of the sidecar.',
+      'A reload empties its cache. A changed `interface` needs a restart.',
+      'It reads the file again as its `username` and inside its `chroot`.',
     ],
   },
   // BIND, which waits for its signals with sigwait.
@@ -161,11 +161,11 @@ export const PRESETS = {
     confirm: {},
     onBadFile: 'keeps the old one',
     remarks: [
-      'Whether it took the file is seen with `RELOAD_COMMAND="rndc -k KEYFILE reload"` (`rndc` and the key beside the sidecar, `controls` in its configuration); its signal tells nothing, nor does the `config-time` of its statistics.',
-      'A zone that does not load is missing in silence; `VALIDATE_COMMAND="named-checkconf -z {path}"` finds it where the zone files are in sight.',
+      'To see whether it loaded the file, set `RELOAD_COMMAND="rndc -k KEYFILE reload"` (`rndc` and the key beside the sidecar, `controls` in its configuration). After a signal that is not visible, not even in the `config-time` of its statistics.',
+      'A zone that does not load is left out without an error. `VALIDATE_COMMAND="named-checkconf -z {path}"` finds it if the sidecar sees the zone files.',
     ],
   },
-  // PostgreSQL, which takes what it can of a file and tells only its log of the rest.
+  // PostgreSQL, which applies the valid part of a file and reports the rest only in its log.
   postgresql: {
     application: 'PostgreSQL',
     verified: '15.18 (Debian 12)',
@@ -174,11 +174,11 @@ export const PRESETS = {
     main: 'postgresql.conf',
     checker: { programs: ['postgres'], arguments: '-C config_file -D / -c config_file={main}' },
     confirm: {},
-    onBadFile: 'takes a part',
+    onBadFile: 'applies the valid part',
     remarks: [
-      'It has to run with `-c config_file=…` where `OUTPUT` lies, as its user writes to the data directory.',
-      'Debian keeps the checker out of `PATH`, in `/usr/lib/postgresql/15/bin`.',
-      'A wrong value is left out, and so is, until a restart, what it takes at its start only (`port`, `max_connections`): both are taken back with ' +
+      'It must run with `-c config_file=…` naming `OUTPUT`, because its user writes to the data directory.',
+      'Debian installs the checker outside `PATH`, in `/usr/lib/postgresql/15/bin`.',
+      'A wrong value is ignored; a value that it reads only at its start (`port`, `max_connections`) is ignored until a restart. Both are rolled back with ' +
         '`RELOAD_COMMAND="psql -c \\"DO \'BEGIN ASSERT NOT EXISTS (SELECT FROM pg_file_settings WHERE error IS NOT NULL); PERFORM pg_reload_conf(); END\'\\""`, run as a superuser.',
     ],
   },
@@ -191,9 +191,9 @@ export const PRESETS = {
     main: 'redis.conf',
     checker: null,
     confirm: {},
-    onBadFile: 'is not told',
+    onBadFile: 'is not reloaded',
     remarks: [
-      'It reads its configuration at its start only, ignores `SIGHUP`, and dies of `SIGUSR1`.',
+      'It reads its configuration only at its start, ignores `SIGHUP`, and dies of `SIGUSR1`.',
       'Without `save` or `appendonly` a restart empties it.',
     ],
   },
@@ -206,14 +206,14 @@ export const PRESETS = {
     main: 'rsyslog.conf',
     checker: { programs: ['rsyslogd'], arguments: '-N1 -f {main}' },
     confirm: {},
-    onBadFile: 'is not told',
+    onBadFile: 'is not reloaded',
     remarks: [
-      'It reads its configuration at its start only; `SIGHUP` makes it open its output files again.',
-      'It starts with what it understands of a broken file, and nobody sees that, unless `global(abortOnUncleanConfig="on")` stands in it.',
-      'The check wants every module that the file loads where the sidecar runs.',
+      'It reads its configuration only at its start; `SIGHUP` makes it reopen its output files.',
+      'It starts with the valid part of a broken file, without an error, unless the file has `global(abortOnUncleanConfig="on")`.',
+      'The check needs every module that the file loads in the container of the sidecar.',
     ],
   },
-  // syslog-ng, which goes back by itself where it cannot load a file, and tells only those who ask over its control socket.
+  // syslog-ng, which keeps its old configuration when it cannot load a file, and reports that only on its control socket.
   'syslog-ng': {
     application: 'syslog-ng',
     verified: '3.38.1 (Debian 12)',
@@ -225,8 +225,8 @@ export const PRESETS = {
     confirm: {},
     onBadFile: 'keeps the old one',
     remarks: [
-      'Whether it took the file is seen with `RELOAD_COMMAND="syslog-ng-ctl reload -c SOCKET"` (the program and the control socket beside the sidecar); its signal tells nothing.',
-      'The check wants every module and every file it includes where the sidecar runs.',
+      'To see whether it loaded the file, set `RELOAD_COMMAND="syslog-ng-ctl reload -c SOCKET"` (the program and the control socket beside the sidecar). After a signal that is not visible.',
+      'The check needs every module and every included file in the container of the sidecar.',
     ],
   },
   // Fluent Bit with hot reload.
@@ -240,8 +240,8 @@ export const PRESETS = {
     confirm: {},
     onBadFile: 'keeps the old one',
     remarks: [
-      'There is no Debian package: taken from its documentation. What became of a reload cannot be seen, as it counts reloads and gives no time.',
-      'It has to run with `-Y`, or `hot_reload: on`.',
+      'Debian has no package; this follows its documentation. The result of a reload is not visible: it counts reloads and gives no time.',
+      'It must run with `-Y`, or `hot_reload: on`.',
     ],
   },
   // Vector.
@@ -255,8 +255,8 @@ export const PRESETS = {
     confirm: {},
     onBadFile: 'keeps the old one',
     remarks: [
-      'There is no Debian package: taken from its documentation. What became of a reload is only in its log.',
-      'It exits where it can build neither the new configuration nor the old one again, and a VRL `file` that alone has changed is not read again.',
+      'Debian has no package; this follows its documentation. The result of a reload is only in its log.',
+      'It exits when it can build neither the new nor the old configuration. It does not read a VRL `file` again when only that file has changed.',
     ],
   },
   // Traefik, which watches the file of its file provider by itself.
@@ -270,9 +270,9 @@ export const PRESETS = {
     confirm: {},
     onBadFile: 'keeps the old one',
     remarks: [
-      'There is no Debian package: taken from its documentation. The static configuration cannot be reloaded.',
-      'Name the file (`providers.file.filename`), not its directory, of which it would read the hidden folders too.',
-      'Whether it took it is seen with `{{ sidecar.digest }}` in a header that a middleware sets, `CONFIRM_URL=http://127.0.0.1:8080/api/rawdata` (its `api`) and `CONFIRM_MATCH="{digest}"`.',
+      'Debian has no package; this follows its documentation. The static configuration cannot be reloaded.',
+      'Name the file (`providers.file.filename`), not its directory: it would read the hidden directories in it as well.',
+      'To see whether it loaded the file, put `{{ sidecar.digest }}` into a header that a middleware sets, and set `CONFIRM_URL=http://127.0.0.1:8080/api/rawdata` (its `api`) and `CONFIRM_MATCH="{digest}"`.',
     ],
   },
   // A program for Node.js with a handler for SIGHUP.
@@ -286,9 +286,9 @@ export const PRESETS = {
     confirm: {},
     onBadFile: 'exits',
     remarks: [
-      'The program needs `process.on("SIGHUP", …)`: without it nothing is sent, since it would die.',
-      'One that catches its own errors lives on with the old configuration: let it answer what it runs, and set `CONFIRM_URL` and `CONFIRM_MATCH`.',
-      'Started by another Node.js program (such as `nodemon`), or with a `process.title`, it has to be named: `APP_PROCESS="/server\\.js/"`.',
+      'The program needs `process.on("SIGHUP", …)`. Without it no signal is sent, because it would die.',
+      'A program that catches its own errors keeps the old configuration. Let it report the version that it runs, and set `CONFIRM_URL` and `CONFIRM_MATCH`.',
+      'If another Node.js program (such as `nodemon`) starts it, or it has a `process.title`, name it: `APP_PROCESS="/server\\.js/"`.',
     ],
   },
   // gunicorn, which exits when it cannot load a file, or its new workers cannot start.
@@ -304,13 +304,13 @@ export const PRESETS = {
     confirm: { CONFIRM_WORKERS: 'true' },
     onBadFile: 'exits',
     remarks: [
-      'It has to run with `-c FILE`; what its command line and `GUNICORN_CMD_ARGS` say beats the file.',
-      'The check imports the application, so it needs its code (`chdir`) and Python where the sidecar runs; elsewhere set `VALIDATE_COMMAND="python3 -m py_compile {path}"`.',
-      'A worker that fails later than `CONFIRM_PERIOD` is not seen: set that longer where the application takes long to be imported.',
-      'With `preload_app` the code of the application is not loaded anew.',
+      'It must run with `-c FILE`. Its command line and `GUNICORN_CMD_ARGS` beat the file.',
+      'The check imports the application, so it needs its code (`chdir`) and Python in the container of the sidecar. Without them set `VALIDATE_COMMAND="python3 -m py_compile {path}"`.',
+      'A worker that fails after `CONFIRM_PERIOD` goes unnoticed. Set it longer when the application takes long to import.',
+      'With `preload_app`, a reload does not load new application code.',
     ],
   },
-  // php-fpm, whose master executes itself anew, and is gone when it cannot load a file.
+  // php-fpm, whose master re-executes itself, and exits when it cannot load a file.
   'php-fpm': {
     application: 'php-fpm',
     verified: '8.2.35 (Debian 12)',
@@ -321,8 +321,8 @@ export const PRESETS = {
     confirm: { CONFIRM_WORKERS: 'true' },
     onBadFile: 'exits',
     remarks: [
-      'A reload cuts off the requests on their way, unless the file sets `process_control_timeout` (`10s`).',
-      'The check opens `error_log` for writing where the sidecar runs, and binds no port.',
+      'A reload cuts off running requests, unless the file sets `process_control_timeout` (`10s`).',
+      'The check opens `error_log` for writing in the container of the sidecar. It binds no port.',
       'A pool file (`php-fpm.d/www.conf`) can be published and checked alone.',
     ],
   },

@@ -239,7 +239,7 @@ test('a header file that is gone is told', async () => {
       area: 'hook',
       level: 'fail',
       code: 'settings.secret',
-      message: expect.stringMatching(/^Cannot use RELOAD_HEADERS_FILE .*there is no such file\.$/),
+      message: expect.stringMatching(/^Cannot use RELOAD_HEADERS_FILE .*the file does not exist\.$/),
       mend: 'Correct what it names.',
     },
   ]);

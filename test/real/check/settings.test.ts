@@ -15,7 +15,7 @@ test('a variable that is nearly a setting is told', async () => {
     level: 'warn',
     code: 'settings.suspicious',
     message:
-      'The environment variable RELOAD_SIGNL is no setting and is ignored; did you mean RELOAD_SIGNAL?',
+      'The environment variable RELOAD_SIGNL is not a setting and is ignored; did you mean RELOAD_SIGNAL?',
     mend: 'Change it, unless it is meant.',
   });
 });

@@ -150,7 +150,7 @@ describe('a source', () => {
         area: 'source',
         level: 'fail',
         code: 'settings.secret',
-        message: expect.stringMatching(/^Cannot use HTTP_TOKEN_FILE .*there is no such file\.$/),
+        message: expect.stringMatching(/^Cannot use HTTP_TOKEN_FILE .*the file does not exist\.$/),
         mend: 'Correct what it names.',
       },
     ]);

@@ -180,7 +180,7 @@ describe.concurrent('settings', () => {
     expect(stderr).toContain('Cannot use UPDATE_FREQUENCY "sometimes": ');
     expect(stderr).toContain('--no-such-flag');
     expect(stderr).toContain('Cannot start without SOURCE');
-    expect(stderr).toContain('the application is told in one way');
+    expect(stderr).toContain('an application has one hook');
     expect(stderr.split('\n').filter((line) => line.startsWith('    at '))).toEqual([]);
     expect(existsSync(place.at('out'))).toBe(false);
   });

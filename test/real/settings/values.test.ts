@@ -2,7 +2,9 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { alternatives } from '../../../src/settings/kind.ts';
 import { currentOf } from '../../../src/settings/secrets.ts';
+import { SOURCE_KINDS } from '../../../src/settings/sources.ts';
 import type { Name } from '../../../src/settings/table.ts';
 import { includesStatus } from '../../../src/settings/web.ts';
 import { BASE, load, problemsOf, scratch } from '../../support/settings/settings-loading.ts';
@@ -15,8 +17,9 @@ const MODE = 'a mode is three octal digits, such as 0644 or 640';
 const OWNER = 'an owner is a numeric uid, or uid:gid, such as 1000 or 1000:1000';
 const SIGNAL = 'it must be SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH, SIGTERM or none';
 const LISTEN = 'it must be :port, host:port, [IPv6]:port or off, such as :9533';
-const SOURCE =
-  'it must be a URL beginning with file://, http://, https://, etcd://, etcds://, consul://, consuls://, git+https://, git+http://, git+ssh://, git+file:// or git://, or a path beginning with /, ./ or ../';
+const SOURCE = `it must be a URL beginning with ${alternatives(
+  SOURCE_KINDS.flatMap(({ schemes }) => schemes.map((scheme) => `${scheme}://`)),
+)}, or a path beginning with /, ./ or ../`;
 const MALFORMED_SOURCE = 'the URL is malformed; it reads http://host:port/path or https://host:port/path';
 const MALFORMED_URL = 'the URL is malformed; it reads scheme://host:port/path';
 
@@ -58,17 +61,17 @@ const REFUSED: ReadonlyArray<readonly [name: Name, text: string, said: string]> 
   [
     'REQUIRED_KEYS',
     'db/host /db/port',
-    '"/db/port" is no path of a key: names joined by one /, such as db/host; did you mean "db/port"?',
+    '"/db/port" is not the path of a key: join names with one /, such as db/host; did you mean "db/port"?',
   ],
   [
     'REQUIRED_KEYS',
     'db//host',
-    '"db//host" is no path of a key: names joined by one /, such as db/host; did you mean "db/host"?',
+    '"db//host" is not the path of a key: join names with one /, such as db/host; did you mean "db/host"?',
   ],
   [
     'TEMPLATE_ENV',
     'HOME 1ST',
-    '"1ST" is no name of an environment variable: letters, digits and _, not beginning with a digit',
+    '"1ST" is not the name of an environment variable: use letters, digits and _, and begin with no digit',
   ],
   ['OUTPUT_MODE', '0888', MODE],
   ['OUTPUT_MODE', '4755', MODE],
@@ -79,7 +82,7 @@ const REFUSED: ReadonlyArray<readonly [name: Name, text: string, said: string]> 
   ['OUTPUT_OWNER', '1000:', OWNER],
   ['OUTPUT_OWNER', ':1000', OWNER],
   ['OUTPUT_OWNER', '-1', OWNER],
-  ['OUTPUT_OWNER', '4294967295', '4294967295 is no user or group: the largest is 4294967294'],
+  ['OUTPUT_OWNER', '4294967295', '4294967295 is too large for a user or group: the largest is 4294967294'],
   ['RELOAD_SIGNAL', 'HUP', `${SIGNAL}; did you mean "SIGHUP"?`],
   ['RELOAD_SIGNAL', 'sighup', `${SIGNAL}; did you mean "SIGHUP"?`],
   ['RELOAD_SIGNAL', '1', `${SIGNAL}; did you mean "SIGHUP"?`],
@@ -96,10 +99,10 @@ const REFUSED: ReadonlyArray<readonly [name: Name, text: string, said: string]> 
   ['APP_PROCESS', '//', 'the regular expression matches every process'],
   ['APP_PROCESS', '/.*/', 'the regular expression matches every process'],
   ['RELOAD_METHOD', 'post', 'it must be POST, PUT, PATCH, GET or DELETE; did you mean "POST"?'],
-  ['RELOAD_STATUS', '2xx ok', '"ok" is no status; statuses read 2xx, 200 or 200-204'],
-  ['RELOAD_STATUS', '2XX', '"2XX" is no status; statuses read 2xx, 200 or 200-204; did you mean "2xx"?'],
-  ['RELOAD_STATUS', '204-200', '"204-200" is no status; statuses read 2xx, 200 or 200-204'],
-  ['RELOAD_STATUS', '600', '"600" is no status; statuses read 2xx, 200 or 200-204'],
+  ['RELOAD_STATUS', '2xx ok', '"ok" is not a status; write 2xx, 200 or 200-204'],
+  ['RELOAD_STATUS', '2XX', '"2XX" is not a status; write 2xx, 200 or 200-204; did you mean "2xx"?'],
+  ['RELOAD_STATUS', '204-200', '"204-200" is not a status; write 2xx, 200 or 200-204'],
+  ['RELOAD_STATUS', '600', '"600" is not a status; write 2xx, 200 or 200-204'],
   ['RELOAD_COMMAND', `sh -c 'kill`, "a ' is not closed"],
   ['RELOAD_COMMAND', '""', 'it names no program'],
   [
@@ -138,7 +141,7 @@ const REFUSED: ReadonlyArray<readonly [name: Name, text: string, said: string]> 
   [
     'SOURCE',
     '/a tls-x=/b',
-    'source 2: the name "tls-x" is no identifier: letters, digits and _, not beginning with a digit',
+    'source 2: the name "tls-x" is not an identifier: use letters, digits and _, and begin with no digit',
   ],
   ['SOURCE', 'a=/a b=/b a=/c', 'the name "a" is given to two sources'],
   ['SOURCE', 'a=/a b=', `source 2: ${SOURCE}`],
@@ -186,10 +189,10 @@ const REFUSED: ReadonlyArray<readonly [name: Name, text: string, said: string]> 
     '/srv/.',
     'it is a directory; an output that is a directory ends with a slash; did you mean "/srv/./"?',
   ],
-  ['TEMPLATE', '/no/such.liquid', 'there is no such file'],
+  ['TEMPLATE', '/no/such.liquid', 'the file does not exist'],
   ['TEMPLATE', '/dev/null', 'it is neither a file nor a directory'],
   ['TEMPLATE', '/dev/null/x', 'a part of the path is a file, not a directory'],
-  ['SCHEMA', '/no/such.json', 'there is no such file'],
+  ['SCHEMA', '/no/such.json', 'the file does not exist'],
   ['SCHEMA', '/', 'it is a directory; a file is needed'],
 ];
 
@@ -228,7 +231,7 @@ test('CONFIRM_MATCH may have in brackets what it may not have outside', async ()
 });
 
 const HEADERS: ReadonlyArray<readonly [text: string, said: string]> = [
-  ['Authorization hunter2', 'line 1 is no header; each line reads Name: value'],
+  ['Authorization hunter2', 'line 1 is not a header; each line reads Name: value'],
   ['A: b\nBad Name: hunter2', 'line 2 has no legal header name: letters, digits and - before the colon'],
   ['A: hunter2\u0001', 'line 1 has a value that no header can hold: control or non-Latin characters'],
   ['A: hunter2 \u20ac', 'line 1 has a value that no header can hold: control or non-Latin characters'],
@@ -279,7 +282,7 @@ test('a template that this user may not read is refused', async () => {
   if (root) process.seteuid?.(65_534);
   try {
     expect(await problemsOf({ TEMPLATE: template })).toEqual([
-      `Cannot use TEMPLATE "${template}": it may not be read by this user`,
+      `Cannot use TEMPLATE "${template}": this user may not read it`,
     ]);
   } finally {
     if (root) process.seteuid?.(0);

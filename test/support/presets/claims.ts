@@ -70,7 +70,7 @@ export function testClaims(application: Application): void {
         const { desired, lastKnownGood } = await stage.sidecar().target();
         return desired !== null && lastKnownGood?.rendering === desired.rendering;
       });
-      await served(onBadFile === 'takes a part' ? 'never' : 'two');
+      await served(onBadFile === 'applies the valid part' ? 'never' : 'two');
       expect(stage.server().starts()).toBe(1);
       put(application.good('two', stage.scene()));
       await served('two');

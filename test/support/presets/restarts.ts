@@ -34,7 +34,7 @@ export function testRestarts(application: Restarted): void {
       const { code, stderr } = await place.run([], variables);
       expect(code).toBe(2);
       expect(stderr).toContain(
-        `Cannot use PRESET "${application.preset}" alone: ${name} cannot be told to read its configuration again. ${remarks[0]} ` +
+        `Cannot use PRESET "${application.preset}" alone: ${name} cannot reload its configuration. ${remarks[0]} ` +
           'Set RELOAD_SIGNAL to SIGTERM to have its supervisor start it again',
       );
     });

@@ -133,7 +133,7 @@ test.each(FILES)('the file %j is refused', async (text, said) => {
 test('a file that cannot be read, or is far too large, is refused', async () => {
   const directory = scratch({ 'large.yaml': '#'.repeat(2 ** 20 + 1) });
   expect(await problemsOf({ SETTINGS_FILE: 'none.yaml' }, { cwd: directory })).toEqual([
-    `Cannot use SETTINGS_FILE "${directory}/none.yaml": there is no such file`,
+    `Cannot use SETTINGS_FILE "${directory}/none.yaml": the file does not exist`,
   ]);
   expect(await problemsOf({ SETTINGS_FILE: 'large.yaml' }, { cwd: directory })).toEqual([
     `Cannot use SETTINGS_FILE "${directory}/large.yaml": it is larger than 1MiB`,

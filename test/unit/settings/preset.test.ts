@@ -120,11 +120,11 @@ describe('the checker of a preset', () => {
     const { warnings, settings } = await load({ PRESET: 'prometheus', PATH: '/nowhere' });
     expect(settings.VALIDATE_COMMAND).toBeUndefined();
     expect(warnings).toContain(
-      'PRESET "prometheus" checks nothing before publishing: "promtool" cannot be found where this sidecar runs, and a bad file is found out only after it was published. Put the program into the sidecar\'s image, or set VALIDATE_COMMAND.',
+      'PRESET "prometheus" checks nothing before publishing: the sidecar cannot find "promtool", and a bad file is found only after it is published. Install the program in the sidecar\'s image, or set VALIDATE_COMMAND.',
     );
     const deadly = await load({ PRESET: 'unbound', PATH: '/nowhere' });
     expect(deadly.warnings.join()).toContain(
-      'Unbound exits when a reload meets a bad file, so it would go down before the last known good one is put back',
+      'Unbound exits on a bad file, so it would go down before the roll-back',
     );
   });
 
@@ -161,11 +161,9 @@ describe('an application that cannot reload', () => {
   test('is said to be one', async () => {
     const [problem = '', ...others] = await problemsOf({ PRESET: 'redis' });
     expect(others).toEqual([]);
-    expect(problem).toMatch(
-      /^Cannot use PRESET "redis" alone: Redis cannot be told to read its configuration again\. /,
-    );
+    expect(problem).toMatch(/^Cannot use PRESET "redis" alone: Redis cannot reload its configuration\. /);
     expect(problem).toContain(
-      'Set RELOAD_SIGNAL to SIGTERM to have its supervisor start it again, to none to publish only, or RELOAD_COMMAND',
+      'Set RELOAD_SIGNAL to SIGTERM to have its supervisor restart it, or to none to publish only; or set RELOAD_COMMAND',
     );
   });
 
@@ -195,7 +193,7 @@ describe('every preset', () => {
   test('one that nobody has tried is said to be unverified at the start', async () => {
     const { warnings } = await load({ PRESET: 'envoy' });
     expect(warnings).toContain(
-      'PRESET "envoy" is unverified: it follows the documentation of Envoy, and no test of ours has run it. Try a good and a bad change before you rely on it.',
+      'PRESET "envoy" is unverified: it follows the documentation of Envoy, and no test has run it. Try a good and a bad change before you rely on it.',
     );
   });
 
@@ -203,7 +201,7 @@ describe('every preset', () => {
     const help = presetsHelp();
     for (const name of PRESET_NAMES) {
       const { application, verified }: Preset = PRESETS[name];
-      const trust = verified === null ? 'unverified' : `shown with ${verified}`;
+      const trust = verified === null ? 'unverified' : `tested with ${verified}`;
       expect(help).toMatch(new RegExp(`^ +${name} +${escaped(application)}, ${escaped(trust)}: `, 'm'));
     }
   });

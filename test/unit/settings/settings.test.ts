@@ -118,7 +118,7 @@ const FLAG_MISTAKES: ReadonlyArray<readonly [flags: readonly string[], said: str
     ['--splay', '-1s'],
     'Cannot use --splay "-1s": a duration is a number and one unit (ms, s, m or h; none means seconds), such as 500ms, 30s, 5m or 1h',
   ],
-  [['--settings-file=/no/such.yaml'], 'Cannot use --settings-file "/no/such.yaml": there is no such file'],
+  [['--settings-file=/no/such.yaml'], 'Cannot use --settings-file "/no/such.yaml": the file does not exist'],
   [
     ['--http-token', 'hunter 2'],
     'Cannot use --http-token "***": it must be visible ASCII characters without blanks, since it is sent in a header',
@@ -232,15 +232,15 @@ const TOGETHER: ReadonlyArray<readonly [env: Env, said: string]> = [
   ],
   [
     { APP_PROCESS: 'nginx', RELOAD_SIGNAL: 'SIGHUP', RELOAD_URL: 'http://u:hunter2@localhost/' },
-    'Cannot use RELOAD_SIGNAL "SIGHUP" with RELOAD_URL "http://localhost/": the application is told in one way; keep one of them',
+    'Cannot use RELOAD_SIGNAL "SIGHUP" with RELOAD_URL "http://localhost/": an application has one hook; keep one of them',
   ],
   [
     { RELOAD_COMMAND: 'true', RELOAD_URL: 'http://localhost/' },
-    'Cannot use RELOAD_URL "http://localhost/" with RELOAD_COMMAND "true": the application is told in one way; keep one of them',
+    'Cannot use RELOAD_URL "http://localhost/" with RELOAD_COMMAND "true": an application has one hook; keep one of them',
   ],
   [
     { RELOAD_SIGNAL: 'SIGHUP' },
-    'Cannot use RELOAD_SIGNAL "SIGHUP": nobody is named to get it; set APP_PROCESS, APP_CONTAINER or APP_PID_FILE',
+    'Cannot use RELOAD_SIGNAL "SIGHUP": no process is configured to receive it; set APP_PROCESS, APP_CONTAINER or APP_PID_FILE',
   ],
   [
     { SOURCE: 'https://h/a', HTTP_TOKEN: 'hunter2', HTTP_USERNAME: 'me' },
@@ -357,17 +357,17 @@ test('a variable one or two letters away from a setting gives a warning', async 
     TEMPLATES: 'x',
   };
   expect((await load(near)).warnings).toEqual([
-    'The environment variable UPDATE_FREQENCY is no setting and is ignored; did you mean UPDATE_FREQUENCY?',
-    'The environment variable RELAOD_SIGNAL is no setting and is ignored; did you mean RELOAD_SIGNAL?',
-    'The environment variable SOURCES is no setting and is ignored; did you mean SOURCE?',
-    'The environment variable HTTP_TOKEN_FILES is no setting and is ignored; did you mean HTTP_TOKEN_FILE?',
-    'The environment variable TEMPLATES is no setting and is ignored; did you mean TEMPLATE?',
+    'The environment variable UPDATE_FREQENCY is not a setting and is ignored; did you mean UPDATE_FREQUENCY?',
+    'The environment variable RELAOD_SIGNAL is not a setting and is ignored; did you mean RELOAD_SIGNAL?',
+    'The environment variable SOURCES is not a setting and is ignored; did you mean SOURCE?',
+    'The environment variable HTTP_TOKEN_FILES is not a setting and is ignored; did you mean HTTP_TOKEN_FILE?',
+    'The environment variable TEMPLATES is not a setting and is ignored; did you mean TEMPLATE?',
   ]);
 });
 
 test('a misspelt variable is named as well when the settings are refused, since it may be why', async () => {
   await expect(loadSettings({ flags: [], env: { OUTPT: 'x', SOURCE: '/a' }, cwd: '/' })).rejects.toThrow(
-    'Cannot start without OUTPUT: set OUTPUT (or --output, or output in the settings file) to a file, or to a directory with a trailing slash\nThe environment variable OUTPT is no setting and is ignored; did you mean OUTPUT?',
+    'Cannot start without OUTPUT: set OUTPUT (or --output, or output in the settings file) to a file, or to a directory with a trailing slash\nThe environment variable OUTPT is not a setting and is ignored; did you mean OUTPUT?',
   );
 });
 

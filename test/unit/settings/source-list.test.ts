@@ -57,7 +57,7 @@ source:
       '{ url: https://h/a, http_token: a b }',
       'it must be visible ASCII characters without blanks, since it is sent in a header',
     ],
-    ['{ url: https://h/a, http_token_file: /no/such }', 'there is no such file'],
+    ['{ url: https://h/a, http_token_file: /no/such }', 'the file does not exist'],
     [
       '{ url: https://h/a, http_token: secret1, http_username: me }',
       'Cannot use http_token of source 1 with http_username of source 1: a request carries one of them; keep one',
