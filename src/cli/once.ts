@@ -5,6 +5,7 @@ import { EXIT } from '../lib/exit-codes.ts';
 import { errorFields } from '../lib/log.ts';
 import { sleep } from '../lib/wait.ts';
 import type { Outcome } from '../reconcile/journal.ts';
+import { NO_ANSWER } from '../reconcile/perform.ts';
 import { type RunningTarget, startTarget, type TargetOptions } from '../reconcile/start-target.ts';
 import type { State } from '../reconcile/state.ts';
 import { isReady, isUnderWay } from '../reconcile/view.ts';
@@ -90,6 +91,8 @@ function verdict(state: State): number | undefined {
   const { session } = state;
   const { lastReload, journal } = session;
   const { current } = journal;
+  // An application that does not answer yet reads the file when it starts.
+  if (current?.outcome === 'no-target' && current.code === NO_ANSWER) return EXIT.done;
   if (current === null || current.code === LOCKED || isUnderWay(state) || isAwaited(state)) return undefined;
   if (current.outcome === 'failed' && current.stage !== 'reload') return EXIT.publishing;
   // To notify of what was published before is not the pass: the source has not answered yet.

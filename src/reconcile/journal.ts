@@ -88,14 +88,20 @@ export function isOpen({ current }: Journal): boolean {
   return !DONE.includes(current?.outcome);
 }
 
-/** Whether an outcome is not the one that stands. */
+/** Whether an outcome is not the one that stands, or has another cause. */
 export function isNews({ current }: Journal, report: Omit<Report, 'count'>): boolean {
   return (
     current?.outcome !== report.outcome ||
     current.code !== report.code ||
+    causeOf(current) !== causeOf(report) ||
     current.attempted?.rendering !== report.attempted?.rendering ||
     current.attempted?.digest !== report.attempted?.digest
   );
+}
+
+/** Of the application and of sources, numbers (of processes, of seconds) make no other cause; lines of a template do. */
+function causeOf({ stage, message }: Omit<Report, 'count'>): string {
+  return stage === 'reload' || stage === 'source' ? message.replaceAll(/\d+/g, '#') : message;
 }
 
 /** Adds an outcome; the one that stands is counted once more when it is the same. */

@@ -40,7 +40,7 @@ export function outcomeOf(state: State, { unixMs }: Time): Standing | null {
     error,
   });
   const current = journal.current?.outcome;
-  const failure = errors.open ?? errors.publish;
+  const failure = errors.loop ?? errors.open ?? errors.publish;
   if (failure !== null) return stands('failed', failure);
   if (!session.isOpen) return null;
   // It stands until something newer is rendered, whatever was rejected before.
@@ -111,10 +111,11 @@ export function* reportsOf(
 }
 
 const SENTENCES: Partial<Record<Outcome, string>> = {
-  applied: 'The newest configuration is on the volume, and whoever is to be told was told.',
-  unchanged: 'The volume already shows the newest configuration.',
+  applied:
+    'The latest configuration is published, and the application has been notified where that is configured.',
+  unchanged: 'The latest configuration is on the volume already.',
   'picked-up': 'The application started after the publication and has read it.',
-  pinned: 'A generation was chosen by hand and stays until "config-sidecar resume".',
+  pinned: 'A generation was chosen by hand. It stays until "config-sidecar resume".',
 };
 
 function reportOf({ outcome, about, error }: Standing, { unixMs }: Time): Omit<Report, 'count'> {
@@ -131,8 +132,6 @@ function plainVersion({ revision, digest, rendering, at }: AttemptedVersion): At
 /** The verdict of a trial, about what is published: what is wanted may be newer by now, and has its own verdict to come. */
 function verdictOf(before: State, event: Event, after: State, { unixMs }: Time): Standing | null {
   const { published } = after.ledger;
-  if (event.kind === 'failed')
-    return { outcome: 'failed', about: after.session.candidate?.version ?? null, error: event.error };
   if (published === null || before === after) return null;
   if (event.kind === 'trial-failed') {
     const { rollsBack } = before.policy;

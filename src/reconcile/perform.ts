@@ -77,6 +77,8 @@ interface ConfirmView {
 
 type Events = AsyncGenerator<Event, void>;
 
+/** Nothing answered at CONFIRM_URL. */
+export const NO_ANSWER = 'confirm.no-answer';
 /** A state directory that cannot be had is asked for again this often: a lock is given up without a word. */
 const OPEN_AGAIN_MS = 1_000;
 
@@ -295,7 +297,7 @@ async function* notify(state: State, steps: Steps, signal: AbortSignal): Events 
     yield { kind: 'notified', result: isUnknown ? 'unknown' : 'told', trial };
     return faultPoint('told');
   }
-  const setback = setbackOf(result, session, steps.random);
+  const setback = setbackOf(result, session, { random: steps.random, nowMs: steps.time().ms });
   const error = errorOf(result, steps);
   if (setback.outcome !== 'refused') return yield { kind: 'notify-failed', ...setback, error };
   yield trialFailed({ outcome: 'refused', error, isReplaced: true }, state, steps, setback.result);
@@ -343,6 +345,8 @@ async function* probe(state: State, steps: Steps, signal: AbortSignal): Events {
     }
     case 'died':
     case 'unconfirmed': {
+      if (isNotThereYet(result, state))
+        return yield { kind: 'unanswered', trial, error: notThereYet(result, steps) };
       const isDeath = result.kind === 'died';
       const how = {
         outcome: isDeath ? 'target-died' : 'unconfirmed',
@@ -352,6 +356,19 @@ async function* probe(state: State, steps: Steps, signal: AbortSignal): Events {
       faultPoint('condemned');
     }
   }
+}
+
+/** Nothing answers at CONFIRM_URL, and nothing was ever confirmed: that says nothing about the configuration. */
+function isNotThereYet(result: ConfirmResult, { ledger }: State): boolean {
+  return result.kind === 'unconfirmed' && result.code === NO_ANSWER && ledger.kept.length === 0;
+}
+
+function notThereYet(
+  result: { readonly code: string; readonly message: string },
+  steps: Steps,
+): SidecarError {
+  const message = `${result.message}. The application is probably not there yet: nothing was confirmed before. CONFIRM_URL is asked until it answers.`;
+  return errorOf({ ...result, message }, steps);
 }
 
 /** `isReplaced`: it is known already that the application did not just end. */

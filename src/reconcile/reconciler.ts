@@ -93,10 +93,12 @@ export class Reconciler {
   }
 
   async #rest(waits: readonly Wait[]): Promise<void> {
+    // From here on an event ends the wait, also one that the announcement of the rest brings about.
+    const wake = new AbortController();
+    this.#wake = wake;
     this.#take({ kind: 'rested', waits });
     const ms = Math.min(...waits.map(({ until }) => until)) - this.#world.time().ms;
-    this.#wake = new AbortController();
-    await this.#world.sleep(Math.max(SHORTEST_WAIT_MS, ms), this.#wake.signal);
+    await this.#world.sleep(Math.max(SHORTEST_WAIT_MS, ms), wake.signal);
     this.#wake = null;
   }
 

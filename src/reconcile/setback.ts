@@ -5,8 +5,9 @@ import { type Random, RETRY, retryDelay, SLOW_RETRY_MS } from '../lib/schedule.t
 import type { Outcome } from './journal.ts';
 import type { Session } from './state.ts';
 
-/** The application said no this often in a row: then it means it. */
+/** The application said no this often in a row, and for this long: then it means it, and is not only busy with the reload before. */
 const REFUSALS = 3;
+const REFUSED_FOR_MS = 10_000;
 
 /** A process that was there a moment ago is looked for again; at once, it could be a hot loop. */
 const GONE_RETRY_MS = 100;
@@ -15,27 +16,30 @@ export interface Setback {
   readonly outcome: Outcome;
   /** For the metrics. */
   readonly result: string;
-  /** The application said no. */
-  readonly isRefusal: boolean;
+  /** Since when the application says no, on the loop's clock; null: it did not. */
+  readonly refusedSince: number | null;
   readonly retryInMs: number;
 }
 
 /** `before`: the tries for what is on the volume that failed so far; a new publication starts anew. */
 export function setbackOf(
   result: Exclude<ReloadResult, { kind: 'told' }>,
-  before: Pick<Session, 'refusals'> & { readonly tries: Pick<Session['tries'], 'notify'> },
-  random: Random,
+  before: Pick<Session, 'refusals' | 'refusedSince'> & { readonly tries: Pick<Session['tries'], 'notify'> },
+  { random, nowMs }: { readonly random: Random; readonly nowMs: number },
 ): Setback {
   const growing = retryDelay(before.tries.notify.failures + 1, RETRY, random);
   if (result.kind === 'gone')
-    return { outcome: 'no-target', result: 'gone', isRefusal: false, retryInMs: GONE_RETRY_MS };
+    return { outcome: 'no-target', result: 'gone', refusedSince: null, retryInMs: GONE_RETRY_MS };
   if (result.kind !== 'owed')
-    return { outcome: 'not-permitted', result: result.kind, isRefusal: false, retryInMs: growing };
-  const isRefusal = result.class === 'refused';
-  const isFinal = isRefusal && before.refusals + 1 >= REFUSALS;
+    return { outcome: 'not-permitted', result: result.kind, refusedSince: null, retryInMs: growing };
+  const refusedSince = result.class === 'refused' ? (before.refusedSince ?? nowMs) : null;
+  const leftMs = refusedSince === null ? 0 : refusedSince + REFUSED_FOR_MS - nowMs;
+  const isSure = refusedSince !== null && before.refusals + 1 >= REFUSALS;
+  const isFinal = isSure && leftMs <= 0;
   const isSlow = isFinal || result.class === 'misconfigured';
+  const retryInMs = isSlow ? SLOW_RETRY_MS : Math.max(growing, result.retryAfterMs ?? 0);
   return {
-    ...{ outcome: isFinal ? 'refused' : 'failed', result: result.class, isRefusal },
-    retryInMs: isSlow ? SLOW_RETRY_MS : Math.max(growing, result.retryAfterMs ?? 0),
+    ...{ outcome: isFinal ? 'refused' : 'failed', result: result.class, refusedSince },
+    retryInMs: isSure && !isFinal ? leftMs : retryInMs,
   };
 }

@@ -108,8 +108,10 @@ export interface Session {
   /** How the last notification ended that did not arrive. */
   readonly lastReload: string | null;
   readonly refusals: number;
+  /** Since when the application says no. */
+  readonly refusedSince: number | null;
   readonly tries: Readonly<Record<'open' | 'publish' | 'validate' | 'notify' | 'renotify', Tries>>;
-  readonly errors: Readonly<Record<'open' | 'publish' | 'save' | 'keep', SidecarError | null>>;
+  readonly errors: Readonly<Record<'open' | 'publish' | 'save' | 'keep' | 'loop', SidecarError | null>>;
   /** When the trial is looked at next. */
   readonly probeAt: number;
   /** A trial was started by this run: one that was not is resumed. */
@@ -189,11 +191,12 @@ export type Event =
       readonly kind: 'notify-failed';
       readonly result: string;
       readonly outcome: Outcome;
-      readonly isRefusal: boolean;
+      readonly refusedSince: number | null;
     } & Failed)
   | ({ readonly kind: 'trial-started'; readonly next: Trial } & AboutTrial)
   | ({ readonly kind: 'probed'; readonly inMs: number } & AboutTrial)
   | ({ readonly kind: 'trial-lost' } & AboutTrial)
+  | ({ readonly kind: 'unanswered'; readonly error: SidecarError } & AboutTrial)
   | ({
       readonly kind: 'confirmed';
       readonly evidence: Running['evidence'];
@@ -210,7 +213,7 @@ export type Event =
   | { readonly kind: 'measured'; readonly stage: Stage; readonly tookMs: number };
 
 const NEVER: Tries = { failures: 0, dueAt: 0 };
-const NO_ERRORS = { open: null, publish: null, save: null, keep: null };
+const NO_ERRORS = { open: null, publish: null, save: null, keep: null, loop: null };
 
 /** A target at its start: nothing is known. */
 export function startOf(policy: Policy): State {
@@ -227,6 +230,7 @@ export function startOf(policy: Policy): State {
     ...{ publishedAt: null, arrival: null, process: null, obstacle: null, reason: null, lastReload: null },
     ...{
       refusals: 0,
+      refusedSince: null,
       probeAt: 0,
       suspectUntil: 0,
       printed: null,
@@ -250,7 +254,7 @@ export function blocksOf(
 }
 
 /** Nothing is known any more of the notification before: there is something new to tell the application, or nothing. */
-const NOTHING_TRIED = { reason: null, lastReload: null, refusals: 0, obstacle: null };
+const NOTHING_TRIED = { reason: null, lastReload: null, refusals: 0, refusedSince: null, obstacle: null };
 
 /** The next state. Total: an event that no longer fits (a verdict on what was replaced) changes nothing. */
 export function reduce(state: State, event: Event, at: Time): State {
@@ -283,7 +287,13 @@ export function reduce(state: State, event: Event, at: Time): State {
       const again = {
         candidate: event.unblocks || candidate?.generation == null ? null : candidate,
         errors: { ...errors, publish: null },
-        tries: { ...tries, publish: NEVER, validate: NEVER },
+        tries: {
+          ...{ ...tries, publish: NEVER, validate: NEVER },
+          // A hook whose settings were wrong, or that was not there, is asked at once: they may have been mended.
+          ...(session.lastReload !== null && session.refusedSince === null && { notify: NEVER }),
+        },
+        // The volume is looked at, too: what is asked for is that all is as it should be.
+        volume: volume && { ...volume, everyMs: 0 },
       };
       if (!event.unblocks) return next(again);
       const changes = {
@@ -396,7 +406,8 @@ export function reduce(state: State, event: Event, at: Time): State {
       return next({
         ...{
           lastReload: result,
-          refusals: event.isRefusal ? session.refusals + 1 : 0,
+          refusals: event.refusedSince === null ? 0 : session.refusals + 1,
+          refusedSince: event.refusedSince,
           attempts: attempts + 1,
         },
         ...{ tries: failed('notify', event.retryInMs), journal: journals.countReload(journal, result) },
@@ -412,6 +423,16 @@ export function reduce(state: State, event: Event, at: Time): State {
       return ledger.trial === event.trial
         ? next({}, ledgers.loseTrial(ledger, policy.notifies, at.unixMs))
         : state;
+    case 'unanswered':
+      // It is tried again until it answers, unless something newer takes its place first.
+      if (ledger.trial !== event.trial) return state;
+      return next(
+        {
+          reason: { outcome: 'no-target', error: event.error, about: published, isObstacle: false },
+          attempts: attempts + 1,
+        },
+        { ...ledger, trial: null },
+      );
     case 'confirmed':
       return ledger.trial === event.trial ? confirmed(state, event, at) : state;
     case 'trial-failed': {
@@ -442,7 +463,7 @@ export function reduce(state: State, event: Event, at: Time): State {
     case 'keep-failed':
       return next({ errors: { ...errors, keep: event.error } });
     case 'failed':
-      return next({});
+      return next({ errors: { ...errors, loop: event.error }, attempts: attempts + 1 });
     case 'rested':
       return rested(state, event.waits, at);
     case 'saved':
@@ -524,14 +545,15 @@ function confirmed(state: State, event: Extract<Event, { kind: 'confirmed' }>, a
 function rested(state: State, waits: readonly Wait[], { ms }: Time): State {
   const { policy, ledger, session } = state;
   const { obstacle: before, attempts, candidate } = session;
+  const errors = { ...session.errors, loop: null };
   const met = waits.find(({ obstacle }) => obstacle !== undefined)?.obstacle;
-  if (met === undefined) return change(state, { waits, obstacle: null });
+  if (met === undefined) return change(state, { waits, errors, obstacle: null });
   const isSame = before?.code === met.code;
   const since = isSame ? before.since : ms;
   const isOverdue = (isSame && before.isOverdue) || ms - since >= policy.reloadWaitMs;
   const obstacle = { ...met, since, isOverdue };
   if (isSame && before.message === met.message && isOverdue === before.isOverdue)
-    return change(state, { waits, obstacle });
+    return change(state, { waits, errors, obstacle });
   const { outcome, code, message } = met;
   const error = new SidecarError(message, { code, stage: 'reload' });
   const reason = { outcome, error, isObstacle: true, about: candidate?.version ?? null };
@@ -539,7 +561,7 @@ function rested(state: State, waits: readonly Wait[], { ms }: Time): State {
   const isGone = outcome === 'no-target' && ledger.running !== null;
   return change(
     state,
-    { waits, obstacle, reason, attempts: attempts + 1 },
+    { waits, errors, obstacle, reason, attempts: attempts + 1 },
     isGone ? { ...ledger, running: null } : ledger,
   );
 }

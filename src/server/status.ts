@@ -167,7 +167,10 @@ function targetStatus(view: TargetView): TargetStatus {
   return {
     outcome: current?.outcome ?? null,
     code: current?.code ?? null,
-    message: current?.message ?? '',
+    message: [
+      ...(isOpen(session.journal) || current?.code ? [] : silences(view)),
+      current?.message ?? '',
+    ].join(' '),
     desired: shown(session.candidate?.version ?? null),
     attempted: shown(trial?.version ?? current?.attempted ?? null),
     running: shownRunning(running),
@@ -187,6 +190,15 @@ function targetStatus(view: TargetView): TargetStatus {
       at: iso(at),
     })),
   };
+}
+
+/** Where nothing else is wrong: since when it is not known any more whether what was newest still is. */
+function silences({ source }: TargetView): readonly string[] {
+  return statesOf(source).flatMap(({ url, up, lastContactAt, error }) => {
+    if (up || lastContactAt === null) return [];
+    const reason = error === null ? '' : ` (${error.code})`;
+    return [`The source "${url}" has been silent since ${iso(lastContactAt)}${reason}. As of then:`];
+  });
 }
 
 function generationsOf(view: TargetView): readonly GenerationStatus[] {

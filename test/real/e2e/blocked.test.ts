@@ -96,7 +96,7 @@ describe.concurrent('what is blocked', () => {
     sidecar.signal('SIGHUP');
     expect((await place.run(['sync'], { ...variables, LISTEN: 'off' })).code).toBe(4);
     expect((await sidecar.target()).outcome).toBe('blocked');
-    expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'one', 'two']);
+    expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'bad', 'one', 'two']);
     const retried = await place.run(['sync', '--retry'], { ...variables, LISTEN: 'off' });
     expect(retried).toMatchObject({ code: 0, stderr: '' });
     expect(await isOutcome(sidecar, 'applied', 'bad', place)).toMatchObject({ blocked: [] });
@@ -119,7 +119,7 @@ test('what is blocked is tried again when that is asked for over HTTP', async (c
   expect(await post(sidecar.port, '/sync', headers)).toBe(200);
   expect(await post(sidecar.port, '/sync?retry=true', headers)).toBe(200);
   expect(await isOutcome(sidecar, 'applied', 'bad', place)).toMatchObject({ blocked: [] });
-  expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'one', 'bad']);
+  expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'bad', 'one', 'bad']);
   await hook.server.stop();
 });
 

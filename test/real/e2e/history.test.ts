@@ -111,7 +111,7 @@ describe.concurrent('the history', () => {
     const sidecar = await place.start(variables);
     await isOutcome(sidecar, 'applied', 'one', place);
     job.set('bad');
-    const back = ['applied', 'failed ×2', 'refused', 'rolled-back'];
+    const back = ['applied', 'failed ×3', 'refused', 'rolled-back'];
     await isRecorded(sidecar, back);
     sidecar.signal('SIGHUP');
     job.set('one');
@@ -120,7 +120,7 @@ describe.concurrent('the history', () => {
     await isRecorded(sidecar, [...back, 'applied', 'blocked']);
     expect(await counted(sidecar)).toEqual({
       applied: 2,
-      failed: 2,
+      failed: 3,
       refused: 1,
       'rolled-back': 1,
       blocked: 1,
@@ -231,5 +231,28 @@ describe.concurrent('the history', () => {
     const all = recorded(await sidecar.target());
     expect(all[0]).toBe('target-died');
     expect(all.at(-1)).toBe('applied');
+  });
+});
+
+describe.concurrent('a new cause of the same outcome', () => {
+  test('is a line of the log and of the history, while the same cause again is none', async (context) => {
+    const place = createPlace(context);
+    const job = fileJob(place);
+    const set = (text: string): void => void place.write('app.json.liquid', text);
+    set('{"value": {{ value | json }}}\n');
+    const sidecar = await place.start({ ...job.variables, TEMPLATE: place.at('app.json.liquid') });
+    await isOutcome(sidecar, 'applied', 'one', place);
+    set('{"value": {{ missing | json }}}\n');
+    await until('the first is said', () => sidecar.logs('rejected').length === 1);
+    set('{"value": {{ absent | json }}}\n');
+    await until('the second is said', () => sidecar.logs('rejected').length === 2);
+    sidecar.signal('SIGHUP');
+    await until('it was tried again', async () => ((await counted(sidecar))['rejected'] ?? 0) === 3);
+    expect(sidecar.logs('rejected').map(({ message }) => message)).toEqual([
+      expect.stringContaining('missing'),
+      expect.stringContaining('absent'),
+    ]);
+    const { history } = await sidecar.target();
+    expect(history.map(({ message }) => message.includes('absent'))).toEqual([true, false, false]);
   });
 });

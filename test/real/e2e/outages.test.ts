@@ -151,3 +151,29 @@ describe.concurrent.each(Object.entries(SOURCES))('%s', (_name, open) => {
     await source.end();
   });
 });
+
+test('with the source away, status and page say since when it has been silent, at the top', async (context) => {
+  const place = createPlace(context);
+  const server = await startHttpSource();
+  server.answer(servesDocument(() => ({ etag: '"one"', body: '{"value":"one"}\n' })));
+  place.directory('out');
+  const sidecar = await place.start({
+    SOURCE: `${server.origin}/app.json`,
+    UPDATE_FREQUENCY: '200ms',
+    OUTPUT: place.at('out/app.json'),
+  });
+  expect((await sidecar.outcome('applied')).message).toBe(
+    'The latest configuration is published, and the application has been notified where that is configured.',
+  );
+  await server.stop();
+  await until('the source is down', async () => (await sidecar.target()).sources[0]?.up === false);
+  const { message, outcome, sources } = await sidecar.target();
+  expect(outcome).toBe('applied');
+  const { lastContactAt } = sources[0] ?? {};
+  expect(message).toMatch(
+    new RegExp(
+      `^The source "${server.origin}/app.json" has been silent since ${lastContactAt} \\(source\\.\\w+\\)\\. As of then: The latest`,
+    ),
+  );
+  expect((await sidecar.get('/')).body).toContain('has been silent since');
+});

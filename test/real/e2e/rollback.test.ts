@@ -20,7 +20,7 @@ describe.concurrent('a refused reload', () => {
     job.set('bad');
     const back = await isOutcome(sidecar, 'rolled-back', 'one', place);
     expect(place.read('out/app.json')).toBe(bytes);
-    expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'one']);
+    expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'bad', 'one']);
     expect(publications(sidecar)).toEqual(['desired', 'desired', 'rolled-back']);
     const { revision } = before.desired ?? {};
     expect(back).toMatchObject({
@@ -43,7 +43,7 @@ describe.concurrent('a refused reload', () => {
     const attempts = await sidecar.metric('config_sidecar_attempts_total');
     expect(attempts).toEqual({
       '{target="default",outcome="applied"}': 1,
-      '{target="default",outcome="failed"}': 2,
+      '{target="default",outcome="failed"}': 3,
       '{target="default",outcome="refused"}': 1,
       '{target="default",outcome="rolled-back"}': 1,
     });
@@ -68,7 +68,7 @@ describe.concurrent('a refused reload', () => {
     );
     const sidecar = await goesBack(place, job, { ...job.variables, RELOAD_COMMAND: `sh ${script}` });
     const told = place.read('told').trim().split('\n').map(publishedValue);
-    expect(told).toEqual(['one', 'bad', 'bad', 'bad', 'one']);
+    expect(told).toEqual(['one', 'bad', 'bad', 'bad', 'bad', 'one']);
     expect((await sidecar.target()).message).toContain('Cannot reload by "sh": it exited with 9');
     for (const path of ['/status', '/', '/metrics', '/readyz'])
       expect((await sidecar.get(path)).body).not.toContain('hunter2');
@@ -110,10 +110,10 @@ describe.concurrent('ROLLBACK=false', () => {
       blocked: [{ outcome: 'refused' }],
     });
     expect(shown(place)).toBe('bad');
-    expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad']);
+    expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'bad']);
     job.set('two');
     await isOutcome(sidecar, 'applied', 'two', place);
-    expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'two']);
+    expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'bad', 'two']);
     await hook.server.stop();
   });
 });
@@ -174,7 +174,7 @@ describe.concurrent('"once"', () => {
     const refused = await place.run(['once'], variables);
     expect(refused.code).toBe(6);
     expect(refused.stdout).toContain('"event":"rolled-back"');
-    expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'one']);
+    expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'bad', 'one']);
     expect(shown(place)).toBe('one');
     expect((await place.run(['once'], variables)).code).toBe(4);
     expect(hook.told).toHaveLength(5);

@@ -25,6 +25,8 @@ export type KillPoint = (typeof KILL_POINTS)[number];
 const ASK_MS = 10_000;
 /** Far above what any chain of rules needs at one instant. */
 const MOST_ACTIONS_AT_ONCE = 40;
+/** Nor is more done without a rest. */
+const MOST_ACTIONS = 5_000;
 
 /** The points that are passed once an event is reduced and saved. */
 const POINTS: Partial<Record<Event['kind'], KillPoint>> = {
@@ -58,6 +60,7 @@ export class Life {
   #isOver = false;
   #onStill: () => void = () => {};
   #actions = { at: 0, count: 0 };
+  #sinceRest = 0;
   #saved: Ledger | null = null;
 
   constructor(world: World) {
@@ -186,6 +189,8 @@ export class Life {
   #judge(action: Action, state: State): void {
     const { now } = this.#world;
     this.#actions = { at: now, count: this.#actions.at === now ? this.#actions.count + 1 : 1 };
+    this.#sinceRest += 1;
+    if (this.#sinceRest > MOST_ACTIONS) this.#world.forbid(`never rests: ${JSON.stringify([action, state])}`);
     if (this.#actions.count > MOST_ACTIONS_AT_ONCE)
       this.#world.forbid(`hot loop at ${now}: ${JSON.stringify([action, state])}`);
     if (action.kind === 'publish') lawsOfPublishing(this.#world, state, action.goal);
@@ -200,6 +205,7 @@ export class Life {
     const world = this.#world;
     if (this.isDead) return;
     if (event.kind === 'rested') {
+      this.#sinceRest = 0;
       const until = Math.min(...event.waits.map((wait) => wait.until));
       if (!(until > world.now)) world.forbid(`waits for the past: ${JSON.stringify(event.waits)}`);
       world.rest(this);

@@ -37,6 +37,7 @@ describe('the outcomes', () => {
   it.each<[string, Omit<Report, 'count'>]>([
     ['another outcome', report('failed', { code: 'c', attempted: version('r') })],
     ['another code', report('rejected', { code: 'other', attempted: version('r') })],
+    ['another message', report('rejected', { code: 'c', message: 'Line 7.', attempted: version('r') })],
     ['another rendering', report('rejected', { code: 'c', attempted: version('s') })],
     ['other data', report('rejected', { code: 'c', attempted: version('r', 'e') })],
   ])('are news when there is %s', (_what, next) => {
@@ -47,6 +48,15 @@ describe('the outcomes', () => {
 
   it('are no news when nothing but the time is another', () => {
     expect(isNews(journalOf(report('failed')), report('failed', { at: 7 }))).toBe(false);
+  });
+
+  it('are no news when only a number in what the application said is another', () => {
+    const died = (pid: number) =>
+      report('target-died', { stage: 'reload', message: `Process ${pid} was found dead.` });
+    expect(isNews(journalOf(died(7)), died(812))).toBe(false);
+    expect(isNews(journalOf(died(7)), report('target-died', { stage: 'reload', message: 'It hangs.' }))).toBe(
+      true,
+    );
   });
 
   it('are remembered newest first, and not for ever', () => {

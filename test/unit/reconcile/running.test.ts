@@ -297,6 +297,17 @@ describe('what is not the fault of the content', () => {
   );
 });
 
+describe('a sync', () => {
+  it('looks at the volume, and restores what is gone from it', async () => {
+    const world = await calm();
+    await world.play([event({ kind: 'drift', to: 'nothing' })], 2_000);
+    expect(world.volume).toBeNull();
+    await world.play([hand('sync')], 2_000);
+    expect(world.volume).toBe('r1');
+    expect(ledgerOf(world)).toMatchObject({ verdict: 'good', owed: null });
+  });
+});
+
 describe('a pin', () => {
   it('stays over restarts and changes, fills an empty volume, and ends by hand', async () => {
     const world = await calm(WATCHED);

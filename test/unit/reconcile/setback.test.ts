@@ -8,17 +8,20 @@ const HALF = () => 0.5;
 const owed = (kind: OwedClass, more: { readonly retryAfterMs?: number } = {}) =>
   ({ kind: 'owed', class: kind, code: `reload.${kind}`, message: `It is ${kind}.`, ...more }) as const;
 
-/** What becomes of tries that fail one after the other. */
-function setbacks(...results: readonly Exclude<ReloadResult, { kind: 'told' }>[]): readonly Setback[] {
-  const [all] = results.reduce<readonly [readonly Setback[], number]>(
-    ([before, refusals], result) => {
-      const tries = { notify: { failures: before.length, dueAt: 0 } };
-      const setback = setbackOf(result, { tries, refusals }, HALF);
-      return [[...before, setback], setback.isRefusal ? refusals + 1 : 0];
-    },
-    [[], 0],
-  );
-  return all;
+type Failed = Exclude<ReloadResult, { kind: 'told' }>;
+
+/** What becomes of tries that fail one after the other, each when it is due. */
+function setbacks(...results: readonly Failed[]): readonly Setback[] {
+  let [nowMs, refusals] = [0, 0];
+  let refusedSince: number | null = null;
+  return results.map((result, failures) => {
+    const before = { tries: { notify: { failures, dueAt: 0 } }, refusals, refusedSince };
+    const setback = setbackOf(result, before, { random: HALF, nowMs });
+    refusals = setback.refusedSince === null ? 0 : refusals + 1;
+    refusedSince = setback.refusedSince;
+    nowMs += setback.retryInMs;
+    return setback;
+  });
 }
 
 const delays = (all: readonly Setback[]): readonly number[] => all.map(({ retryInMs }) => retryInMs);
@@ -28,7 +31,12 @@ describe('a notification that does not arrive', () => {
   it('is tried again after a growing delay while the hook is unavailable', () => {
     const all = setbacks(...Array.from({ length: 8 }, () => owed('unavailable')));
     expect(delays(all)).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
-    expect(all[7]).toEqual({ outcome: 'failed', result: 'unavailable', isRefusal: false, retryInMs: 30_000 });
+    expect(all[7]).toEqual({
+      outcome: 'failed',
+      result: 'unavailable',
+      refusedSince: null,
+      retryInMs: 30_000,
+    });
   });
 
   it('waits as long as the other side asks, and no shorter than it would by itself', () => {
@@ -44,14 +52,19 @@ describe('a notification that does not arrive', () => {
     expect(setbacks(owed('misconfigured'))).toMatchObject([{ outcome: 'failed', retryInMs: SLOW }]);
   });
 
-  it('is a refusal when the application says no for the third time in a row', () => {
+  it('is a refusal when the application says no three times and for 10 s: the last try is made then', () => {
     const no = owed('refused');
-    expect(outcomes(setbacks(no, no, owed('unknown'), no, no, no))).toEqual([
-      ...['failed', 'failed', 'failed', 'failed', 'failed', 'refused'],
-    ]);
-    expect(setbacks(no, no, no).at(-1)).toEqual({
-      ...{ outcome: 'refused', result: 'refused', isRefusal: true, retryInMs: SLOW },
-    });
+    const all = setbacks(no, no, no, no);
+    expect(outcomes(all)).toEqual(['failed', 'failed', 'failed', 'refused']);
+    expect(delays(all)).toEqual([500, 1_000, 8_500, SLOW]);
+    expect(all[3]).toEqual({ outcome: 'refused', result: 'refused', refusedSince: 0, retryInMs: SLOW });
+  });
+
+  it('is no refusal while another answer comes in between: it has to say no from then on', () => {
+    const no = owed('refused');
+    const all = setbacks(no, no, owed('unknown'), no, no, no);
+    expect(outcomes(all)).toEqual(['failed', 'failed', 'failed', 'failed', 'failed', 'refused']);
+    expect(all.slice(2, 4).map(({ refusedSince }) => refusedSince)).toEqual([null, 3_500]);
   });
 
   it('is tried again soon, but not at once, when the process was gone', () => {

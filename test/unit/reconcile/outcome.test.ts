@@ -1,0 +1,352 @@
+// What is recorded after each event, and what each event changes that nothing else shows.
+import { describe, expect, it } from 'vitest';
+import type { KeptGeneration, Trial } from '../../../src/ledger/ledger.ts';
+import { SidecarError, type Stage } from '../../../src/lib/errors.ts';
+import { reportsOf } from '../../../src/reconcile/outcome.ts';
+import type { Policy } from '../../../src/reconcile/policy.ts';
+import { type Candidate, type Event, reduce, type State, startOf } from '../../../src/reconcile/state.ts';
+import { policyOf } from '../../support/reconcile/contents.ts';
+import { SETTING } from '../../support/reconcile/settings.ts';
+
+const POLICY = policyOf(SETTING, { under: 'settings', askUntil: 0 });
+const START = startOf(POLICY);
+const STAMP = { bootId: 'boot', ticks: 1 };
+
+/** The state after these events, with what was recorded, as the loop makes it. */
+function stateAfter(events: readonly Event[], start: State = START): State {
+  return events.reduce<State>((before, event, i) => {
+    const at = { ms: i, unixMs: 1_000 + i };
+    let state = reduce(before, event, at);
+    for (const report of reportsOf(before, event, () => state, at))
+      state = reduce(state, { kind: 'reported', report }, at);
+    return state;
+  }, start);
+}
+
+/** The outcomes recorded, oldest first, with how often in a row. */
+function outcomes({ session }: State): readonly string[] {
+  const { history } = session.journal;
+  return [...history].reverse().map(({ outcome, count }) => (count === 1 ? outcome : `${outcome} ×${count}`));
+}
+
+const error = (code: string, stage: Stage, message = 'It went wrong.') =>
+  new SidecarError(message, { code, stage });
+const generation = (rendering: string) => ({ files: [], mode: 0o644, owner: null, rendering });
+const volume = (rendering: string | null) => ({
+  volume: { rendering, changedAt: null, problem: null },
+  everyMs: 60_000,
+});
+const input = (id: string, revision = id) => {
+  const snapshot = { revision, content: { kind: 'tree', entries: [] } } as const;
+  return { id, digest: id, snapshot, templates: null };
+};
+const version = (rendering: string) => ({ revision: rendering, digest: rendering, rendering, at: 1 });
+
+const OPENED: Event = {
+  ...{ kind: 'opened', ledger: START.ledger, from: 'fresh', copies: [], held: null, moment: STAMP },
+  ...volume(null),
+};
+const source = (id: string, revision = id): Event => ({
+  kind: 'source',
+  isAsked: true,
+  input: input(id, revision),
+});
+const candidate = (rendering: string): Candidate => {
+  return {
+    input: input(rendering),
+    version: version(rendering),
+    generation: generation(rendering),
+    error: null,
+  };
+};
+const rendered = (rendering: string): Event => ({ kind: 'rendered', candidate: candidate(rendering) });
+const rejected = (id: string, message = 'No such variable.'): Event => ({
+  kind: 'rendered',
+  candidate: {
+    ...{ input: input(id), generation: null, error: error('render.template', 'render', message) },
+    version: { ...version(''), digest: id, rendering: null },
+  },
+});
+const trial = (at = 1): Trial => ({
+  ...{ process: { pid: 7, startTicks: 9 }, how: 'told', restarts: false, children: [], evidence: [] },
+  ...{ at, notBefore: 1, moment: STAMP },
+});
+const TRIAL = trial();
+const kept = (rendering: string): KeptGeneration => {
+  return { ...version(rendering), generation: 1, input: rendering, confirmedAt: 5 };
+};
+const published = (rendering: string, as: 'desired' | 'rolled-back' = 'desired'): readonly Event[] => [
+  {
+    kind: 'intended',
+    isUrgent: false,
+    version: { ...version(rendering), input: rendering, moment: null, as },
+  },
+  { kind: 'published', generation: generation(rendering), startedAt: 1, moment: STAMP, ...volume(rendering) },
+];
+const notified: Event = { kind: 'notified', result: 'told', trial: TRIAL };
+const confirmed = (rendering: string): Event => {
+  return { kind: 'confirmed', trial: TRIAL, evidence: ['alive'], kept: kept(rendering), keepError: null };
+};
+const applied = (rendering: string): readonly Event[] => [
+  ...[source(rendering), rendered(rendering), ...published(rendering), notified, confirmed(rendering)],
+];
+const died = (rendering: string): Event => ({
+  ...{ kind: 'trial-failed', trial: TRIAL, error: error('confirm.died', 'reload'), retryInMs: 1_000 },
+  failure: {
+    suspectUntil: null,
+    block: {
+      ...version(rendering),
+      outcome: 'target-died',
+      code: 'confirm.died',
+      message: 'It died.',
+      under: 'settings',
+    },
+  },
+});
+const GOOD: readonly Event[] = [OPENED, ...applied('one')];
+
+describe('the state directory', () => {
+  it('that cannot be had is an attempt each second, and is over when it can', () => {
+    const locked: Event = { kind: 'open-failed', error: error('state.locked', 'publish'), retryInMs: 1_000 };
+    const waiting = stateAfter([locked, locked]);
+    expect(outcomes(waiting)).toEqual(['failed ×2']);
+    expect(waiting.session).toMatchObject({ isOpen: false, tries: { open: { failures: 2, dueAt: 1_001 } } });
+    expect(stateAfter([locked, OPENED]).session.journal.current).toBeNull();
+  });
+
+  it('that was taken away has to be opened and looked at again', () => {
+    expect(stateAfter([...GOOD, { kind: 'closed' }]).session).toMatchObject({ isOpen: false, volume: null });
+  });
+
+  it('that could not be written, or could not keep a copy, is remembered until it can', () => {
+    const full = error('ledger.write', 'ledger');
+    const failed = stateAfter([
+      ...GOOD,
+      { kind: 'saved', error: full },
+      { kind: 'keep-failed', error: full },
+    ]);
+    expect(failed.session.errors).toMatchObject({ save: full, keep: full });
+    const again = stateAfter(
+      [
+        { kind: 'saved', error: null },
+        { kind: 'kept', kept: kept('one') },
+      ],
+      failed,
+    );
+    expect(again.session.errors).toMatchObject({ save: null, keep: null });
+  });
+
+  it('makes a confirmed generation the last known good once there is a copy of it', () => {
+    const uncopied: Event = { ...confirmed('one'), kept: null } as Event;
+    const before = stateAfter([...GOOD.slice(0, -1), uncopied]);
+    expect(before.ledger.kept).toEqual([]);
+    expect(stateAfter([{ kind: 'kept', kept: kept('one') }], before).ledger.kept).toEqual([kept('one')]);
+    expect(stateAfter([{ kind: 'kept', kept: kept('other') }], before).ledger.kept).toEqual([]);
+  });
+
+  it('whose copy is damaged keeps it no more', () => {
+    expect(stateAfter([...GOOD, { kind: 'copy-lost', rendering: 'one' }]).ledger.kept).toEqual([]);
+  });
+});
+
+describe('what stands', () => {
+  it('is what the verdict says, once for each change', () => {
+    expect(outcomes(stateAfter(GOOD))).toEqual(['applied']);
+    expect(outcomes(stateAfter([...GOOD, ...applied('two')]))).toEqual(['applied', 'applied']);
+  });
+
+  it('is a rejection until something else is rendered, also after a verdict on what came before', () => {
+    const events = [...GOOD, source('two'), rendered('two'), ...published('two'), notified];
+    const bad = stateAfter([...events, rejected('three'), confirmed('two')]);
+    expect(outcomes(bad)).toEqual(['applied', 'rejected', 'applied', 'rejected']);
+    expect(outcomes(stateAfter([source('two', 'later'), rendered('two')], bad)).at(-1)).toBe('unchanged');
+  });
+
+  it('is counted once more when the same is rejected again, and is news with another reason', () => {
+    expect(outcomes(stateAfter([...GOOD, rejected('two'), rejected('two')]))).toEqual([
+      'applied',
+      'rejected ×2',
+    ]);
+    const other = stateAfter([...GOOD, rejected('two'), rejected('two', 'Another variable.')]);
+    expect(outcomes(other)).toEqual(['applied', 'rejected', 'rejected']);
+  });
+
+  it('is "unchanged" for a new revision of the same data, and hides nothing that is open', () => {
+    expect(outcomes(stateAfter([...GOOD, source('one', 'r2'), source('one', 'r3')]))).toEqual([
+      'applied',
+      'unchanged ×2',
+    ]);
+    const owed = stateAfter([...GOOD.slice(0, -2), source('one', 'r2')]);
+    expect(outcomes(owed)).toEqual([]);
+  });
+
+  it('is the way back, whatever was rejected before, until something newer is rendered', () => {
+    const back = [...published('one', 'rolled-back'), notified, confirmed('one')];
+    const events = [
+      ...GOOD,
+      source('two'),
+      rendered('two'),
+      ...published('two'),
+      notified,
+      died('two'),
+      ...back,
+    ];
+    const rolledBack = stateAfter(events);
+    expect(outcomes(rolledBack)).toEqual(['applied', 'target-died', 'rolled-back']);
+    expect(outcomes(stateAfter([rendered('two')], rolledBack))).toEqual([
+      'applied',
+      'target-died',
+      'rolled-back',
+    ]);
+    expect(outcomes(stateAfter([rejected('three')], rolledBack)).at(-1)).toBe('rejected');
+    const again = stateAfter([rejected('three'), rendered('two')], rolledBack);
+    expect(outcomes(again).slice(-2)).toEqual(['rejected', 'blocked']);
+  });
+
+  it('is "rollback-failed" when that does not work either', () => {
+    const failed = stateAfter([
+      ...GOOD,
+      source('two'),
+      rendered('two'),
+      ...published('two'),
+      notified,
+      died('two'),
+    ]);
+    const back = stateAfter([...published('one', 'rolled-back'), notified, died('one')], failed);
+    expect(outcomes(back)).toEqual(['applied', 'target-died', 'rollback-failed']);
+    expect(back.session.tries.renotify.failures).toBe(1);
+    expect(back.ledger.owed).not.toBeNull();
+  });
+
+  it('is a failed publication, each try counted, until the next one works', () => {
+    const full: Event = {
+      ...{ kind: 'publish-failed', error: error('publish.no-space', 'publish'), retryInMs: 500 },
+      left: { ...volume('one'), moment: STAMP },
+    };
+    const trying = [...GOOD, source('two'), rendered('two'), full, full];
+    expect(outcomes(stateAfter(trying))).toEqual(['applied', 'failed ×2']);
+    expect(stateAfter(trying).session.tries.publish).toMatchObject({ failures: 2 });
+    const done = stateAfter([...published('two'), notified, confirmed('two')], stateAfter(trying));
+    expect(outcomes(done)).toEqual(['applied', 'failed ×2', 'applied']);
+    expect(done.session.tries.publish).toEqual({ failures: 0, dueAt: 0 });
+  });
+
+  it('is why the application was not notified, each try counted', () => {
+    const no: Event = {
+      ...{ kind: 'notify-failed', result: 'unavailable', outcome: 'failed', refusedSince: null },
+      ...{ error: error('reload.unavailable', 'reload'), retryInMs: 500 },
+    };
+    const owed = stateAfter([...GOOD.slice(0, -2), no, no]);
+    expect(outcomes(owed)).toEqual(['failed ×2']);
+    expect(owed.session).toMatchObject({
+      lastReload: 'unavailable',
+      journal: { reloads: { unavailable: 2 } },
+    });
+    expect(outcomes(stateAfter([notified, confirmed('one')], owed))).toEqual(['failed ×2', 'applied']);
+    // What is mended by then is tried at once.
+    const asked = stateAfter([{ kind: 'retry-asked', unblocks: false }], owed);
+    expect(asked.session.tries.notify).toEqual({ failures: 0, dueAt: 0 });
+  });
+
+  it('is that CONFIRM_URL does not answer yet, and the trial is over until the next', () => {
+    const silent: Event = { kind: 'unanswered', trial: TRIAL, error: error('confirm.no-answer', 'reload') };
+    const waiting = stateAfter([...GOOD.slice(0, -1), silent]);
+    expect(outcomes(waiting)).toEqual(['no-target']);
+    expect(waiting.ledger).toMatchObject({ trial: null, verdict: 'pending', blocked: [] });
+  });
+
+  it('is what no step should do, and a validation that was lost is over', () => {
+    const failed = stateAfter([
+      ...GOOD,
+      { kind: 'validating' },
+      { kind: 'failed', error: error('internal', 'internal') },
+    ]);
+    expect(outcomes(failed)).toEqual(['applied', 'failed']);
+    expect(outcomes(stateAfter([{ kind: 'rested', waits: [] }], failed)).at(-1)).toBe('applied');
+    expect(stateAfter([{ kind: 'validation-ended' }], failed).session.isValidating).toBe(false);
+  });
+
+  it('is a refusal by VALIDATE_COMMAND, each run counted', () => {
+    const no: Event = {
+      ...{
+        kind: 'validated',
+        rendering: 'two',
+        retryInMs: 500,
+        error: error('validate.command', 'validate'),
+      },
+    };
+    const refused = stateAfter([...GOOD, source('two'), rendered('two'), { kind: 'validating' }, no, no]);
+    expect(outcomes(refused)).toEqual(['applied', 'rejected ×2']);
+    expect(refused.session).toMatchObject({ isValidating: false, checked: { passed: false } });
+  });
+
+  it('is nothing any more when what is blocked is to be tried again', () => {
+    const events = [...GOOD, source('two'), rendered('two'), ...published('two'), notified, died('two')];
+    const again = stateAfter([...events, { kind: 'retry-asked', unblocks: true }]);
+    expect(again.session.journal.current).toBeNull();
+    expect(again.ledger).toMatchObject({
+      blocked: [],
+      verdict: 'pending',
+      owed: { since: expect.any(Number) },
+    });
+  });
+});
+
+describe('a verdict', () => {
+  it('on a trial that is over changes nothing', () => {
+    const state = stateAfter(GOOD);
+    const stale: readonly Event[] = [
+      ...[confirmed('one'), died('one'), { kind: 'trial-lost', trial: TRIAL } as const],
+      { kind: 'probed', trial: TRIAL, inMs: 1 },
+      { kind: 'trial-started', trial: TRIAL, next: trial(2) },
+      { kind: 'unanswered', trial: TRIAL, error: error('confirm.no-answer', 'reload') },
+    ];
+    for (const event of stale) expect(stateAfter([event], state)).toBe(state);
+  });
+
+  it('that is lost leaves the reload owed, and one that is put off says until when', () => {
+    const trying = stateAfter(GOOD.slice(0, -1));
+    expect(stateAfter([{ kind: 'probed', trial: TRIAL, inMs: 200 }], trying).session.probeAt).toBe(200);
+    const lost = stateAfter([{ kind: 'trial-lost', trial: TRIAL }], trying);
+    expect(lost.ledger).toMatchObject({ trial: null, owed: { since: 1_000 } });
+    const next = stateAfter([{ kind: 'trial-started', trial: TRIAL, next: trial(2) }], trying);
+    expect(next.ledger.trial?.at).toBe(2);
+  });
+});
+
+describe('without a hook', () => {
+  const NO_HOOK: Policy = { ...POLICY, hook: 'none', notifies: false };
+
+  it('what was owed before is owed no more', () => {
+    const owed = stateAfter(GOOD.slice(0, -2));
+    expect(stateAfter([{ kind: 'owed-cleared' }], { ...owed, policy: NO_HOOK }).ledger.owed).toBeNull();
+  });
+
+  it('what the volume shows is adopted, and its trial is not one of our doing', () => {
+    const there = stateAfter(
+      [{ ...OPENED, ...volume('one') } as Event, source('one'), rendered('one')],
+      startOf(NO_HOOK),
+    );
+    const as = { ...version('one'), input: 'one', moment: null, as: 'desired' } as const;
+    const adopted = stateAfter([{ kind: 'adopted', version: as }], there);
+    expect(adopted.ledger).toMatchObject({
+      generation: 1,
+      published: { rendering: 'one' },
+      verdict: 'pending',
+    });
+    const found = { ...TRIAL, how: 'published' } as const;
+    const done = stateAfter(
+      [
+        { kind: 'trial-started', trial: null, next: found },
+        { kind: 'confirmed', trial: found, evidence: [], kept: null, keepError: null },
+      ],
+      adopted,
+    );
+    expect(outcomes(done)).toEqual(['unchanged']);
+  });
+});
+
+it('how long a stage took is counted', () => {
+  const { durations } = stateAfter([{ kind: 'measured', stage: 'render', tookMs: 4 }]).session.journal;
+  expect(durations.render).toMatchObject({ count: 1, sum: 0.004 });
+});
