@@ -14,6 +14,7 @@ import {
   readComm,
   readMountInfo,
   readRootMount,
+  readRow,
 } from './proc.ts';
 import { receives, type Sending } from './receives.ts';
 import { createSearches, type Search } from './search.ts';
@@ -100,15 +101,24 @@ function createArgumentReader(): (pid: number) => readonly string[] {
   };
 }
 
-/** By its own look at the table, and only when one is asked for: there is nearly never a candidate among them. */
+/** By a look of its own, and only when one is asked for: there is nearly never a candidate among them. */
 function isAboveUs(): ProcessView['isAboveUs'] {
-  let above: readonly number[] | null = null;
+  let above: ReadonlySet<number> | null = null;
   return ({ pid }) => {
-    above ??= (findProcess(process.pid)?.rows ?? []).flatMap((row) =>
-      row.pid === process.pid ? [] : [row.pid],
-    );
-    return above.includes(pid);
+    above ??= numbersAbove(process.pid);
+    return above.has(pid);
   };
+}
+
+/** Parents up to the first that is out of sight. The rows are not read in one moment: a reused number could close a circle. */
+function numbersAbove(pid: number): ReadonlySet<number> {
+  const above = new Set<number>();
+  let parent = readRow(processFolder(pid))?.ppid ?? 0;
+  while (parent > 0 && !above.has(parent)) {
+    above.add(parent);
+    parent = readRow(processFolder(parent))?.ppid ?? 0;
+  }
+  return above;
 }
 
 /** A second answer could be another one: a process may rename itself at any time. */
