@@ -7,12 +7,12 @@ import { onTestFinished } from 'vitest';
 import type { Replaced } from './manifest.ts';
 import type { Environment } from './together.ts';
 
-/** What `systemd-analyze` says of a unit, whose program is replaced by this machine's Node. */
+/** What `systemd-analyze` says of a unit, whose programs are replaced by this machine's Node. */
 export function analyze(unit: string, words: readonly string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'unit-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const path = join(folder, 'example.service');
-  writeFileSync(path, unit.replace('/usr/bin/node', process.execPath));
+  writeFileSync(path, unit.replace('/usr/bin/node', process.execPath).replace('/bin/kill', process.execPath));
   const { status, stdout, stderr } = spawnSync('systemd-analyze', [...words, path], {
     encoding: 'utf8',
     env: { PATH: process.env['PATH'], SYSTEMD_PAGER: '', SYSTEMD_COLORS: '0' },

@@ -202,6 +202,8 @@ export async function startSshd(root: string, port: number): Promise<SshServer> 
     PasswordAuthentication: 'no',
     KbdInteractiveAuthentication: 'no',
     PermitRootLogin: 'prohibit-password',
+    // A session would look for git in the folders of the system only.
+    SetEnv: `PATH=${process.env['PATH']}`,
   };
   const words = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
   const [command = '', ...rest] = [

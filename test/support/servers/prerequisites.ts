@@ -151,7 +151,7 @@ const SETS = {
   'syslog-ng': {
     packages: [
       ...['syslog-ng-core', 'libcap2', 'libglib2.0-0', 'libivykis0', 'libjson-c5', 'libnet1', 'libnsl2'],
-      ...['libpcre3', 'libssl3', 'libsystemd0', 'libtirpc3', 'libwrap0'],
+      ...['libcom-err2', 'libpcre3', 'libssl3', 'libsystemd0', 'libtirpc3', 'libwrap0', ...KERBEROS],
     ],
     kinds: ['presets', 'pods'],
   },
@@ -192,6 +192,14 @@ function includeFolders(root: string): string {
   return ['usr/include', `usr/include/${LIBRARIES}`].map((folder) => join(root, folder)).join(':');
 }
 
+/** Where git finds its own parts. */
+function gitEnv(root: string): Readonly<Record<string, string>> {
+  return {
+    GIT_EXEC_PATH: join(root, 'usr/lib/git-core'),
+    GIT_TEMPLATE_DIR: join(root, 'usr/share/git-core/templates'),
+  };
+}
+
 const STORES: readonly Kind[] = ['real', 'campaigns', 'bench'];
 
 const COMMANDS = {
@@ -214,15 +222,9 @@ const COMMANDS = {
   consul: { set: 'consul', path: 'usr/bin/consul', kinds: STORES },
   etcd: { set: 'etcd', path: 'usr/bin/etcd', kinds: STORES },
   etcdctl: { set: 'etcdctl', path: 'usr/bin/etcdctl', kinds: STORES },
-  git: {
-    set: 'git',
-    path: 'usr/bin/git',
-    kinds: ['real'],
-    env: (root) => ({
-      GIT_EXEC_PATH: join(root, 'usr/lib/git-core'),
-      GIT_TEMPLATE_DIR: join(root, 'usr/share/git-core/templates'),
-    }),
-  },
+  git: { set: 'git', path: 'usr/bin/git', kinds: ['real'], env: gitEnv },
+  // By SSH it is this one that is run.
+  'git-upload-pack': { set: 'git', path: 'usr/bin/git-upload-pack', kinds: ['real'], env: gitEnv },
   go: {
     set: 'go',
     path: 'usr/lib/go-1.19/bin/go',

@@ -221,7 +221,7 @@ export async function failureOf(provider: Provider): Promise<SidecarError> {
   const controller = new AbortController();
   const watch = provider.watch(controller.signal);
   try {
-    const result = await within(15_000, watch.next());
+    const result = await within(60_000, watch.next());
     throw new Error(`Expected an error, got ${inspect(result, { depth: 4 })}`);
   } catch (thrown) {
     if (thrown instanceof SidecarError) return thrown;
@@ -245,7 +245,7 @@ export interface Follower {
 }
 
 /** Starts a watch. `waitMs` bounds each single wait. */
-export function follow(provider: Provider, waitMs = 15_000): Follower {
+export function follow(provider: Provider, waitMs = 60_000): Follower {
   const controller = new AbortController();
   const watch = provider.watch(controller.signal);
   const next = async (): Promise<Observation> => {
