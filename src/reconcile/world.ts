@@ -79,7 +79,8 @@ class Store {
 
   isHeld(): boolean {
     if (this.#held?.isHeld()) return true;
-    this.release();
+    // The output's own directory stays held: what is at its place now may be another one.
+    this.#letGo();
     return false;
   }
 
@@ -105,10 +106,15 @@ class Store {
     return this.#held?.held ?? this.directory;
   }
 
+  /** At the end. */
   release(): void {
+    this.#letGo();
+    this.#onRelease();
+  }
+
+  #letGo(): void {
     this.#held?.release();
     this.#held = null;
-    this.#onRelease();
   }
 
   #write(ledger: Ledger, flushed: boolean): void {
