@@ -110,3 +110,34 @@ it('shows every text as text, wherever it comes from', () => {
     20,
   );
 });
+
+it('says the outcome first, then why, then what to do, and only then the facts', () => {
+  const text = textOf(renderPage(statusWith(TROUBLED), NOW));
+  const order = [
+    'default: rolled-back',
+    'Went back to the last known good configuration.',
+    'The source file:///source/app.json has been silent for 3 min: what runs may not be the newest.',
+    'A configuration did not work and is not tried again',
+    'A generation was chosen by hand and stays: "config-sidecar resume" follows the source again.',
+    'The application has not been notified yet; the next try is at 2026-01-31T12:05:00Z.',
+    'desired revision r2',
+  ].map((part) => text.indexOf(part));
+  expect(order).not.toContain(-1);
+  expect(order).toEqual([...order].sort((a, b) => a - b));
+});
+
+it('asks for nothing when all is well', () => {
+  expect(renderPage(statusWith(TARGET), NOW)).not.toContain('class="next"');
+});
+
+it('works behind a path prefix: its links are relative', () => {
+  const links = [...renderPage(statusWith(TROUBLED), NOW).matchAll(/(?:href|src|action)="([^"]*)"/g)];
+  expect(links.map(([, link]) => link)).toEqual(['status', 'metrics']);
+});
+
+it('cuts digests to twelve digits', () => {
+  const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
+  const version = { revision: digest, digest, rendering: digest, at: AT };
+  const text = textOf(renderPage(statusWith({ ...TARGET, desired: version }), NOW));
+  expect(text).toContain('desired revision 0123456789ab, 0123456789ab, 3 min ago');
+});
