@@ -150,5 +150,6 @@ CMD ["run"]
 #   CONTROL_TOKEN (or CONTROL_TOKEN_FILE)
 #   LOG_LEVEL=info
 #   LOG_FORMAT (json (pretty on a terminal))
+#   LOG_COMMAND_OUTPUT=true
 #   ONCE_TIMEOUT=60s
 #   SETTINGS_FILE

@@ -63,9 +63,12 @@ function runUntilEnd(cli: Cli, words: Words): Promise<number> {
 /** @param said the warnings that were logged before. */
 async function load(cli: Cli, words: Words, said = new Set<string>()): Promise<Configured> {
   const loaded = await loadSettings(optionsOf(cli, words));
-  const { LOG_LEVEL, LOG_FORMAT } = loaded.settings;
+  const { LOG_LEVEL, LOG_FORMAT, LOG_COMMAND_OUTPUT } = loaded.settings;
   const format = LOG_FORMAT ?? (cli.isTerminal ? 'pretty' : 'json');
-  const log = createLog({ level: LOG_LEVEL, format, colors: wantsColors(cli.isTerminal, cli.env) });
+  const log = createLog({
+    ...{ level: LOG_LEVEL, format, commandOutput: LOG_COMMAND_OUTPUT },
+    colors: wantsColors(cli.isTerminal, cli.env),
+  });
   for (const message of loaded.warnings) if (!said.has(message)) log.warn('setting suspicious', { message });
   for (const message of loaded.warnings) said.add(message);
   return { loaded, log };

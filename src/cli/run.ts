@@ -27,7 +27,10 @@ export async function run(cli: Cli, load: () => Promise<Configured>): Promise<nu
   const running = new Running(cli);
   const first = await load();
   await running.start(first);
-  first.log.info('started', { version: cli.version, instance: cli.instance });
+  first.log.info('started', {
+    ...{ version: cli.version, instance: cli.instance },
+    message: `config-sidecar ${cli.version} runs.`,
+  });
   let syncing = Promise.resolve();
   cli.onSync(() => {
     syncing = syncing.then(() => running.sync(load));
@@ -92,14 +95,14 @@ class Running {
         return this.#target?.sync();
       if (this.#cli.ending.aborted) return;
       await this.start(next);
-      next.log.info('settings changed');
+      next.log.info('settings changed', { message: 'The new settings are in use.' });
     } catch (thrown) {
       this.#configured?.log.error('settings refused', errorFields(toSidecarError(thrown, 'settings')));
     }
   }
 
   async stop(): Promise<void> {
-    this.#configured?.log.info('stopping');
+    this.#configured?.log.info('stopping', { message: 'The process ends.' });
     await this.#control?.close();
     await this.#target?.stop();
     this.#server?.close();

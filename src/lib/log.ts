@@ -9,12 +9,14 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type LogFormat = 'json' | 'pretty';
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** `event` is the stable name of what happened; everything that varies is a field. */
+/** `event` is the stable name of what happened, `message` a sentence (by default the event); what varies is a field. */
 export type Log = Readonly<Record<LogLevel, (event: string, fields?: Fields) => void>>;
 
 export interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
+  /** Whether what commands and hooks printed (the field `printed`) is logged. Default true. */
+  readonly commandOutput?: boolean;
   /** Colours in `pretty`. Default: none. */
   readonly colors?: boolean;
   /** Where the lines go; standard output by default. */
@@ -45,7 +47,8 @@ export function createLog(options: LogOptions): Log {
   return log;
 }
 
-function logTo(write: (line: string) => void, { level, format, colors = false }: LogOptions): Log {
+function logTo(write: (line: string) => void, options: LogOptions): Log {
+  const { level, format, commandOutput = true, colors = false } = options;
   const shown = format === 'json' ? safeLine : (line: string) => prettyLine(line, colors);
   const logger = pino(
     {
@@ -60,12 +63,24 @@ function logTo(write: (line: string) => void, { level, format, colors = false }:
   const at =
     (name: LogLevel) =>
     (event: string, fields: Fields = {}): void =>
-      logger[name](bounded(fields), event);
+      logger[name](
+        bounded({ message: event, ...(commandOutput ? fields : { ...fields, [PRINTED]: undefined }) }),
+        event,
+      );
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+/** The same log; every line of it has these fields as well. */
+export function withFields(log: Log, more: Fields): Log {
+  const at =
+    (name: LogLevel) =>
+    (event: string, fields: Fields = {}): void =>
+      log[name](event, { ...more, ...fields });
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 
 /** What a command printed has a bound of its own (16 KiB), where it is read. */
-const PRINTED = 'output';
+const PRINTED = 'printed';
 
 function bounded(fields: Fields): Fields {
   const cutField = ([name, value]: [string, unknown]): [string, unknown] =>
@@ -81,5 +96,5 @@ function safeLine(line: string): string {
 /** The fields of an error: code, sentence and what a command printed. Never the error itself: its cause may hold secrets. */
 export function errorFields(error: SidecarError): Fields {
   const { code, message, output } = error;
-  return output === undefined ? { code, message } : { code, message, output };
+  return output === undefined ? { code, message } : { code, message, [PRINTED]: output };
 }

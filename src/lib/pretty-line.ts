@@ -12,7 +12,7 @@ const LEVEL_COLORS: Readonly<Record<string, string>> = {
 
 /** `12:30:01 warn  default  rolled-back: The sentence. (generation 3, revision 42)` for a line of JSON. */
 export function prettyLine(json: string, colors: boolean): string {
-  const { time, level, event, target, message, output: printed, ...rest } = JSON.parse(json);
+  const { time, level, event, target, message, printed, ...rest } = JSON.parse(json);
   const paint = (color: string, text: string): string =>
     colors && text !== '' ? `${color}${text}${RESET}` : text;
   const head = [
@@ -20,7 +20,7 @@ export function prettyLine(json: string, colors: boolean): string {
     paint(LEVEL_COLORS[level] ?? '', String(level).padEnd(5)),
     ...(target === undefined ? [] : [paint(DIM, visible(String(target)))]),
   ].join(' ');
-  const sentence = message === undefined ? event : `${event}: ${message}`;
+  const sentence = message === event ? event : `${event}: ${message}`;
   const details = Object.entries(rest).map(([name, value]) => `${name} ${short(value)}`);
   const tail = details.length === 0 ? '' : ` ${paint(DIM, `(${details.join(', ')})`)}`;
   return `${head} ${visible(sentence)}${tail}\n${printedLines(printed)}`;

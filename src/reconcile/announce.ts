@@ -1,5 +1,6 @@
 // What the log says of an event: one line for what happened, and one for an outcome that is news.
 
+import type { PublishedAs, Trial } from '../ledger/ledger.ts';
 import { errorFields, type Fields, type Log } from '../lib/log.ts';
 import type { AttemptedVersion, Report } from './journal.ts';
 import { confirmedSecondsAgo } from './sentences.ts';
@@ -36,18 +37,33 @@ const DAMAGED = {
     'Both copies of the ledger are damaged: what was blocked or pinned is forgotten, and the application may be told once more.',
 } as const;
 
+const DRIFT = 'The volume does not show what was published; it is restored.';
+
+const PUBLISHED: Readonly<Record<PublishedAs, string>> = {
+  desired: 'It is on the volume.',
+  fallback: 'The last known good configuration is on the volume.',
+  'rolled-back': 'The last known good configuration is on the volume again.',
+  pinned: 'The generation that was chosen by hand is on the volume.',
+};
+
+const NOTIFIED: Readonly<Record<Trial['how'], string>> = {
+  told: 'The application was notified.',
+  'picked-up': 'The application started after the publication and has read it.',
+  published: 'No hook is configured; the application is not notified.',
+};
+
 interface Line {
   readonly event: string;
   readonly about: AttemptedVersion | { readonly revision: string; readonly rendering: string } | null;
   readonly fields?: Fields;
 }
 
-/** Writes the lines of an event to the log of this target. */
-export function announce(log: Log, target: string): (before: State, event: Event, after: State) => void {
+/** Writes the lines of an event to the log, which names the target. */
+export function announce(log: Log): (before: State, event: Event, after: State) => void {
   return (before, event, after) => {
     for (const { event: name, about, fields } of linesOf(before, event, after)) {
       const { revision, rendering } = about ?? {};
-      log[LEVELS[name] ?? 'info'](name, { target, revision, rendering, ...fields });
+      log[LEVELS[name] ?? 'info'](name, { revision, rendering, ...fields });
     }
   };
 }
@@ -60,7 +76,7 @@ function linesOf(before: State, event: Event, after: State): readonly Line[] {
   return [
     ...happened(before, event, after),
     ...(drift !== null && drift !== driftOf(before)
-      ? [{ event: 'drift', about: published, fields: { found: drift } }]
+      ? [{ event: 'drift', about: published, fields: { found: drift, message: DRIFT } }]
       : []),
     ...(keep !== null && before.session.errors.keep === null
       ? [{ event: 'generation not kept', about: published, fields: errorFields(keep) }]
@@ -89,28 +105,46 @@ function happened(before: State, event: Event, after: State): readonly Line[] {
       const line = {
         event: 'published',
         about: published,
-        fields: { generation: after.ledger.generation, as },
+        fields: { generation: after.ledger.generation, as, message: PUBLISHED[as] },
       };
       if (as !== 'fallback') return [line];
       const ageSeconds = confirmedSecondsAgo(after.ledger, published, published.at) ?? 0;
-      return [line, { event: 'serving the last known good', about: published, fields: { ageSeconds } }];
+      const message = `Nothing newer can be had; this was confirmed ${ageSeconds} s ago.`;
+      return [
+        line,
+        { event: 'serving the last known good', about: published, fields: { ageSeconds, message } },
+      ];
     }
     case 'notified': {
       const { how, process } = event.trial;
-      return [{ event: 'told', about: published, fields: { how, ...(process && { pid: process.pid }) } }];
+      const fields = { how, ...(process && { pid: process.pid }), message: NOTIFIED[how] };
+      return [{ event: 'told', about: published, fields }];
     }
     case 'suspicion-confirmed': {
       const block = before.ledger.suspect?.block;
       return block === undefined
         ? []
-        : [{ event: 'blocked by its verdict', about: block, fields: { code: block.code } }];
+        : [
+            {
+              event: 'blocked by its verdict',
+              about: block,
+              fields: { code: block.code, message: block.message },
+            },
+          ];
     }
     case 'pinned': {
       const { pinned } = event;
       if (pinned === null)
-        return [{ event: 'resumed by hand', about: before.session.candidate?.version ?? null }];
+        return [
+          {
+            event: 'resumed by hand',
+            about: before.session.candidate?.version ?? null,
+            fields: { message: 'The source is followed again.' },
+          },
+        ];
       const about = kept.find(({ rendering }) => rendering === pinned.rendering) ?? null;
-      return [{ event: 'pinned by hand', about, fields: { generation: pinned.generation } }];
+      const message = 'This generation stays until "config-sidecar resume".';
+      return [{ event: 'pinned by hand', about, fields: { generation: pinned.generation, message } }];
     }
     default:
       return [];
@@ -134,8 +168,8 @@ function outcomes(before: State, after: State): readonly Line[] {
 }
 
 function fieldsOf({ code, message, output }: Pick<Report, 'code' | 'message' | 'output'>): Fields {
-  if (code === null) return {};
-  return output === null ? { code, message } : { code, message, output };
+  const known = code === null ? { message } : { code, message };
+  return output === null ? known : { ...known, printed: output };
 }
 
 /** What the volume shows in place of what was published. */

@@ -2,7 +2,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { KeptGeneration } from '../ledger/ledger.ts';
-import { errorFields, type Log } from '../lib/log.ts';
+import { errorFields, type Log, withFields } from '../lib/log.ts';
 import { sleep } from '../lib/wait.ts';
 import { inputOf } from '../render/input.ts';
 import { renderingExtras } from '../render/prepare.ts';
@@ -60,11 +60,12 @@ export interface RunningTarget extends TargetView {
  * @throws SidecarError `settings.source` when the URL cannot work.
  */
 export function startTarget(options: TargetOptions): RunningTarget {
-  const { name, loaded, env, instance, log, onRest, asksForMs } = options;
+  const { name, loaded, env, instance, onRest, asksForMs } = options;
+  const log = withFields(options.log, { target: name, output: loaded.settings.OUTPUT.path });
   const { FETCH_TIMEOUT, STALE_AFTER, PRESET } = loaded.settings;
   const stopping = new AbortController();
   let isStarted = false;
-  const { source, template } = followAll(options, stopping.signal, () => {
+  const { source, template } = followAll({ ...options, log }, stopping.signal, () => {
     if (isStarted) post();
   });
   const { steps, store, idle, isThere } = openWorld({
@@ -75,7 +76,7 @@ export function startTarget(options: TargetOptions): RunningTarget {
     source: () => source.state().url,
   });
   const policy = policyOf({ loaded, instance, askUntil: time().ms + (asksForMs ?? FETCH_TIMEOUT) });
-  const say = announce(log, name);
+  const say = announce(log);
   const reconciler = new Reconciler(startOf(policy), {
     ...{ time, sleep, turn: nextTurn },
     perform: (action, state, signal) => perform(action, state, steps, signal),
@@ -145,7 +146,7 @@ interface Sources {
 }
 
 function followAll(
-  { name, loaded, env, open, log }: TargetOptions,
+  { loaded, env, open, log }: TargetOptions,
   signal: AbortSignal,
   onNews: () => void,
 ): Sources {
@@ -156,7 +157,7 @@ function followAll(
     follow(provider, {
       ...{ signal, silentAfterMs, random: Math.random, now: Date.now },
       onNews: (state, news) => {
-        logNews(log, { target: name, [what]: state.url }, { state, news });
+        logNews(log, { [what]: state.url }, { state, news });
         onNews();
       },
     });
@@ -194,8 +195,13 @@ function logNews(
   fields: Readonly<Record<string, string>>,
   { state, news }: { state: SourceState; news: News },
 ): void {
-  if (news === 'snapshot') log.debug('snapshot', { ...fields, revision: state.snapshot?.revision });
-  else if (news === 'up') log.info('source up', fields);
-  else if (news === 'down' && state.error !== null)
-    log.warn('source down', { ...fields, ...errorFields(state.error) });
+  const { error, snapshot } = state;
+  if (news === 'snapshot')
+    log.debug('snapshot', {
+      ...fields,
+      revision: snapshot?.revision,
+      message: 'A version of the data was read.',
+    });
+  else if (news === 'up') log.info('source up', { ...fields, message: 'It answers.' });
+  else if (news === 'down' && error !== null) log.warn('source down', { ...fields, ...errorFields(error) });
 }

@@ -278,6 +278,11 @@ export const TABLE = {
   LOG_FORMAT: serving.optional(choice(['json', 'pretty']), 'one line per event', {
     fallbackShown: '`json` (`pretty` on a terminal)',
   }),
+  LOG_COMMAND_OUTPUT: serving.defaulted(
+    boolean,
+    'true',
+    'log what commands and hooks print; `false` where that may hold secrets of the configuration',
+  ),
   ONCE_TIMEOUT: serving.defaulted(positive, '60s', 'bound of `once`'),
   SETTINGS_FILE: serving.optional(
     path,

@@ -285,6 +285,14 @@ describe.concurrent('a sidecar that runs', () => {
     const lines = json.output().trim().split('\n');
     const events = lines.map((line) => JSON.parse(line).event);
     expect(events).toEqual(['started', 'source up', 'published', 'applied', 'stopping']);
+    for (const { event, message, target, output } of lines.map((line) => JSON.parse(line))) {
+      expect([event, message]).toEqual([event, expect.stringMatching(/^[A-Zc].*\.$/)]);
+      const isOfTarget = event !== 'started' && event !== 'stopping';
+      expect([event, target, output]).toEqual([
+        event,
+        ...(isOfTarget ? ['default', job.config] : [undefined, undefined]),
+      ]);
+    }
     const pretty = await place.start({
       ...job.variables,
       LOG_FORMAT: 'pretty',
@@ -351,6 +359,7 @@ describe.concurrent('a sidecar that runs', () => {
     const counts = await sidecar.metric('config_sidecar_stage_duration_seconds_count');
     expect(counts).toEqual({
       '{target="default",stage="render"}': 2,
+      '{target="default",stage="validate"}': 0,
       '{target="default",stage="publish"}': 2,
       '{target="default",stage="reload"}': 2,
       '{target="default",stage="confirm"}': 2,

@@ -45,7 +45,7 @@ describe.concurrent('a command hook', () => {
       '{target="default",result="told"}': 1,
     });
     expect(sidecar.logs('failed')).toEqual([
-      expect.objectContaining({ level: 'error', output: 'no room at the inn\n' }),
+      expect.objectContaining({ level: 'error', printed: 'no room at the inn\n' }),
     ]);
     job.set('two');
     await until('the next change works', () => linesOf(place, 'runs').length === 4);
@@ -162,7 +162,7 @@ describe.concurrent('an HTTP hook', () => {
     });
     expect(server.received).toHaveLength(4);
     expect(sidecar.logs('refused')).toEqual([
-      expect.objectContaining({ output: 'line 7: no such upstream' }),
+      expect.objectContaining({ printed: 'line 7: no such upstream' }),
     ]);
     status = 200;
     job.set('two');

@@ -35,7 +35,7 @@ describe.concurrent('a refused reload', () => {
     expect(back.desired?.revision).not.toBe(revision);
     expect(sidecar.logs('rolled-back')).toMatchObject([{ level: 'error' }]);
     expect(sidecar.logs('refused')).toMatchObject([
-      { level: 'error', output: 'line 7: "bad" is no upstream' },
+      { level: 'error', printed: 'line 7: "bad" is no upstream' },
     ]);
     const { stdout } = await place.run(['status'], { ...job.variables, LISTEN: 'off' });
     expect(stdout).toMatch(/: rolled-back: Went back .*\n {2}\| line 7: "bad" is no upstream\n/);

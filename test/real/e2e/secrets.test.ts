@@ -97,7 +97,7 @@ describe.concurrent('no secret is shown', () => {
     const own = telling
       .output()
       .split('\n')
-      .filter((line) => !line.includes('"output":'));
+      .filter((line) => !line.includes('"printed":'));
     expectNoSecret(own.join('\n'));
     expectNoSecret((await telling.get('/status')).body + (await telling.get('/metrics')).body);
     await Promise.all([server.stop(), hook.stop()]);

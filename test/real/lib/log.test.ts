@@ -32,6 +32,7 @@ describe('the log', () => {
       target: 'default',
       revision: '42',
       event: 'snapshot',
+      message: 'snapshot',
     });
     expect(second.text).toBe('two\nlines "quoted" \u2028 \u0000');
   });
@@ -56,7 +57,7 @@ describe('the log', () => {
       target: 'web',
       message: 'It says no.',
       rendering: digest,
-      output: 'one\ntwo\u009b2J\n',
+      printed: 'one\ntwo\u009b2J\n',
     });
     expect(lines.join('').slice(9)).toBe(
       'error web rejected: It says no. (rendering 0123456789ab)\n         | one\n         | two\\u009b2J\n',
@@ -107,6 +108,15 @@ describe('the log', () => {
     expect(lines.join('')).not.toContain('secret');
   });
 
+  it('leaves out what a command printed where it is told to', () => {
+    const lines: string[] = [];
+    const write = (line: string): unknown => lines.push(line);
+    const log = createLog({ level: 'info', format: 'json', commandOutput: false, write });
+    log.error('failed', { message: 'It failed.', printed: 'a secret of the configuration' });
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ event: 'failed', message: 'It failed.' });
+    expect(lines[0]).not.toContain('printed');
+  });
+
   it('has what a command printed', () => {
     const error = new SidecarError('It failed.', {
       code: 'validate.exit',
@@ -116,7 +126,7 @@ describe('the log', () => {
     expect(errorFields(error)).toEqual({
       code: 'validate.exit',
       message: 'It failed.',
-      output: 'line 3: no',
+      printed: 'line 3: no',
     });
   });
 });
