@@ -60,7 +60,7 @@ function untried(): Finding {
     'content',
     'content.not-tried',
     'Template, format, guards and validation were not tried, since there is no data.',
-    'Mend the source first, then check again.',
+    'Fix the source first, then check again.',
   );
 }
 
@@ -81,11 +81,13 @@ function describeOrigins(lines: readonly string[]): string {
 }
 
 function advice(code: string): string {
-  if (code.startsWith('guard.schema-file')) return 'Mend the schema, or leave SCHEMA out.';
+  if (code.startsWith('guard.schema-file'))
+    return 'Correct the schema: without one, data of any shape would be published.';
   if (code.startsWith('guard.'))
-    return 'Correct it at the source or in the template, or change what is demanded of it.';
+    return 'Correct it at the source or in the template. Change SCHEMA or REQUIRED_KEYS only where they demand what the application does not need.';
   if (code === 'render.conflict') return 'Rename one of the keys, or put one source below a NAME (NAME=URL).';
-  if (code === 'source.empty') return 'Put the configuration there, or set ALLOW_EMPTY=true.';
+  if (code === 'source.empty')
+    return 'Put the configuration there, and check the path in SOURCE and the rights of its credentials: without them some stores answer as if there were nothing. Set ALLOW_EMPTY=true only where an empty configuration is a legal one.';
   if (code.startsWith('source.')) return 'Put the template where TEMPLATE says, readable for this user.';
   return 'Correct the data at the source, or the template, or FORMAT and the extension of OUTPUT.';
 }
@@ -108,7 +110,7 @@ export async function checkValidation(
         'validation',
         'validation.not-tried',
         message,
-        'Mend the state directory, or mount a volume at /tmp where a sidecar runs already; then check again.',
+        'Fix the state directory, or mount a volume at /tmp where a sidecar runs already; then check again.',
       ),
     ];
   }

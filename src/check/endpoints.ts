@@ -37,7 +37,7 @@ async function explain(
   { shown, errno }: { readonly shown: string; readonly errno: string },
 ): Promise<Finding> {
   if (errno === 'EADDRINUSE') {
-    const mend = 'Set LISTEN to a free address, or to off; two sidecars of one pod need two.';
+    const mend = 'Set LISTEN to a free port: two sidecars of one pod need two. With off, no probe can ask.';
     return fail('endpoints', 'listen.taken', `${shown} is taken by ${await whoListens(listen)}.`, mend);
   }
   if (errno === 'EACCES') {
@@ -45,12 +45,14 @@ async function explain(
     return fail('endpoints', 'listen.failed', message, 'Set LISTEN to a port from 1024 upwards.');
   }
   const reason =
-    errno === 'EADDRNOTAVAIL' || errno === 'ENOTFOUND' ? 'the host is none of this machine' : errno;
+    errno === 'EADDRNOTAVAIL' || errno === 'ENOTFOUND'
+      ? 'the address is not assigned to this machine'
+      : errno;
   return fail(
     'endpoints',
     'listen.failed',
     `Cannot listen on ${shown}: ${reason}.`,
-    'Leave the host out, as in ":9533".',
+    'Name an address of this machine: 127.0.0.1 for callers in the same pod only; without a host (":9533") it is open to everybody who reaches the pod.',
   );
 }
 

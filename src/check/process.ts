@@ -43,8 +43,8 @@ const CHOOSE = 'Make APP_PROCESS match one of them, or add APP_CONTAINER or APP_
 function unnamed(settings: Settings): Finding {
   const message =
     hookKind(settings) === 'none'
-      ? 'No process is named: nobody is told, and nobody is watched over.'
-      : 'No process is named: whether the application lives on after a reload is not watched.';
+      ? 'No process is configured, so none is notified or monitored.'
+      : 'No process is configured, so whether the application survives a reload is not monitored.';
   return ok('process', 'process.unnamed', message);
 }
 
@@ -80,17 +80,17 @@ function explainNone(reason: string): Finding {
   // What is wrong with these is known already, and may be all.
   const isKnown = reason.includes('PID file') || reason.includes('zombie');
   if (isAlone && !isKnown) {
-    const why = 'Only processes of this container are in sight, so the process namespace is not shared.';
+    const why = 'Only processes of this container are visible, so the process namespace is not shared.';
     return fail('process', 'reload.not-shared', `${message} ${why}`, SHARE);
   }
-  const others = names.length === 0 ? 'No other process is in sight.' : `In sight are ${names.join(', ')}.`;
-  const mend = `Start the application, or correct who is named. ${others}`;
+  const others = names.length === 0 ? 'No other process is visible.' : `Visible are ${names.join(', ')}.`;
+  const mend = `Start the application, or correct APP_PROCESS, APP_CONTAINER or APP_PID_FILE. ${others}`;
   return fail('process', 'reload.no-target', message, mend);
 }
 
 const SHOW = 'Mount /proc in the sidecar without hidepid, or run both as the same user and group.';
 const SHARE =
-  'Set shareProcessNamespace: true in the pod (in Compose a namespace that both share: examples/haproxy-compose), or use RELOAD_URL, which needs none.';
+  'Use RELOAD_URL, which needs no shared namespace; or set shareProcessNamespace: true in the pod (in Compose a namespace that both share: examples/haproxy-compose): its containers then see the processes of all, and as the same user their files.';
 
 interface Sight {
   /** Nobody but our own container is in sight, on what is no machine of its own. */
@@ -124,7 +124,7 @@ export function judge(
   const status = readStatus(processFolder(id.pid));
   const users = describeUsers(status);
   if (gate.kind === 'settling') {
-    const message = `Process ${name} was found, but is still starting: whether it may be told cannot be said yet.`;
+    const message = `Process ${name} was found, but is still starting: whether it can be notified is not known yet.`;
     return warn('process', 'reload.settling', message, 'Check again in a few seconds.');
   }
   if (gate.kind !== 'ready') {
@@ -132,7 +132,7 @@ export function judge(
     return fail(
       'process',
       code,
-      `Cannot tell the application: process ${name} ${gate.reason}${users}.`,
+      `Cannot notify the application: process ${name} ${gate.reason}${users}.`,
       mend,
     );
   }
@@ -142,7 +142,7 @@ export function judge(
   if (RELOAD_SIGNAL === 'SIGTERM') return ok('process', 'process.found', restarts(name, users));
   const handles = status && describeHandling(id, status, RELOAD_SIGNAL);
   if (handles === null) {
-    const message = `Process ${name} shows no handler for ${RELOAD_SIGNAL}, and is sent it since RELOAD_GATE is off: it dies of it unless it waits with sigwait${users}.`;
+    const message = `Process ${name} shows no handler for ${RELOAD_SIGNAL}, but gets it anyway because RELOAD_GATE is off: this kills it unless it waits with sigwait${users}.`;
     return warn(
       'process',
       'reload.no-handler',
@@ -153,12 +153,12 @@ export function judge(
   return ok(
     'process',
     'process.ready',
-    `The application is process ${name}; it ${handles}, and may be sent it${users}.`,
+    `The application is process ${name}; it ${handles}, and this sidecar may send it${users}.`,
   );
 }
 
 function restarts(name: string, users: string): string {
-  return `The application is process ${name}, and may be sent SIGTERM: its supervisor has to start it again${users}.`;
+  return `The application is process ${name}, and this sidecar may send it SIGTERM; its supervisor has to start it again${users}.`;
 }
 
 /** Both users, since it is their numbers that have to be made equal. */
@@ -170,11 +170,11 @@ function describeUsers(status: ProcessStatus | null): string {
 const CLOSED = {
   'no-handler': {
     code: 'reload.held-back',
-    mend: 'Correct RELOAD_SIGNAL, or make the application install a handler; RELOAD_GATE=off only if it waits with sigwait (BIND, tini).',
+    mend: 'Correct RELOAD_SIGNAL, make the application install a handler, or use RELOAD_URL or RELOAD_COMMAND. RELOAD_GATE=off is only for a program that waits with sigwait (BIND): any other is killed by it.',
   },
   'unknown-handler': {
     code: 'reload.held-back',
-    mend: 'Set RELOAD_GATE=off if the application has a handler, or use RELOAD_URL.',
+    mend: 'Use RELOAD_URL or RELOAD_COMMAND. Set RELOAD_GATE=off only if you know that the application has a handler: without one, the signal kills it.',
   },
   stopped: {
     code: 'reload.stopped',

@@ -66,7 +66,7 @@ export function checkReadable(
         'mount',
         'mount.not-readable',
         message,
-        'Give both containers the same runAsUser or fsGroup, or change the mode of the directory.',
+        'Give both containers the same runAsUser or fsGroup; the group must be allowed to enter the directory (mode 0750).',
       ),
     ];
   }
@@ -77,7 +77,7 @@ export function checkReadable(
       'mount',
       'mount.not-readable',
       message,
-      'Set OUTPUT_MODE to 0644, or give both containers the same runAsUser or fsGroup (and OUTPUT_MODE 0640).',
+      'Give both containers the same runAsUser, or the same fsGroup with OUTPUT_MODE 0640. OUTPUT_MODE 0644 lets every user read it: only where it holds no secret.',
     ),
   ];
 }

@@ -49,7 +49,7 @@ function openGate({ settings }: Loaded): Finding | null {
     AREA,
     'settings.gate-off',
     `RELOAD_GATE is off: ${RELOAD_SIGNAL} is also sent to a process that has no handler for it yet, which kills it.`,
-    'Leave RELOAD_GATE out, unless the application waits with sigwait, which shows no handler (BIND, tini).',
+    'Leave RELOAD_GATE out, unless the application waits with sigwait, which shows no handler (BIND).',
   );
 }
 
@@ -59,7 +59,7 @@ function blindPeriod({ settings, given }: Loaded): Finding | null {
   return warn(
     AREA,
     'settings.period-off',
-    'CONFIRM_PERIOD is 0: a configuration that kills the application is not noticed, so ROLLBACK does not take it back.',
+    'CONFIRM_PERIOD is 0: a configuration that kills the application is not noticed, so ROLLBACK does not undo it.',
     'Leave CONFIRM_PERIOD out, or set it to as long as the application takes to die of a bad file.',
   );
 }
@@ -72,7 +72,7 @@ function nothingConfirms({ settings, given }: Loaded): Finding | null {
   return warn(
     AREA,
     'settings.unconfirmed',
-    'Nothing confirms that the application works with a new configuration: what is published or told counts as known to work.',
+    'Nothing confirms that the application works with a new configuration: every published configuration counts as working.',
     'Name its process (APP_PROCESS), or set CONFIRM_URL to what only answers when it works.',
   );
 }
@@ -83,6 +83,6 @@ function noWayBack({ settings }: Loaded): Finding | null {
     AREA,
     'settings.rollback-off',
     'ROLLBACK is false: a configuration that does not work stays on the volume, and a restart of the application reads it again.',
-    'Leave ROLLBACK out to have the last known good configuration put back.',
+    'Leave ROLLBACK out, so that the last known good configuration is restored.',
   );
 }

@@ -19,7 +19,7 @@ export function checkMount(settings: Settings, application: Application | null):
   if (folder === null) return [];
   const stale = staleMount(id.pid, settings.OUTPUT.path);
   if (stale !== null) {
-    const message = `Process ${name} would go on reading the old file: ${stale}.`;
+    const message = `Process ${name} would keep reading the old file: ${stale}.`;
     return [fail('mount', 'reload.stale-mount', message, MOUNT_DIRECTORY)];
   }
   const readable = checkReadable(settings, application, folder);

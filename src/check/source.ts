@@ -89,7 +89,8 @@ const ADVICE: Readonly<Record<string, string>> = {
     'Check the scheme of SOURCE (with or without TLS), the authorities it is checked against (…_CACERT), and the client certificate.',
   'source.proxy': 'Check the variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY.',
   'source.not-found': 'Check the path in SOURCE, or put the configuration there.',
-  'source.too-large': 'Make it smaller, name a smaller part of it in SOURCE, or raise MAX_SIZE.',
+  'source.too-large':
+    'Make it smaller, or name a smaller part of it in SOURCE. Raise MAX_SIZE only together with the memory limit.',
   'source.wrong-type': 'Check the path in SOURCE: the URL returned an HTML page.',
   'source.redirected': 'Name the final URL in SOURCE.',
   'source.no-leader': 'The cluster has no leader: start the missing members.',

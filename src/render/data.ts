@@ -161,7 +161,7 @@ export function entriesOf(value: Value): TreeEntry[] {
 }
 
 function empty(source: string): SidecarError {
-  const reason = `it says that there is nothing; ${kindOf(source).whenEmpty}, or accept that with ALLOW_EMPTY=true`;
+  const reason = `it says that there is nothing; ${kindOf(source).whenEmpty}; ALLOW_EMPTY=true accepts that, and is only for where an empty configuration is a legal one`;
   return refuse('source.empty', `Cannot use the source "${source}": ${reason}`);
 }
 

@@ -44,8 +44,8 @@ function lookAtRestart(view: View, id: ProcessId): ConfirmResult {
   const leftMs = settings.timeoutMs - waitedMs;
   if (leftMs > 0) return pending(Math.min(leftMs, intervalMs(view)));
   const reason = living
-    ? `process ${id.pid} was asked to end, and still runs`
-    : `process ${id.pid} ended as it was asked to, and no other one has come; something has to start it again`;
+    ? `process ${id.pid} was asked to end, and is still running`
+    : `process ${id.pid} ended as it was asked to, and no other process has started; a supervisor has to start it again`;
   const message = `Cannot confirm revision "${version.revision}" within ${printDuration(settings.timeoutMs)} (CONFIRM_TIMEOUT): ${reason}`;
   return { kind: 'unconfirmed', code: 'confirm.not-restarted', message };
 }
@@ -79,12 +79,16 @@ function successorOf({ trial, sightings: { current } }: View, id: ProcessId): Pr
   return (startedAfterTellingMs(current, trial) ?? 0) < 0 ? null : current;
 }
 
-const SINCE = { told: 'it was told', 'picked-up': 'its trial began', published: 'the publication' } as const;
+const SINCE = {
+  told: 'it was notified',
+  'picked-up': 'its trial began',
+  published: 'the publication',
+} as const;
 
 function died(view: View, id: ProcessId): ConfirmResult {
   const { trial, version, ageMs } = view;
   const next = successorOf(view, id);
-  const place = next === null ? '' : `, and process ${next.pid} has its place`;
+  const place = next === null ? '' : `, and process ${next.pid} has taken its place`;
   const age = `${(ageMs / 1000).toFixed(1)} s after ${SINCE[trial.how]}`;
   const message = `Cannot confirm revision "${version.revision}": process ${id.pid} was found dead ${age}${place}`;
   return { kind: 'died', code: 'confirm.died', message, replaced: next !== null };

@@ -41,7 +41,7 @@ export class Probing {
     const { url, successes } = settings;
     if (url === undefined || this.#successes >= successes) return null;
     if (this.#last !== null) return this.#last;
-    const reason = `CONFIRM_URL answered as wanted only ${this.#successes} of ${successes} times in a row`;
+    const reason = `CONFIRM_URL answered as expected only ${this.#successes} of ${successes} times in a row`;
     return { code: 'confirm.too-few', reason };
   }
 

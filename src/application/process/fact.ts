@@ -40,12 +40,12 @@ function missing(sight: Exclude<Sight, { kind: 'found' }>): Obstacle {
     ? {
         outcome: 'no-target',
         code: 'reload.no-target',
-        message: `Cannot tell the application: ${sight.reason}. It is told when it is there.`,
+        message: `Cannot notify the application: ${sight.reason}. It is notified as soon as it is there.`,
       }
     : {
         outcome: 'ambiguous',
         code: 'reload.ambiguous',
-        message: `Cannot tell the application: ${sight.reason}. None was told; make APP_PROCESS match one, or use APP_PID_FILE.`,
+        message: `Cannot notify the application: ${sight.reason}. None was notified. Set APP_PROCESS so that it matches exactly one, or use APP_PID_FILE.`,
       };
 }
 
@@ -68,7 +68,7 @@ const CLOSED = {
   ignored: [
     'ignored',
     'reload.ignored',
-    'It is told when it listens; check RELOAD_SIGNAL, and how it was started.',
+    'It is notified once it no longer ignores it. Check RELOAD_SIGNAL, and how it is started: nohup passes that on.',
   ],
   'not-permitted': [
     'not-permitted',
@@ -82,13 +82,17 @@ function closed(
   gate: { readonly kind: keyof typeof CLOSED; readonly reason: string },
 ): Obstacle {
   const [outcome, code, advice] = CLOSED[gate.kind];
-  return { outcome, code, message: `Cannot tell the application: process ${name} ${gate.reason}. ${advice}` };
+  return {
+    outcome,
+    code,
+    message: `Cannot notify the application: process ${name} ${gate.reason}. ${advice}`,
+  };
 }
 
 function blind(name: string, reason: string): Obstacle {
   return {
     outcome: 'stale-mount',
     code: 'reload.stale-mount',
-    message: `Cannot tell the application: process ${name} would read the old file: ${reason} (no subPath).`,
+    message: `Cannot notify the application: process ${name} would read the old file: ${reason} (no subPath).`,
   };
 }

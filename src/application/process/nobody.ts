@@ -22,8 +22,8 @@ export function explainNobody(reason: string, selector: Selector, sighted: Sight
     hidesProcesses() &&
       'processes are hidden: /proc is mounted with hidepid; give both containers the same user and group',
     isAlone(view.self) &&
-      'nobody else is in sight: share the process namespace (shareProcessNamespace: true), or use RELOAD_URL',
-    names !== null && `containers in sight: ${[...names].sort().join(', ')}`,
+      'no other process is visible: share the process namespace (shareProcessNamespace: true), or use RELOAD_URL',
+    names !== null && `visible containers: ${[...names].sort().join(', ')}`,
   ].filter((hint) => hint !== false);
   return hints.length === 0 ? reason : `${reason} (${hints.join('; ')})`;
 }

@@ -13,7 +13,7 @@ export async function reload(
   signal: AbortSignal,
 ): Promise<ReloadResult> {
   if (signal.aborted) {
-    const message = 'Cannot tell the application: the sidecar is stopping';
+    const message = 'Cannot notify the application: the sidecar is stopping';
     return { kind: 'owed', class: 'unavailable', code: 'reload.aborted', message };
   }
   switch (hook.kind) {

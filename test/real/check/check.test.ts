@@ -22,7 +22,7 @@ ok   content: It comes to 1 file with 11 bytes.
 ok   output: "${at('volume/app.json')}" can be written: staged beside it under a hidden name, so on the same file system; mode 0644, user ${process.geteuid?.()}. There is nothing of ours yet.
 ok   state: The state directory "${at('volume/.config-sidecar/app.json')}" (beside the output) can be locked and written; no sidecar runs.
 ok   kept: There is nothing to roll back to yet: nothing was published.
-ok   process: No process is named: whether the application lives on after a reload is not watched.
+ok   process: No process is configured, so whether the application survives a reload is not monitored.
 ok   hook: RELOAD_URL "${application.origin}/reload" accepts connections; POST was not sent.
 ok   confirmation: CONFIRM_URL "${application.origin}/ready" answers 200.
 ok   endpoints: LISTEN is off: there are no endpoints, and no probe can ask.

@@ -48,7 +48,7 @@ async function serve(server: Server): Promise<number> {
 /** An answer of `/status` with what a check looks at. */
 const statusServer = (instance: string): Server =>
   createHttpServer((_request, response) => {
-    const target = { outcome: 'held-back', message: 'Cannot tell the application: it has no handler.' };
+    const target = { outcome: 'held-back', message: 'Cannot notify the application: it has no handler.' };
     response.end(
       JSON.stringify({ version: '1', instance, ready: true, fresh: true, targets: { default: target } }),
     );
@@ -66,7 +66,7 @@ describe('while a sidecar runs', () => {
       VALIDATE_COMMAND: `sh -c 'ls ${state} >${site.at('seen')}; echo {path} >>${site.at('seen')}'`,
     });
     expect(withCode(examined, 'state.kept').message).toBe(
-      `A sidecar keeps this output: ${HOLDER}. It says: ready; held-back: Cannot tell the application: it has no handler.`,
+      `A sidecar keeps this output: ${HOLDER}. It says: ready; held-back: Cannot notify the application: it has no handler.`,
     );
     expect(withCode(examined, 'output.writable').message).toContain('may be written to');
     expect(withCode(examined, 'validation.passed').level).toBe('ok');
@@ -210,7 +210,7 @@ describe('LISTEN', () => {
     expect(finding).toMatchObject({
       area: 'endpoints',
       level: 'fail',
-      mend: 'Set LISTEN to a free address, or to off; two sidecars of one pod need two.',
+      mend: 'Set LISTEN to a free port: two sidecars of one pod need two. With off, no probe can ask.',
     });
     expect(finding.message).toMatch(
       new RegExp(`^LISTEN ":${port}" is taken by process ${process.pid} \\(.*\\)\\.$`),
@@ -253,7 +253,7 @@ describe('LISTEN', () => {
   test('on a host that is not this machine is told', async () => {
     const examined = await examine({ ...createSite().env, LISTEN: '192.0.2.1:9533' });
     expect(withCode(examined, 'listen.failed').message).toBe(
-      'Cannot listen on LISTEN "192.0.2.1:9533": the host is none of this machine.',
+      'Cannot listen on LISTEN "192.0.2.1:9533": the address is not assigned to this machine.',
     );
   });
 

@@ -52,7 +52,7 @@ describe('the process', () => {
     await listens(stage);
     const examined = await examine(env);
     expect(withCode(examined, 'process.ready').message).toBe(
-      `The application is process ${pid} (${stage.name}); it catches SIGHUP, and may be sent it (it runs as user ${ME}, this sidecar as user ${ME}).`,
+      `The application is process ${pid} (${stage.name}); it catches SIGHUP, and this sidecar may send it (it runs as user ${ME}, this sidecar as user ${ME}).`,
     );
     expect(examined.exitCode).toBe(0);
     expect(stage.read('record')).toBe('listening\n');
@@ -70,8 +70,8 @@ describe('the process', () => {
       area: 'process',
       level: 'fail',
       code: 'reload.held-back',
-      message: `Cannot tell the application: process ${pid} (${stage.name}) has no handler for SIGHUP, which would kill it (it runs as user ${ME}, this sidecar as user ${ME}).`,
-      mend: 'Correct RELOAD_SIGNAL, or make the application install a handler; RELOAD_GATE=off only if it waits with sigwait (BIND, tini).',
+      message: `Cannot notify the application: process ${pid} (${stage.name}) has no handler for SIGHUP, which would kill it (it runs as user ${ME}, this sidecar as user ${ME}).`,
+      mend: 'Correct RELOAD_SIGNAL, make the application install a handler, or use RELOAD_URL or RELOAD_COMMAND. RELOAD_GATE=off is only for a program that waits with sigwait (BIND): any other is killed by it.',
     });
     expect(examined.exitCode).toBe(6);
     const forced = await examine({ ...env, RELOAD_GATE: 'off' });
@@ -98,7 +98,7 @@ describe('the process', () => {
     expect(withCode(examined, 'reload.ignored')).toMatchObject({
       area: 'process',
       level: 'fail',
-      message: `Cannot tell the application: process ${pid} (${stage.name}) ignores SIGHUP (it runs as user ${ME}, this sidecar as user ${ME}).`,
+      message: `Cannot notify the application: process ${pid} (${stage.name}) ignores SIGHUP (it runs as user ${ME}, this sidecar as user ${ME}).`,
     });
   });
 
@@ -122,7 +122,7 @@ describe('the process', () => {
     const finding = withCode(examined, 'reload.not-permitted');
     expect(finding).toMatchObject({ area: 'process', level: 'fail' });
     expect(finding.message).toBe(
-      `Cannot tell the application: process ${pid} (${stage.name}) belongs to user 0, and this sidecar runs as user ${NOBODY} without CAP_KILL (it runs as user 0, this sidecar as user ${NOBODY}).`,
+      `Cannot notify the application: process ${pid} (${stage.name}) belongs to user 0, and this sidecar runs as user ${NOBODY} without CAP_KILL (it runs as user 0, this sidecar as user ${NOBODY}).`,
     );
     expect(finding.mend).toMatch(/^Give both containers the same runAsUser/);
     expect(examined.exitCode).toBe(6);
@@ -156,8 +156,8 @@ describe('the process', () => {
       area: 'process',
       level: 'fail',
       code: 'reload.held-back',
-      message: 'Cannot tell the application: process 7 (web) may have no handler for SIGHUP.',
-      mend: 'Set RELOAD_GATE=off if the application has a handler, or use RELOAD_URL.',
+      message: 'Cannot notify the application: process 7 (web) may have no handler for SIGHUP.',
+      mend: 'Use RELOAD_URL or RELOAD_COMMAND. Set RELOAD_GATE=off only if you know that the application has a handler: without one, the signal kills it.',
     });
   });
 
@@ -167,7 +167,7 @@ describe('the process', () => {
     expect(finding).toMatchObject({ area: 'process', level: 'fail' });
     expect(finding.message).toBe('Cannot find the application: no process is named "nobody-is-called-so".');
     expect(finding.mend).toMatch(
-      /^Start the application, or correct who is named\. In sight are \d+ \(.*\)(, \d+ more)?\.$/,
+      /^Start the application, or correct APP_PROCESS, APP_CONTAINER or APP_PID_FILE\. Visible are \d+ \(.*\)(, \d+ more)?\.$/,
     );
   });
 
@@ -209,10 +209,10 @@ describe('the process', () => {
     const finding = withCode(JSON.parse(output) as Examined, 'reload.not-shared');
     expect(finding).toMatchObject({ area: 'process', level: 'fail' });
     expect(finding.message).toMatch(
-      /^Cannot find the application: no process is named "nginx".*\. Only processes of this container are in sight, so the process namespace is not shared\.$/,
+      /^Cannot find the application: no process is named "nginx".*\. Only processes of this container are visible, so the process namespace is not shared\.$/,
     );
     expect(finding.mend).toBe(
-      'Set shareProcessNamespace: true in the pod (in Compose a namespace that both share: examples/haproxy-compose), or use RELOAD_URL, which needs none.',
+      'Use RELOAD_URL, which needs no shared namespace; or set shareProcessNamespace: true in the pod (in Compose a namespace that both share: examples/haproxy-compose): its containers then see the processes of all, and as the same user their files.',
     );
   });
 
@@ -338,7 +338,7 @@ describe('what the application reads', () => {
     expect(examined.exitCode).toBe(6);
     renameSync(site.write('volume/new', 'new'), output);
     expect(withCode(await examine(env), 'reload.stale-mount').message).toMatch(
-      new RegExp(`would go on reading the old file: its mount at "${point}" still shows`),
+      new RegExp(`would keep reading the old file: its mount at "${point}" still shows`),
     );
   });
 

@@ -43,7 +43,7 @@ test('no period means that a death is not noticed', async () => {
   const blind = { APP_PROCESS: 'none', RELOAD_COMMAND: 'true', CONFIRM_PERIOD: '0' };
   const examined = await examine({ ...createSite().env, ...blind });
   expect(withCode(examined, 'settings.period-off').message).toBe(
-    'CONFIRM_PERIOD is 0: a configuration that kills the application is not noticed, so ROLLBACK does not take it back.',
+    'CONFIRM_PERIOD is 0: a configuration that kills the application is not noticed, so ROLLBACK does not undo it.',
   );
   expect(codesOf(examined, 'warn').filter((code) => code.startsWith('settings'))).toEqual([
     'settings.period-off',
@@ -53,7 +53,7 @@ test('no period means that a death is not noticed', async () => {
 test('nothing that could confirm is told; a process, a URL or a hook that answers is enough', async () => {
   const examined = await examine(createSite().env);
   expect(withCode(examined, 'settings.unconfirmed').message).toBe(
-    'Nothing confirms that the application works with a new configuration: what is published or told counts as known to work.',
+    'Nothing confirms that the application works with a new configuration: every published configuration counts as working.',
   );
   expect(await warnings({ APP_PROCESS: 'none' })).toEqual([]);
   expect(await warnings({ RELOAD_COMMAND: 'true' })).toEqual([]);

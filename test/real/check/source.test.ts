@@ -108,7 +108,7 @@ describe('a source', () => {
       MAX_SIZE: '2KiB',
     });
     expect(withCode(examined, 'source.too-large').mend).toBe(
-      'Make it smaller, name a smaller part of it in SOURCE, or raise MAX_SIZE.',
+      'Make it smaller, or name a smaller part of it in SOURCE. Raise MAX_SIZE only together with the memory limit.',
     );
   });
 
@@ -221,7 +221,7 @@ describe('the content', () => {
       'guard.schema-file',
       '{}',
       (site: Site): Env => ({ SCHEMA: site.write('s.json', '{"type":7}') }),
-      /^Mend the schema/,
+      /^Correct the schema/,
     ],
     ['data that does not parse', 'guard.parse', '{"a":', (): Env => ({}), /^Correct it at the source/],
     [

@@ -39,7 +39,7 @@ describe.concurrent('a process that was told', () => {
     expect(died).toMatchObject({ code: 'confirm.died', running: null, lastKnownGood: null, blocked: [] });
     expect(died.message).toMatch(
       new RegExp(
-        `^Cannot confirm revision "sha256:\\w+": process ${app.pids()[0]} was found dead \\d\\.\\d s after it was told\\. ` +
+        `^Cannot confirm revision "sha256:\\w+": process ${app.pids()[0]} was found dead \\d\\.\\d s after it was notified\\. ` +
           'It stays: nothing was confirmed before that one could go back to\\.$',
       ),
     );
@@ -150,7 +150,7 @@ describe.concurrent('RELOAD_SIGNAL=SIGTERM', () => {
     expect(seen.code).toBe('confirm.not-restarted');
     expect(seen.message).toMatch(
       new RegExp(
-        `within 3s \\(CONFIRM_TIMEOUT\\): process ${app.pids()[0]} ended as it was asked to, and no other one has come; something has to start it again\\.`,
+        `within 3s \\(CONFIRM_TIMEOUT\\): process ${app.pids()[0]} ended as it was asked to, and no other process has started; a supervisor has to start it again\\.`,
       ),
     );
   });

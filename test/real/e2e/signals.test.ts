@@ -15,7 +15,7 @@ describe.concurrent('a signal', () => {
     expect(held).toMatchObject({
       code: 'reload.held-back',
       reloadOwed: true,
-      message: `Cannot tell the application: process ${app.pid} (node) has no handler for SIGHUP, which would kill it. It is notified as soon as it has one. If it never installs one, correct RELOAD_SIGNAL, or use RELOAD_URL or RELOAD_COMMAND.`,
+      message: `Cannot notify the application: process ${app.pid} (node) has no handler for SIGHUP, which would kill it. It is notified as soon as it has one. If it never installs one, correct RELOAD_SIGNAL, or use RELOAD_URL or RELOAD_COMMAND.`,
     });
     job.set('two');
     await until(
@@ -41,7 +41,7 @@ describe.concurrent('a signal', () => {
       code: 'reload.ignored',
       reloadOwed: true,
       running: null,
-      message: `Cannot tell the application: process ${ignorer.pid} (sleep) ignores SIGHUP. It is told when it listens; check RELOAD_SIGNAL, and how it was started.`,
+      message: `Cannot notify the application: process ${ignorer.pid} (sleep) ignores SIGHUP. It is notified once it no longer ignores it. Check RELOAD_SIGNAL, and how it is started: nohup passes that on.`,
     });
   });
 
@@ -192,7 +192,7 @@ describe.concurrent('a PID file', () => {
       const { code, message, pidFile } = results[i] ?? {};
       expect({ code, message }).toEqual({
         code: 0,
-        message: `Cannot tell the application: the PID file "${pidFile}" ${reason}. It is told when it is there.`,
+        message: `Cannot notify the application: the PID file "${pidFile}" ${reason}. It is notified as soon as it is there.`,
       });
     });
     expect(stranger.told()).toEqual([]);
@@ -204,7 +204,7 @@ describe.concurrent('a PID file', () => {
     const pidFile = place.at('app.pid');
     const sidecar = await place.start({ ...job.variables, APP_PID_FILE: pidFile });
     expect((await sidecar.outcome('no-target')).message).toBe(
-      `Cannot tell the application: the PID file "${pidFile}" is not there. It is told when it is there.`,
+      `Cannot notify the application: the PID file "${pidFile}" is not there. It is notified as soon as it is there.`,
     );
     place.write('app.pid', `${sidecar.pid}\n`);
     await until('the reason is the new one', async () =>

@@ -271,13 +271,13 @@ describe('a document', () => {
 describe('a source that says there is nothing', () => {
   it('is refused, with what to do about it', async () => {
     expect(await refusal({ kind: 'nothing' })).toBe(
-      'render source.empty: Cannot use the source "etcd://h:2379/app/": it says that there is nothing; check the URL (a tree of keys ends with "/", a single key does not), or accept that with ALLOW_EMPTY=true',
+      'render source.empty: Cannot use the source "etcd://h:2379/app/": it says that there is nothing; check the URL (a tree of keys ends with "/", a single key does not); ALLOW_EMPTY=true accepts that, and is only for where an empty configuration is a legal one',
     );
     expect(await refusal({ kind: 'nothing' }, { source: 'consul://h:8500/app/' })).toBe(
-      'render source.empty: Cannot use the source "consul://h:8500/app/": it says that there is nothing; check the URL (a tree of keys ends with "/", a single key does not) and the token, as one that may not read gets the same answer, or accept that with ALLOW_EMPTY=true',
+      'render source.empty: Cannot use the source "consul://h:8500/app/": it says that there is nothing; check the URL (a tree of keys ends with "/", a single key does not) and the token, as one that may not read gets the same answer; ALLOW_EMPTY=true accepts that, and is only for where an empty configuration is a legal one',
     );
     expect(await refusal({ kind: 'nothing' }, { source: '/srv/app.json' })).toBe(
-      'render source.empty: Cannot use the source "/srv/app.json": it says that there is nothing; check the URL, or accept that with ALLOW_EMPTY=true',
+      'render source.empty: Cannot use the source "/srv/app.json": it says that there is nothing; check the URL; ALLOW_EMPTY=true accepts that, and is only for where an empty configuration is a legal one',
     );
   });
 

@@ -89,7 +89,7 @@ describe('the process that was told', () => {
     const one = confirmation();
     await one.look(trial, VERSION, atAge(trial, 0), never());
     await kill(id);
-    const message = `Cannot confirm revision "7": process ${id.pid} was found dead 1.2 s after it was told`;
+    const message = `Cannot confirm revision "7": process ${id.pid} was found dead 1.2 s after it was notified`;
     expect(await one.look(trial, VERSION, atAge(trial, 1_200, null), never())).toEqual({
       kind: 'died',
       code: 'confirm.died',
@@ -100,7 +100,7 @@ describe('the process that was told', () => {
     expect(await one.look(trial, VERSION, atAge(trial, 1_200, later), never())).toEqual({
       kind: 'died',
       code: 'confirm.died',
-      message: `${message}, and process 4711 has its place`,
+      message: `${message}, and process 4711 has taken its place`,
       replaced: true,
     });
   });
@@ -250,13 +250,13 @@ describe('a restart that was asked for', () => {
     expect(await one.look(trial, VERSION, atAge(trial, 30_000), never())).toEqual({
       kind: 'unconfirmed',
       code: 'confirm.not-restarted',
-      message: `Cannot confirm revision "7" within 30s (CONFIRM_TIMEOUT): process ${id.pid} was asked to end, and still runs`,
+      message: `Cannot confirm revision "7" within 30s (CONFIRM_TIMEOUT): process ${id.pid} was asked to end, and is still running`,
     });
     await kill(id);
     expect(await one.look(trial, VERSION, atAge(trial, 30_000, null), never())).toEqual({
       kind: 'unconfirmed',
       code: 'confirm.not-restarted',
-      message: `Cannot confirm revision "7" within 30s (CONFIRM_TIMEOUT): process ${id.pid} ended as it was asked to, and no other one has come; something has to start it again`,
+      message: `Cannot confirm revision "7" within 30s (CONFIRM_TIMEOUT): process ${id.pid} ended as it was asked to, and no other process has started; a supervisor has to start it again`,
     });
   });
 });
@@ -281,7 +281,7 @@ describe('after a restart of the sidecar', () => {
     expect(await look(startedLater(trial, 3_000))).toEqual({
       kind: 'died',
       code: 'confirm.died',
-      message: `Cannot confirm revision "7": process ${id.pid} was found dead 60.0 s after it was told, and process 4711 has its place`,
+      message: `Cannot confirm revision "7": process ${id.pid} was found dead 60.0 s after it was notified, and process 4711 has taken its place`,
       replaced: true,
     });
     const later = startedLater(trial, 3_010);

@@ -154,7 +154,7 @@ describe('the URL', () => {
       kind: 'unconfirmed',
       code: 'confirm.too-few',
       message:
-        'Cannot confirm revision "7" within 1s (CONFIRM_TIMEOUT): CONFIRM_URL answered as wanted only 4 of 9 times in a row',
+        'Cannot confirm revision "7" within 1s (CONFIRM_TIMEOUT): CONFIRM_URL answered as expected only 4 of 9 times in a row',
     });
   });
 

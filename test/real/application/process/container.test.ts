@@ -136,7 +136,7 @@ describe('a container', () => {
     await found(lookupOf({ pidFile: stage.at('pid'), container: a }), one.pid);
     const other = lookupOf({ pidFile: stage.at('pid'), container: b }).look(0);
     expect(other.kind === 'none' && other.reason).toMatch(
-      `the PID file "${stage.at('pid')}" holds ${one.pid}, but no process has the number ${one.pid} and belongs to container "${b}" (containers in sight: `,
+      `the PID file "${stage.at('pid')}" holds ${one.pid}, but no process has the number ${one.pid} and belongs to container "${b}" (visible containers: `,
     );
   });
 
@@ -149,7 +149,7 @@ describe('a container', () => {
       kind: 'none',
       reason: expect.stringMatching(
         new RegExp(
-          `^no process belongs to container "${stage.name}-web" \\(containers in sight: (.*, )?${stage.name}(, .*)?\\)$`,
+          `^no process belongs to container "${stage.name}-web" \\(visible containers: (.*, )?${stage.name}(, .*)?\\)$`,
         ),
       ),
     });

@@ -44,7 +44,7 @@ describe('a process', () => {
   });
 
   test('without a handler is held back, with the remedy', () => {
-    const message = `Cannot tell the application: process ${id.pid} (app) has no handler for SIGHUP, which would kill it. It is notified as soon as it has one. If it never installs one, correct RELOAD_SIGNAL, or use RELOAD_URL or RELOAD_COMMAND.`;
+    const message = `Cannot notify the application: process ${id.pid} (app) has no handler for SIGHUP, which would kill it. It is notified as soon as it has one. If it never installs one, correct RELOAD_SIGNAL, or use RELOAD_URL or RELOAD_COMMAND.`;
     expect(see(found(unready))).toEqual({
       fact: { kind: 'obstacle', obstacle: { outcome: 'held-back', code: 'reload.held-back', message } },
       id,
@@ -68,7 +68,7 @@ describe('a process', () => {
       'ignored',
       'ignored',
       'ignores SIGHUP',
-      'It is told when it listens; check RELOAD_SIGNAL, and how it was started.',
+      'It is notified once it no longer ignores it. Check RELOAD_SIGNAL, and how it is started: nohup passes that on.',
     ],
     [
       'not-permitted',
@@ -77,7 +77,7 @@ describe('a process', () => {
       'Give both containers the same runAsUser, or use RELOAD_URL.',
     ],
   ] as const)('of which the gate says %s is %s, with the remedy', (kind, outcome, reason, advice) => {
-    const message = `Cannot tell the application: process ${id.pid} (app) ${reason}. ${advice}`;
+    const message = `Cannot notify the application: process ${id.pid} (app) ${reason}. ${advice}`;
     expect(see(found({ kind, reason })).fact).toEqual({
       kind: 'obstacle',
       obstacle: { outcome, code: `reload.${kind === 'stopped' ? kind : outcome}`, message },
@@ -91,7 +91,8 @@ describe('a process', () => {
         obstacle: {
           outcome: 'no-target',
           code: 'reload.no-target',
-          message: 'Cannot tell the application: no process is named "app". It is told when it is there.',
+          message:
+            'Cannot notify the application: no process is named "app". It is notified as soon as it is there.',
         },
       },
       id: null,
@@ -105,7 +106,7 @@ describe('a process', () => {
           outcome: 'ambiguous',
           code: 'reload.ambiguous',
           message:
-            'Cannot tell the application: several unrelated processes match: 7 (a), 8 (a). None was told; make APP_PROCESS match one, or use APP_PID_FILE.',
+            'Cannot notify the application: several unrelated processes match: 7 (a), 8 (a). None was notified. Set APP_PROCESS so that it matches exactly one, or use APP_PID_FILE.',
         },
       },
       id: null,
@@ -131,7 +132,7 @@ describe('a process', () => {
         obstacle: {
           outcome: 'stale-mount',
           code: 'reload.stale-mount',
-          message: `Cannot tell the application: process ${pid} (app) would read the old file: its mount at "${stage.at('point')}" still shows what was there before; mount the directory, not the file, and restart it (no subPath).`,
+          message: `Cannot notify the application: process ${pid} (app) would read the old file: its mount at "${stage.at('point')}" still shows what was there before; mount the directory, not the file, and restart it (no subPath).`,
         },
       });
     }

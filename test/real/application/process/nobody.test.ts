@@ -23,7 +23,7 @@ test('a process namespace that is not shared', (context) => {
   expect(lookApart(context, 'rw')).toEqual({
     kind: 'none',
     reason:
-      'no process is named "no-such-program" (nobody else is in sight: share the process namespace (shareProcessNamespace: true), or use RELOAD_URL)',
+      'no process is named "no-such-program" (no other process is visible: share the process namespace (shareProcessNamespace: true), or use RELOAD_URL)',
   });
 });
 
@@ -42,7 +42,7 @@ test.each(['1', '2'])('/proc mounted with hidepid=%s', (value) => {
     expect(lookApart({ onTestFinished: (end) => void ends.push(end) }, `hidepid=${value}`)).toEqual({
       kind: 'none',
       reason:
-        'no process is named "no-such-program" (processes are hidden: /proc is mounted with hidepid; give both containers the same user and group; nobody else is in sight: share the process namespace (shareProcessNamespace: true), or use RELOAD_URL)',
+        'no process is named "no-such-program" (processes are hidden: /proc is mounted with hidepid; give both containers the same user and group; no other process is visible: share the process namespace (shareProcessNamespace: true), or use RELOAD_URL)',
     });
   } finally {
     for (const end of ends) end();

@@ -396,7 +396,7 @@ test('nothing is told any more once we are stopping', async (context) => {
     kind: 'owed',
     class: 'unavailable',
     code: 'reload.aborted',
-    message: 'Cannot tell the application: the sidecar is stopping',
+    message: 'Cannot notify the application: the sidecar is stopping',
   });
   expect(stage.read('record')).toBe('listening\n');
 });
