@@ -24,7 +24,7 @@ const EXIT_BY_AREA = {
 export type Area = keyof typeof EXIT_BY_AREA;
 
 /** `fail`: it would not work; `warn`: it would, but perhaps not as it is meant. */
-export type Level = 'ok' | 'warn' | 'fail';
+type Level = 'ok' | 'warn' | 'fail';
 
 export interface Finding {
   readonly area: Area;

@@ -2,7 +2,7 @@
 import { SOURCE_NAMES } from '../settings/source.ts';
 
 /** A flag that is not a setting. */
-export interface CommandFlag {
+interface CommandFlag {
   /** Placeholder of its value, upper case; absent where the flag stands alone. */
   readonly value?: string;
   /** One line, no full stop. */
@@ -43,7 +43,7 @@ export const EXIT_MEANINGS = {
   8: 'not ready, or no sidecar found',
 } as const;
 
-export type ExitCode = keyof typeof EXIT_MEANINGS;
+type ExitCode = keyof typeof EXIT_MEANINGS;
 
 const FOLLOWING = ['SOURCE', 'CONFIG_FILE', 'OUTPUT', 'TEMPLATE', 'PRESET', 'APP_PROCESS', 'SETTINGS_FILE'];
 const FINDING = ['OUTPUT', 'STATE_DIR', 'SETTINGS_FILE'];
@@ -53,7 +53,7 @@ const FINDS =
   'It finds the sidecar by its control socket: give it the same OUTPUT and STATE_DIR, or run it in the same container.';
 const WAITS = 'It waits up to a minute for the outcome and prints it.';
 
-export const COMMANDS = {
+const COMMANDS = {
   run: {
     summary: 'follow the source until SIGTERM (the default)',
     about: [

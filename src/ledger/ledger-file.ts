@@ -14,7 +14,7 @@ import { isTrusted, readOwnText } from './safe-text.ts';
 const VERSION = 1;
 
 /** A larger slot was not written by us. */
-export const MAX_LEDGER_BYTES = 2 ** 20;
+const MAX_LEDGER_BYTES = 2 ** 20;
 
 /** Names with this beginning and twelve hex digits are removed at a start. */
 export const CHECK_PREFIX = 'check-';

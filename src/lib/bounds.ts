@@ -3,7 +3,7 @@
 /** Characters of a sentence, about 2 KiB: the message of an error. */
 export const MAX_MESSAGE = 2_048;
 /** Characters of a key or a name from the data in a sentence. */
-export const MAX_SHOWN = 200;
+const MAX_SHOWN = 200;
 /** Characters of all violations of a schema together, about 4 KiB; no field of a log line is longer. */
 export const MAX_VIOLATIONS = 4_096;
 

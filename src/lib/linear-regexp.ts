@@ -1,7 +1,7 @@
 // Regular expressions whose search takes time in proportion to the text, whatever the text: for text that others write.
 
 /** What is known of a match: each named group with what it matched, undefined when it took no part. */
-export interface Match {
+interface Match {
   readonly groups: Readonly<Record<string, string | undefined>>;
 }
 

@@ -18,7 +18,7 @@ export const RETRY: Backoff = { firstMs: 1_000, factor: 2, maxMs: 60_000 };
 export const SOURCE_RETRY: Backoff = { firstMs: 250, factor: 1.6, maxMs: 60_000 };
 
 /** A source that says no, and says it again: the credentials are probably wrong, and too many tries lock accounts. */
-export const DENIED_RETRY: Backoff = { firstMs: 10_000, factor: 2, maxMs: 60_000 };
+const DENIED_RETRY: Backoff = { firstMs: 10_000, factor: 2, maxMs: 60_000 };
 
 /** What is probably a wrong setting is tried again this slowly (README, "Policies"). */
 export const SLOW_RETRY_MS = 300_000;

@@ -17,7 +17,7 @@ export interface AtomicWrite {
 /** Flushes an open file or directory without holding up the event loop. */
 export const flush = promisify(fs.fsync);
 /** A rename waits for the journal as a flush does. */
-export const rename = promisify(fs.rename);
+const rename = promisify(fs.rename);
 
 /**
  * Writes beside the target under a hidden, unpredictable name, checks that all of it is there, sets mode and owner,

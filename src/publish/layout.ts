@@ -27,7 +27,7 @@ export function isLeftOver(name: string): boolean {
 }
 
 /** Where a link leads; undefined when there is none. */
-export function linkAt(root: DirectoryHandle, name: string): string | undefined {
+function linkAt(root: DirectoryHandle, name: string): string | undefined {
   try {
     return fs.readlinkSync(`${root.path}/${name}`);
   } catch {

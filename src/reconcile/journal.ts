@@ -51,7 +51,7 @@ export const DURATION_BUCKETS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30,
 ] as const;
 
-export interface Durations {
+interface Durations {
   readonly buckets: readonly number[];
   readonly sum: number;
   readonly count: number;

@@ -29,7 +29,7 @@ const ABOUT_A_BLOCK: readonly (Outcome | undefined)[] = [
 ];
 
 /** The first line that holds; null: what stood before stands. */
-export function outcomeOf(state: State, { unixMs }: Time): Standing | null {
+function outcomeOf(state: State, { unixMs }: Time): Standing | null {
   const { ledger, session, policy } = state;
   const { published, verdict, trial, owed, pinned } = ledger;
   const { candidate, arrival, errors, reason, volume, journal } = session;

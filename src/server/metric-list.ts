@@ -21,13 +21,13 @@ export interface Measured {
 }
 
 /** A histogram's counts, one for each bucket of DURATION_BUCKETS. */
-export interface Histogram {
+interface Histogram {
   readonly buckets: readonly number[];
   readonly sum: number;
   readonly count: number;
 }
 
-export interface Sample {
+interface Sample {
   readonly value: number;
   readonly labels: Readonly<Record<string, string>>;
   /** For the parts of a histogram. */

@@ -17,7 +17,7 @@ export interface SourceStatus {
 }
 
 /** A version as everybody may see it. */
-export interface ShownVersion {
+interface ShownVersion {
   readonly revision: string;
   readonly digest: string;
   /** null: it was not rendered, or could not be. */
@@ -26,7 +26,7 @@ export interface ShownVersion {
 }
 
 /** What is known of a target, and what everybody who reaches LISTEN may know: these fields and no others. */
-export interface PublicTargetStatus {
+interface PublicTargetStatus {
   readonly outcome: string | null;
   readonly code: string | null;
   readonly message: string;

@@ -39,7 +39,7 @@ function parsePattern(text: string): ProcessMatch {
   return { kind: 'pattern', pattern, text: source };
 }
 
-export const RELOAD_SIGNALS = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGTERM', 'none'] as const;
+const RELOAD_SIGNALS = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGTERM', 'none'] as const;
 
 /** A signal that may be sent, or `none`: the process is watched, but gets no signal. */
 export type ReloadSignal = (typeof RELOAD_SIGNALS)[number];

@@ -89,7 +89,7 @@ function sourceRows(): { readonly [N in SourceSettingName]: Row<unknown, undefin
 }
 
 /** Every setting by its name. Names, units, defaults and meanings are a stable contract. */
-export const TABLE = {
+const TABLE = {
   SOURCE: from.optional(
     sources,
     `where the configuration comes from: ${SOURCE_FORMS}; a trailing slash means every key below. Several are merged, the later one wins; \`NAME=URL\` puts one below the key \`NAME\``,

@@ -121,7 +121,7 @@ export interface ProviderOptions {
  * Makes the provider of a URL that was read. Throws a SidecarError (`settings.source`) when the credentials cannot work;
  * touches no network and starts nothing.
  */
-export type OpenOne = (options: ProviderOptions) => Provider;
+type OpenOne = (options: ProviderOptions) => Provider;
 
 /** One of several sources that are followed together. */
 export interface SourcePart extends Omit<MergedPart, 'source' | 'snapshot'> {

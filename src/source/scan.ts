@@ -11,7 +11,7 @@ export interface ScanTarget {
 }
 
 /** One file that counts. */
-export interface ScannedFile {
+interface ScannedFile {
   /** Name relative to the directory, with `/`; for a single file the last part of its path. */
   readonly key: string;
   readonly path: string;

@@ -8,7 +8,7 @@ const BYTES_PER_KEY = 256;
 const LEAST_KEYS = 1_000;
 
 /** How many keys a snapshot of at most this many bytes may have: 65,536 for 16 MiB. */
-export function keysAllowed(maxBytes: number): number {
+function keysAllowed(maxBytes: number): number {
   return Math.max(LEAST_KEYS, Math.floor(maxBytes / BYTES_PER_KEY));
 }
 

@@ -5,7 +5,7 @@ import { errnoOf } from '../lib/errors.ts';
 import { sleep } from '../lib/wait.ts';
 
 /** What a wait ended with. */
-export type Wake = 'changed' | 'quiet' | 'aborted';
+type Wake = 'changed' | 'quiet' | 'aborted';
 
 export interface PathWatch {
   /**

@@ -39,7 +39,7 @@ function findProxy(target: URL, request: HttpRequest): URL | null {
 }
 
 /** A session that is resumed skips the check of the certificate, which may have run out since. */
-export const TLS_AGENT = { keepAlive: true, maxCachedSessions: 0 };
+const TLS_AGENT = { keepAlive: true, maxCachedSessions: 0 };
 
 /** Connections for one route and one identity, kept between requests. */
 export function createAgent(route: Route, identity: TlsIdentity): http.Agent {

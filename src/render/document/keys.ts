@@ -1,5 +1,5 @@
 // Names with separators into nested maps: `db/host` is `host` in `db`.
-import { atOnce, type Sliced } from '../../lib/slices.ts';
+import type { Sliced } from '../../lib/slices.ts';
 import { maxValues, tooManyValues } from './budget.ts';
 import { Fault } from './fault.ts';
 import { createMap, MAX_DEPTH, type Value } from './value.ts';
@@ -18,15 +18,10 @@ interface Nesting {
 }
 
 /**
- * Nests values by their paths, in the order given.
+ * Nests values by their paths, in the order given, in slices.
  * @param separator what the names were split at, for messages.
  * @throws Fault naming the key: an empty part, a NUL, given twice, or both a value and a folder.
  */
-export function nest(named: Iterable<Named>, separator: string): Record<string, Value> {
-  return atOnce(nesting(named, separator));
-}
-
-/** The same in slices. */
 export function* nesting(named: Iterable<Named>, separator: string): Sliced<Record<string, Value>> {
   const root = createMap();
   const tree = { root, folders: new Set<Value>([root]), separator };

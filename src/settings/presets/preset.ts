@@ -4,7 +4,7 @@
 type Texts<N extends string> = { readonly [M in N]?: string };
 
 /** What is set with the one hook of a target. */
-export type HookSettings = Texts<
+type HookSettings = Texts<
   | 'RELOAD_SIGNAL'
   | 'RELOAD_URL'
   | 'RELOAD_METHOD'
@@ -15,7 +15,7 @@ export type HookSettings = Texts<
 >;
 
 /** What is set to find out whether the application took it. */
-export type ConfirmSettings = Texts<
+type ConfirmSettings = Texts<
   | 'CONFIRM_PERIOD'
   | 'CONFIRM_URL'
   | 'CONFIRM_MATCH'
