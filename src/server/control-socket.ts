@@ -26,6 +26,8 @@ export interface ControlSocket {
 }
 
 const LOOK_MS = 1_000;
+/** Until the socket is there for the first time it is looked for this often: a command may follow the start at once. */
+const FIRST_LOOK_MS = 50;
 
 /**
  * Opens the socket as soon as there is a directory for it, moves with it, and opens it again when it was removed.
@@ -34,11 +36,16 @@ const LOOK_MS = 1_000;
 export function startControl(options: ControlOptions): ControlSocket {
   const keeper = new Keeper(options);
   const timer = setInterval(() => void keeper.look(), LOOK_MS).unref();
+  const first = setInterval(() => {
+    if (keeper.isBound) clearInterval(first);
+    else void keeper.look();
+  }, FIRST_LOOK_MS).unref();
   void keeper.look();
   return {
     look: () => keeper.look(),
     close: async () => {
       clearInterval(timer);
+      clearInterval(first);
       await keeper.end();
     },
   };
@@ -60,6 +67,10 @@ class Keeper {
 
   constructor(options: ControlOptions) {
     this.#options = options;
+  }
+
+  get isBound(): boolean {
+    return this.#bound !== null;
   }
 
   /** What changes during a look is seen by the next one, which follows at once. */

@@ -4,10 +4,10 @@
 export type SizeProblem = string;
 
 /** One key for so many bytes of MAX_SIZE, but at least `LEAST_KEYS`. */
-const BYTES_PER_KEY = 256;
+const BYTES_PER_KEY = 128;
 const LEAST_KEYS = 1_000;
 
-/** How many keys a snapshot of at most this many bytes may have: 65,536 for 16 MiB. */
+/** How many keys a snapshot of at most this many bytes may have: 131,072 for 16 MiB. */
 function keysAllowed(maxBytes: number): number {
   return Math.max(LEAST_KEYS, Math.floor(maxBytes / BYTES_PER_KEY));
 }

@@ -79,7 +79,7 @@ function runPod(): void {
     const [, second] = await sidecar.logs('refused');
     expect(second).toMatchObject({
       code: 'reload.status',
-      output: expect.stringContaining('not a valid duration string: "soon"'),
+      printed: expect.stringContaining('not a valid duration string: "soon"'),
     });
     const { stdout } = await pod.exec('config-sidecar', ...COMMAND, 'status');
     expect(stdout).toContain('not a valid duration string');

@@ -61,7 +61,7 @@ function runPods(): void {
     await sidecar.outcome('rejected');
     expect((await sidecar.logs('rejected'))[0]).toMatchObject({
       code: 'validate.command',
-      output: /192\.0\.2\.999/,
+      printed: /192\.0\.2\.999/,
     });
     expect(await address(pod, 'router.home.arpa')).toBe('192.0.2.254');
     expect([await pod.pid('unbound'), await pod.exits('unbound')]).toEqual([server, []]);

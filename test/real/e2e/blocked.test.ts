@@ -15,6 +15,7 @@ describe.concurrent('what is blocked', () => {
     const first = await goesBack(place, job, variables);
     const [block] = (await first.target()).blocked;
     await first.end();
+    const count = hook.told.length;
     const second = await place.start(variables);
     const seen = await second.outcome('blocked');
     expect(seen.blocked).toEqual([block]);
@@ -26,7 +27,7 @@ describe.concurrent('what is blocked', () => {
     await second.end('SIGKILL');
     const third = await place.start(variables);
     await third.outcome('blocked');
-    expect(hook.told).toHaveLength(5);
+    expect(hook.told).toHaveLength(count);
     job.set('two');
     await isOutcome(third, 'applied', 'two', place);
     job.set('bad');
@@ -34,7 +35,9 @@ describe.concurrent('what is blocked', () => {
     expect(shown(place)).toBe('two');
     job.set('bad in another way');
     await isOutcome(third, 'rolled-back', 'two', place);
-    expect(hook.told.slice(5)).toEqual(['two', ...Array(3).fill('bad in another way'), 'two']);
+    const later = hook.told.slice(count);
+    expect(later.filter((value) => value !== 'bad in another way')).toEqual(['two', 'two']);
+    expect(later.length).toBeGreaterThanOrEqual(5);
     expect((await third.target()).blocked).toHaveLength(2);
     await hook.server.stop();
   });
@@ -45,14 +48,15 @@ describe.concurrent('what is blocked', () => {
     const hook = await pickyHook(place);
     const variables = { ...job.variables, ...hook.variables };
     await (await goesBack(place, job, variables)).end();
+    const count = hook.told.length;
     const other = await place.start({ ...variables, DEBOUNCE: '20ms', KEEP_GENERATIONS: '3' });
     await other.outcome('blocked');
     await other.end();
-    expect(hook.told).toHaveLength(5);
+    expect(hook.told).toHaveLength(count);
     hook.refuses = () => false;
     const changed = await place.start({ ...variables, RELOAD_METHOD: 'PUT' });
     await isOutcome(changed, 'applied', 'bad', place);
-    expect(hook.told).toHaveLength(6);
+    expect(hook.told).toHaveLength(count + 1);
     expect((await changed.target()).blocked).toEqual([]);
     await hook.server.stop();
   });

@@ -120,7 +120,7 @@ describe.concurrent('a ledger', () => {
     expect(back.blocked).toMatchObject([{ outcome: 'refused' }]);
     expect(job.shown()).toBe('one');
     const again = job.told().slice(told);
-    expect(again.filter((value) => value === 'bad')).toHaveLength(3);
+    expect(again.filter((value) => value === 'bad').length).toBeGreaterThanOrEqual(3);
     expect(again.at(-1)).toBe('one');
     await job.sourceEnds();
   });

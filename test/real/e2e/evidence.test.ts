@@ -36,7 +36,7 @@ describe.concurrent('CONFIRM_URL', () => {
     const [unconfirmed] = sidecar.logs('unconfirmed');
     expect(unconfirmed).toMatchObject({
       code: 'confirm.no-match',
-      output: expect.stringContaining('value late'),
+      printed: expect.stringContaining('value late'),
     });
     expect(unconfirmed?.['message']).toMatch(
       new RegExp(

@@ -213,7 +213,7 @@ describe.concurrent('a check', () => {
     const [line] = sidecar.logs('rejected');
     expect(line).toMatchObject({
       level: 'error',
-      output: expect.stringMatching(/^no two today: .*\/app\.json\n$/),
+      printed: expect.stringMatching(/^no two today: .*\/app\.json\n$/),
     });
     expect(statSync(job.config).ino).toBe(ino);
     expect(place.read('out/app.json')).toBe('{"value":"one"}\n');

@@ -28,14 +28,14 @@ describe('an etcd with much in it', () => {
     expect(error.message).toMatch(/: it holds at least (?:399|400)\d{4} bytes, MAX_SIZE allows 3000000$/);
   });
 
-  it('takes one key for every 256 bytes of MAX_SIZE, and at least a thousand', async () => {
+  it('takes one key for every 128 bytes of MAX_SIZE, and at least a thousand', async () => {
     await fill('/keys/', 2_001);
-    const error = await failureOf(open(url('/keys/'), {}, { maxBytes: 512_000 }));
+    const error = await failureOf(open(url('/keys/'), {}, { maxBytes: 256_000 }));
     expect(error.code).toBe('source.too-large');
-    const reason = 'it holds at least 2001 keys, MAX_SIZE "512000" allows 2000 (one for 256 bytes)';
+    const reason = 'it holds at least 2001 keys, MAX_SIZE "256000" allows 2000 (one for 128 bytes)';
     expect(error.message).toBe(refused('/keys/', reason));
     await server.delete('/keys/0');
-    const follower = followUrl(url('/keys/'), {}, { maxBytes: 512_000 });
+    const follower = followUrl(url('/keys/'), {}, { maxBytes: 256_000 });
     expect(Object.keys(treeOf(snapshotOf(await follower.next()).content))).toHaveLength(2_000);
     await follower.stop();
   });

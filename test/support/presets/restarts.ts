@@ -35,7 +35,7 @@ export function testRestarts(application: Restarted): void {
       expect(code).toBe(2);
       expect(stderr).toContain(
         `Cannot use PRESET "${application.preset}" alone: ${name} cannot reload its configuration. ${remarks[0]} ` +
-          'Set RELOAD_SIGNAL to SIGTERM to have its supervisor start it again',
+          'Set RELOAD_SIGNAL to SIGTERM to have its supervisor restart it',
       );
     });
   }

@@ -50,7 +50,7 @@ export function testMemory(built: () => BuiltImage): void {
     const { podman, image } = built();
     const sixteen = Buffer.alloc(16 * MIB, 'a line of some length\n');
     const { flags, live, input } = createVolumes(context, { 'big.conf': sixteen });
-    const settings = variables({ SOURCE: '/in/big.conf', OUTPUT: '/live/big.conf' });
+    const settings = variables({ SOURCE: '/in/big.conf', OUTPUT: '/live/big.conf', MAX_SIZE: '16MiB' });
     const id = await startContainer(
       context,
       podman,

@@ -94,7 +94,7 @@ export function testProcess(built: () => BuiltImage): void {
     };
     // One after the other: the init of another container is a stranger's.
     expect(await tell('tini')).toMatch(
-      /is named \\"tini\\": \d+ \(tini\) is in this sidecar's own container/,
+      /is named \\"tini\\": \d+ \(tini\) is a process above this sidecar/,
     );
     expect(await tell('/config-sidecar/')).toContain('"event":"no-target"');
     expect(await logs()).toBe('up\n');
