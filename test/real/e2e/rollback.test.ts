@@ -20,9 +20,7 @@ describe.concurrent('a refused reload', () => {
     job.set('bad');
     const back = await isOutcome(sidecar, 'rolled-back', 'one', place);
     expect(place.read('out/app.json')).toBe(bytes);
-    const count = hook.told.length;
-    expect(hook.told.filter((value) => value !== 'bad')).toEqual(['one', 'one']);
-    expect(count).toBeGreaterThanOrEqual(5);
+    expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'bad', 'one']);
     expect(publications(sidecar)).toEqual(['desired', 'desired', 'rolled-back']);
     const { revision } = before.desired ?? {};
     expect(back).toMatchObject({
@@ -179,7 +177,7 @@ describe.concurrent('"once"', () => {
     expect(hook.told).toEqual(['one', 'bad', 'bad', 'bad', 'bad', 'one']);
     expect(shown(place)).toBe('one');
     expect((await place.run(['once'], variables)).code).toBe(4);
-    expect(hook.told).toHaveLength(count);
+    expect(hook.told).toHaveLength(6);
     await hook.server.stop();
   });
 
