@@ -116,9 +116,14 @@ function isAwaited({ ledger, session }: State): boolean {
 
 function outOfTime(target: RunningTarget, { log }: TargetOptions): number {
   const { source, template, state } = target;
-  if (isSilent(target) && showsLastKnownGood(target)) return EXIT.done;
   const { url } = source.state();
   const error = source.state().error ?? template?.state().error ?? null;
+  if (isSilent(target) && showsLastKnownGood(target)) {
+    const reason = error === null ? '' : `: ${error.message}`;
+    const message = `The source has not answered within ONCE_TIMEOUT${reason}. The last known good configuration serves.`;
+    log.warn('out of time', { source: url, ...(error !== null && { code: error.code }), message });
+    return EXIT.done;
+  }
   const { current } = state.session.journal;
   if (current?.outcome === 'failed' && current.stage !== 'reload') return EXIT.publishing;
   const silence = isSilent(target) ? { message: 'The source has not answered within ONCE_TIMEOUT.' } : {};

@@ -93,9 +93,7 @@ export function testProcess(built: () => BuiltImage): void {
       return await podman.must('run', '--rm', ...words, image, 'once');
     };
     // One after the other: the init of another container is a stranger's.
-    expect(await tell('tini')).toMatch(
-      /is named \\"tini\\": \d+ \(tini\) is a process above this sidecar/,
-    );
+    expect(await tell('tini')).toMatch(/is named \\"tini\\": \d+ \(tini\) is a process above this sidecar/);
     expect(await tell('/config-sidecar/')).toContain('"event":"no-target"');
     expect(await logs()).toBe('up\n');
     expect(await tell('node')).toContain('"event":"applied"');
