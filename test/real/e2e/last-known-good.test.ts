@@ -127,6 +127,8 @@ describe.concurrent('"once" without the source', () => {
     expect(served.stdout).toContain('"event":"serving the last known good"');
     expect(job.told()).toEqual(['one', 'two', 'two']);
     const again = await place.run(['once'], variables);
+    expect(again.stdout).toMatch(/"event":"out of time"/);
+    expect(again.stdout).toContain('The last known good configuration serves.');
     expect(again.code).toBe(0);
     expect(job.told()).toHaveLength(3);
     emptyVolume(place);
