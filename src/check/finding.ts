@@ -5,7 +5,7 @@ import { EXIT } from '../lib/exit-codes.ts';
 import type { Environment } from '../settings/environment.ts';
 import type { Loaded } from '../settings/settings.ts';
 
-/** What is tried, in the order in which it is told, and the exit code when the first failure is there (SPEC, "Commands"). */
+/** What is checked, in this order, and the exit code when the first failure is there. */
 const EXIT_BY_AREA = {
   settings: EXIT.settings,
   source: EXIT.source,

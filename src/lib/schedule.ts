@@ -11,7 +11,7 @@ export interface Backoff {
   readonly maxMs: number;
 }
 
-/** Hooks and publications (README, "Policies"): 1 s, doubled up to 1 min. */
+/** Hooks and publications (docs/operations.md): 1 s, doubled up to 1 min. */
 export const RETRY: Backoff = { firstMs: 1_000, factor: 2, maxMs: 60_000 };
 
 /** Sources: a first try soon, since most drops are short, growing up to 1 min. See `sourceRetryDelay`. */
@@ -20,7 +20,7 @@ export const SOURCE_RETRY: Backoff = { firstMs: 250, factor: 1.6, maxMs: 60_000 
 /** A source that says no, and says it again: the credentials are probably wrong, and too many tries lock accounts. */
 const DENIED_RETRY: Backoff = { firstMs: 10_000, factor: 2, maxMs: 60_000 };
 
-/** What is probably a wrong setting is tried again this slowly (README, "Policies"). */
+/** What is probably a wrong setting is tried again this slowly (docs/operations.md). */
 export const SLOW_RETRY_MS = 300_000;
 
 /** Upper bounds for one wait, so that a hot loop cannot come of a random zero. */

@@ -1,4 +1,4 @@
-// The table of settings in words: what is in effect, the help text, and the reference in the README.
+// The table of settings in words: what is in effect, the help text, and the reference in `docs/settings.md`.
 
 import { wrap } from '../lib/wrap.ts';
 import { type From, shown } from './given.ts';
@@ -74,7 +74,7 @@ export function helpMeaning(name: Name): string {
   return notes.length === 0 ? meaning : `${meaning} (${notes.join('; ')})`;
 }
 
-/** The reference of the README: one Markdown table for each section, as it stands between its two markers. */
+/** The reference in `docs/settings.md`: one Markdown table for each section, as it stands between its two markers. */
 export function readmeTable(): string {
   return SECTIONS.map((section) => {
     const rows = namesIn(section).map((name) => {

@@ -40,7 +40,7 @@ export class Confirmation {
   }
 
   /**
-   * Checks in the order of SPEC: the process lives through `CONFIRM_PERIOD`, then it has new workers, and `CONFIRM_URL`
+   * Checks in this order: the process lives through `CONFIRM_PERIOD`, then it has new workers, and `CONFIRM_URL`
    * answers as wanted. It is asked only after the period: before, the configuration of yesterday may still be the one
    * that answers. Never throws for anything the other side does; an abort ends it at once with `pending`.
    */

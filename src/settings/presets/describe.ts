@@ -1,4 +1,4 @@
-// The presets in words: for `--help`, for the README, and as a part of the status.
+// The presets in words: for `--help`, for `docs/presets.md`, and as a part of the status.
 
 import type { Preset } from './preset.ts';
 import { PRESETS, type PresetName } from './table.ts';
@@ -31,7 +31,7 @@ export function presetsHelp(): string {
   return `Presets, for PRESET or --preset (the documentation says more):\n${lines.join('\n')}\n`;
 }
 
-/** The README's table and the remarks on each, as they stand between two markers. */
+/** The table of `docs/presets.md` and the remarks on each, as they stand between two markers. */
 export function presetsReference(): string {
   const entries = Object.entries<Preset>(PRESETS);
   const rows = entries.map(([name, preset]) => {
