@@ -178,7 +178,7 @@ const CLOSED = {
   },
   stopped: {
     code: 'reload.stopped',
-    mend: 'Let it run again (kill -CONT), unless somebody is debugging it.',
+    mend: 'Let it run again with kill -CONT, unless it is being debugged.',
   },
   ignored: {
     code: 'reload.ignored',

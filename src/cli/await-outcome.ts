@@ -81,7 +81,7 @@ function wentBack({ at, generation: wanted }: Asked, target: TargetStatus): Resu
   const { outcome, code, message, generations, history } = target;
   const pinned = generations.find((one) => one.pinned);
   if (pinned === undefined || pinned.generation !== wanted) {
-    const text = `Went back to generation ${wanted}, but somebody has chosen something else meanwhile. See "config-sidecar history".`;
+    const text = `Went back to generation ${wanted}, but something else was chosen meanwhile. See "config-sidecar history".`;
     return { exitCode: EXIT.unexpected, text };
   }
   const isNews = (history[0]?.at ?? '') >= at;

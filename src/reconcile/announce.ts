@@ -34,7 +34,7 @@ const LEVELS: Readonly<Record<string, keyof Log>> = {
 const DAMAGED = {
   before: 'One of the two copies of the ledger is damaged; the other one serves.',
   damaged:
-    'Both copies of the ledger are damaged: what was blocked or pinned is forgotten, and the application may be told once more.',
+    'Both copies of the ledger are damaged: what was blocked or pinned is forgotten, and the application may be notified once more.',
 } as const;
 
 const DRIFT = 'The volume does not show what was published; it is restored.';

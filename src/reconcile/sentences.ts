@@ -60,7 +60,7 @@ function whatNow({ rendering }: Published, { kept, pinned }: Ledger, rollsBack: 
   if (pinned !== null)
     return 'It was chosen by hand and stays; "config-sidecar resume" follows the source again.';
   if (good?.rendering === rendering)
-    return 'It worked before, so it stays, and the application is told again.';
+    return 'It worked before, so it stays, and the application is notified again.';
   if (!rollsBack) return 'It stays, since ROLLBACK is off.';
   if (good === undefined) return 'It stays: nothing was confirmed before that one could go back to.';
   return `The last known good configuration (generation ${good.generation}, revision ${good.revision}) takes its place, unless something newer is tried first.`;

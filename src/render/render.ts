@@ -116,7 +116,7 @@ async function scopeOf(
     throw refuse(
       'render.reserved',
       `Cannot render a template over "${data.source}": the data has a key "sidecar" at its top, and that name is ` +
-        'kept for what templates are told about the data',
+        'reserved for what the sidecar knows about the data; rename the key',
     );
   }
   const env = createMap();

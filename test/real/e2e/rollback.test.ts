@@ -129,7 +129,7 @@ describe.concurrent('a last known good configuration that does not work any more
     job.set('bad');
     const failed = await sidecar.outcome('rollback-failed');
     expect(failed.message).toMatch(
-      /: it answered 500\. It worked before, so it stays, and the application is told again\.$/,
+      /: it answered 500\. It worked before, so it stays, and the application is notified again\.$/,
     );
     expect(failed).toMatchObject({ reloadOwed: true, blocked: [{ outcome: 'refused' }] });
     expect(shown(place)).toBe('one');

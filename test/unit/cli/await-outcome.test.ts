@@ -161,7 +161,7 @@ describe('going back', () => {
   it('says when somebody else was quicker', () => {
     expect(settled({ ...rollback, generation: 2 }, BACK, SOON)).toEqual({
       exitCode: 1,
-      text: 'Went back to generation 2, but somebody has chosen something else meanwhile. See "config-sidecar history".',
+      text: 'Went back to generation 2, but something else was chosen meanwhile. See "config-sidecar history".',
     });
   });
 });

@@ -358,7 +358,7 @@ describe('a template', () => {
 
   it('is refused over data that has a "sidecar" of its own', async () => {
     expect(await show('x', treeOf({ 'sidecar/x': '1' }))).toBe(
-      'render render.reserved: Cannot render a template over "S": the data has a key "sidecar" at its top, and that name is kept for what templates are told about the data',
+      'render render.reserved: Cannot render a template over "S": the data has a key "sidecar" at its top, and that name is reserved for what the sidecar knows about the data; rename the key',
     );
   });
 
