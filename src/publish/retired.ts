@@ -37,6 +37,8 @@ export function createRetirement(owner: Owner | null): Retirement {
   /** Those that were visible in this run: ours whatever their owner, who may be the user of an earlier run. */
   const wasVisible = new Set<string>();
   let isListing = false;
+  /** What was asked for while the directory was being listed: done right after. */
+  let next: (() => void) | null = null;
 
   const remove = (root: DirectoryHandle, name: string): void => {
     if (goes.has(name)) return;
@@ -68,11 +70,15 @@ export function createRetirement(owner: Owner | null): Retirement {
       }
     } finally {
       isListing = false;
+      const again = next;
+      next = null;
+      again?.();
     }
   }
 
   const prune = (root: DirectoryHandle, now: number): void => {
-    if (!isListing) inSlices(pruning(root, now)).catch(() => {});
+    if (isListing) next = () => prune(root, now);
+    else inSlices(pruning(root, now)).catch(() => {});
   };
   return { prune, remove, ours };
 }
