@@ -56,11 +56,11 @@ export class EtcdConnection {
     }
   }
 
-  /** Events from this revision on; returns what stops it. */
-  watch(revision: bigint, listener: WatchListener): () => void {
+  /** Events from now on, of a store that was `seen` at this revision; returns what stops it. */
+  watch(seen: bigint, listener: WatchListener): () => void {
     const { range, timeoutMs } = this.#options;
     const open = () => this.#client.watch(this.#token ?? null);
-    return startWatch(open, { range, revision, timeoutMs }, listener);
+    return startWatch(open, { range, seen, timeoutMs }, listener);
   }
 
   /** Ends what is under way and gives the socket back. Stop the watch before. */

@@ -142,6 +142,8 @@ class Follower {
   #failure: { readonly thrown: unknown } | null = null;
   /** What came while a listing is under way, to be put on top of it; null when none is. */
   #sinceList: EtcdEvent[] | null = null;
+  /** The watch brings what is written after this revision; a listing has to contain the rest. */
+  #watchedFrom = 0n;
   #stopWatch: () => void;
   #ring: () => void = () => undefined;
 
@@ -181,15 +183,28 @@ class Follower {
   }
 
   #startWatch(): () => void {
-    return this.#connection.watch(this.#keys.revision + 1n, {
+    this.#watchedFrom = 0n;
+    return this.#connection.watch(this.#keys.revision, {
+      onConfirmed: (revision) => this.#closeGap(revision),
       onEvents: (events) => this.#guarded(() => this.#apply(events)),
       onFailure: (thrown) => this.#fail(thrown),
     });
   }
 
+  /** Between the last listing and the watch the store may have moved on. */
+  #closeGap(watchedFrom: bigint): void {
+    this.#watchedFrom = watchedFrom;
+    if (this.#hasGap()) void this.#list();
+  }
+
+  #hasGap(): boolean {
+    return this.#keys.revision < this.#watchedFrom;
+  }
+
   #apply(events: readonly EtcdEvent[]): void {
     this.#sinceList?.push(...events);
-    if (this.#keys.apply(events)) this.#changed = true;
+    // Events on top of keys that miss earlier ones would show a state that the store never had.
+    if (!this.#hasGap() && this.#keys.apply(events)) this.#changed = true;
   }
 
   /** Reads everything anew: the net under a watch that is deaf without knowing it. */
@@ -198,7 +213,11 @@ class Follower {
     this.#sinceList = [];
     const atStart = this.#keys.revision;
     try {
-      const listing = await this.#connection.list();
+      let listing = await this.#connection.list();
+      // One that was asked for before the watch began may still miss what came between.
+      while (listing.revision >= atStart && listing.revision < this.#watchedFrom) {
+        listing = await this.#connection.list();
+      }
       this.#guarded(() => this.#compare(listing, atStart));
     } catch (thrown) {
       this.#fail(thrown);
@@ -208,11 +227,13 @@ class Follower {
   #compare(listing: EtcdListing, atStart: bigint): void {
     // A store that went back was rebuilt: earlier events of its watch belong to another history.
     const wentBack = listing.revision < atStart;
+    const hadGap = this.#hasGap();
     const since = wentBack ? [] : (this.#sinceList ?? []);
     this.#sinceList = null;
     const differs = this.#keys.replace(listing, since);
     if (differs) this.#changed = true;
-    if (differs || wentBack) {
+    // A difference that no gap explains was kept from us by the watch.
+    if (wentBack || (differs && !hadGap)) {
       this.#stopWatch();
       this.#stopWatch = this.#startWatch();
     }

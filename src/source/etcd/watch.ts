@@ -5,6 +5,8 @@ import { EtcdFailure } from './failure.ts';
 import { type EtcdEvent, type EtcdRange, rangeRequest } from './keys.ts';
 
 export interface WatchListener {
+  /** Called first, once: everything that is written after this revision of the store will come as an event. */
+  readonly onConfirmed: (revision: bigint) => void;
   /** Whole revisions only: etcd never splits the events of one. */
   readonly onEvents: (events: readonly EtcdEvent[]) => void;
   /** Called once; nothing comes after it. */
@@ -13,13 +15,18 @@ export interface WatchListener {
 
 export interface WatchRequest {
   readonly range: EtcdRange;
-  /** The first revision whose events are wanted. */
-  readonly revision: bigint;
+  /** The store was seen at this revision; one that is behind it went back. */
+  readonly seen: bigint;
   /** How long etcd may take to confirm the watch. */
   readonly timeoutMs: number;
 }
 
-/** Asks for the events on a stream of its own. Returns what stops it; after that the listener hears nothing. */
+/**
+ * Asks for the events from now on, on a stream of its own. Returns what stops it; after that the listener hears nothing.
+ *
+ * It never asks for events of the past: etcd before 3.4.34 and 3.5.16 leaves a delete out of them when the store was
+ * compacted at just that revision.
+ */
 export function startWatch(
   open: () => Promise<WatchStream>,
   request: WatchRequest,
@@ -40,8 +47,9 @@ export function startWatch(
   const late = setTimeout(() => fail(UNCONFIRMED()), request.timeoutMs);
   const take = (answer: IWatchResponse): void => {
     clearTimeout(late);
-    const refusal = refusalOf(answer, request.revision);
+    const refusal = refusalOf(answer, request.seen);
     if (refusal !== null) fail(refusal);
+    else if (answer.created) listener.onConfirmed(BigInt(answer.header.revision));
     else if (answer.events.length > 0) listener.onEvents(answer.events);
   };
   const start = async (): Promise<void> => {
@@ -51,8 +59,7 @@ export function startWatch(
       .on('data', take)
       .on('error', fail)
       .on('end', () => fail(ENDED()));
-    const { range, revision } = request;
-    opened.write({ create_request: { ...rangeRequest(range), start_revision: String(revision) } });
+    opened.write({ create_request: rangeRequest(request.range) });
   };
   start().catch(fail);
   return stop;
@@ -68,10 +75,10 @@ function abandon(stream: WatchStream): void {
 }
 
 /** Why this answer ends the watch, or null. */
-function refusalOf(answer: IWatchResponse, from: bigint): EtcdFailure | null {
+function refusalOf(answer: IWatchResponse, seen: bigint): EtcdFailure | null {
   const { canceled, compact_revision: compacted, cancel_reason: reason, header } = answer;
   if (canceled && BigInt(compacted) > 0n) {
-    const text = `revision ${from} is gone, the store was compacted to ${compacted}`;
+    const text = `the watch fell behind, and the store was compacted to ${compacted}`;
     return new EtcdFailure('source.compacted', text);
   }
   if (canceled) {
@@ -79,8 +86,8 @@ function refusalOf(answer: IWatchResponse, from: bigint): EtcdFailure | null {
     const code = isDenied ? 'source.denied' : 'source.disconnected';
     return new EtcdFailure(code, `the watch was refused${reason === '' ? '' : `: ${reason}`}`);
   }
-  if (BigInt(header.revision) < from - 1n) {
-    return new EtcdFailure('source.went-back', `the store went back from revision ${from - 1n}`);
+  if (BigInt(header.revision) < seen) {
+    return new EtcdFailure('source.went-back', `the store went back from revision ${seen}`);
   }
   return null;
 }

@@ -60,7 +60,11 @@ function connectionTo({ onTestFinished }: Ends, port: number, range: string, use
 /** What a watch from this revision fails with. */
 function failureOfWatch(connection: EtcdConnection, revision: bigint) {
   return new Promise((resolve) => {
-    connection.watch(revision, { onEvents: () => undefined, onFailure: resolve });
+    connection.watch(revision, {
+      onConfirmed: () => undefined,
+      onEvents: () => undefined,
+      onFailure: resolve,
+    });
   }).then(explainEtcd);
 }
 
@@ -145,57 +149,49 @@ describe('of the faults of the library, compaction', () => {
   });
   afterAll(() => server.end());
 
-  /** Follows through a proxy that holds the first listing back until the watched revision is gone. */
-  async function overtaken(prefix: string, test: Ends) {
+  /** Follows through a proxy that holds the answer to the first listing back until this was done. */
+  async function overtaken(prefix: string, test: Ends, meanwhile: () => Promise<void>) {
     const proxy = await proxyTo(server, test);
-    await server.put(`${prefix}k`, '0');
     proxy.delayMs = 700;
-    const url = `etcd://127.0.0.1:${proxy.port}${prefix}`;
-    const begin = async (): Promise<void> => {
-      await until('the listing is under way', () => proxy.bytesFromServer() > 100);
-      for (let round = 1; round <= 5; round++) await server.put(`${prefix}k`, String(round));
-      await server.compact();
-      proxy.delayMs = 0;
-    };
-    return { url, begin };
+    const followed = following(open(`etcd://127.0.0.1:${proxy.port}${prefix}`, {}, RARELY), test);
+    await until('the listing is under way', () => proxy.bytesFromServer() > 100);
+    await meanwhile();
+    await server.compact();
+    proxy.delayMs = 0;
+    return followed;
   }
 
-  it('E4: a watch whose revision was compacted away ends, and says so', async (test) => {
-    const { url, begin } = await overtaken('/e4/', test);
-    const follower = followUrl(url, {}, RARELY);
-    const first = follower.next();
-    await begin();
-    expect(treeOf(snapshotOf(await first).content)).toEqual({ k: '0' });
-    const error = await endOf(follower);
-    expect(error.code).toBe('source.compacted');
-    expect(error.message).toMatch(
-      /^Cannot read etcd "etcd:.*\/e4\/": 127\.0\.0\.1:\d+: revision \d+ is gone, the store was compacted to \d+$/,
-    );
-  });
-
-  it('E5: nobody has to listen for that: what the store holds is read anew', async (test) => {
-    const { url, begin } = await overtaken('/e5/', test);
-    const followed = following(open(url, {}, RARELY), test);
-    await begin();
+  it('E4, E5, E6: what was compacted away between the listing and the watch is read, and no outage', async (test) => {
+    await server.put('/e4/k', '0');
+    const followed = await overtaken('/e4/', test, async () => {
+      for (let round = 1; round <= 5; round++) await server.put('/e4/k', String(round));
+    });
     await followed.until({ k: '5' });
-    expect(followed.state().errors).toEqual({ 'source.compacted': 1 });
-    await server.put('/e5/k', '6');
+    expect(followed.state().errors).toEqual({});
+    await server.put('/e4/k', '6');
     await followed.until({ k: '6' }, 2_000);
   });
 
-  it('E6: a watch that was accepted first and refused then is over as well, and is no contact', async (test) => {
-    await server.put('/e6/k', '0');
-    const { revision } = await connectionTo(test, server.port, '/e6/').list();
-    await server.put('/e6/k', '1');
-    await server.compact();
-    const reason = await failureOfWatch(connectionTo(test, server.port, '/e6/'), revision);
-    expect(reason.code).toBe('source.compacted');
-    const { url, begin } = await overtaken('/e6/', test);
-    const follower = followUrl(url, {}, RARELY);
-    const first = follower.next();
-    await begin();
-    expect((await first).kind).toBe('snapshot');
-    await expect(follower.next()).rejects.toThrow('is gone, the store was compacted');
+  // etcd before 3.4.34 and 3.5.16 leaves such a delete out of a watch that begins in the past.
+  it('a delete at the very revision that was compacted is not lost, nor torn from its transaction', async (test) => {
+    await server.putAll({ '/e4b/gone': 'v', '/e4b/k': '0' });
+    const followed = await overtaken('/e4b/', test, async () => {
+      await server.txn([
+        ['/e4b/k', '1'],
+        ['/e4b/gone', null],
+      ]);
+    });
+    await followed.until({ k: '1' });
+    expect(followed.snapshots.map(({ content }) => treeOf(content))).toEqual([
+      { gone: 'v', k: '0' },
+      { k: '1' },
+    ]);
+  });
+
+  it('a lone delete there is not lost either', async (test) => {
+    await server.putAll({ '/e4c/gone': 'v', '/e4c/k': '0' });
+    const followed = await overtaken('/e4c/', test, () => server.delete('/e4c/gone'));
+    await followed.until({ k: '0' }, 2_000);
   });
 });
 
@@ -238,7 +234,7 @@ describe('of the faults of the library, a store that was rebuilt', () => {
   it('E7: a watch of a revision that the store has not reached yet ends at once', async (test) => {
     const connection = connectionTo(test, server.port, '/e7b/');
     const { revision } = await connection.list();
-    const reason = await failureOfWatch(connection, revision + 100n);
+    const reason = await failureOfWatch(connection, revision + 99n);
     expect(reason).toEqual({
       code: 'source.went-back',
       text: `the store went back from revision ${revision + 99n}`,
@@ -441,7 +437,7 @@ describe('of the faults of the library, users', () => {
     expect(reason.code).toBe('source.denied');
     const { revision } = await allowed.list();
     const event = new Promise<readonly EtcdEvent[]>((resolve, reject) => {
-      allowed.watch(revision + 1n, { onEvents: resolve, onFailure: reject });
+      allowed.watch(revision, { onConfirmed: () => undefined, onEvents: resolve, onFailure: reject });
     });
     await server.ctl('put', '/app/k', 'heard');
     expect((await event).map(({ kv }) => kv.value.toString())).toEqual(['heard']);
