@@ -46,7 +46,7 @@ const KERBEROS = ['libgssapi-krb5-2', 'libk5crypto3', 'libkeyutils1', 'libkrb5-3
 const NETFILTER = ['libmnl0', 'libnetfilter-conntrack3', 'libnfnetlink0'];
 
 const SETS = {
-  alertmanager: { packages: ['prometheus-alertmanager'], kinds: ['presets'] },
+  alertmanager: { packages: ['prometheus-alertmanager'], kinds: ['real', 'presets'] },
   apache: { packages: ['apache2-bin', 'libapr1', 'libaprutil1', 'libexpat1'], kinds: ['presets'] },
   bind: {
     packages: [
@@ -114,7 +114,7 @@ const SETS = {
     ],
     kinds: ['presets'],
   },
-  prometheus: { packages: ['prometheus'], kinds: ['presets', 'pods'] },
+  prometheus: { packages: ['prometheus'], kinds: ['real', 'presets', 'pods'] },
   python: {
     packages: [
       ...['python3.11-minimal', 'libpython3.11-minimal', 'libpython3.11-stdlib', 'libexpat1', 'libffi8'],
