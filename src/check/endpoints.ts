@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { describeProcess, listProcesses, processFolder } from '../application/process/proc.ts';
 import { errnoOf } from '../lib/errors.ts';
-import { askStatus } from '../server/ask-status.ts';
+import { askSidecar } from '../server/ask-status.ts';
 import type { Listen } from '../settings/web.ts';
 import { listen as LISTEN } from '../settings/web.ts';
 import { type Finding, fail, ok } from './finding.ts';
@@ -57,7 +57,7 @@ async function explain(
 }
 
 async function whoListens(listen: Address): Promise<string> {
-  const status = await askStatus(listen);
+  const status = await askSidecar({ sockets: [], listen, target: null });
   if (typeof status !== 'string' && typeof status.instance === 'string')
     return `another config-sidecar (${status.instance})`;
   return describeOwner(listen.port) ?? 'a process that cannot be seen from here';

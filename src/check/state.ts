@@ -104,7 +104,7 @@ function makeTemporary(): string | null {
 
 async function askKeeper({ settings }: Loaded, keeper: string): Promise<Pick<Desk, 'findings' | 'status'>> {
   const socket = controlSocketOf(settings.OUTPUT, settings.STATE_DIR);
-  const status = await askSidecar({ socket, listen: settings.LISTEN });
+  const status = await askSidecar({ sockets: [socket], listen: settings.LISTEN, target: null });
   const message = `A sidecar keeps this output: ${keeper}.`;
   const isThatOne = typeof status !== 'string' && keeper.startsWith(status.instance);
   const says = isThatOne ? `It says: ${summary(status)}` : 'Its directories were only looked at.';

@@ -1,4 +1,6 @@
 // What each command does, in a few lines over the other folders. Each resolves to an exit code.
+
+import type { Checked } from '../check/check.ts';
 import { toSidecarError } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { createLog } from '../lib/log.ts';
@@ -11,9 +13,10 @@ import { sourceOf } from '../settings/secrets.ts';
 import {
   type Loaded,
   type LoadOptions,
-  loadPartialSettings,
-  loadSettings,
+  loadPartialTargets,
+  loadTargets,
   type Settings,
+  type Targets,
 } from '../settings/settings.ts';
 import type { CommandName } from './commands.ts';
 import { helpOn } from './help.ts';
@@ -62,44 +65,100 @@ function runUntilEnd(cli: Cli, words: Words): Promise<number> {
 
 /** @param said the warnings that were logged before. */
 async function load(cli: Cli, words: Words, said = new Set<string>()): Promise<Configured> {
-  const loaded = await loadSettings(optionsOf(cli, words));
-  const { LOG_LEVEL, LOG_FORMAT, LOG_COMMAND_OUTPUT } = loaded.settings;
+  const targets = chosen(words, await loadTargets(optionsOf(cli, words)));
+  const { LOG_LEVEL, LOG_FORMAT, LOG_COMMAND_OUTPUT } = firstOf(targets).settings;
   const format = LOG_FORMAT ?? (cli.isTerminal ? 'pretty' : 'json');
   const log = createLog({
     ...{ level: LOG_LEVEL, format, commandOutput: LOG_COMMAND_OUTPUT },
     colors: wantsColors(cli.isTerminal, cli.env),
   });
-  for (const message of loaded.warnings) if (!said.has(message)) log.warn('setting suspicious', { message });
-  for (const message of loaded.warnings) said.add(message);
-  return { loaded, log };
+  for (const { warnings } of targets.values()) {
+    for (const message of warnings) if (!said.has(message)) log.warn('setting suspicious', { message });
+    for (const message of warnings) said.add(message);
+  }
+  return { targets, log };
+}
+
+/** Settings of the process are the same in every target. */
+function firstOf(targets: Targets): Loaded {
+  const [first] = targets.values();
+  if (first === undefined) throw new Error('There is no target');
+  return first;
+}
+
+/** The target that --target names, or all. */
+function chosen<S>(words: Words, targets: Targets<S>): Targets<S> {
+  const name = targetNamed(words);
+  if (name === null) return targets;
+  const found = targets.get(name);
+  if (found === undefined)
+    throw misuse(`Cannot use --target ${name}: there is ${[...targets.keys()].join(', ')}.`);
+  return new Map([[name, found]]);
+}
+
+function targetNamed({ own }: Words): string | null {
+  const name = own.get('target');
+  return typeof name === 'string' ? name : null;
+}
+
+/** Every target is worked on, whatever became of the one before; the gravest exit code counts. */
+async function worst(codes: readonly Promise<number>[]): Promise<number> {
+  return Math.max(...(await Promise.all(codes)));
 }
 
 async function runOnce(cli: Cli, words: Words): Promise<number> {
-  const { loaded, log } = await load(cli, words);
-  const open = await sourceOf(loaded).load();
-  return await once({ name: 'default', loaded, log, open, env: cli.env, instance: cli.instance }, cli.ending);
+  const { targets, log } = await load(cli, words);
+  const passes = [...targets].map(async ([name, loaded]) => {
+    const open = await sourceOf(loaded).load();
+    return await once({ name, loaded, log, open, env: cli.env, instance: cli.instance }, cli.ending);
+  });
+  return await worst(passes);
 }
 
 async function runDiff(cli: Cli, words: Words): Promise<number> {
-  const { loaded } = await load(cli, words);
-  const open = await sourceOf(loaded).load();
+  const { targets } = await load(cli, words);
   const { diff } = await import('./diff.ts');
-  const patch = await waiting(cli, 'Reading the source', diff({ loaded, env: cli.env, open }));
+  const reading = [...targets].map(async ([name, loaded]) => {
+    const open = await sourceOf(loaded).load();
+    const patch = await diff({ loaded, env: cli.env, open });
+    return patch === '' || targets.size === 1 ? patch : `# target ${name}\n${patch}`;
+  });
+  const patch = (await waiting(cli, 'Reading the source', Promise.all(reading))).join('');
   const shown = shownTo(cli, patch);
   cli.print(wantsColors(cli.isTerminal, cli.env) ? colorDiff(shown) : shown);
   return patch !== '' && words.own.has('exit-code') ? EXIT.differences : EXIT.done;
 }
 
 async function runCheck(cli: Cli, words: Words): Promise<number> {
-  const loaded = await loadSettings(optionsOf(cli, words));
-  const open = await sourceOf(loaded).load();
+  const targets = chosen(words, await loadTargets(optionsOf(cli, words)));
   const { check } = await import('../check/check.ts');
   const json = words.own.has('json');
-  const checking = check({ loaded, env: cli.env, open, json, signal: cli.ending });
-  const { text, exitCode } = await waiting(cli, 'Checking', checking);
+  const checked: (readonly [name: string, Checked])[] = [];
+  for (const [name, loaded] of targets) {
+    const open = await sourceOf(loaded).load();
+    const checking = check({ loaded, env: cli.env, open, json, signal: cli.ending });
+    checked.push([name, await waiting(cli, 'Checking', checking)]);
+  }
+  const text = json ? findingsAsJson(checked) : findingsAsText(checked);
   const shown = shownTo(cli, text);
   cli.print(!json && wantsColors(cli.isTerminal, cli.env) ? colorFindings(shown) : shown);
-  return exitCode;
+  return Math.max(...checked.map(([, { exitCode }]) => exitCode));
+}
+
+type CheckedTargets = readonly (readonly [name: string, Checked])[];
+
+function findingsAsText(checked: CheckedTargets): string {
+  return checked
+    .map(([name, { text }]) => (checked.length === 1 ? text : `target ${name}\n${text}`))
+    .join('\n');
+}
+
+/** The findings; of several targets, by name. */
+function findingsAsJson(checked: CheckedTargets): string {
+  const [first] = checked;
+  if (first !== undefined && checked.length === 1) return first[1].text;
+  const byName = checked.map(([name, { text }]) => [name, JSON.parse(text)] as const);
+  return `${JSON.stringify(Object.fromEntries(byName), null, 2)}\n`;
 }
 
 async function status(cli: Cli, words: Words): Promise<number> {
@@ -122,19 +181,21 @@ async function history(cli: Cli, words: Words): Promise<number> {
 
 /** The status of the sidecar that runs here; null, with a message, when no sidecar answers. */
 async function find(cli: Cli, words: Words): Promise<SeenStatus | null> {
-  const { settings: given } = await loadPartialSettings(optionsOf(cli, words));
-  const found = await askSidecar({ socket: await socketOf(given), listen: given.LISTEN ?? 'off' });
+  const targets = await loadPartialTargets(optionsOf(cli, words));
+  const [first] = targets.values();
+  const listen = first?.settings.LISTEN ?? 'off';
+  const found = await askSidecar({ sockets: await socketsOf(targets), listen, target: targetNamed(words) });
   if (typeof found !== 'string') return found;
   cli.printError(shownTo({ isTerminal: cli.isErrorTerminal }, `${found}\n`));
   return null;
 }
 
-async function socketOf({
-  OUTPUT,
-  STATE_DIR,
-}: Loaded<Partial<Settings>>['settings']): Promise<string | null> {
-  if (OUTPUT === undefined || STATE_DIR === undefined) return null;
-  return (await import('../ledger/socket-path.ts')).controlSocketOf(OUTPUT, STATE_DIR);
+/** The control sockets of the sidecar: each target has one, and each shows and controls all targets. */
+async function socketsOf(targets: Targets<Partial<Settings>>): Promise<readonly string[]> {
+  const { controlSocketOf } = await import('../ledger/socket-path.ts');
+  return [...targets.values()].flatMap(({ settings: { OUTPUT, STATE_DIR } }) =>
+    OUTPUT === undefined || STATE_DIR === undefined ? [] : [controlSocketOf(OUTPUT, STATE_DIR)],
+  );
 }
 
 /** How long a command waits for the outcome. */
@@ -142,13 +203,12 @@ const OUTCOME_MS = 60_000;
 
 async function control(cli: Cli, action: Action, words: Words): Promise<number> {
   const generation = chosenGeneration(words.words);
-  const { settings: given } = await loadPartialSettings(optionsOf(cli, words));
-  const socket = await socketOf(given);
-  if (socket === null)
+  const sockets = await socketsOf(await loadPartialTargets(optionsOf(cli, words)));
+  if (sockets.length === 0)
     throw misuse('Cannot find the sidecar without OUTPUT: give it the same OUTPUT and STATE_DIR.');
   const { steerSidecar } = await import('./control.ts');
   const controlling = steerSidecar({
-    ...{ socket, action, generation, signal: cli.ending },
+    ...{ sockets, action, generation, signal: cli.ending, target: targetNamed(words) },
     retry: words.own.has('retry'),
     waitMs: words.own.has('no-wait') ? 0 : OUTCOME_MS,
   });
@@ -171,13 +231,20 @@ async function settings(cli: Cli, words: Words): Promise<number> {
     const { settingsSchema } = await import('../settings/schema.ts');
     return printed(cli, `${JSON.stringify(settingsSchema(), null, 2)}\n`);
   }
-  const rows = explain(await loadPartialSettings(optionsOf(cli, words)));
+  const targets = chosen(words, await loadPartialTargets(optionsOf(cli, words)));
+  const tables = [...targets].map(([name, loaded]) => {
+    return (targets.size === 1 ? '' : `# target ${name}\n`) + tableOf(loaded);
+  });
+  return printed(cli, tables.join('\n'));
+}
+
+function tableOf(loaded: Loaded<Partial<Settings>>): string {
+  const rows = explain(loaded);
   const width = Math.max(...rows.map(({ name }) => name.length));
   const valueWidth = Math.min(60, Math.max(...rows.map(({ value }) => value.length)));
-  const lines = rows.map(
-    ({ name, value, from }) => `${name.padEnd(width)}  ${value.padEnd(valueWidth)}  ${from}`,
-  );
-  return printed(cli, `${lines.join('\n')}\n`);
+  return rows
+    .map(({ name, value, from }) => `${name.padEnd(width)}  ${value.padEnd(valueWidth)}  ${from}\n`)
+    .join('');
 }
 
 async function completion(cli: Cli, { words: [word] }: Words): Promise<number> {

@@ -4,7 +4,7 @@ import { SidecarError } from '../lib/errors.ts';
 import { EXIT, exitCodeOf } from '../lib/exit-codes.ts';
 import { type OwnFlag, separateArguments } from '../settings/flags.ts';
 import { nearest } from '../settings/nearest.ts';
-import { loadPartialSettings } from '../settings/settings.ts';
+import { loadPartialTargets } from '../settings/settings.ts';
 import { ACTIONS, printed } from './actions.ts';
 import { COMMAND_NAMES, COMMON_FLAGS, type CommandName, commandOf, isCommand } from './commands.ts';
 import { HELP_WORDS, helpOfCommand, helpOn } from './help.ts';
@@ -85,7 +85,7 @@ async function refuseWords(
   command: CommandName,
   { flags, words }: { readonly flags: readonly string[]; readonly words: readonly string[] },
 ): Promise<never> {
-  await loadPartialSettings({ flags, env: cli.env, cwd: cli.cwd });
+  await loadPartialTargets({ flags, env: cli.env, cwd: cli.cwd });
   throw misuse(
     `Cannot use "${words.join(' ')}": "${command}" takes no further words. A setting is given as --name value; see "config-sidecar help ${command}".`,
   );

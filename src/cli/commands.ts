@@ -48,6 +48,8 @@ type ExitCode = keyof typeof EXIT_MEANINGS;
 const FOLLOWING = ['SOURCE', 'CONFIG_FILE', 'OUTPUT', 'TEMPLATE', 'PRESET', 'APP_PROCESS', 'SETTINGS_FILE'];
 const FINDING = ['OUTPUT', 'STATE_DIR', 'SETTINGS_FILE'];
 const JSON_FLAG: CommandFlag = { meaning: 'print JSON' };
+const TARGET: CommandFlag = { value: 'NAME', meaning: 'speak of this target only' };
+const ONE_TARGET: CommandFlag = { value: 'NAME', meaning: 'the target, where there are several' };
 const NO_WAIT: CommandFlag = { meaning: 'do not wait for the outcome' };
 const FINDS =
   'It finds the sidecar by its control socket: give it the same OUTPUT and STATE_DIR, or run it in the same container.';
@@ -71,6 +73,7 @@ const COMMANDS = {
       'Reads the source until it answers or ONCE_TIMEOUT passes, publishes, reloads the application if it is there, and exits. Use it as an init container or in a job.',
       'When the source does not answer in time, the last known good configuration is published, if there is one. An application that has not started yet is not an error.',
     ],
+    flags: { target: TARGET },
     settings: [...FOLLOWING, 'ONCE_TIMEOUT'],
     exits: [3, 4, 5, 6],
     example: 'config-sidecar once --source ./app.yaml --output /tmp/app.json',
@@ -81,7 +84,7 @@ const COMMANDS = {
       'Tries everything that run needs: settings, source, template, volume, process, permissions, hook. Prints what would fail, why, and how to fix it. Start here when a change does not arrive.',
       'It publishes nothing and does not reload the application.',
     ],
-    flags: { json: JSON_FLAG },
+    flags: { json: JSON_FLAG, target: TARGET },
     settings: FOLLOWING,
     exits: [3, 4, 5, 6],
     example: 'config-sidecar check --source ./app.yaml --output /tmp/app.json',
@@ -91,7 +94,7 @@ const COMMANDS = {
     about: [
       'Reads and renders once, and prints a unified diff against what is published. It writes nothing.',
     ],
-    flags: { 'exit-code': { meaning: 'exit with 7 when there are differences' } },
+    flags: { 'exit-code': { meaning: 'exit with 7 when there are differences' }, target: TARGET },
     settings: FOLLOWING,
     exits: [3, 4, 5, 7],
     example: 'config-sidecar diff --source ./app.yaml --output /tmp/app.json --exit-code',
@@ -102,7 +105,7 @@ const COMMANDS = {
       'Prints what the sidecar wants, what runs, and what to do when they differ.',
       'It asks the control socket, else the address in LISTEN. The exit code is a health check: 8 means not ready.',
     ],
-    flags: { json: JSON_FLAG },
+    flags: { json: JSON_FLAG, target: TARGET },
     settings: [...FINDING, 'LISTEN'],
     exits: [8],
     example: 'config-sidecar status',
@@ -113,7 +116,7 @@ const COMMANDS = {
       'Prints the generations that rollback can publish again, what is blocked because it did not work, and the outcomes of the latest changes.',
       'It asks the control socket, else the address in LISTEN.',
     ],
-    flags: { json: JSON_FLAG },
+    flags: { json: JSON_FLAG, target: TARGET },
     settings: [...FINDING, 'LISTEN'],
     exits: [8],
     example: 'config-sidecar history',
@@ -124,6 +127,7 @@ const COMMANDS = {
     flags: {
       retry: { meaning: 'try again what was rejected or blocked' },
       'no-wait': NO_WAIT,
+      target: TARGET,
     },
     settings: FINDING,
     exits: [3, 4, 5, 6, 8],
@@ -138,7 +142,7 @@ const COMMANDS = {
       WAITS,
       FINDS,
     ],
-    flags: { 'no-wait': NO_WAIT },
+    flags: { 'no-wait': NO_WAIT, target: ONE_TARGET },
     settings: FINDING,
     exits: [5, 6, 8],
     example: 'config-sidecar rollback 12 --output /config/nginx.conf',
@@ -146,7 +150,7 @@ const COMMANDS = {
   resume: {
     summary: 'follow the source again after a rollback',
     about: ['Ends a rollback: the newest configuration of the source is applied again.', WAITS, FINDS],
-    flags: { 'no-wait': NO_WAIT },
+    flags: { 'no-wait': NO_WAIT, target: ONE_TARGET },
     settings: FINDING,
     exits: [3, 4, 5, 6, 8],
     example: 'config-sidecar resume --output /config/nginx.conf',
@@ -156,7 +160,7 @@ const COMMANDS = {
     about: [
       'Prints name, value and origin of every setting. Secrets are masked. Mistakes are reported all at once.',
     ],
-    flags: { schema: { meaning: 'print the JSON Schema of the settings file' } },
+    flags: { schema: { meaning: 'print the JSON Schema of the settings file' }, target: TARGET },
     settings: ['SETTINGS_FILE'],
     exits: [],
     example: 'config-sidecar settings --settings-file ./settings.yaml',

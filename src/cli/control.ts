@@ -10,8 +10,10 @@ import type { TargetStatus } from '../server/status.ts';
 import { type Asked, type Result, settled, unsettled } from './await-outcome.ts';
 
 export interface Steering {
-  /** The path of the control socket. */
-  readonly socket: string;
+  /** The paths of its control sockets, at least one: the first that answers is used. */
+  readonly sockets: readonly string[];
+  /** null: all; `rollback` and `resume` need one where there are several. */
+  readonly target: string | null;
   readonly action: Action;
   /** `sync`: lift blocks and try again. */
   readonly retry: boolean;
@@ -30,22 +32,57 @@ const POLL_MS = 100;
  * not do what was asked.
  */
 export async function steerSidecar(steering: Steering): Promise<Result> {
-  const { socket, action, waitMs } = steering;
   try {
-    const { status, body } = await askSocket(socket, 'POST', urlOf(steering));
-    const answer: unknown = JSON.parse(body);
-    if (status !== 200) return refused(steering, status, answer);
-    const accepted = answer as Accepted;
-    if (waitMs <= 0 || !isToWaitFor(action, accepted)) return taken(steering, accepted);
-    return await follow(steering, accepted);
+    const { socket, targets } = await findSidecar(steering.sockets);
+    if (steering.target !== null || steering.action !== 'sync' || targets.length < 2)
+      return await steerOne({ ...steering, socket });
+    const steered = targets.map(async (target) => {
+      const { exitCode, text } = await steerOne({ ...steering, socket, target });
+      return { exitCode, text: `${target}: ${text}` };
+    });
+    const results = await Promise.all(steered);
+    return {
+      exitCode: Math.max(...results.map(({ exitCode }) => exitCode)),
+      text: results.map(({ text }) => text).join('\n'),
+    };
   } catch (thrown) {
-    return notThere(action, toSidecarError(thrown, 'control'));
+    return notThere(steering.action, toSidecarError(thrown, 'control'));
   }
 }
 
-function urlOf({ action, retry, generation }: Steering): string {
-  if (action === 'sync' && retry) return '/sync?retry=true';
-  return action === 'rollback' && generation !== null ? `/rollback?generation=${generation}` : `/${action}`;
+type SteeringOne = Steering & { readonly socket: string };
+
+/** @throws SidecarError as `askSocket`, of the first socket where none answers. */
+async function findSidecar(
+  sockets: readonly string[],
+): Promise<{ readonly socket: string; readonly targets: readonly string[] }> {
+  let failure: unknown;
+  for (const socket of sockets) {
+    try {
+      return { socket, targets: Object.keys((await askStatusOverSocket(socket)).targets) };
+    } catch (thrown) {
+      failure ??= thrown;
+    }
+  }
+  throw failure;
+}
+
+async function steerOne(steering: SteeringOne): Promise<Result> {
+  const { status, body } = await askSocket(steering.socket, 'POST', urlOf(steering));
+  const answer: unknown = JSON.parse(body);
+  if (status !== 200) return refused(steering, status, answer);
+  const accepted = answer as Accepted;
+  const waits = steering.waitMs > 0 && isToWaitFor(steering.action, accepted);
+  return waits ? await follow(steering, accepted) : taken(steering, accepted);
+}
+
+function urlOf({ action, retry, generation, target }: Steering): string {
+  const parameters = new URLSearchParams({
+    ...(target !== null && { target }),
+    ...(action === 'sync' && retry && { retry: 'true' }),
+    ...(action === 'rollback' && generation !== null && { generation: String(generation) }),
+  });
+  return `/${action}${parameters.size === 0 ? '' : `?${parameters}`}`;
 }
 
 /** A generation or target that does not exist is a wrong word on the command line. */
@@ -94,7 +131,7 @@ function taken({ action, retry }: Steering, accepted: Accepted): Result {
   }
 }
 
-async function follow({ socket, action, waitMs, signal }: Steering, accepted: Accepted): Promise<Result> {
+async function follow({ socket, action, waitMs, signal }: SteeringOne, accepted: Accepted): Promise<Result> {
   const generation = action === 'rollback' ? (accepted as RollbackAccepted).generation : null;
   const asked: Asked = { action, at: accepted.at, generation };
   const until = Date.now() + waitMs;

@@ -48,7 +48,7 @@ Start with: config-sidecar check --source ./app.yaml --output /tmp/app.json
 export function helpOfCommand(name: CommandName): string {
   const command = commandOf(name);
   const parts = [
-    `Usage: ${usageOf(name)}`,
+    usageLines(name),
     ...command.about.map((paragraph) => wrap(paragraph, 0, WIDTH)),
     `Flags:\n${flagLines(command).join('\n')}`,
     ...settingsPart(command),
@@ -56,6 +56,12 @@ export function helpOfCommand(name: CommandName): string {
     `Example:\n  ${command.example}`,
   ];
   return `${parts.join('\n\n')}\n`;
+}
+
+/** No line ends within brackets. */
+function usageLines(name: CommandName): string {
+  const held = usageOf(name).replace(/\[[^\]]*\]/g, (part) => part.replaceAll(' ', '\u00a0'));
+  return wrap(`Usage: ${held}`, 2, WIDTH).trimStart().replaceAll('\u00a0', ' ');
 }
 
 /** `config-sidecar rollback [GENERATION] [--no-wait] [--setting VALUE ...]` */

@@ -1,4 +1,4 @@
-// The `run` command: keeps its target in step and answers its endpoints until the process is asked to end.
+// The `run` command: keeps its targets in step and answers the endpoints until the process is asked to end.
 import { toSidecarError } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { errorFields, type Log } from '../lib/log.ts';
@@ -10,26 +10,30 @@ import type { Controls } from '../server/control.ts';
 import { type ControlSocket, startControl } from '../server/control-socket.ts';
 import { listenAt, type Served, servedBy } from '../server/server.ts';
 import { currentOf, sourceOf } from '../settings/secrets.ts';
-import type { Loaded } from '../settings/settings.ts';
+import type { Loaded, Targets } from '../settings/settings.ts';
+import type { Listen } from '../settings/web.ts';
 import type { Cli } from './types.ts';
 
-/** Settings with the log they ask for. */
+/** The settings of every target, with the log they ask for. */
 export interface Configured {
-  readonly loaded: Loaded;
+  readonly targets: Targets;
   readonly log: Log;
 }
 
 /**
- * Runs until `cli.ending` aborts; a SIGHUP reads the settings again with `load`, and the source when they are the same.
+ * Runs until `cli.ending` aborts; a SIGHUP reads the settings again with `load`, and the sources of the targets whose
+ * settings are the same.
  * @throws SidecarError when the first settings cannot be started with. Later ones that cannot change nothing.
  */
 export async function run(cli: Cli, load: () => Promise<Configured>): Promise<number> {
   const running = new Running(cli);
   const first = await load();
-  await running.start(first);
+  await running.change(first);
+  const names = [...first.targets.keys()];
+  const of = names.length > 1 ? ` with the targets ${names.join(', ')}` : '';
   first.log.info('started', {
     ...{ version: cli.version, instance: cli.instance },
-    message: `config-sidecar ${cli.version} runs.`,
+    message: `config-sidecar ${cli.version} runs${of}.`,
   });
   let syncing = Promise.resolve();
   cli.onSync(() => {
@@ -40,50 +44,115 @@ export async function run(cli: Cli, load: () => Promise<Configured>): Promise<nu
   return EXIT.done;
 }
 
+/** One target that runs, with the settings it was started with. */
+interface Started {
+  readonly loaded: Loaded;
+  readonly target: RunningTarget;
+  readonly control: ControlSocket;
+}
+
 class Running {
   readonly #cli: Cli;
-  #configured: Configured | null = null;
-  #target: RunningTarget | null = null;
+  #log: Log | null = null;
+  #listen: Listen | null = null;
+  /** By name, in the order of the settings file. */
+  #targets: ReadonlyMap<string, Started> = new Map();
   #server: Intake | null = null;
-  #control: ControlSocket | null = null;
   readonly #served: Served;
 
   constructor(cli: Cli) {
     this.#cli = cli;
+    const all = () => [...this.#targets.values()];
     this.#served = servedBy({
-      kept: () => (this.#target === null ? [] : [this.#target]),
+      kept: () => all().map(({ target }) => target),
       identity: { version: cli.version, instance: cli.instance },
-      controls: () => new Map(this.#target === null ? [] : [[this.#target.name, controlsOf(this.#target)]]),
-      controlSocket: async () => await this.#control?.look(),
-      token: () =>
-        this.#configured === null ? undefined : currentOf(this.#configured.loaded, 'CONTROL_TOKEN'),
+      controls: () => new Map(all().map(({ target }) => [target.name, controlsOf(target)])),
+      controlSocket: async () => {
+        await Promise.all(all().map(({ control }) => control.look()));
+      },
+      token: () => {
+        const [first] = all();
+        return first && currentOf(first.loaded, 'CONTROL_TOKEN');
+      },
     });
   }
 
-  /** Whatever may fail comes first, so that a failure leaves everything as it was. */
-  async start(next: Configured): Promise<void> {
-    const options = await this.#targetOptions(next);
-    const listens = JSON.stringify(this.#configured?.loaded.settings.LISTEN);
-    if (JSON.stringify(next.loaded.settings.LISTEN) !== listens) {
-      const { LISTEN } = next.loaded.settings;
-      const server = LISTEN === 'off' ? null : await listenAt(LISTEN, this.#served);
-      this.#server?.close();
-      this.#server = server;
-    }
-    await this.#target?.stop({ handsOver: true });
-    if (this.#cli.ending.aborted) return;
-    this.#configured = next;
-    this.#target = startTarget(options);
-    this.#control ??= startControl({
-      directory: () => this.#stateDirectory,
-      served: this.#served,
-      log: next.log,
+  /**
+   * Stops the targets that are gone, starts the new ones, and starts those anew whose settings are others; the rest runs on.
+   * What may fail comes first, so that a failure leaves everything as it was.
+   */
+  async change(next: Configured): Promise<void> {
+    const staying = [...next.targets].filter(([name, loaded]) => {
+      const known = this.#targets.get(name);
+      return known !== undefined && sameSettings(known.loaded, loaded);
     });
+    const kept = new Set(staying.map(([name]) => name));
+    const starting = await this.#options(next, kept);
+    await this.#listenAt(next);
+    await this.#end(kept, next);
+    if (this.#cli.ending.aborted) return;
+    this.#log = next.log;
+    const started = [...next.targets.keys()].flatMap((name): readonly (readonly [string, Started])[] => {
+      const known = this.#targets.get(name);
+      if (kept.has(name) && known !== undefined) return [[name, known]];
+      const options = starting.get(name);
+      return options === undefined ? [] : [[name, this.#start(options)]];
+    });
+    this.#targets = new Map(started);
+  }
+
+  /** @throws SidecarError `settings.source` when the provider of one cannot work with its URL. */
+  async #options(
+    { targets, log }: Configured,
+    kept: ReadonlySet<string>,
+  ): Promise<ReadonlyMap<string, TargetOptions>> {
+    const { env, instance } = this.#cli;
+    const options = new Map<string, TargetOptions>();
+    for (const [name, loaded] of targets) {
+      if (kept.has(name)) continue;
+      const open = await sourceOf(loaded).load();
+      open(providerOptions(loaded, env));
+      options.set(name, { name, loaded, log, open, env, instance });
+    }
+    return options;
+  }
+
+  /** LISTEN is one for the process: every target has the same. */
+  async #listenAt({ targets }: Configured): Promise<void> {
+    const [first] = targets.values();
+    const listen = first?.settings.LISTEN ?? 'off';
+    if (JSON.stringify(listen) === JSON.stringify(this.#listen)) return;
+    const server = listen === 'off' ? null : await listenAt(listen, this.#served);
+    this.#server?.close();
+    this.#server = server;
+    this.#listen = listen;
+  }
+
+  /** An output that another target goes on with is handed over: nothing is settled there at the end. */
+  async #end(kept: ReadonlySet<string>, next: Configured): Promise<void> {
+    const outputs = new Set([...next.targets.values()].map(({ settings }) => settings.OUTPUT.path));
+    const ending = [...this.#targets].filter(([name]) => !kept.has(name));
+    await Promise.all(
+      ending.map(async ([, { loaded, target, control }]) => {
+        if (!next.targets.has(target.name)) await control.close();
+        await target.stop({ handsOver: outputs.has(loaded.settings.OUTPUT.path) });
+      }),
+    );
+  }
+
+  #start(options: TargetOptions): Started {
+    const { name, loaded, log } = options;
+    const target = startTarget(options);
+    const directory = () => this.#stateDirectory(name);
+    // It outlives its target: a command may come while that is started anew.
+    const control =
+      this.#targets.get(name)?.control ?? startControl({ directory, served: this.#served, log });
+    return { loaded, target, control };
   }
 
   /** While the lock is ours. */
-  get #stateDirectory(): string | null {
-    const target = this.#target;
+  #stateDirectory(name: string): string | null {
+    const target = this.#targets.get(name)?.target;
     return target?.state.session.isOpen ? target.stateDirectory : null;
   }
 
@@ -91,30 +160,28 @@ class Running {
     if (this.#cli.ending.aborted) return;
     try {
       const next = await load();
-      if (this.#configured !== null && sameSettings(next.loaded, this.#configured.loaded))
-        return this.#target?.sync();
       if (this.#cli.ending.aborted) return;
-      await this.start(next);
+      const before = this.#targets;
+      if (sameTargets(next.targets, before)) return syncAll(before);
+      await this.change(next);
       next.log.info('settings changed', { message: 'The new settings are in use.' });
+      syncAll(new Map([...this.#targets].filter(([name, one]) => before.get(name) === one)));
     } catch (thrown) {
-      this.#configured?.log.error('settings refused', errorFields(toSidecarError(thrown, 'settings')));
+      this.#log?.error('settings refused', errorFields(toSidecarError(thrown, 'settings')));
     }
   }
 
   async stop(): Promise<void> {
-    this.#configured?.log.info('stopping', { message: 'The process ends.' });
-    await this.#control?.close();
-    await this.#target?.stop();
+    this.#log?.info('stopping', { message: 'The process ends.' });
+    const all = [...this.#targets.values()];
+    await Promise.all(all.map(({ control }) => control.close()));
+    await Promise.all(all.map(({ target }) => target.stop()));
     this.#server?.close();
   }
+}
 
-  /** @throws SidecarError `settings.source` when the provider cannot work with the URL. */
-  async #targetOptions({ loaded, log }: Configured): Promise<TargetOptions> {
-    const { env, instance } = this.#cli;
-    const open = await sourceOf(loaded).load();
-    open(providerOptions(loaded, env));
-    return { name: 'default', loaded, log, open, env, instance };
-  }
+function syncAll(targets: ReadonlyMap<string, Started>): void {
+  for (const { target } of targets.values()) target.sync();
 }
 
 function controlsOf(target: RunningTarget): Controls {
@@ -126,6 +193,14 @@ function controlsOf(target: RunningTarget): Controls {
     rollback: (generation) => target.pin(generation),
     resume: () => target.unpin(),
   };
+}
+
+function sameTargets(next: Targets, before: ReadonlyMap<string, Started>): boolean {
+  const isSame = ([name, loaded]: readonly [string, Loaded]): boolean => {
+    const known = before.get(name);
+    return known !== undefined && sameSettings(known.loaded, loaded);
+  };
+  return next.size === before.size && [...next].every(isSame);
 }
 
 function sameSettings(a: Loaded, b: Loaded): boolean {

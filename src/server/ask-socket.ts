@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import * as http from 'node:http';
 import { basename, dirname, join } from 'node:path';
 import { inDirectory } from '../ledger/socket-path.ts';
+import { visible } from '../lib/bounds.ts';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
 import type { Status } from './status.ts';
 
@@ -31,9 +32,12 @@ export async function askSocket(socket: string, method: 'GET' | 'POST', url: str
   }
 }
 
-/** The status, with what commands and hooks printed. Errors as `askSocket`. */
-export async function askStatusOverSocket(socket: string): Promise<Status> {
-  const { status, body } = await askSocket(socket, 'GET', '/status');
+/** The status, with what commands and hooks printed. `path`: of all targets, or `/status?target=NAME`. Errors as `askSocket`. */
+export async function askStatusOverSocket(socket: string, path = '/status'): Promise<Status> {
+  const { status, body } = await askSocket(socket, 'GET', path);
+  if (status === 404) {
+    throw new SidecarError(visible(body.trim()), { code: 'control.unknown-target', stage: 'control' });
+  }
   if (status !== 200) throw reasonOf(new Error(`it answered ${status}`), socket);
   return JSON.parse(body) as Status;
 }

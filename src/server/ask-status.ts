@@ -9,41 +9,45 @@ import type { SeenStatus, SeenTarget, SourceStatus, TrialStatus } from './status
 const ASK_MS = 3_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 
-/** Where a sidecar may answer. */
+/** Where a sidecar may answer, and what it is asked. */
 export interface Whereabouts {
-  /** The path of its control socket; null where it is not known. */
-  readonly socket: string | null;
+  /** The paths of its control sockets; none where they are not known. */
+  readonly sockets: readonly string[];
   readonly listen: Listen;
+  /** The target that is asked for; null: all of them. */
+  readonly target: string | null;
 }
 
 /**
- * The status, or a sentence that says why there is none. The socket is asked first: it shows everything, and belongs to the
- * one sidecar that holds the lock of the output.
+ * The status, or a sentence that says why there is none. The sockets are asked first: they show everything, and belong to
+ * the one sidecar that holds the lock of the output.
  */
-export async function askSidecar({ socket, listen }: Whereabouts): Promise<SeenStatus | string> {
-  if (socket === null) return await askStatus(listen);
-  const { askStatusOverSocket } = await import('./ask-socket.ts');
-  try {
-    return await askStatusOverSocket(socket);
-  } catch (thrown) {
-    const found = await askListen(listen);
-    if (typeof found !== 'string') return found;
-    const { message } = toSidecarError(thrown, 'control');
-    return `Cannot get the status: ${message} Also, ${found}`;
+export async function askSidecar({ sockets, listen, target }: Whereabouts): Promise<SeenStatus | string> {
+  const path = `/status${target === null ? '' : `?target=${encodeURIComponent(target)}`}`;
+  const failures: string[] = [];
+  if (sockets.length > 0) {
+    const { askStatusOverSocket } = await import('./ask-socket.ts');
+    for (const socket of sockets) {
+      try {
+        return await askStatusOverSocket(socket, path);
+      } catch (thrown) {
+        failures.push(toSidecarError(thrown, 'control').message);
+      }
+    }
   }
+  const found = await askListen(listen, path);
+  if (typeof found !== 'string') return found;
+  const [first] = failures;
+  return first === undefined
+    ? `Cannot get the status: ${found}`
+    : `Cannot get the status: ${first} Also, ${found}`;
 }
 
-/** The same over LISTEN alone. */
-export async function askStatus(listen: Listen): Promise<SeenStatus | string> {
-  const found = await askListen(listen);
-  return typeof found === 'string' ? `Cannot get the status: ${found}` : found;
-}
-
-async function askListen(listen: Listen): Promise<SeenStatus | string> {
+async function askListen(listen: Listen, path: string): Promise<SeenStatus | string> {
   if (listen === 'off') return 'LISTEN is off.';
   const host =
     listen.host === null || listen.host === '0.0.0.0' || listen.host === '::' ? 'localhost' : listen.host;
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${listen.port}/status`;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${listen.port}${path}`;
   try {
     const { signal } = new AbortController();
     const { status, body } = await request({
@@ -53,6 +57,7 @@ async function askListen(listen: Listen): Promise<SeenStatus | string> {
       maxBytes: MAX_BYTES,
       signal,
     });
+    if (status === 404) return visible(body.toString().trim());
     if (status !== 200) return `"${url}" answered ${status}; is it a config-sidecar?`;
     return JSON.parse(body.toString()) as SeenStatus;
   } catch (thrown) {

@@ -26,6 +26,7 @@ export type Action = 'sync' | 'rollback' | 'resume';
 
 /** What a request was taken as; the rest is still to come, and is seen in the status. */
 export interface Accepted {
+  /** Where several were asked at once: their names, separated by blanks. */
   readonly target: string;
   /** When it was taken, by the sidecar's clock: outcomes from then on are about it. ISO 8601. */
   readonly at: string;
@@ -57,14 +58,20 @@ export const VERBS: Readonly<Record<Action, string>> = {
 
 /**
  * Carries out a request.
- * @param query what stands behind the `?`: `target=NAME` (default: the only one), `retry=true`, `generation=N`.
+ * @param query what stands behind the `?`: `target=NAME` (default: the only one; `sync`: all), `retry=true`, `generation=N`.
  * @throws SidecarError stage `control`: `control.parameter`, `control.unknown-target`, `control.target-needed`,
  * `control.starting`; or what the control throws.
  */
 export function steer(action: Action, query: string, targets: ControlsByTarget): Accepted {
   const parameters = parametersOf(action, query);
-  const [target, controls] = chooseTarget(action, parameters.get('target') ?? null, targets);
+  const name = parameters.get('target') ?? null;
   const at = new Date().toISOString();
+  if (action === 'sync' && name === null && targets.size > 1) {
+    const retry = flagOf(action, parameters.get('retry') ?? null);
+    for (const controls of targets.values()) controls.sync(retry);
+    return { target: [...targets.keys()].join(' '), at };
+  }
+  const [target, controls] = chooseTarget(action, name, targets);
   switch (action) {
     case 'sync':
       controls.sync(flagOf(action, parameters.get('retry') ?? null));
@@ -110,7 +117,7 @@ function chooseTarget(
   }
   const [only = ''] = names;
   if (name === null && names.length > 1) {
-    const message = `Cannot ${VERBS[action]} without a target: there are ${names.join(', ')}. Add target=NAME.`;
+    const message = `Cannot ${VERBS[action]} without a target: there are ${names.join(', ')}. Name one: --target ${only}, or target=${only} in the URL.`;
     throw new SidecarError(message, { code: 'control.target-needed', stage: 'control' });
   }
   const chosen = name ?? only;

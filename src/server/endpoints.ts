@@ -1,5 +1,6 @@
 // The endpoints: health, readiness, status, metrics, the page and the controls, the same on LISTEN and on the socket.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { cut } from '../lib/bounds.ts';
 import { type SidecarError, toSidecarError } from '../lib/errors.ts';
 import { atMostAFewTimesASecond } from './at-most.ts';
 import { checkBearer, hasToken } from './bearer.ts';
@@ -8,9 +9,12 @@ import { publicPageOf, publicStatusOf, type Status } from './status.ts';
 
 /** What the endpoints show and control; each is asked anew at every request. */
 export interface Served {
-  readonly status: () => Status;
-  /** Why the sidecar is not ready, a sentence each; none: it is. */
-  readonly notReady: () => Promise<readonly string[]>;
+  /** Names of the targets there are. */
+  readonly targets: () => readonly string[];
+  /** Of one target; null: of all. */
+  readonly status: (target: string | null) => Status;
+  /** Why this target is not ready (null: any of them), a sentence each; none: it is. */
+  readonly notReady: (target: string | null) => Promise<readonly string[]>;
   /** Prometheus text. */
   readonly metrics: () => Promise<string>;
   readonly controls: () => ControlsByTarget;
@@ -60,8 +64,11 @@ function createEndpoints(served: Served, channel: Channel): ReadonlyMap<string, 
   const bounded = channel === 'socket' ? <T>(make: T): T => make : atMostAFewTimesASecond<Answer>;
   const isTrusted = ({ headers }: IncomingMessage): boolean =>
     channel === 'socket' || hasToken(headers.authorization, served.token);
-  const publicPage = bounded(() => page(publicPageOf(served.status())));
-  const publicStatus = bounded(() => jsonAnswer(publicStatusOf(served.status())));
+  const publicPage = bounded(() => page(publicPageOf(served.status(null))));
+  const publicStatus = perTarget((target) =>
+    bounded(() => jsonAnswer(publicStatusOf(served.status(target)))),
+  );
+  const full = (target: string | null): Answer => jsonAnswer(served.status(target));
   const metrics = bounded(async () => {
     return { status: 200, type: METRICS_TYPE, body: bytes(await served.metrics()) };
   });
@@ -71,15 +78,46 @@ function createEndpoints(served: Served, channel: Channel): ReadonlyMap<string, 
     answer: (request, query) => control(action, query, { request, served, channel }),
   });
   return new Map<string, Endpoint>([
-    ['/', get((request) => (isTrusted(request) ? page(served.status()) : publicPage()))],
+    ['/', get((request) => (isTrusted(request) ? page(served.status(null)) : publicPage()))],
     ['/healthz', get(() => ({ status: 200, type: TEXT, body: 'ok\n' }))],
-    ['/readyz', get(async () => ready(await served.notReady()))],
-    ['/status', get((request) => (isTrusted(request) ? jsonAnswer(served.status()) : publicStatus()))],
+    ['/readyz', get(ofTarget(served, async (target) => ready(await served.notReady(target))))],
+    [
+      '/status',
+      get(
+        ofTarget(served, (target, request) => (isTrusted(request) ? full(target) : publicStatus(target)())),
+      ),
+    ],
     ['/metrics', get(() => metrics())],
     ['/sync', post('sync')],
     ['/rollback', post('rollback')],
     ['/resume', post('resume')],
   ]);
+}
+
+/** Answers for the target that `?target=NAME` names; without it for all. */
+function ofTarget(
+  served: Served,
+  answer: (target: string | null, request: IncomingMessage) => Answer | Promise<Answer>,
+): Endpoint['answer'] {
+  return (request, query) => {
+    const target = new URLSearchParams(query).get('target');
+    const names = served.targets();
+    if (target === null || names.includes(target)) return answer(target, request);
+    const body = `there is no target "${cut(target, LONGEST_NAME)}"; there is ${names.join(', ')}\n`;
+    return { status: 404, type: TEXT, body };
+  };
+}
+
+const LONGEST_NAME = 63;
+
+/** What was made for a target is used again. */
+function perTarget<T>(make: (target: string | null) => T): (target: string | null) => T {
+  const made = new Map<string | null, T>();
+  return (target) => {
+    const known = made.get(target) ?? make(target);
+    made.set(target, known);
+    return known;
+  };
 }
 
 async function page(status: Status): Promise<Answer> {

@@ -27,9 +27,11 @@ export interface Serving {
 export function servedBy({ kept, identity, controls, controlSocket, token }: Serving): Served {
   let registry: Promise<Registry> | null = null;
   return {
-    status: () => statusOf(kept(), identity),
-    notReady: async () => {
-      const reasons = kept().length === 0 ? ['starting'] : reasonsNotReady(kept());
+    targets: () => kept().map(({ name }) => name),
+    status: (target) => statusOf(named(kept(), target), identity),
+    notReady: async (target) => {
+      const asked = named(kept(), target);
+      const reasons = asked.length === 0 ? ['starting'] : reasonsNotReady(asked);
       // A sidecar that says it is ready can be controlled.
       if (reasons.length === 0) await controlSocket();
       return reasons;
@@ -41,6 +43,11 @@ export function servedBy({ kept, identity, controls, controlSocket, token }: Ser
     controls,
     token,
   };
+}
+
+/** null: all of them. */
+function named(kept: readonly TargetView[], target: string | null): readonly TargetView[] {
+  return target === null ? kept : kept.filter(({ name }) => name === target);
 }
 
 /** A server that answers the endpoints, not listening yet. */

@@ -1,11 +1,12 @@
-// Settings given in a file (YAML or JSON): the same names in lower case, at the top or under `defaults:`.
+// Settings given in a file (YAML or JSON): the same names in lower case, at the top or under `defaults:`, and for
+// each of several targets under `targets:`.
 import { resolve } from 'node:path';
 import { InvalidValue } from '../lib/invalid-value.ts';
 import { didYouMean, type Given, type Layer } from './given.ts';
 
 import { nearest } from './nearest.ts';
 import { readSmallText } from './paths.ts';
-import { rowOf, SPELLINGS, type Spelling } from './table.ts';
+import { isOfTheProcess, rowOf, SPELLINGS, type Spelling } from './table.ts';
 
 const LARGEST_BYTES = 2 ** 20;
 
@@ -13,19 +14,29 @@ const KEYS = new Map([...SPELLINGS].map(([written, spelling]) => [written.toLowe
 
 type Mapping = Readonly<Record<string, unknown>>;
 
+/** What a target may be called. */
+export const TARGET_NAME = /^[A-Za-z_][A-Za-z0-9_-]{0,62}$/;
+
+/** What a settings file says. */
+export interface FileSettings {
+  /** For every target. */
+  readonly defaults: Layer;
+  /** By name, in the order of the file; null without `targets:`. */
+  readonly targets: ReadonlyMap<string, Layer> | null;
+}
+
 /** Reads the settings file named by `given`. Every mistake in it is reported with the key's name. */
-export async function readSettingsFile(given: Given, cwd: string): Promise<Layer> {
+export async function readSettingsFile(given: Given, cwd: string): Promise<FileSettings> {
   const file = resolve(cwd, given.text.trim());
-  const failed = (reason: string): Layer => ({
-    given: [],
-    problems: [`Cannot use ${given.spelled} "${file}": ${reason}`],
-  });
   try {
     const content = await parse(readSmallText(file, LARGEST_BYTES, '1MiB'));
-    return readKeys(settingsIn(content), file);
+    if (!isMapping(content))
+      throw new InvalidValue('it must hold a map of settings, such as output: /srv/app.json');
+    return 'targets' in content ? readTargets(content, file) : readDefaults(content, file);
   } catch (error) {
-    if (error instanceof InvalidValue) return failed(error.message);
-    throw error;
+    if (!(error instanceof InvalidValue)) throw error;
+    const problems = [`Cannot use ${given.spelled} "${file}": ${error.message}`];
+    return { defaults: { given: [], problems }, targets: null };
   }
 }
 
@@ -47,25 +58,67 @@ function withoutQuotes(reason: string): string {
   return reason.replace(/\s*["'!<*&].*$/s, '');
 }
 
-function settingsIn(content: unknown): Mapping {
-  if (!isMapping(content))
-    throw new InvalidValue('it must hold a map of settings, such as output: /srv/app.json');
-  if ('targets' in content)
-    throw new InvalidValue('several targets are not supported by this version; remove targets:');
-  if (!('defaults' in content)) return content;
+function readDefaults(content: Mapping, file: string): FileSettings {
+  if (!('defaults' in content)) return { defaults: readKeys(content, `in "${file}"`), targets: null };
   if (Object.keys(content).length > 1) {
     throw new InvalidValue('settings stand either at the top or under defaults:, not at both places');
   }
   const { defaults } = content;
   if (!isMapping(defaults)) throw new InvalidValue('defaults: must be a map of settings');
-  return defaults;
+  return { defaults: readKeys(defaults, `in "${file}"`), targets: null };
 }
 
-function readKeys(content: Mapping, file: string): Layer {
+function readTargets({ targets, defaults, ...others }: Mapping, file: string): FileSettings {
+  if (defaults !== undefined && !isMapping(defaults))
+    throw new InvalidValue('defaults: must be a map of settings');
+  if (!isMapping(targets) || Object.keys(targets).length === 0)
+    throw new InvalidValue(
+      'targets: must be a map from names to settings, such as web: {output: /srv/web.json}',
+    );
+  const shared = readKeys(defaults ?? {}, `in "${file}"`);
+  const astray = Object.keys(others).map(
+    (key) => `Cannot use ${key} in "${file}": beside targets:, settings stand under defaults: or in a target`,
+  );
+  const read = Object.entries(targets).map(
+    ([name, settings]) => [name, readTarget(name, settings, file)] as const,
+  );
+  return {
+    defaults: { given: shared.given, problems: [...shared.problems, ...astray] },
+    targets: new Map(read),
+  };
+}
+
+function readTarget(name: string, settings: unknown, file: string): Layer {
+  const where = `of targets.${name} in "${file}"`;
+  const named = TARGET_NAME.test(name)
+    ? []
+    : [
+        `Cannot use the name "${name}" ${where}: use at most 63 letters, digits, _ and -, and begin with a letter or _`,
+      ];
+  if (!isMapping(settings)) {
+    const problem = `Cannot use targets.${name} in "${file}": it must be a map of settings`;
+    return { given: [], problems: [...named, problem] };
+  }
+  const { given, problems } = readKeys(settings, where);
+  const shared = given.filter(({ name }) => isOfTheProcess(name));
+  return {
+    given: given.filter((one) => !shared.includes(one)),
+    problems: [
+      ...named,
+      ...problems,
+      ...shared.map(
+        ({ spelled }) => `Cannot use ${spelled}: it is one for all targets; put it under defaults:`,
+      ),
+    ],
+  };
+}
+
+/** @param where what messages say behind the key: `in "/etc/settings.yaml"`. */
+function readKeys(content: Mapping, where: string): Layer {
   const given: Given[] = [];
   const problems: string[] = [];
   for (const [key, value] of Object.entries(content)) {
-    const spelled = `${key} in "${file}"`;
+    const spelled = `${key} ${where}`;
     const spelling = KEYS.get(key);
     if (spelling === undefined) {
       const meant = nearest(key, [...KEYS.keys()]);

@@ -1,11 +1,12 @@
 // The settings file as a JSON Schema, for editors and reviews: made from the one table.
 import { plain } from './docs.ts';
-import { rowOf, SPELLINGS, type Spelling } from './table.ts';
+import { TARGET_NAME } from './file.ts';
+import { isOfTheProcess, rowOf, SPELLINGS, type Spelling } from './table.ts';
 
 /** A part of a JSON Schema. */
 export type Schema = Readonly<Record<string, unknown>>;
 
-/** Every key at the top, or the same under `defaults:`. Draft 7, which every editor knows. */
+/** Every key at the top; or the same under `defaults:`, and for each target under `targets:`. Draft 7, which every editor knows. */
 export function settingsSchema(): Schema {
   const properties = Object.fromEntries(
     [...SPELLINGS]
@@ -13,16 +14,29 @@ export function settingsSchema(): Schema {
       .map(([written, spelling]) => [written.toLowerCase(), schemaOf(spelling)]),
   );
   const settings = { type: 'object', additionalProperties: false, properties };
+  const ofTarget = Object.fromEntries(
+    Object.entries(properties).filter(([key]) => !KEYS_OF_THE_PROCESS.includes(key)),
+  );
+  const target = { type: 'object', additionalProperties: false, properties: ofTarget };
+  const targets = {
+    ...{ type: 'object', minProperties: 1, additionalProperties: target },
+    propertyNames: { pattern: TARGET_NAME.source },
+  };
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Settings of config-sidecar',
     // Without the choice an editor would offer the keys of the one in the other.
-    if: { required: ['defaults'] },
+    if: { anyOf: [{ required: ['defaults'] }, { required: ['targets'] }] },
     // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
-    then: { type: 'object', additionalProperties: false, properties: { defaults: settings } },
+    then: { type: 'object', additionalProperties: false, properties: { defaults: settings, targets } },
     else: settings,
   };
 }
+
+/** They stand under `defaults:` only. */
+const KEYS_OF_THE_PROCESS = [...SPELLINGS]
+  .filter(([, { name }]) => isOfTheProcess(name))
+  .map(([written]) => written.toLowerCase());
 
 /** One value as YAML has it: `60`, `true` and `0644` are no texts there. */
 const SCALAR: Schema = { type: ['string', 'number', 'boolean'] };

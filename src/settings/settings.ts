@@ -4,6 +4,7 @@ import { customCleanEnv, makeExactValidator } from 'envalid';
 import { SidecarError } from '../lib/errors.ts';
 import { InvalidValue } from '../lib/invalid-value.ts';
 import { crossCheck, type Facts, givesHook, missing, namesProcess, suspicious } from './checks.ts';
+import { crossTargets } from './cross-targets.ts';
 import {
   type Environment,
   misspeltVariables,
@@ -11,7 +12,7 @@ import {
   readPrefixedEnvironment,
   unreadVariables,
 } from './environment.ts';
-import { readSettingsFile } from './file.ts';
+import { type FileSettings, readSettingsFile } from './file.ts';
 import { readFlags } from './flags.ts';
 import { complaint, describe, type Given, type Layer } from './given.ts';
 
@@ -59,21 +60,73 @@ export class SettingsError extends SidecarError {
   }
 }
 
+/** Every target with its settings, in the order of the settings file; only `default` where that has no `targets:`. */
+export type Targets<S = Settings> = ReadonlyMap<string, Loaded<S>>;
+
+/** The name of the target where there is one. */
+export const ONLY_TARGET = 'default';
+
 /**
- * Reads and checks every setting. Flag beats environment beats file beats preset beats default; a name with the prefix
- * `CONFIG_SIDECAR_` beats the plain one. Touches no network. Throws a SettingsError.
+ * Reads and checks every setting of every target. An entry of a target beats flag beats environment beats file beats preset
+ * beats default; a name with the prefix `CONFIG_SIDECAR_` beats the plain one. Touches no network. Throws a SettingsError.
  */
-export async function loadSettings(options: LoadOptions): Promise<Loaded> {
-  const { loaded, problems } = await load(options, missing);
-  if (problems.length > 0) throw new SettingsError(problems, loaded.warnings);
-  return loaded as Loaded;
+export async function loadTargets(options: LoadOptions): Promise<Targets> {
+  return (await load(options, missing)) as Targets;
 }
 
 /** The same for commands that follow no source and write no output: nothing is required, what is given must be right. */
-export async function loadPartialSettings(options: LoadOptions): Promise<Loaded<Partial<Settings>>> {
-  const { loaded, problems } = await load(options, () => []);
-  if (problems.length > 0) throw new SettingsError(problems, loaded.warnings);
+export async function loadPartialTargets(options: LoadOptions): Promise<Targets<Partial<Settings>>> {
+  return await load(options, () => []);
+}
+
+type Required = (facts: Facts) => readonly string[];
+
+async function load(options: LoadOptions, required: Required): Promise<Targets<Partial<Settings>>> {
+  const { common, defaults, targets } = await gather(options);
+  const mistakes = (target: Layer | null): readonly string[] => {
+    return [...(target === null ? [] : [target]), ...common, defaults].flatMap((layer) => [
+      ...layer.problems,
+      ...givenBothWays(layer),
+    ]);
+  };
+  const outcomes = [...(targets ?? [[ONLY_TARGET, null] as const])].map(([name, own]) => {
+    const layers = own === null ? common : [own, ...common.map((layer) => withoutRivals(layer, own))];
+    const { loaded, problems } = loadOne([...layers, withoutRivals(defaults, own)], options, required);
+    return { name, loaded, problems: [...mistakes(own), ...problems] };
+  });
+  const loaded = new Map(outcomes.map((one) => [one.name, one.loaded]));
+  const problems = [...together(outcomes), ...crossTargets(loaded)];
+  const warnings = new Set(outcomes.flatMap((one) => one.loaded.warnings));
+  if (problems.length > 0) throw new SettingsError(problems, [...warnings]);
   return loaded;
+}
+
+/** What is wrong with all of them is said once; the rest names its target. */
+function together(
+  outcomes: readonly { readonly name: string; readonly problems: readonly string[] }[],
+): readonly string[] {
+  const isOfAll = (sentence: string): boolean =>
+    outcomes.every(({ problems }) => problems.includes(sentence));
+  const [first] = outcomes;
+  return [
+    ...(first?.problems ?? []).filter(isOfAll),
+    ...outcomes.flatMap(({ name, problems }) =>
+      problems.filter((one) => !isOfAll(one)).map((one) => `Target "${name}": ${one}`),
+    ),
+  ];
+}
+
+/** Settings of which a target has one: what it says itself replaces the others, wherever they were given. */
+const RIVALS: readonly (readonly Name[])[] = [
+  ['SOURCE', 'CONFIG_FILE'],
+  ['RELOAD_SIGNAL', 'RELOAD_URL', 'RELOAD_COMMAND'],
+  ['APP_PROCESS', 'APP_PID_FILE'],
+];
+
+function withoutRivals(layer: Layer, own: Layer | null): Layer {
+  if (own === null) return layer;
+  const chosen = RIVALS.filter((names) => own.given.some(({ name }) => names.includes(name))).flat();
+  return { ...layer, given: layer.given.filter(({ name }) => !chosen.includes(name)) };
 }
 
 interface Outcome {
@@ -81,47 +134,42 @@ interface Outcome {
   readonly problems: readonly string[];
 }
 
-async function load(options: LoadOptions, required: (facts: Facts) => readonly string[]): Promise<Outcome> {
-  const { env, cwd } = options;
-  const { given, problems, warnings } = await gather(options);
+/** @param layers the strongest first. */
+function loadOne(layers: readonly Layer[], { env, cwd }: LoadOptions, required: Required): Outcome {
+  const given = new Map<Name, Given>();
+  const add = (layer: Layer): void => {
+    for (const one of layer.given) if (!given.has(one.name)) given.set(one.name, one);
+  };
+  for (const layer of layers) add(layer);
+  const preset = readPreset(given, env);
+  add(preset);
   const checked = parseAll(given, cwd);
   const facts = { values: derive(checked.values, given), given };
   const { SOURCE, CONFIG_FILE } = facts.values;
   const kinds = new Set(CONFIG_FILE === undefined ? SOURCE?.map(({ url }) => url.kind) : []);
   const unread = [...kinds].flatMap((kind) => unreadVariables(env, kind));
+  const said = [...layers, preset].flatMap(({ warnings = [] }) => warnings);
   return {
     loaded: {
       settings: facts.values as Partial<Settings>,
       given,
-      warnings: [...misspeltVariables(env), ...unread, ...warnings, ...suspicious(facts)],
+      warnings: [...misspeltVariables(env), ...unread, ...said, ...suspicious(facts)],
       cwd,
     },
-    problems: [...problems, ...checked.problems, ...required(facts), ...crossCheck(facts)],
+    problems: [...preset.problems, ...checked.problems, ...required(facts), ...crossCheck(facts)],
   };
 }
 
-interface Gathered {
-  readonly given: ReadonlyMap<Name, Given>;
-  readonly problems: readonly string[];
-  readonly warnings: readonly string[];
+interface Gathered extends FileSettings {
+  /** Of flags and environment, the strongest first. */
+  readonly common: readonly Layer[];
 }
 
-/** From every place, the strongest first. */
 async function gather({ flags, env, cwd, otherFlags }: LoadOptions): Promise<Gathered> {
-  const layers = [readFlags(flags, otherFlags), readPrefixedEnvironment(env), readEnvironment(env)];
-  const file = layers.flatMap((layer) => layer.given).find(({ name }) => name === 'SETTINGS_FILE');
-  if (file !== undefined) layers.push(await readSettingsFile(file, cwd));
-  const given = new Map<Name, Given>();
-  const problems: string[] = [];
-  const warnings: string[] = [];
-  const add = (layer: Layer): void => {
-    problems.push(...layer.problems, ...givenBothWays(layer));
-    warnings.push(...(layer.warnings ?? []));
-    for (const one of layer.given) if (!given.has(one.name)) given.set(one.name, one);
-  };
-  for (const layer of layers) add(layer);
-  add(readPreset(given, env));
-  return { given, problems, warnings };
+  const common = [readFlags(flags, otherFlags), readPrefixedEnvironment(env), readEnvironment(env)];
+  const file = common.flatMap((layer) => layer.given).find(({ name }) => name === 'SETTINGS_FILE');
+  if (file === undefined) return { common, defaults: { given: [], problems: [] }, targets: null };
+  return { common, ...(await readSettingsFile(file, cwd)) };
 }
 
 function givenBothWays({ given }: Layer): readonly string[] {

@@ -286,7 +286,7 @@ const TABLE = {
   ONCE_TIMEOUT: serving.defaulted(positive, '60s', 'bound of `once`'),
   SETTINGS_FILE: serving.optional(
     path,
-    'YAML or JSON: these settings in lower case, at the top or under `defaults:`',
+    'YAML or JSON: these settings in lower case, at the top; or under `defaults:`, and one map of settings per name under `targets:`, where an entry beats everything',
   ),
 } as const;
 
@@ -307,6 +307,11 @@ export function rowOf(name: Name): Row<unknown, unknown> {
 
 export function isName(name: string): name is Name {
   return Object.hasOwn(TABLE, name);
+}
+
+/** Whether it is one for all targets. */
+export function isOfTheProcess(name: Name): boolean {
+  return rowOf(name).section === 'Serving';
 }
 
 /** `RELOAD_SIGNAL` as a flag: `--reload-signal`. */

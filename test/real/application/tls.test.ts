@@ -6,12 +6,13 @@ import { confirmSettingsOf } from '../../../src/application/confirm/confirm.ts';
 import type { ReloadResult } from '../../../src/application/reload/hook.ts';
 import { reload } from '../../../src/application/reload/reload.ts';
 import { hookOf } from '../../../src/application/reload/settings.ts';
-import { type Loaded, loadSettings } from '../../../src/settings/settings.ts';
+import type { Loaded } from '../../../src/settings/settings.ts';
 import { confirmation, never, trialOf, verdictOn } from '../../support/application/confirm/trials.ts';
 import { createSite, examine, type Site, withCode } from '../../support/check/examining.ts';
 import type { Env } from '../../support/check/run-check.ts';
 import { createAuthority } from '../../support/servers/certificates.ts';
 import { portOf } from '../../support/servers/ports.ts';
+import { loadSettings } from '../../support/settings/only-target.ts';
 
 const servers = createAuthority('servers');
 const clients = createAuthority('clients');

@@ -5,7 +5,6 @@ import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Finding } from '../../../src/check/check.ts';
 import { checkHook } from '../../../src/check/hook.ts';
-import { loadSettings } from '../../../src/settings/settings.ts';
 import { createStage, fixture, until } from '../../support/application/process/apart.ts';
 import { createSite, type Examined, examine, withCode } from '../../support/check/examining.ts';
 import type { Env } from '../../support/check/run-check.ts';
@@ -13,6 +12,7 @@ import { createPlace } from '../../support/e2e/place.ts';
 import { createAuthority } from '../../support/servers/certificates.ts';
 import { type HttpSource, respond, startHttpSource } from '../../support/servers/http-source.ts';
 import { portOf } from '../../support/servers/ports.ts';
+import { loadSettings } from '../../support/settings/only-target.ts';
 
 let server: HttpSource;
 beforeAll(async () => {

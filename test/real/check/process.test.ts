@@ -6,11 +6,11 @@ import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'v
 import { readStatus } from '../../../src/application/process/proc.ts';
 import { checkProcess, judge } from '../../../src/check/process.ts';
 import { checkMount, compareMounts } from '../../../src/check/sight.ts';
-import { loadSettings } from '../../../src/settings/settings.ts';
 import { createStage, fixture, type Stage, until } from '../../support/application/process/apart.ts';
 import { createSite, type Examined, examine, type Site, withCode } from '../../support/check/examining.ts';
 import type { Env } from '../../support/check/run-check.ts';
 import { compile, type Program, runProgram, type Where } from '../../support/publish/programs.ts';
+import { loadSettings } from '../../support/settings/only-target.ts';
 
 const NOBODY = 65_534;
 const ME = process.geteuid?.() ?? -1;

@@ -4,12 +4,12 @@ import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { checkSource } from '../../../src/check/source.ts';
 import { sourceOf } from '../../../src/settings/secrets.ts';
-import { loadSettings } from '../../../src/settings/settings.ts';
 import { createSite, type Examined, examine, type Site, withCode } from '../../support/check/examining.ts';
 import type { Env } from '../../support/check/run-check.ts';
 import { compile, runProgram } from '../../support/publish/programs.ts';
 import { type HttpSource, respond, type Script, startHttpSource } from '../../support/servers/http-source.ts';
 import { portOf } from '../../support/servers/ports.ts';
+import { loadSettings } from '../../support/settings/only-target.ts';
 
 let server: HttpSource;
 beforeAll(async () => {

@@ -6,12 +6,12 @@ import { dirname, join } from 'node:path';
 import { load as parseYaml } from 'js-yaml';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import packageJson from '../../../package.json' with { type: 'json' };
-import { loadSettings } from '../../../src/settings/settings.ts';
 import { isName } from '../../../src/settings/table.ts';
 import { type Block, blocksOf, PAGES, page, ROOT } from '../../support/docs/pages.ts';
 import { DIST } from '../../support/e2e/sidecar.ts';
 import { type EtcdServer, startEtcd } from '../../support/servers/etcd.ts';
 import { serverBinary } from '../../support/servers/prerequisites.ts';
+import { loadSettings } from '../../support/settings/only-target.ts';
 
 /** Address of etcd in the pages' commands; the test's own stands in for it. */
 const ETCD = '127.0.0.1:2379';

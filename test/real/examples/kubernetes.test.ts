@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadAll, load as parseYaml } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadSettings } from '../../../src/settings/settings.ts';
 import { isName } from '../../../src/settings/table.ts';
 import { faultsOf } from '../../support/examples/kubernetes-types.ts';
 import { EXAMPLES } from '../../support/examples/manifest.ts';
 import { restrictedFaults } from '../../support/examples/pod-security.ts';
 import { kubernetesFolder } from '../../support/servers/prerequisites.ts';
+import { loadSettings } from '../../support/settings/only-target.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 

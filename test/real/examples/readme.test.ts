@@ -12,11 +12,11 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { loadSettings } from '../../../src/settings/settings.ts';
 import { isName } from '../../../src/settings/table.ts';
 import { DIST } from '../../support/e2e/sidecar.ts';
 import { EXAMPLES } from '../../support/examples/manifest.ts';
 import { must } from '../../support/examples/together.ts';
+import { loadSettings } from '../../support/settings/only-target.ts';
 
 const README = readFileSync(join(EXAMPLES, 'README.md'), 'utf8');
 const folders = readdirSync(EXAMPLES, { withFileTypes: true })

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { settingsForProvider } from '../../../src/settings/secrets.ts';
-import { loadSettings } from '../../../src/settings/settings.ts';
 import { followOne as followForEver, type SourceState } from '../../../src/source/follower.ts';
 import type { Content, ProviderOptions, Snapshot } from '../../../src/source/provider.ts';
 import { type Certificate, createAuthority } from '../../support/servers/certificates.ts';
 import { type ConsulServer, startConsul } from '../../support/servers/consul.ts';
 import { type FaultProxy, startProxy } from '../../support/servers/proxy.ts';
+import { loadSettings } from '../../support/settings/only-target.ts';
 import { openConsul } from '../../support/source/open.ts';
 import {
   type Follower,

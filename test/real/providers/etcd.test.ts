@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { settingsForProvider } from '../../../src/settings/secrets.ts';
-import { loadSettings } from '../../../src/settings/settings.ts';
 import type { ProviderOptions } from '../../../src/source/provider.ts';
 import {
   endOf,
@@ -20,6 +19,7 @@ import { type Authority, createAuthority, writeCertificate } from '../../support
 import { type EtcdServer, startEtcd } from '../../support/servers/etcd.ts';
 import { freePorts } from '../../support/servers/ports.ts';
 import { type FaultProxy, startProxy } from '../../support/servers/proxy.ts';
+import { loadSettings } from '../../support/settings/only-target.ts';
 import { openEtcd } from '../../support/source/open.ts';
 import {
   countResources,

@@ -168,7 +168,7 @@ describe('the control socket', () => {
 
 function steering(socket: string, more: Partial<Steering> = {}): Steering {
   return {
-    ...{ socket, action: 'sync', retry: false, generation: null, waitMs: 20_000 },
+    ...{ sockets: [socket], target: null, action: 'sync', retry: false, generation: null, waitMs: 20_000 },
     ...{ signal: new AbortController().signal, ...more },
   };
 }
@@ -332,8 +332,8 @@ describe('the status', () => {
     const { socket } = await startIn(scratch(), served);
     const listen = { host: '127.0.0.1', port: portOf(server.server) };
     const [byBoth, byListen] = [
-      await askSidecar({ socket, listen }),
-      await askSidecar({ socket: `${socket}.gone`, listen }),
+      await askSidecar({ sockets: [socket], listen, target: null }),
+      await askSidecar({ sockets: [`${socket}.gone`], listen, target: null }),
     ];
     expect(JSON.stringify(byBoth)).toContain('printed by the hook');
     expect(byListen).toMatchObject({ ready: true });
@@ -343,10 +343,10 @@ describe('the status', () => {
   it('that nobody tells is a sentence about both places', async () => {
     const socket = join(scratch(), 'control.sock');
     const [port = 0] = await freePorts(1);
-    expect(await askSidecar({ socket, listen: 'off' })).toBe(
+    expect(await askSidecar({ sockets: [socket], listen: 'off', target: null })).toBe(
       `Cannot get the status: no sidecar answers at "${socket}"; does one run, with this OUTPUT and STATE_DIR? Also, LISTEN is off.`,
     );
-    expect(await askSidecar({ socket: null, listen: { host: '127.0.0.1', port } })).toMatch(
+    expect(await askSidecar({ sockets: [], listen: { host: '127.0.0.1', port }, target: null })).toMatch(
       `Cannot get the status: no sidecar answers at "http://127.0.0.1:${port}/status" (`,
     );
   });

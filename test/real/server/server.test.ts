@@ -282,8 +282,8 @@ it.each([
   expect([got.status, JSON.parse(got.body)]).toEqual([status, { code, message }]);
 });
 
-it('a sidecar with several targets asks for which, one that is starting for patience', async () => {
-  const { served } = recording();
+it('a sidecar with several targets asks for which, and syncs all; one that is starting asks for patience', async () => {
+  const { served, asked } = recording();
   const [controls] = [...served.controls().values()];
   if (controls === undefined) throw new Error('no controls');
   const two = await serve({
@@ -295,10 +295,16 @@ it('a sidecar with several targets asks for which, one that is starting for pati
         ['b', controls],
       ]),
   });
-  const got = await post(two, '/sync', BEARER);
+  const got = await post(two, '/resume', BEARER);
   expect([got.status, JSON.parse(got.body).message]).toEqual([
     400,
-    'Cannot sync without a target: there are a, b. Add target=NAME.',
+    'Cannot resume without a target: there are a, b. Name one: --target a, or target=a in the URL.',
+  ]);
+  const all = await post(two, '/sync', BEARER);
+  expect([all.status, JSON.parse(all.body), asked]).toEqual([
+    200,
+    expect.objectContaining({ target: 'a b' }),
+    ['sync', 'sync'],
   ]);
   expect(JSON.parse((await post(two, '/sync?target=b', BEARER)).body)).toMatchObject({ target: 'b' });
   const none = await serve({ ...served, token: () => TOKEN, controls: () => new Map() });

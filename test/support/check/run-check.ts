@@ -2,7 +2,7 @@
 
 import { type Checked, check } from '../../../src/check/check.ts';
 import { sourceOf } from '../../../src/settings/secrets.ts';
-import { loadSettings } from '../../../src/settings/settings.ts';
+import { loadSettings } from '../settings/only-target.ts';
 
 export type Env = Readonly<Record<string, string>>;
 

@@ -100,6 +100,7 @@ export function recording(more: Partial<Served> = {}): Recording {
     },
   };
   const served: Served = {
+    targets: () => ['default'],
     status: () => statusWith(target),
     notReady: async () => [],
     metrics: async () => 'a_metric 1\n',

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { type Loaded, loadSettings, SettingsError } from '../../../src/settings/settings.ts';
+import { type Loaded, SettingsError } from '../../../src/settings/settings.ts';
+import { loadSettings } from './only-target.ts';
 
 /** The least that is needed. The working directory of `load` and `problemsOf` is `/work-dir`. */
 export const BASE = { OUTPUT: '/srv/app.json', SOURCE: 'etcd://store:2379/app/' };

@@ -5,8 +5,8 @@ import { HELP_WORDS, helpOfCommand, helpOn, usageOf } from '../../../src/cli/hel
 import { misuse, unknownWord } from '../../../src/cli/misuse.ts';
 import { EXIT } from '../../../src/lib/exit-codes.ts';
 import { separateArguments } from '../../../src/settings/flags.ts';
-import { loadPartialSettings } from '../../../src/settings/settings.ts';
 import { flagOf, isName } from '../../../src/settings/table.ts';
+import { loadPartialSettings } from '../../support/settings/only-target.ts';
 
 const linesOf = (text: string | undefined): readonly string[] => (text ?? '').trimEnd().split('\n');
 
@@ -21,7 +21,8 @@ test('the program is explained on a screen of 24 lines and 80 columns, with ever
 
 describe.each(COMMAND_NAMES)('help %s', (name) => {
   const command = commandOf(name);
-  const lines = linesOf(helpOfCommand(name));
+  const text = helpOfCommand(name);
+  const lines = linesOf(text);
 
   test('fits a screen of 40 lines and 80 columns', () => {
     expect(lines.length).toBeLessThanOrEqual(40);
@@ -30,7 +31,7 @@ describe.each(COMMAND_NAMES)('help %s', (name) => {
   });
 
   test('names its flags, its settings and its exit codes', () => {
-    expect(lines[0]).toBe(`Usage: ${usageOf(name)}`);
+    expect(text.replace(/\n {2}(?=\[)/g, ' ').split('\n')[0]).toBe(`Usage: ${usageOf(name)}`);
     for (const flag of Object.keys(command.flags ?? {})) {
       expect(lines.some((line) => line.startsWith(`  --${flag} `))).toBe(true);
     }

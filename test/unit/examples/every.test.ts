@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { loadSettings } from '../../../src/settings/settings.ts';
 import { isName } from '../../../src/settings/table.ts';
 import { restrictedFaults } from '../../support/examples/pod-security.ts';
 import { type Container, type Manifest, readManifest } from '../../support/pods/manifest.ts';
+import { loadSettings } from '../../support/settings/only-target.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url));
 const NAMES = readdirSync(EXAMPLES, { withFileTypes: true }).flatMap((one) =>

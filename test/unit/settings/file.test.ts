@@ -95,6 +95,8 @@ test('a value in the file that is not accepted is reported with its key, file an
   ]);
 });
 
+const TARGETS_SHAPE = 'targets: must be a map from names to settings, such as web: {output: /srv/web.json}';
+
 const FILES: ReadonlyArray<readonly [text: string, said: string]> = [
   [
     'splay: 1s\noutput: [a',
@@ -114,10 +116,9 @@ const FILES: ReadonlyArray<readonly [text: string, said: string]> = [
   ['http_token: !h!hunter2 x\n', 'it is not valid YAML or JSON in line 1: undeclared tag handle'],
   ['- splay', 'it must hold a map of settings, such as output: /srv/app.json'],
   ['hunter2', 'it must hold a map of settings, such as output: /srv/app.json'],
-  [
-    'targets:\n  web:\n    output: /x\n',
-    'several targets are not supported by this version; remove targets:',
-  ],
+  ['targets: [web]', TARGETS_SHAPE],
+  ['targets: {}', TARGETS_SHAPE],
+  ['targets: {web: {output: /x}}\ndefaults: 3\n', 'defaults: must be a map of settings'],
   [
     'defaults:\n  splay: 1s\nsplay: 2s\n',
     'settings stand either at the top or under defaults:, not at both places',

@@ -32,13 +32,18 @@ test('there are examples to test it with', () => {
   expect(examples.length).toBeGreaterThan(8);
 });
 
-test.each(examples)('it takes the settings of $example, at the top and under defaults:', ({ env }) => {
-  const settings = Object.fromEntries(
-    Object.entries(env).map(([name, value]) => [name.toLowerCase(), value]),
-  );
-  expect(mistakes(settings)).toEqual([]);
-  expect(mistakes({ defaults: settings })).toEqual([]);
-});
+test.each(examples)(
+  'it takes the settings of $example, at the top, under defaults: and in a target',
+  ({ env }) => {
+    const settings = Object.fromEntries(
+      Object.entries(env).map(([name, value]) => [name.toLowerCase(), value]),
+    );
+    expect(mistakes(settings)).toEqual([]);
+    expect(mistakes({ defaults: settings })).toEqual([]);
+    const { listen, log_format, log_level, control_token, once_timeout, ...own } = settings;
+    expect(mistakes({ targets: { web: own } })).toEqual([]);
+  },
+);
 
 test.each([
   'update_frequency: 60\nallow_empty: true\noutput_mode: 0644\nkeep_generations: 3\n',
@@ -46,6 +51,7 @@ test.each([
   'source:\n  - url: etcd://h/a/\n    name: db\n  - ./b.yaml\n',
   'required_keys: [db/host, db/port]\nvalidate_command: [nginx, -t]\n',
   'reload_headers: { Authorization: x, X-Trace: 1 }\nhttp_token_file: /run/token\n',
+  'defaults: { listen: off }\ntargets: { web: { output: /a }, log_shipper: { output: /b/ } }\n',
   '{}',
 ])('it takes %j', (text) => {
   expect(mistakes(parseYaml(text))).toEqual([]);
@@ -53,6 +59,10 @@ test.each([
 
 test.each([
   ['outptu: /srv/app.json', ' additionalProperties'],
+  ['targets: { web: { outptu: /a } }', '/targets/web additionalProperties'],
+  ['targets: { web: { listen: off } }', '/targets/web additionalProperties'],
+  ['targets: { "1": { output: /a } }', '/targets propertyNames'],
+  ['targets: {}', '/targets minProperties'],
   ['output: ""', '/output minLength'],
   ['output: [a, b]', '/output type'],
   ['log_format: xml', '/log_format enum'],

@@ -5,8 +5,9 @@ import { expect, test } from 'vitest';
 import { explain } from '../../../src/settings/docs.ts';
 import { environmentForCommands } from '../../../src/settings/environment.ts';
 import { separateArguments } from '../../../src/settings/flags.ts';
-import { loadPartialSettings, loadSettings, SettingsError } from '../../../src/settings/settings.ts';
+import { SettingsError } from '../../../src/settings/settings.ts';
 import { flagOf, NAMES } from '../../../src/settings/table.ts';
+import { loadPartialSettings, loadSettings } from '../../support/settings/only-target.ts';
 import { type Env, load, problemsOf, scratch } from '../../support/settings/settings-loading.ts';
 
 test('defaults are those of the contract', async () => {

@@ -1,0 +1,76 @@
+// What must be true of several targets together: each has outputs of its own, and an application of its own.
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join, sep } from 'node:path';
+import { describe, type Given } from './given.ts';
+import type { Loaded, Settings, Targets } from './settings.ts';
+import type { Name } from './table.ts';
+
+type Some = Loaded<Partial<Settings>>;
+type Named = readonly [name: string, loaded: Some];
+
+/** A sentence for each pair of targets that cannot stand beside each other. */
+export function crossTargets(targets: Targets<Partial<Settings>>): readonly string[] {
+  const all = [...targets];
+  return all.flatMap((one, at) => all.slice(at + 1).flatMap((other) => clashes(one, other)));
+}
+
+function clashes(one: Named, other: Named): readonly string[] {
+  const pair = `targets "${one[0]}" and "${other[0]}"`;
+  const output = outputsClash(one[1], other[1]);
+  if (output !== null) return [`Cannot run ${pair}: ${output}`];
+  const shared = sharedApplication(one[1], other[1]);
+  if (shared === null) return [];
+  return [
+    `Cannot run ${pair}: both reload the same application (${shared}). One target is one application: put what it reads into one target, with several entries under outputs:`,
+  ];
+}
+
+function outputsClash({ settings: a, given }: Some, { settings: b }: Some): string | null {
+  if (a.OUTPUT === undefined || b.OUTPUT === undefined) return null;
+  const [first, second] = [placeOf(a.OUTPUT.path), placeOf(b.OUTPUT.path)];
+  const shown = (given.get('OUTPUT') as Given | undefined)?.text ?? first;
+  if (first === second) return `both write OUTPUT "${shown}"; give each an output of its own`;
+  if (isInside(first, second) || isInside(second, first))
+    return `the output of one is inside that of the other ("${first}", "${second}"); give each a place of its own`;
+  if (a.STATE_DIR === undefined || b.STATE_DIR === undefined) return null;
+  const isSameState = placeOf(a.STATE_DIR) === placeOf(b.STATE_DIR) && basename(first) === basename(second);
+  return isSameState
+    ? `both keep their state in "${join(a.STATE_DIR, basename(first))}"; give each a STATE_DIR of its own`
+    : null;
+}
+
+/** The path with its links resolved, as far as it exists. */
+function placeOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const above = dirname(path);
+    return above === path ? path : join(placeOf(above), basename(path));
+  }
+}
+
+function isInside(path: string, directory: string): boolean {
+  return path.startsWith(directory + sep);
+}
+
+/** What names an application: one of these, or one of these together. */
+const APPLICATIONS: readonly (readonly Name[])[] = [
+  ['APP_PROCESS', 'APP_CONTAINER'],
+  ['APP_PID_FILE'],
+  ['RELOAD_URL'],
+  ['RELOAD_COMMAND'],
+];
+
+/** How both name it, as messages show it; null: they name different ones, or none. */
+function sharedApplication(a: Some, b: Some): string | null {
+  for (const names of APPLICATIONS) {
+    const given = names.flatMap((name) => a.given.get(name) ?? []);
+    const isSame = names.every((name) => a.given.get(name)?.text.trim() === b.given.get(name)?.text.trim());
+    if (given.length > 0 && isSame) return given.map(shownAs).join(', ');
+  }
+  return null;
+}
+
+function shownAs(given: Given): string {
+  return describe({ ...given, spelled: given.name });
+}

@@ -1,0 +1,196 @@
+// Several targets in one process: each has its own loop, outcome and application; SIGHUP adds, removes and changes them.
+import { existsSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
+import { replaceFile } from '../../support/e2e/backing.ts';
+import { createPlace, type Place } from '../../support/e2e/place.ts';
+import type { LogLine, Sidecar, TargetSeen } from '../../support/e2e/sidecar.ts';
+import { until } from '../../support/e2e/until.ts';
+import { type ConsulServer, startConsul } from '../../support/servers/consul.ts';
+
+let consul: ConsulServer;
+beforeAll(async () => {
+  consul = await startConsul();
+});
+afterAll(() => consul?.end());
+
+type Settings = Readonly<Record<string, string>>;
+
+/** Writes the settings file of these targets; without confirmation, and with no pause between two changes. */
+function settingsFile(
+  place: Place,
+  targets: Readonly<Record<string, Settings>>,
+  defaults: Settings = {},
+): string {
+  const quick = { debounce: '0s', reload_min_interval: '0s', confirm_period: '0s' };
+  return place.write('settings.yaml', JSON.stringify({ defaults: { ...quick, ...defaults }, targets }));
+}
+
+function fileTarget(place: Place, name: string): Settings {
+  return {
+    config_file: place.write(`${name}.json`, '{"value":"one"}'),
+    output: place.at(`out/${name}.json`),
+  };
+}
+
+async function outcomeOf(sidecar: Sidecar, target: string, outcome: string): Promise<TargetSeen> {
+  return await until(`${target} is ${outcome}`, async () => {
+    const seen = (await sidecar.status()).targets[target];
+    if (seen?.outcome !== outcome) throw new Error(`it is ${seen?.outcome}: ${seen?.message}`);
+    return seen;
+  });
+}
+
+async function startTwo(context: TestContext) {
+  const place = createPlace(context);
+  place.directory('out');
+  const names = { web: `${place.name}w`, api: `${place.name}a` };
+  const targets = {
+    web: { ...fileTarget(place, 'web'), app_process: names.web },
+    api: { ...fileTarget(place, 'api'), app_process: names.api },
+  };
+  const [web, api] = await Promise.all([
+    place.app({ config: place.at('out/web.json'), name: names.web }),
+    place.app({ config: place.at('out/api.json'), name: names.api }),
+  ]);
+  const file = settingsFile(place, targets);
+  const sidecar = await place.start({ SETTINGS_FILE: file });
+  await Promise.all([outcomeOf(sidecar, 'web', 'applied'), outcomeOf(sidecar, 'api', 'applied')]);
+  return { place, sidecar, targets, file, web, api };
+}
+
+describe.concurrent('two targets', () => {
+  test('a change of one reaches its application, and the other hears nothing of it', async (context) => {
+    const { place, sidecar, web, api } = await startTwo(context);
+    replaceFile(place.at('web.json'), '{"value":"two"}');
+    await until('the application is reloaded', () => web.told().length === 2);
+    expect(place.read('out/web.json')).toContain('two');
+    expect([web.told().length, api.told().length]).toEqual([2, 1]);
+    await until('the log says so', () => sidecar.logs('applied').length === 3);
+    expect(sidecar.logs('applied').map(({ target, output }) => [target, output])).toEqual([
+      expect.anything(),
+      expect.anything(),
+      ['web', place.at('out/web.json')],
+    ]);
+  });
+
+  test('health, metrics and status speak of each', async (context) => {
+    const { place, sidecar } = await startTwo(context);
+    replaceFile(place.at('web.json'), '{"value":');
+    await outcomeOf(sidecar, 'web', 'rejected');
+    expect(await sidecar.metric('config_sidecar_ready')).toEqual({
+      '{target="web"}': 1,
+      '{target="api"}': 1,
+    });
+    const outcomes = await sidecar.metric('config_sidecar_outcome');
+    expect(outcomes['{target="web",outcome="rejected"}']).toBe(1);
+    expect(outcomes['{target="api",outcome="applied"}']).toBe(1);
+    const answers = await Promise.all(
+      ['/readyz', '/readyz?target=web', '/readyz?target=db', '/status?target=api'].map(sidecar.get),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 404, 200]);
+    expect(answers[2]?.body).toBe('there is no target "db"; there is web, api\n');
+    expect(Object.keys(JSON.parse(answers[3]?.body ?? '').targets)).toEqual(['api']);
+  });
+
+  test('commands speak of all, or of the one that --target names', async (context) => {
+    const { place, file, web, api } = await startTwo(context);
+    const run = (...words: string[]) => place.run([...words, '--settings-file', file]);
+    const both = await run('status');
+    expect([both.code, both.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^web: applied[\s\S]*^api: applied/m),
+    ]);
+    const one = await run('status', '--target', 'api');
+    expect([one.code, one.stdout]).toEqual([0, expect.not.stringContaining('web:')]);
+    const unknown = await run('status', '--target', 'db');
+    expect([unknown.code, unknown.stderr]).toEqual([8, expect.stringContaining('there is no target "db"')]);
+
+    const synced = await run('sync');
+    expect([synced.code, synced.stdout]).toEqual([0, expect.stringMatching(/^web: .*\napi: .*\n$/)]);
+    expect((await run('sync', '--target', 'web')).stdout).not.toContain('api');
+
+    replaceFile(place.at('api.json'), '{"value":"two"}');
+    await until('the change arrives', () => api.told().length === 2);
+    const which = await run('rollback');
+    expect([which.code, which.stderr]).toEqual([2, expect.stringContaining('there are web, api')]);
+    const back = await run('rollback', '--target', 'api');
+    expect([back.stderr, back.code]).toEqual(['', 0]);
+    expect(place.read('out/api.json')).toContain('one');
+    expect((await run('resume', '--target', 'api')).code).toBe(0);
+    expect(place.read('out/api.json')).toContain('two');
+    expect(web.told().length).toBe(1);
+
+    const checked = await run('check', '--json');
+    expect(Object.keys(JSON.parse(checked.stdout))).toEqual(['web', 'api']);
+    replaceFile(place.at('web.json'), '{"value":"three"}');
+    await until('the change arrives', () => web.told().length === 2);
+    expect((await run('diff', '--exit-code')).code).toBe(0);
+    expect((await run('settings', '--target', 'web')).stdout).toContain(place.at('out/web.json'));
+  });
+});
+
+describe.concurrent('SIGHUP', () => {
+  test('starts new targets, stops those that are gone, starts changed ones anew, and leaves the others alone', async (context) => {
+    const { place, sidecar, targets, web, api } = await startTwo(context);
+    const changed = {
+      web: targets.web,
+      api: { ...targets.api, output: place.at('out/moved.json') },
+      log: fileTarget(place, 'log'),
+    };
+    settingsFile(place, changed);
+    sidecar.signal('SIGHUP');
+    await outcomeOf(sidecar, 'log', 'applied');
+    await until('the new place is written', () => existsSync(place.at('out/moved.json')));
+    expect(Object.keys((await sidecar.status()).targets)).toEqual(['web', 'api', 'log']);
+    expect(existsSync(place.at('out/api.json'))).toBe(true);
+
+    settingsFile(place, { web: targets.web });
+    sidecar.signal('SIGHUP');
+    await until(
+      'the others are gone',
+      async () => Object.keys((await sidecar.status()).targets).length === 1,
+    );
+    expect(existsSync(place.at('out/moved.json'))).toBe(true);
+    const before = api.told().length;
+    replaceFile(place.at('api.json'), '{"value":"late"}');
+    replaceFile(place.at('web.json'), '{"value":"two"}');
+    await until('the target that stayed goes on', () => web.told().length === 2);
+    expect(api.told().length).toBe(before);
+    const ofWeb = ({ target }: LogLine): boolean => target === 'web';
+    expect(sidecar.logs('source up').filter(ofWeb)).toHaveLength(1);
+    expect(sidecar.logs('published').filter(ofWeb)).toHaveLength(2);
+  });
+
+  test('a target that is renamed is found by its output: no reload', async (context) => {
+    const { place, sidecar, targets, web } = await startTwo(context);
+    settingsFile(place, { site: targets.web, api: targets.api });
+    sidecar.signal('SIGHUP');
+    await until('it has its new name', async () => (await sidecar.status()).targets['site']?.desired ?? null);
+    expect(sidecar.logs('published')).toHaveLength(2);
+    replaceFile(place.at('web.json'), '{"value":"two"}');
+    await until('the change arrives', () => web.told().length === 2);
+    expect(place.read('out/web.json')).toContain('two');
+  });
+
+  test('a file that cannot be used changes nothing', async (context) => {
+    const { place, sidecar, targets, web } = await startTwo(context);
+    settingsFile(place, { web: targets.web, api: { ...targets.api, output: place.at('out/web.json') } });
+    sidecar.signal('SIGHUP');
+    await until('it is refused', () => sidecar.logs('settings refused').length === 1);
+    replaceFile(place.at('web.json'), '{"value":"two"}');
+    await until('the targets run on', () => web.told().length === 2);
+  });
+});
+
+test('once makes one pass for each, and its exit code is the gravest', async (context) => {
+  const place = createPlace(context);
+  place.directory('out');
+  const [good, bad] = [fileTarget(place, 'good'), fileTarget(place, 'bad')];
+  const file = settingsFile(place, { good, bad });
+  expect((await place.run(['once', '--settings-file', file])).code).toBe(0);
+  place.write('bad.json', '{');
+  place.write('good.json', '{"value":"two"}');
+  expect((await place.run(['once', '--settings-file', file])).code).toBe(4);
+  expect(place.read('out/good.json')).toContain('two');
+  expect((await place.run(['once', '--settings-file', file, '--target', 'good'])).code).toBe(0);
+});
