@@ -2,16 +2,32 @@
 // each beside the floor in the same run, and how long 10,000 keys hold it up. Prints tables; judges nothing but the two
 // bounds it is given. `npm run bench -- stalls` measures the last alone, and `npm run bench -- image [another node]` what
 // the image's sidecar weighs with each start-up flag (see image-flags.ts).
-import { type ChildProcess, spawn } from 'node:child_process';
 import * as fs from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { startConsul } from '../test/support/servers/consul.ts';
-import { startEtcd } from '../test/support/servers/etcd.ts';
 import { prepare } from '../test/support/servers/prepare.ts';
 import { measureFlags } from './image-flags.ts';
-import { type FilledStore, fill, measureStalls, OUTPUTS, type Stalls } from './stalls.ts';
+import { measureProcessor } from './processor.ts';
+import {
+  type Application,
+  endAll,
+  here,
+  MAIN,
+  type Memory,
+  measureChange,
+  memoryOf,
+  NOW,
+  quantile,
+  root,
+  row,
+  type Store,
+  sleep,
+  start,
+  startApplication,
+  startSidecar,
+  startStores,
+  until,
+} from './stage.ts';
+import { fill, measureStalls, OUTPUTS, type Stalls } from './stalls.ts';
 
 /** Changes measured for each way, after the ones that warm it up. */
 const CHANGES = 150;
@@ -25,73 +41,9 @@ const BOUND = 1.5;
 /** No change of one key among 10,000 may hold up the event loop for longer than this, in milliseconds of its own work. */
 const STALL_BOUND_MS = 50;
 const STALL_CHANGES = 20;
+/** How long a sidecar at rest is watched. */
+const REST_MS = 30_000;
 const IMAGE_ROUNDS = 3;
-const MAIN = join(process.cwd(), 'dist/main.js');
-const here = (name: string): string => join(process.cwd(), 'bench', name);
-
-const root = fs.mkdtempSync(join(tmpdir(), 'config-sidecar-bench-'));
-const children: ChildProcess[] = [];
-let names = 0;
-
-interface Application {
-  readonly file: string;
-  readonly title: string;
-  readonly pid: number;
-  /** Values it has read, newest last, with the moment in nanoseconds. */
-  readonly seen: { readonly at: bigint; readonly value: string }[];
-}
-
-interface Store extends FilledStore {
-  readonly address: string;
-}
-
-async function startApplication(): Promise<Application> {
-  names += 1;
-  const title = `bench-app-${names}`;
-  const folder = fs.mkdtempSync(join(root, 'app-'));
-  const file = join(folder, 'value.txt');
-  const child = spawn(process.execPath, [here('application.mjs'), file, title], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  children.push(child);
-  const seen: { at: bigint; value: string }[] = [];
-  await new Promise<void>((resolve) => {
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const [at = '', value = ''] = line.split(' ');
-      if (at === 'ready') resolve();
-      else seen.push({ at: BigInt(at), value });
-    });
-  });
-  return { file, title, pid: child.pid ?? 0, seen };
-}
-
-function startSidecar(env: Readonly<Record<string, string>>): ChildProcess {
-  const child = spawn(process.execPath, [MAIN], {
-    env: { PATH: process.env['PATH'], LISTEN: 'off', LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'error', ...env },
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  children.push(child);
-  return child;
-}
-
-async function until(what: string, condition: () => boolean, ms = 20_000): Promise<void> {
-  const deadline = Date.now() + ms;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`Waited in vain for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-}
-
-/** One change: milliseconds from the put being sent to the value being read after the signal. */
-async function measureChange(store: Store, key: string, app: Application, value: string): Promise<number> {
-  const sentAt = process.hrtime.bigint();
-  await store.put(key, value);
-  await until(`"${value}" from ${store.name}`, () => app.seen.at(-1)?.value === value);
-  return Number((app.seen.at(-1)?.at ?? 0n) - sentAt) / 1e6;
-}
-
-const NOW = { DEBOUNCE: '0s', RELOAD_MIN_INTERVAL: '0s', CONFIRM_PERIOD: '0s' };
-
 /** @param apartMs 0: each change follows the one before at once. */
 async function measureLatency(store: Store, apartMs: number): Promise<readonly [number[], number[]]> {
   const [ours, bare] = [await startApplication(), await startApplication()];
@@ -99,34 +51,25 @@ async function measureLatency(store: Store, apartMs: number): Promise<readonly [
   await store.put(ourKey, 'start');
   await store.put(bareKey, 'start');
   startSidecar({ SOURCE: store.source(ourKey), OUTPUT: ours.file, APP_PROCESS: `/${ours.title}/`, ...NOW });
-  const kind = store.name;
-  const floor = spawn(
-    process.execPath,
-    [here('floor.mjs'), kind, store.address, bareKey, bare.file, String(bare.pid)],
-    {
-      stdio: 'inherit',
-    },
-  );
-  children.push(floor);
+  startFloor(store, bareKey, bare);
   await until('the first reload', () => ours.seen.length > 0);
-  await new Promise((resolve) => setTimeout(resolve, 6_000));
+  await sleep(6_000);
   const times: readonly [number[], number[]] = [[], []];
   for (let i = 0; i < WARM_UP + CHANGES; i += 1) {
     for (const [index, key, app] of [
       [0, ourKey, ours],
       [1, bareKey, bare],
     ] as const) {
-      await new Promise((resolve) => setTimeout(resolve, apartMs));
-      const ms = await measureChange(store, key, app, `v${i}`);
+      await sleep(apartMs);
+      const ms = await measureChange(store, key, { app, value: `v${i}` });
       if (i >= WARM_UP) times[index].push(ms);
     }
   }
   return times;
 }
 
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+function startFloor(store: Store, key: string, { file, pid }: Application) {
+  return start([process.execPath, here('floor.mjs'), store.name, store.address, key, file, String(pid)]);
 }
 
 async function measureBurst(store: Store): Promise<number> {
@@ -135,7 +78,7 @@ async function measureBurst(store: Store): Promise<number> {
   await store.put(key, 'start');
   startSidecar({ SOURCE: store.source(key), OUTPUT: app.file, APP_PROCESS: `/${app.title}/` });
   await until('the first reload', () => app.seen.length > 0);
-  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  await sleep(2_000);
   const before = app.seen.length;
   for (let i = 1; i <= BURST; i += 1) await store.put(key, `burst-${i}`);
   await until('the last of the burst', () => app.seen.at(-1)?.value === `burst-${BURST}`);
@@ -145,7 +88,7 @@ async function measureBurst(store: Store): Promise<number> {
 async function measureStart(store: Store): Promise<number> {
   const folder = fs.mkdtempSync(join(root, 'start-'));
   const file = join(folder, 'value.txt');
-  const key = `bench/start-${names}`;
+  const key = `bench/start-${process.pid}`;
   await store.put(key, 'start');
   const startedAt = performance.now();
   const child = startSidecar({ SOURCE: store.source(key), OUTPUT: file });
@@ -153,18 +96,6 @@ async function measureStart(store: Store): Promise<number> {
   const ms = performance.now() - startedAt;
   child.kill();
   return ms;
-}
-
-interface Memory {
-  readonly rss: number;
-  readonly pss: number;
-  readonly anonymous: number;
-}
-
-function memoryOf(pid: number): Memory {
-  const text = fs.readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  const mib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1]) / 1024;
-  return { rss: mib('Rss'), pss: mib('Pss'), anonymous: mib('Anonymous') };
 }
 
 async function measureMemory(store: Store): Promise<{ readonly rest: Memory; readonly storm: Memory }> {
@@ -179,48 +110,18 @@ async function measureMemory(store: Store): Promise<{ readonly rest: Memory; rea
   };
   const child = startSidecar({ ...settings, ...NOW });
   await until('the first reload', () => app.seen.length > 0);
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  await sleep(3_000);
   const rest = memoryOf(child.pid ?? 0);
   for (let i = 1; i <= STORM; i += 1) await store.put(key, `storm-${i}`);
   await until('the last of the storm', () => app.seen.at(-1)?.value === `storm-${STORM}`);
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  await sleep(3_000);
   return { rest, storm: memoryOf(child.pid ?? 0) };
 }
 
 async function bareNode(): Promise<Memory> {
-  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1 << 30)'], { stdio: 'ignore' });
-  children.push(child);
-  await new Promise((resolve) => setTimeout(resolve, 2_000));
+  const child = start([process.execPath, '-e', 'setInterval(() => {}, 1 << 30)']);
+  await sleep(2_000);
   return memoryOf(child.pid ?? 0);
-}
-
-function row(...cells: readonly (string | number)[]): void {
-  console.log(cells.map((cell) => (typeof cell === 'number' ? cell.toFixed(2) : cell).padStart(14)).join(''));
-}
-
-async function stores(): Promise<{ readonly all: readonly Store[]; readonly end: () => Promise<void> }> {
-  const [etcd, consul] = [await startEtcd(), await startConsul()];
-  const etcdStore: Store = {
-    name: 'etcd',
-    address: `http://127.0.0.1:${etcd.port}`,
-    source: (key) => `etcd://127.0.0.1:${etcd.port}?key=${key}`,
-    put: (key, value) => etcd.put(key, value),
-    putAll: (values) => etcd.putAll(values),
-  };
-  const consulStore: Store = {
-    name: 'consul',
-    address: `http://127.0.0.1:${consul.port}`,
-    source: (key) => `consul://127.0.0.1:${consul.port}/${key}`,
-    put: (key, value) => consul.put(key, value),
-    putAll: (values) => consul.putAll(values),
-  };
-  return {
-    all: [etcdStore, consulStore],
-    end: async () => {
-      await etcd.end();
-      await consul.end();
-    },
-  };
 }
 
 /** @returns whether the bound is kept. */
@@ -285,6 +186,13 @@ async function benchImage(store: Store, node = process.execPath): Promise<void> 
   await measureFlags({ context: process.cwd(), node, folder, sources, rounds: IMAGE_ROUNDS });
 }
 
+async function benchProcessor(store: Store): Promise<void> {
+  row('processor ms', 'others', 'a change', 'floor', '% at rest');
+  const options = { changes: CHANGES, apartMs: APART_MS, restMs: REST_MS, startFloor };
+  for (const { others, changeMs, floorMs, restPercent } of await measureProcessor(store, options))
+    row(store.name, String(others), changeMs, floorMs, restPercent);
+}
+
 /** Gives the ratio of the medians. */
 function printLatency(name: string, [ours, floor]: readonly [number[], number[]]): number {
   const ratio = quantile(ours, 0.5) / quantile(floor, 0.5);
@@ -295,10 +203,14 @@ function printLatency(name: string, [ours, floor]: readonly [number[], number[]]
 
 async function main(): Promise<boolean> {
   await prepare(['bench']);
-  const { all, end } = await stores();
+  const { all, end } = await startStores();
   let isWithin = true;
   try {
     if (process.argv[2] === 'stalls') return await benchStalls(all);
+    if (process.argv[2] === 'processor') {
+      for (const store of all) await benchProcessor(store);
+      return true;
+    }
     if (process.argv[2] === 'image') {
       for (const store of all) if (store.name === 'etcd') await benchImage(store, process.argv[3]);
       return true;
@@ -330,7 +242,7 @@ async function main(): Promise<boolean> {
     console.log(`\np50 within ${BOUND} x floor: ${isWithin ? 'yes' : 'no'}\n`);
     if (!(await benchStalls(all))) isWithin = false;
   } finally {
-    for (const child of children) child.kill('SIGKILL');
+    endAll();
     await end();
     fs.rmSync(root, { recursive: true, force: true });
   }

@@ -27,7 +27,7 @@ export interface ProcessCheck {
 }
 
 export async function checkProcess({ loaded: { settings }, signal }: Subject): Promise<ProcessCheck> {
-  const lookup = lookupOf(settings);
+  const lookup = await lookupOf(settings);
   if (lookup === null) return { findings: [unnamed(settings)], found: null };
   const sight = await look(lookup, signal);
   if (sight.kind === 'none') return { findings: [explainNone(sight.reason)], found: null };

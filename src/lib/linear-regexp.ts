@@ -34,6 +34,26 @@ export async function loadRegExps(): Promise<CompileRegExp> {
   };
 }
 
+/** One that is only asked whether a text matches. A `RegExp` is one too, where the text can be trusted. */
+export interface TextPattern {
+  /** As it was written. */
+  readonly source: string;
+  readonly test: (text: string) => boolean;
+}
+
+/**
+ * Makes one. The engine is loaded only for an expression that repeats something or has groups: without those, that of JavaScript
+ * takes linear time as well. @throws Error with a reason on what the engine cannot do.
+ */
+export async function loadPattern(source: string): Promise<TextPattern> {
+  const engine = hasOnlyCharacters(source) ? new RegExp(source) : (await loadRegExps())(source);
+  return { source, test: (text) => engine.test(text) };
+}
+
+function hasOnlyCharacters(source: string): boolean {
+  return !/[()*+?{}]/.test(source.replaceAll(/\\.|\[(?:\\.|[^\]\\])*\]/gs, ''));
+}
+
 /** Counted repetitions above this are refused by the engine. */
 const MAX_REPEAT = 1000;
 

@@ -68,7 +68,7 @@ export function startTarget(options: TargetOptions): RunningTarget {
   const { source, template } = followAll({ ...options, log }, stopping.signal, () => {
     if (isStarted) post();
   });
-  const { steps, store, idle, isThere } = openWorld({
+  const { steps, store, isThere } = openWorld({
     loaded,
     env,
     instance,
@@ -83,9 +83,7 @@ export function startTarget(options: TargetOptions): RunningTarget {
     save: (ledger, event) => store.save(ledger, event),
     announce: (before, event, after) => {
       say(before, event, after);
-      if (event.kind !== 'rested') return;
-      if (after.session.obstacle === null) idle();
-      onRest?.(after);
+      if (event.kind === 'rested') onRest?.(after);
     },
     release: () => store.release(),
   });

@@ -28,7 +28,7 @@ import { runValidateCommand } from '../render/validate-command.ts';
 import { type Environment, environmentForCommands } from '../settings/environment.ts';
 import { checkerHint } from '../settings/preset.ts';
 import { withoutSecrets } from '../settings/secrets.ts';
-import type { Loaded } from '../settings/settings.ts';
+import type { Loaded, Settings } from '../settings/settings.ts';
 import type { Steps } from './perform.ts';
 import type { Event, Time } from './state.ts';
 
@@ -146,8 +146,6 @@ const DURABILITY: Partial<Record<Event['kind'], 'written' | 'flushed'>> = {
 export interface RealWorld {
   readonly steps: Steps;
   readonly store: Store;
-  /** To be called when nothing is urgent: a look-up of the process soon after has less to do. */
-  readonly idle: () => void;
   /** Whether anything of ours is on the volume, looked at now. */
   readonly isThere: () => boolean;
 }
@@ -162,8 +160,7 @@ export function openWorld({ loaded, env, instance, source, random }: WorldOption
   } = loaded.settings;
   const directory = stateDirectoryOf(output, STATE_DIR);
   const publisher = openPublisher(output, owner, MAX_SIZE);
-  const lookup = lookupOf(loaded.settings);
-  const find = processFinder(lookup, output.path);
+  const find = processFinder(loaded.settings);
   const store = new Store(
     directory,
     async () => {
@@ -186,6 +183,7 @@ export function openWorld({ loaded, env, instance, source, random }: WorldOption
     mask: (text) => withoutSecrets(loaded, text),
     lookEveryMs: () => spread(UPDATE_FREQUENCY, random),
     open: async () => {
+      await find.open();
       const { ledger, from } = await store.open();
       // Without a ledger the copies say themselves what was known to work.
       return {
@@ -229,7 +227,7 @@ export function openWorld({ loaded, env, instance, source, random }: WorldOption
       );
     },
   };
-  return { steps, store, idle: () => lookup?.glance(performance.now()), isThere: () => publisher.isThere() };
+  return { steps, store, isThere: () => publisher.isThere() };
 }
 
 interface Validation {
@@ -269,6 +267,8 @@ function settlesUntil({ moment }: Published, periodMs: number): number | null {
 }
 
 interface ProcessFinder {
+  /** Before the first of the others. @throws SidecarError `reload.pattern-unsupported`. */
+  readonly open: () => Promise<void>;
   readonly find: (published: Published) => SeenProcess;
   /**
    * Looks the process up while the disk is at work on a publication, for the look-up right after it. Nothing is lost by that:
@@ -278,9 +278,13 @@ interface ProcessFinder {
 }
 
 /** Looks the named process up, each time anew. */
-function processFinder(lookup: Lookup | null, outputPath: string): ProcessFinder {
+function processFinder(settings: Settings): ProcessFinder {
+  let lookup: Lookup | null = null;
   let prefetched: { readonly atMs: number; readonly sight: Sight } | null = null;
   return {
+    open: async () => {
+      lookup ??= await lookupOf(settings);
+    },
     find: ({ moment }) => {
       if (lookup === null) throw new Error('no process is named');
       const nowMs = performance.now();
@@ -288,7 +292,7 @@ function processFinder(lookup: Lookup | null, outputPath: string): ProcessFinder
       prefetched = null;
       const isFresh = known !== null && nowMs - known.atMs <= PREFETCH_MS;
       const from = isFresh ? { look: () => known.sight } : lookup;
-      return seeProcess({ lookup: from, moment, outputPath, nowMs });
+      return seeProcess({ lookup: from, moment, outputPath: settings.OUTPUT.path, nowMs });
     },
     prefetch: () => {
       if (lookup === null) return;

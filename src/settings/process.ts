@@ -1,6 +1,7 @@
 // Settings that name the application's process, and the signal or command that reloads it.
 
 import { InvalidValue } from '../lib/invalid-value.ts';
+import { findUnsupported } from '../lib/linear-regexp.ts';
 import { choice, type Kind } from './kind.ts';
 import { PRESET_NAMES, type PresetName } from './presets/table.ts';
 import { quoteWord, splitWords, WordsError } from './words.ts';
@@ -35,6 +36,8 @@ function parsePattern(text: string): ProcessMatch {
     const reason = error instanceof Error ? error.message.split(': ').at(-1) : String(error);
     throw new InvalidValue(`the regular expression is broken: ${reason}`);
   }
+  const unsupported = findUnsupported(source);
+  if (unsupported !== null) throw new InvalidValue(`${unsupported}, which a search in linear time cannot do`);
   if (pattern.test('')) throw new InvalidValue('the regular expression matches every process');
   return { kind: 'pattern', pattern, text: source };
 }

@@ -58,12 +58,14 @@ export function candidateOf(row: ProcessRow, selector: Selector, scene: Scene): 
   if (isMachine && row.ppid === 2 && byPid.get(2) !== undefined) return null;
   if (!fits(selector, { ...view, pid: row.pid, comm: () => row.comm })) return null;
   const program = programOf(row.comm, view.arguments(row.pid));
-  const grade = gradeOf(program, selector, view);
+  const grade = gradeOf(program, selector);
   return objectionTo({ row, program, grade }, scene) ?? { row, program, grade };
 }
 
-function gradeOf(program: Program, { pattern }: Selector, { search }: ProcessView): Candidate['grade'] {
-  if (pattern === undefined || program.names.some(search)) return GRADE.is;
+function gradeOf(program: Program, { pattern }: Selector): Candidate['grade'] {
+  if (pattern === undefined) return GRADE.is;
+  const search = (text: string): boolean => pattern.test(text);
+  if (program.names.some(search)) return GRADE.is;
   if (program.paths.some(search)) {
     return program.paths.some((path) => search(`${dirname(path)}/`)) ? GRADE.inFolder : GRADE.is;
   }

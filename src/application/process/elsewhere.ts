@@ -10,7 +10,6 @@ import { find, type Wanted, type World } from './find.ts';
 import { type Credentials, type GateAnswer, gate, type ReloadSignal } from './gate.ts';
 import type { Lookup, ProcessFact } from './lookup.ts';
 import { describeProcess, type ProcessRow } from './proc.ts';
-import { createSearches, type Search } from './search.ts';
 import { createWrapperMemory, type WrapperMemory } from './wrappers.ts';
 
 /** One line of `ps`. Its `startTicks` count since 1970, in full seconds: boot time is not to be had. */
@@ -42,7 +41,6 @@ export interface ElsewhereOptions extends Wanted {
  * unless `RELOAD_GATE=off` says that there is one, and the process is five seconds old.
  */
 export function createLookupElsewhere({ signal, gateOff, ...wanted }: ElsewhereOptions): Lookup {
-  const searches = wanted.pattern === undefined ? null : createSearches(wanted.pattern);
   const wrappers = createWrapperMemory();
   const listings = createListings();
   const look = (): ProcessFact => {
@@ -51,8 +49,7 @@ export function createLookupElsewhere({ signal, gateOff, ...wanted }: ElsewhereO
       const reason = `its processes are not listed yet${failure === null ? '' : ` (${failure})`}`;
       return { kind: 'none', reason };
     }
-    const search = searches?.() ?? null;
-    const found = find(wanted, worldOf(listing.rows, search, wrappers));
+    const found = find(wanted, worldOf(listing.rows, wrappers));
     if (found.kind !== 'one') return found;
     const { pid, startTicks } = found.process;
     const isFresh = performance.now() - listing.atMs < FRESH_MS;
@@ -61,7 +58,7 @@ export function createLookupElsewhere({ signal, gateOff, ...wanted }: ElsewhereO
     return { kind: 'found', id: { pid, startTicks }, name, gate: answer, seenAt: bootStamp() };
   };
   listings.newest();
-  return { look, glance: () => void listings.newest() };
+  return { look };
 }
 
 interface Listings {
@@ -114,10 +111,9 @@ function ticksOf(unixMs: number): number {
   return Math.floor(unixMs / 1000) * 100;
 }
 
-function worldOf(rows: readonly ListedProcess[], search: Search | null, wrappers: WrapperMemory): World {
+function worldOf(rows: readonly ListedProcess[], wrappers: WrapperMemory): World {
   const lines = new Map(rows.map(({ pid, line }) => [pid, line]));
   const ownHead = headOf(lines.get(process.pid) ?? '');
-  search?.prepare([...lines.values()]);
   const wordsOf = (pid: number): readonly string[] =>
     (lines.get(pid) ?? '').split(' ').filter((word) => word !== '');
   const byPid = new Map(rows.map((row) => [row.pid, row]));
@@ -132,7 +128,6 @@ function worldOf(rows: readonly ListedProcess[], search: Search | null, wrappers
       receives: () => true,
       container: () => null,
       containerName: () => null,
-      search: search?.test ?? (() => false),
       isOurs: ({ pid }) => pid !== process.pid && headOf(lines.get(pid) ?? '') === ownHead,
     },
     rows: () => rows,

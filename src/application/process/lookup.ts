@@ -29,46 +29,26 @@ export type ProcessFact =
     };
 
 /**
- * Finds one application, again and again. What is remembered is its last name and signal masks, to see them change, and
- * for a moment who is certainly not meant.
+ * Finds one application, again and again. It remembers the last name and signal masks of that process, to see them change, and
+ * for a moment which processes are certainly not meant.
  */
 export interface Lookup {
   /** Looks now. `nowMs` is any clock that does not jump; it is compared with earlier looks only. Never throws. */
   look(nowMs: number): ProcessFact;
-  /**
-   * Sorts out beforehand who is certainly not meant, so that a look soon after has to ask only about the others. To be
-   * called when nothing is urgent: to ask every process for its name is the dearest part of a look.
-   */
-  glance(nowMs: number): void;
 }
-
-/**
- * For so long those sorted out are not asked again. One that turned into the application meanwhile (`exec`) would not be
- * told any sooner, since it has not settled; and when nobody is found, everybody is asked.
- */
-const GLANCE_MS = 1000;
-
-interface Strangers {
-  readonly seenAtMs: number;
-  readonly pids: ReadonlySet<number>;
-}
-
-const NOBODY: ReadonlySet<number> = new Set();
 
 /** A look-up by what the settings say (`APP_PROCESS`, `APP_CONTAINER`, `APP_PID_FILE`). */
 export function createLookup({ signal, gateOff, listing, ...wanted }: LookupOptions): Lookup {
   const options = { signal, gateOff };
   if (listing === 'ps' || listPids().length === 0) return createLookupElsewhere({ ...options, ...wanted });
-  const scanner = createScanner(wanted, options);
+  const scanner = createScanner(options);
   let before: Look | null = null;
-  let strangers: Strangers | null = null;
   const look = (nowMs: number): ProcessFact => {
     const seenAt = bootStamp();
-    const known = strangers !== null && nowMs - strangers.seenAtMs <= GLANCE_MS ? strangers.pids : NOBODY;
-    const first = find(wanted, scanner.scan(seenAt, known));
-    // That nobody is there, and why, is said only after everybody was asked.
-    const isSure = first.kind !== 'none' || known.size === 0;
-    const found = isSure ? first : find(wanted, scanner.scan(seenAt, NOBODY));
+    const first = find(wanted, scanner.scan(seenAt, nowMs));
+    // That it is not there, and why, is said only after every process was asked.
+    const found =
+      first.kind === 'none' && scanner.forget() ? find(wanted, scanner.scan(seenAt, nowMs)) : first;
     const sight = found.kind === 'one' ? lookAt(found.process, nowMs, seenAt.ticks) : null;
     const sample = sight && nextSample(before, sight, options.signal);
     before = { nowMs, sample };
@@ -80,12 +60,7 @@ export function createLookup({ signal, gateOff, listing, ...wanted }: LookupOpti
     const answer = askGate(sight, sample, options);
     return { kind: 'found', id: { pid, startTicks }, name, gate: answer, seenAt };
   };
-  const glance = (nowMs: number): void => {
-    if (wanted.pidFile !== undefined) return;
-    if (strangers !== null && nowMs - strangers.seenAtMs <= GLANCE_MS / 2) return;
-    strangers = { seenAtMs: nowMs, pids: scanner.strangers() };
-  };
-  return { look, glance };
+  return { look };
 }
 
 function lookAt(row: ProcessRow, nowMs: number, ticks: number | null): Sight | null {

@@ -2,23 +2,13 @@
 import { listPids, processFolder, readMountInfo, readRow } from './proc.ts';
 import type { ProcessView, Selector } from './selector.ts';
 
-export interface Sighted {
-  readonly view: ProcessView;
-  /** How many command lines took too long to search. */
-  readonly countSlow: () => number;
-}
-
 /** The reason of `select`, with what hides processes in brackets; another reason where no container has a name. */
-export function explainNobody(reason: string, selector: Selector, sighted: Sighted): string {
-  const { view, countSlow } = sighted;
+export function explainNobody(reason: string, selector: Selector, view: ProcessView): string {
   const names = selector.container === undefined ? null : namesInSight(view);
   if (names?.size === 0) {
     return 'this pod runtime does not show container names; use APP_PROCESS or APP_PID_FILE instead of APP_CONTAINER';
   }
-  const slow = countSlow();
   const hints = [
-    slow > 0 &&
-      `APP_PROCESS takes too long to search ${slow} of the command lines; make the expression simpler`,
     hidesProcesses() &&
       'processes are hidden: /proc is mounted with hidepid; give both containers the same user and group',
     isAlone(view.self) &&

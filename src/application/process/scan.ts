@@ -1,7 +1,7 @@
 // The processes as `/proc` shows them at one moment: each is asked for each thing at most once.
 import type { BootStamp } from '../../ledger/types.ts';
 import { containerNameIn } from './container.ts';
-import type { Wanted, World } from './find.ts';
+import type { World } from './find.ts';
 import { explainNobody } from './nobody.ts';
 import { createOwnCommandTest } from './ours.ts';
 import {
@@ -17,60 +17,46 @@ import {
   readRow,
 } from './proc.ts';
 import { receives, type Sending } from './receives.ts';
-import { createSearches, type Search } from './search.ts';
 import { fits, type ProcessView, type Selector } from './selector.ts';
+import { createUnrelatedMemory, type UnrelatedMemory } from './unrelated.ts';
 import { createWrapperMemory } from './wrappers.ts';
 
 /** Looks at the processes, again and again. */
 export interface Scanner {
-  /** `strangers`: numbers that are not asked at all. */
-  readonly scan: (seenAt: Pick<BootStamp, 'ticks'>, strangers: ReadonlySet<number>) => World;
-  /** The numbers of those who are certainly not meant. */
-  readonly strangers: () => ReadonlySet<number>;
+  /** `nowMs`: any clock that does not jump. */
+  readonly scan: (seenAt: Pick<BootStamp, 'ticks'>, nowMs: number) => World;
+  /** Forgets which processes are not meant, so that the next scan asks all. @returns false when the last one did. */
+  readonly forget: () => boolean;
 }
 
-export function createScanner({ pidFile: _, ...wanted }: Wanted, sending: Sending): Scanner {
+export function createScanner(sending: Sending): Scanner {
   const isOurs = createOwnCommandTest();
   const wrappers = createWrapperMemory();
-  const searches = wanted.pattern === undefined ? null : createSearches(wanted.pattern);
-  const createScene = (ticks: number | null = null): Scene => {
-    const search = searches?.() ?? NO_SEARCH;
+  const unrelated = createUnrelatedMemory();
+  const createSceneView = (ticks: number | null): ProcessView => {
     const view = createView();
     const asked = {
       receives: (row: ProcessRow) => receives(row, sending, ticks),
       wasWrapper: (row: ProcessRow) => wrappers.has(row, view.arguments(row.pid)),
     };
-    return { search, view: { ...view, ...asked, search: search.test, isOurs } };
+    return { ...view, ...asked, isOurs };
   };
-  const scan: Scanner['scan'] = ({ ticks }, strangers) => {
-    const scene = createScene(ticks);
+  const scan: Scanner['scan'] = ({ ticks }, nowMs) => {
+    const view = createSceneView(ticks);
     return {
-      view: scene.view,
-      rows: (selector) => listRows(selector, scene, strangers),
+      view,
+      rows: (selector) => listRows(selector, view, { unrelated, nowMs }),
       noteWrappers: (rows) => {
-        for (const row of rows) wrappers.add(row, scene.view.arguments(row.pid));
+        for (const row of rows) wrappers.add(row, view.arguments(row.pid));
       },
       startedAtMs: ({ startTicks }) => (ticks === null ? null : Date.now() - (ticks - startTicks) * 10),
-      explain: (reason, selector) =>
-        explainNobody(reason, selector, { view: scene.view, countSlow: scene.search.countSlow }),
+      explain: (reason, selector) => explainNobody(reason, selector, view),
     };
   };
-  const strangers = (): ReadonlySet<number> => {
-    const pids = listPids();
-    const meant = new Set(sieve(pids, wanted, createScene()));
-    return new Set(pids.filter((pid) => !meant.has(pid)));
-  };
-  return { scan, strangers };
+  return { scan, forget: unrelated.forget };
 }
 
-interface Scene {
-  readonly view: ProcessView;
-  readonly search: Search;
-}
-
-const NO_SEARCH: Search = { test: () => false, prepare: () => {}, countSlow: () => 0 };
-
-function createView(): Omit<ProcessView, 'search' | 'isOurs' | 'receives' | 'wasWrapper'> {
+function createView(): Omit<ProcessView, 'isOurs' | 'receives' | 'wasWrapper'> {
   const container = once((pid: number) => readRootMount(processFolder(pid)));
   const names = new Map<string, string | null>();
   return {
@@ -89,7 +75,7 @@ function createView(): Omit<ProcessView, 'search' | 'isOurs' | 'receives' | 'was
 }
 
 /** What the command lines of one look may hold together; those read after that are cut to their beginnings. */
-const LINES_BYTES = 16 * 1024 * 1024;
+const LINES_BYTES = 4 * 1024 * 1024;
 const SHORT_LINE_BYTES = 4096;
 
 function createArgumentReader(): (pid: number) => readonly string[] {
@@ -133,29 +119,21 @@ function once<T>(ask: (pid: number) => T): (pid: number) => T {
   };
 }
 
+interface Remembered {
+  readonly unrelated: UnrelatedMemory;
+  readonly nowMs: number;
+}
+
 function listRows(
   selector: Selector,
-  scene: Scene,
-  strangers: ReadonlySet<number>,
+  view: ProcessView,
+  { unrelated, nowMs }: Remembered,
 ): readonly ProcessRow[] | null {
   if (selector.pid !== undefined) return findProcess(selector.pid)?.rows ?? null;
   const pids = listPids();
-  const known = pids.filter((pid) => !strangers.has(pid));
-  const meant = new Set(sieve(known, selector, scene));
+  // Without the dear `stat`: what passes is looked at again, wholly, by the rules of choice.
+  const isMeant = (pid: number): boolean =>
+    fits(selector, { ...view, pid, comm: () => readComm(processFolder(pid)) });
+  const meant = new Set(unrelated.sieve(pids, isMeant, nowMs));
   return listProcesses((pid) => meant.has(pid), pids)?.rows ?? null;
-}
-
-/** A first sieve, without the dear `stat`: what passes is looked at again, wholly, by the rules of choice. */
-function sieve(
-  pids: readonly number[],
-  { pattern, ...selector }: Selector,
-  { view, search }: Scene,
-): readonly number[] {
-  const passed = pids.filter((pid) =>
-    fits(selector, { ...view, pid, comm: () => readComm(processFolder(pid)) }),
-  );
-  if (pattern === undefined) return passed;
-  const lines = passed.map((pid) => view.arguments(pid).join(' '));
-  search.prepare(lines);
-  return passed.filter((_, index) => search.test(lines[index] ?? ''));
 }

@@ -1,5 +1,6 @@
 // Whom the settings name, and what of a process is asked to see whether it is that one.
 import { basename } from 'node:path';
+import type { TextPattern } from '../../lib/linear-regexp.ts';
 import type { ProcessRow } from './proc.ts';
 import { programName } from './program.ts';
 
@@ -8,7 +9,7 @@ export interface Selector {
   /** Name of the program (`nginx`), whole. */
   readonly name?: string;
   /** Searched for on the command line, its words joined by blanks. */
-  readonly pattern?: RegExp;
+  readonly pattern?: TextPattern;
   /** Name of the Kubernetes container it belongs to; alone it means what runs below the init of that one. */
   readonly container?: string;
   /** The number that stands in the PID file. */
@@ -25,8 +26,6 @@ export interface ProcessView {
   readonly container: (pid: number) => string | null;
   /** Name of its Kubernetes container, or null when the runtime shows none. */
   readonly containerName: (pid: number) => string | null;
-  /** Whether a text matches the selector's pattern. */
-  readonly search: (text: string) => boolean;
   /** Whether it is another command of this program. */
   readonly isOurs: (row: ProcessRow) => boolean;
   /** Whether we descend from it. */
@@ -38,7 +37,7 @@ export interface ProcessView {
 }
 
 /** What a process shows of itself; each is asked for only when the answer depends on it. */
-export interface ProcessFace extends Pick<ProcessView, 'arguments' | 'containerName' | 'search'> {
+export interface ProcessFace extends Pick<ProcessView, 'arguments' | 'containerName'> {
   readonly pid: number;
   readonly comm: () => string | null;
 }
@@ -48,7 +47,7 @@ export function fits({ name, pattern, pid, container }: Selector, face: ProcessF
   if (pid !== undefined && face.pid !== pid) return false;
   if (name !== undefined && !hasName(face, name)) return false;
   if (container !== undefined && face.containerName(face.pid) !== container) return false;
-  return pattern === undefined || face.search(face.arguments(face.pid).join(' '));
+  return pattern === undefined || pattern.test(face.arguments(face.pid).join(' '));
 }
 
 /** The kernel cuts its name for a process to this many bytes. */
@@ -75,7 +74,7 @@ export function explainNone(
   const wanted = [
     ...(pid === undefined ? [] : [`has the number ${pid}`]),
     ...(name === undefined ? [] : [`is named "${name}"`]),
-    ...(pattern === undefined ? [] : [`matches ${pattern}`]),
+    ...(pattern === undefined ? [] : [`matches /${pattern.source}/`]),
     ...(container === undefined ? [] : [`belongs to container "${container}"`]),
   ].join(' and ');
   if (excluded.length === 0) return `no process ${wanted}`;

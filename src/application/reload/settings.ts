@@ -1,5 +1,7 @@
 // From the settings to the one hook of a target and to what is watched of its process.
 
+import { SidecarError } from '../../lib/errors.ts';
+import { loadPattern, type TextPattern } from '../../lib/linear-regexp.ts';
 import { type Environment, environmentForCommands } from '../../settings/environment.ts';
 import { currentOf } from '../../settings/secrets.ts';
 import type { Loaded, Settings } from '../../settings/settings.ts';
@@ -52,17 +54,30 @@ export function hookOf(loaded: Loaded, env: Environment): ReloadHook | null {
   return { kind: 'signal', signal: RELOAD_SIGNAL, gateOff: RELOAD_GATE === 'off' };
 }
 
-/** The look-up of the named process; null when none is named. */
-export function lookupOf(settings: Settings): Lookup | null {
+/**
+ * The look-up of the named process; null when none is named.
+ * @throws SidecarError `reload.pattern-unsupported` for an expression that cannot be searched for.
+ */
+export async function lookupOf(settings: Settings): Promise<Lookup | null> {
   const { APP_PROCESS, APP_CONTAINER, APP_PID_FILE, RELOAD_SIGNAL, RELOAD_GATE } = settings;
   if (APP_PROCESS === undefined && APP_CONTAINER === undefined && APP_PID_FILE === undefined) return null;
   const isSignal = hookKind(settings) === 'signal';
   return createLookup({
     ...(APP_PROCESS?.kind === 'name' && { name: APP_PROCESS.name }),
-    ...(APP_PROCESS?.kind === 'pattern' && { pattern: APP_PROCESS.pattern }),
+    ...(APP_PROCESS?.kind === 'pattern' && { pattern: await patternOf(APP_PROCESS.text) }),
     ...(APP_CONTAINER !== undefined && { container: APP_CONTAINER }),
     ...(APP_PID_FILE !== undefined && { pidFile: APP_PID_FILE }),
     signal: isSignal && RELOAD_SIGNAL !== undefined && RELOAD_SIGNAL !== 'none' ? RELOAD_SIGNAL : null,
     gateOff: RELOAD_GATE === 'off',
   });
+}
+
+async function patternOf(source: string): Promise<TextPattern> {
+  try {
+    return await loadPattern(source);
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    const message = `Cannot use APP_PROCESS "/${source}/": ${why}`;
+    throw new SidecarError(message, { code: 'reload.pattern-unsupported', stage: 'reload', cause: thrown });
+  }
 }

@@ -297,7 +297,7 @@ export const PRESETS = {
     verified: '20.1.0 (Debian 12)',
     // Run by its first line, by `python -m gunicorn` or, with `setproctitle`, under a name of its own.
     process:
-      '/^(?:(?:\\S*\\/)?(?:python|pypy)[\\d.]* (?:-\\S+ )*)?(?:\\S*\\/)?gunicorn3?(?:: master\\b| (?!worker\\b)|$)/',
+      '/^(?:(?:\\S*\\/)?(?:python|pypy)[\\d.]* (?:-\\S+ )*)?(?:\\S*\\/)?gunicorn3?(?:: master\\b| |$)/',
     hook: { RELOAD_SIGNAL: 'SIGHUP' },
     main: 'gunicorn.conf.py',
     checker: { programs: ['gunicorn'], arguments: '--check-config -c {main}' },

@@ -96,6 +96,11 @@ const REFUSED: ReadonlyArray<readonly [name: Name, text: string, said: string]> 
   ['APP_PROCESS', '/java (/', 'the regular expression is broken: Unterminated group'],
   ['APP_PROCESS', '/[/', 'the regular expression is broken: Unterminated character class'],
   ['APP_PROCESS', '/a{2,1}/', 'the regular expression is broken: numbers out of order in {} quantifier'],
+  [
+    'APP_PROCESS',
+    '/app(?!-debug)/',
+    'it looks ahead or behind ("(?=", "(?!", "(?<=", "(?<!"), which a search in linear time cannot do',
+  ],
   ['APP_PROCESS', '//', 'the regular expression matches every process'],
   ['APP_PROCESS', '/.*/', 'the regular expression matches every process'],
   ['RELOAD_METHOD', 'post', 'it must be POST, PUT, PATCH, GET or DELETE; did you mean "POST"?'],

@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { childrenOf, isLiving } from '../../../../src/application/process/family.ts';
 import { createLookup, type Lookup, type LookupOptions } from '../../../../src/application/process/lookup.ts';
 import { processFolder, readRow } from '../../../../src/application/process/proc.ts';
+import { loadPattern } from '../../../../src/lib/linear-regexp.ts';
 import { createStage, fixture, processOfAnother, until } from '../../../support/application/process/apart.ts';
 import { compile } from '../../../support/publish/programs.ts';
 
@@ -57,7 +58,7 @@ test('a process with the same name that belongs to another user makes it ambiguo
   expect(lookupOf({ name: stage.name, pidFile: stage.at('pid') }).look(0)).toMatchObject({ id: { pid } });
 });
 
-test('a command line that an expression takes for ever to search is no match, and hides nobody', async (context) => {
+test('a command line made to be searched for ever costs a moment, and hides no other', async (context) => {
   const stage = createStage(context);
   const trap = `${'a'.repeat(100)}!`;
   stage.start([stage.called('trap', process.execPath), fixture('dies-on-hup.mjs'), stage.name, trap]);
@@ -67,17 +68,17 @@ test('a command line that an expression takes for ever to search is no match, an
     stage.name,
     'aaa',
   ]);
-  const lookup = lookupOf({ pattern: new RegExp(`${stage.name} (a+)+$`), signal: null });
+  const lookup = lookupOf({ pattern: await loadPattern(`${stage.name} (a+)+$`), signal: null });
   const startedAt = performance.now();
   await until('it is found', () => {
     const fact = lookup.look(performance.now());
     return fact.kind === 'found' && fact.id.pid === pid;
   });
   expect(performance.now() - startedAt).toBeLessThan(10_000);
-  const alone = lookupOf({ pattern: new RegExp(`${stage.name} (a+)+x$`), signal: null });
+  const alone = lookupOf({ pattern: await loadPattern(`${stage.name} (a+)+x$`), signal: null });
   expect(alone.look(0)).toEqual({
     kind: 'none',
-    reason: `no process matches /${stage.name} (a+)+x$/ (APP_PROCESS takes too long to search 1 of the command lines; make the expression simpler)`,
+    reason: `no process matches /${stage.name} (a+)+x$/`,
   });
 });
 
@@ -120,10 +121,6 @@ test('among thousands of processes the right one is found in a moment', async (c
       return performance.now() - startedAt;
     });
     expect(Math.min(...times)).toBeLessThan(3000);
-    lookup.glance(performance.now());
-    const startedAt = performance.now();
-    expect(lookup.look(performance.now())).toMatchObject({ kind: 'found', id: { pid } });
-    expect(performance.now() - startedAt).toBeLessThan(3000);
   }
   expect(isLiving(crowd)).toBe(true);
 });
@@ -155,7 +152,7 @@ test('neighbours with command lines of 1 MiB, replaced twice a second, cost litt
   });
   const { pid } = stage.start([stage.called(`job-handler-${stage.name}`, '/bin/sleep'), '600']);
   const expression = `job.*handler.*${stage.name}`;
-  const lookup = lookupOf({ pattern: new RegExp(expression), signal: null });
+  const lookup = lookupOf({ pattern: await loadPattern(expression), signal: null });
   await until('it is found', () => {
     const fact = lookup.look(performance.now());
     return fact.kind === 'found' && fact.id.pid === pid;

@@ -1,9 +1,10 @@
 // Looks four times a second, as while an application is missing, and prints what that costs. Words: the expression, how many
 // seconds, and after how many it begins to count.
 import { createLookup } from '../../../../src/application/process/lookup.ts';
+import { loadPattern } from '../../../../src/lib/linear-regexp.ts';
 
 const [, , pattern = '', seconds = '10', warmUp = '3'] = process.argv;
-const lookup = createLookup({ pattern: new RegExp(pattern), signal: 'SIGHUP', gateOff: false });
+const lookup = createLookup({ pattern: await loadPattern(pattern), signal: 'SIGHUP', gateOff: false });
 const startedAt = performance.now();
 let before = process.cpuUsage();
 let [looks, kind, countedFrom] = [0, '', 0];

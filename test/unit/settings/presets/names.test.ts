@@ -136,6 +136,5 @@ function isFound(preset: PresetName, [line, comm]: Line): boolean {
     comm: () => (comm ?? own).slice(0, 15),
     arguments: () => words,
     containerName: () => null,
-    search: (text) => match.kind === 'pattern' && match.pattern.test(text),
   });
 }
