@@ -100,6 +100,8 @@ CMD ["run"]
 #   GIT_SSH_KEY (or GIT_SSH_KEY_FILE)
 #   GIT_KNOWN_HOSTS
 #   GIT_ALLOWED_SIGNERS
+#   KUBECONFIG
+#   K8S_CONTEXT
 # Output
 #   OUTPUT (required)
 #   TEMPLATE

@@ -1,4 +1,4 @@
-// Five kinds of tests, one project each. `npm test` runs all but the campaigns.
+// Six kinds of tests, one project each. `npm test` runs all but the campaigns and those against a real Kubernetes API.
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -37,6 +37,7 @@ export default defineConfig({
       { extends: true, test: { ...REAL, name: 'real', include: ['test/real/**/*.test.ts'] } },
       { extends: true, test: { ...REAL, name: 'presets', include: ['test/presets/**/*.test.ts'] } },
       { extends: true, test: { ...REAL, name: 'pods', include: ['test/pods/**/*.test.ts'] } },
+      { extends: true, test: { ...REAL, name: 'kubernetes', include: ['test/kubernetes/**/*.test.ts'] } },
       { extends: true, test: { ...REAL, name: 'campaigns', include: ['test/campaigns/**/*.test.ts'] } },
     ],
   },

@@ -3,6 +3,7 @@
 import type { Environment } from '../settings/environment.ts';
 import { settingsForProvider } from '../settings/secrets.ts';
 import type { Loaded } from '../settings/settings.ts';
+import { SOURCE_KINDS } from '../settings/sources.ts';
 import type { ProviderOptions } from '../source/provider.ts';
 
 /** The settings as a provider takes them. */
@@ -14,6 +15,9 @@ export function providerOptions(loaded: Loaded, env: Environment): ProviderOptio
     maxBytes: MAX_SIZE,
     setting: settingsForProvider(loaded),
     searchPath: env['PATH'],
+    platformEnv: Object.fromEntries(
+      SOURCE_KINDS.flatMap(({ platform = [] }) => platform).map((name) => [name, env[name]]),
+    ),
     proxyEnv: Object.fromEntries(
       Object.entries(env).filter(([name]) => /^(https?|all|no)_proxy$/i.test(name)),
     ),

@@ -2,10 +2,10 @@
 // each of several targets under `targets:`.
 import { resolve } from 'node:path';
 import { InvalidValue } from '../lib/invalid-value.ts';
+import { readSmallText } from '../lib/small-file.ts';
 import { didYouMean, type Given, type Layer } from './given.ts';
 
 import { nearest } from './nearest.ts';
-import { readSmallText } from './paths.ts';
 import { isOfTheProcess, rowOf, SPELLINGS, type Spelling } from './table.ts';
 
 const LARGEST_BYTES = 2 ** 20;

@@ -1,8 +1,8 @@
 // Settings that are paths, and what must be true of them at the start.
-import { closeSync, constants, lstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, readdirSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { errnoOf } from '../lib/errors.ts';
 import { InvalidValue } from '../lib/invalid-value.ts';
+import { readSmallText, whyUnreadable } from '../lib/small-file.ts';
 import type { Kind } from './kind.ts';
 
 /** A place in the file system; the path is absolute and has no trailing slash. */
@@ -73,43 +73,6 @@ function placeOf(place: string): Place {
     return { kind: 'file', path: place };
   } catch (error) {
     throw error instanceof InvalidValue ? error : new InvalidValue(whyUnreadable(error));
-  }
-}
-
-function whyUnreadable(error: unknown): string {
-  const code = errnoOf(error);
-  if (code === 'ENOENT') return 'the file does not exist';
-  if (code === 'EACCES' || code === 'EPERM') return 'this user may not read it';
-  if (code === 'ENOTDIR') return 'a part of the path is a file, not a directory';
-  return `it cannot be read (${code ?? 'unknown reason'})`;
-}
-
-/**
- * The text of a small file that must not be read without bound (a device, a huge file by mistake).
- * Throws a InvalidValue, which never shows what the file holds.
- */
-export function readSmallText(file: string, maxBytes: number, shownSize: string): string {
-  const bytes = Buffer.alloc(maxBytes + 1);
-  let length = 0;
-  try {
-    if (statSync(file).isDirectory()) throw new InvalidValue('it is a directory; a file is needed');
-    // Opening a named pipe without a writer would block for ever.
-    const descriptor = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      for (let got = -1; got !== 0 && length < bytes.length; length += got) {
-        got = readSync(descriptor, bytes, length, bytes.length - length, null);
-      }
-    } finally {
-      closeSync(descriptor);
-    }
-  } catch (error) {
-    throw error instanceof InvalidValue ? error : new InvalidValue(whyUnreadable(error));
-  }
-  if (length > maxBytes) throw new InvalidValue(`it is larger than ${shownSize}`);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
-  } catch {
-    throw new InvalidValue('it is not UTF-8 text');
   }
 }
 

@@ -4,9 +4,10 @@ import { etcd } from '../../providers/etcd.ts';
 import { file } from '../../providers/file.ts';
 import { git } from '../../providers/git.ts';
 import { http } from '../../providers/http.ts';
+import { kubernetes } from '../../providers/kubernetes.ts';
 import type { SourceKind } from '../source/provider.ts';
 
-const LIST = [file, http, etcd, consul, git] as const;
+const LIST = [file, http, etcd, consul, git, kubernetes] as const;
 
 /** In the order of the reference. */
 export const SOURCE_KINDS: readonly SourceKind[] = LIST;

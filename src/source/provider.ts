@@ -108,6 +108,8 @@ export interface ProviderOptions {
   readonly setting: (name: string) => string | undefined;
   /** The environment's proxy variables (`http_proxy`, `HTTPS_PROXY`, `NO_PROXY`, …) and nothing else. */
   readonly proxyEnv: Readonly<Record<string, string | undefined>>;
+  /** The variables of the environment that kinds of source name as `platform`, and nothing else. */
+  readonly platformEnv?: Readonly<Record<string, string | undefined>>;
   /** The environment's PATH, where a program that a source needs is looked for; undefined: the system's usual places. */
   readonly searchPath?: string | undefined;
   /**
@@ -180,6 +182,8 @@ export interface SourceKind {
   readonly settings: Readonly<Record<string, SourceSetting>>;
   /** Variables of the store's own tools that have no effect here, each with what to do instead: one sentence. */
   readonly unread: Readonly<Record<string, string>>;
+  /** Variables that the platform sets in every container and that tell where the source is; they are no settings. */
+  readonly platform?: readonly string[];
   /** What to do about an error of this source, by its code, where that differs from other sources: one sentence. */
   readonly advice: Readonly<Record<string, string>>;
   /** What to check when it answers that there is nothing: a clause, such as `check the URL`. */

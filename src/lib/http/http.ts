@@ -47,9 +47,20 @@ export interface HttpResponse {
   readonly isCut?: boolean;
 }
 
+/** An answer that is read while it comes. */
+interface HttpStream extends Pick<HttpResponse, 'status' | 'headers'> {
+  /**
+   * Each part as it comes, until the server ends the answer or the signal of the request aborts; not decompressed, and without
+   * a deadline. Throws as `request` does: `http.truncated` when the connection ends in the middle.
+   */
+  readonly chunks: AsyncIterable<Buffer>;
+}
+
 /** Keeps connections between requests; used for one request at a time. */
 export interface HttpClient {
   request(request: HttpRequest): Promise<HttpResponse>;
+  /** As `request`, but resolves with the head of the answer, which is what `timeoutMs` bounds. Read the stream, or close. */
+  stream(request: HttpRequest): Promise<HttpStream>;
   /** Ends every connection, also those in the making. */
   close(): void;
 }
@@ -83,7 +94,12 @@ export function openClient(): HttpClient {
     kept = { identity, agent: createAgent(route, tls) };
     return kept.agent;
   };
-  return { request: (request) => exchange(request, { agentFor, close }), close };
+  const connections = { agentFor, close };
+  return {
+    request: (request) => exchange(request, connections, (sent) => readWhole(sent, request)),
+    stream: (request) => exchange(request, connections, async (sent) => streamOf(sent, request, close)),
+    close,
+  };
 }
 
 const RETRY_AFTER_MAX_MS = 3_600_000;
@@ -123,15 +139,21 @@ interface Connections {
   readonly close: () => void;
 }
 
-async function exchange(request: HttpRequest, connections: Connections): Promise<HttpResponse> {
+async function exchange<T>(
+  request: HttpRequest,
+  connections: Connections,
+  read: (sent: Sent) => Promise<T>,
+): Promise<T> {
   const route = routeOf(request);
   const deadline = startDeadline(request);
-  const send = (): Promise<HttpResponse> =>
-    sendOnce(request, {
-      route,
-      agent: connections.agentFor(route, request.tls ?? {}),
-      signal: deadline.signal,
-    });
+  const send = async (): Promise<T> =>
+    read(
+      await sendOnce(request, {
+        route,
+        agent: connections.agentFor(route, request.tls ?? {}),
+        signal: deadline.signal,
+      }),
+    );
   try {
     return await send().catch((thrown: unknown) => {
       if (!isStaleConnection(thrown, request)) throw thrown;
@@ -179,7 +201,12 @@ interface Sending {
   readonly signal: AbortSignal;
 }
 
-async function sendOnce(request: HttpRequest, { route, agent, signal }: Sending): Promise<HttpResponse> {
+/** The head of an answer, and its body as it comes. */
+interface Sent extends Pick<HttpResponse, 'status' | 'headers'> {
+  readonly stream: Readable;
+}
+
+async function sendOnce(request: HttpRequest, { route, agent, signal }: Sending): Promise<Sent> {
   const { default: axios } = await import('axios');
   const response = await axios.request<Readable>({
     method: request.method,
@@ -202,9 +229,35 @@ async function sendOnce(request: HttpRequest, { route, agent, signal }: Sending)
   });
   const headers = plainHeaders(response.headers);
   if (response.status === 407 && route.proxy !== null) throw new ProxyError('answered 407');
-  const { body, isCut } = await readBody(response.data, headers['content-encoding'] ?? '', request);
-  refuseReset(response.data);
-  return { status: response.status, headers, body, ...(isCut && { isCut }) };
+  return { status: response.status, headers, stream: response.data };
+}
+
+async function readWhole({ status, headers, stream }: Sent, request: HttpRequest): Promise<HttpResponse> {
+  const { body, isCut } = await readBody(stream, headers['content-encoding'] ?? '', request);
+  refuseReset(stream);
+  return { status, headers, body, ...(isCut && { isCut }) };
+}
+
+function streamOf({ status, headers, stream }: Sent, request: HttpRequest, close: () => void): HttpStream {
+  async function* chunks(): AsyncGenerator<Buffer, void, void> {
+    const { signal } = request;
+    const abort = (): void => void stream.destroy();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      if (signal.aborted) return;
+      for await (const chunk of stream as AsyncIterable<Buffer>) yield chunk;
+      refuseReset(stream);
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const { code, reason } = explainFailure(thrown instanceof BodyError ? thrown.cause : thrown, true);
+      throw httpFailure(request, code, reason);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      // Left before its end, the connection still carries the rest.
+      if (!stream.readableEnded) close();
+    }
+  }
+  return { status, headers, chunks: chunks() };
 }
 
 /** Of a body that ends with its connection Node.js takes a reset for the end, and calls it complete. */

@@ -74,7 +74,8 @@ interface Variable {
 
 const manifests = PAGES.flatMap((one) =>
   blocksOf(one)
-    .filter(({ language }) => language === 'yaml')
+    // Rights are no settings; `npm run test:kubernetes` gives them to a service account of a real API server.
+    .filter(({ language, text }) => language === 'yaml' && !/^kind: Role$/m.test(text))
     .map(({ text }, index) => [`${one.path}, ${index + 1}`, text] as const),
 );
 

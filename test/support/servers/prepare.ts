@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import { buildKubeApiserver, whyNoKubeApiserver } from './build-kube-apiserver.ts';
 import { CACHED_PROGRAMS, PROJECT } from './cache.ts';
 import { fetchDebian } from './fetch-debian.ts';
 import { fetchKubernetesTools } from './fetch-kubernetes.ts';
@@ -73,15 +74,19 @@ export async function prepare(kinds: readonly Kind[]): Promise<void> {
   const own = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== CACHED_PROGRAMS);
   const ownPath = own.join(delimiter);
   const impossible = await findImpossible();
+  if (wanted.includes('kubernetes')) impossible.push(...(await whyNoKubeApiserver(ownPath)));
   if (impossible.length > 0) giveUp(impossible);
   const lacking = await lackingCommands(wanted, ownPath);
   if (missingOf(wanted, lacking).length > 0) await locked(() => fetchAll(missingOf(wanted, lacking)));
   for (const name of lacking) link(name, commands[name]);
+  if (wanted.includes('kubernetes')) {
+    await buildKubeApiserver(ownPath).catch((thrown: Error) => giveUp([thrown.message]));
+  }
   process.env['PATH'] = [CACHED_PROGRAMS, ownPath].join(delimiter);
 }
 
 /** What no fetching helps against. */
-async function findImpossible(): Promise<readonly string[]> {
+async function findImpossible(): Promise<string[]> {
   const absent = Object.entries(SYSTEM).filter(([program]) => findOnPath(program) === undefined);
   const sentences = absent.map(
     ([program, debian]) => `Cannot find "${program}" on PATH: install the Debian package ${debian}.`,

@@ -5,7 +5,7 @@ import { CACHE } from './cache.ts';
 import { executable, findOnPath } from './find-program.ts';
 
 /** The kinds of tests, and the programs beside them that run servers too. */
-export type Kind = 'unit' | 'real' | 'presets' | 'pods' | 'campaigns' | 'bench';
+export type Kind = 'unit' | 'real' | 'presets' | 'pods' | 'kubernetes' | 'campaigns' | 'bench';
 
 /** Files of Debian packages, unpacked into the cache and never installed. */
 export interface PackageSet {
@@ -220,8 +220,8 @@ const COMMANDS = {
   },
   chattr: { set: 'chattr', path: 'usr/bin/chattr', kinds: ['real'] },
   consul: { set: 'consul', path: 'usr/bin/consul', kinds: STORES },
-  etcd: { set: 'etcd', path: 'usr/bin/etcd', kinds: STORES },
-  etcdctl: { set: 'etcdctl', path: 'usr/bin/etcdctl', kinds: STORES },
+  etcd: { set: 'etcd', path: 'usr/bin/etcd', kinds: [...STORES, 'kubernetes'] },
+  etcdctl: { set: 'etcdctl', path: 'usr/bin/etcdctl', kinds: [...STORES, 'kubernetes'] },
   git: { set: 'git', path: 'usr/bin/git', kinds: ['real'], env: gitEnv },
   // By SSH it is this one that is run.
   'git-upload-pack': { set: 'git', path: 'usr/bin/git-upload-pack', kinds: ['real'], env: gitEnv },

@@ -33,6 +33,10 @@ const HOST = (port: number): string =>
 const PORT = 'the URL is malformed; a port is a number from 1 to 65535';
 const POINTER = 'what follows # must be a JSON Pointer, such as #/data/web';
 const WEB = 'the URL is malformed; it reads http://host:port/path or https://host:port/path';
+const K8S =
+  'k8s://configmap/NAME, k8s://secret/NAME, k8s://configmaps?selector=LABELS or k8s://secrets?selector=LABELS';
+const K8S_NAME = 'the name must be that of an object: lower-case letters, digits, "-" and "."';
+const K8S_KEY = 'what follows # must name a key of the object, such as #/app.yaml';
 const SLASHES = 'a file URL has three slashes, then the absolute path';
 const PERCENT = 'the URL is malformed; in a file URL a % is written %25';
 
@@ -52,6 +56,42 @@ describe('a URL that can never work is refused with the whole reason', () => {
     ['etcd', 'etcd://h?key=', NO_KEY],
     ['etcd', 'etcd://h/k#/a', 'a # in a key is written %23'],
     ['etcd', 'etcd://h/100%', 'a % starts two hexadecimal digits of UTF-8 text; % itself is written %25'],
+    ['k8s', 'k8s://pod/web', `it must be ${K8S}`],
+    ['k8s', 'k8s://configmap', `the URL names no object; it must be ${K8S}`],
+    ['k8s', 'k8s://configmap/', `the URL names no object; it must be ${K8S}`],
+    ['k8s', 'k8s://configmap/web/', 'the URL ends with a slash; the keys of an object are always a tree'],
+    ['k8s', 'k8s://configmap/a/b', K8S_NAME],
+    ['k8s', 'k8s://secret/Web', K8S_NAME],
+    ['k8s', 'k8s://configmap/web?ns=a', 'the only parameters behind ? are namespace and selector'],
+    [
+      'k8s',
+      'k8s://configmap/web?namespace=a&namespace=b',
+      'the parameter namespace is given twice; give it once',
+    ],
+    [
+      'k8s',
+      'k8s://configmap/web?namespace=a/b',
+      'the namespace must be the name of one: lower-case letters, digits and "-"',
+    ],
+    [
+      'k8s',
+      'k8s://configmap/web?selector=a%3Db',
+      'an object that is named needs no selector; remove ?selector=',
+    ],
+    ['k8s', 'k8s://configmaps', 'it needs a selector, such as ?selector=app%3Dweb'],
+    [
+      'k8s',
+      'k8s://secrets/web?selector=a',
+      'a selector finds objects without a name; for one object write k8s://configmap/NAME',
+    ],
+    ['k8s', 'k8s://configmap/web#app.yaml', K8S_KEY],
+    ['k8s', 'k8s://configmap/web#/..', K8S_KEY],
+    ['k8s', 'k8s://configmap/web#/', K8S_KEY],
+    [
+      'k8s',
+      'k8s://configmap/100%',
+      'a % starts two hexadecimal digits of UTF-8 text; % itself is written %25',
+    ],
     ['consul', 'consul://h', NO_KEY],
     ['consul', 'consul://a,b/k', 'the URL names several hosts; name one'],
     ['consul', 'consul://u:secret@h/k', 'Consul has no users; give the token as CONSUL_HTTP_TOKEN'],

@@ -1,0 +1,77 @@
+// Which API server is asked, and as whom: the service account of the pod, or a context of KUBECONFIG. Read anew at each use.
+
+import type { TlsIdentity } from '../../lib/http/http.ts';
+import { InvalidValue } from '../../lib/invalid-value.ts';
+import { readSmallText } from '../../lib/small-file.ts';
+import type { ProviderOptions } from '../provider.ts';
+import { KubernetesFailure } from './failure.ts';
+
+/** A server and our identity there. */
+export interface Cluster {
+  /** `https://host:port`, with a path where the server has one; no slash at its end. */
+  readonly server: string;
+  /** Of the pod or the context. */
+  readonly namespace: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly tls: TlsIdentity;
+}
+
+/** Where Kubernetes mounts the service account. */
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
+
+export interface ClusterOptions extends Pick<ProviderOptions, 'setting' | 'platformEnv'> {
+  /** Default: where Kubernetes mounts it. */
+  readonly serviceAccount?: string;
+}
+
+/**
+ * Finds the server. With KUBECONFIG that counts, also in a pod.
+ * @throws KubernetesFailure `source.no-cluster` when there is neither, `source.denied`, `source.tls`.
+ */
+export async function readCluster(options: ClusterOptions): Promise<Cluster> {
+  const kubeconfig = options.setting('KUBECONFIG');
+  if (kubeconfig === undefined) return readServiceAccount(options);
+  const { readKubeconfig } = await import('./kubeconfig.ts');
+  return await readKubeconfig(kubeconfig, options.setting('K8S_CONTEXT'));
+}
+
+function readServiceAccount({ platformEnv = {}, serviceAccount = SERVICE_ACCOUNT }: ClusterOptions): Cluster {
+  const host = platformEnv['KUBERNETES_SERVICE_HOST'] ?? '';
+  const port = platformEnv['KUBERNETES_SERVICE_PORT'] ?? '443';
+  if (host === '') {
+    throw new KubernetesFailure(
+      'source.no-cluster',
+      'this is no pod (KUBERNETES_SERVICE_HOST is not set), and KUBECONFIG is not set; run it in a pod, or set KUBECONFIG',
+    );
+  }
+  const read = (name: string): string => readSecret(`${serviceAccount}/${name}`).trim();
+  return {
+    server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    namespace: read('namespace'),
+    headers: bearer(read('token')),
+    tls: { ca: read('ca.crt') },
+  };
+}
+
+const LARGEST_FILE = 1024 * 1024;
+
+/** A file of the service account. */
+function readSecret(path: string): string {
+  try {
+    return readSmallText(path, LARGEST_FILE, '1MiB');
+  } catch (thrown) {
+    if (!(thrown instanceof InvalidValue)) throw thrown;
+    throw new KubernetesFailure(
+      'source.no-cluster',
+      `the service account of the pod cannot be used: "${path}": ${thrown.message}; set serviceAccountName, and do not set automountServiceAccountToken to false`,
+    );
+  }
+}
+
+/** @throws KubernetesFailure for a token that no header can carry. */
+export function bearer(token: string): Cluster['headers'] {
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    throw new KubernetesFailure('source.denied', 'the token is empty, or holds characters that no token has');
+  }
+  return [['Authorization', `Bearer ${token}`]];
+}
