@@ -164,7 +164,9 @@ function findingsAsJson(checked: CheckedTargets): string {
 async function status(cli: Cli, words: Words): Promise<number> {
   const found = await find(cli, words);
   if (found === null) return EXIT.notReady;
-  const text = words.own.has('json') ? `${JSON.stringify(found, null, 2)}\n` : describeStatus(found);
+  const text = words.own.has('json')
+    ? `${JSON.stringify(found, null, 2)}\n`
+    : describeStatus(found, { instance: cli.instance, now: Date.now() });
   cli.print(shownTo(cli, text));
   return found.ready ? EXIT.done : EXIT.notReady;
 }

@@ -1,6 +1,7 @@
 // What the `history` command prints: what can be gone back to, what is blocked, and what became of the latest changes.
 import { ageOf, toTheSecond } from '../lib/age.ts';
 import { visible } from '../lib/bounds.ts';
+import { shortDigests } from '../lib/short-digests.ts';
 import type { GenerationStatus, SeenStatus, SeenTarget, TargetStatus } from '../server/status.ts';
 
 type History = Pick<SeenTarget, 'pinned' | 'lastKnownGood' | 'generations' | 'blocked' | 'history'>;
@@ -88,7 +89,8 @@ function oneLine(text: string): string {
 }
 
 /** Columns as wide as their widest cell, the last as it is. */
-function aligned(rows: readonly Row[]): readonly string[] {
+function aligned(whole: readonly Row[]): readonly string[] {
+  const rows = whole.map((row) => row.map(shortDigests));
   const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => (row[i] ?? '').length))) ?? [];
   return rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}`.trimEnd());
 }

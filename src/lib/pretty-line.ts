@@ -1,5 +1,6 @@
 // A log line for eyes: time, level, target, what happened, the sentence, and the few details that help.
 import { visible } from './bounds.ts';
+import { shortDigests } from './short-digests.ts';
 
 const RESET = '\x1b[0m';
 const DIM = '\x1b[2m';
@@ -34,10 +35,8 @@ function clock(time: string): string {
     .join(':');
 }
 
-/** Twelve digits of a digest are enough to compare. */
 function short(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return visible(text.replace(/\b(sha256:)?([0-9a-f]{12})[0-9a-f]{28,}\b/g, '$2'));
+  return visible(shortDigests(typeof value === 'string' ? value : JSON.stringify(value)));
 }
 
 function printedLines(printed: unknown): string {

@@ -9,7 +9,6 @@ import type { Event, State } from './state.ts';
 /** How loud an event is; what is not listed is `info`. */
 const LEVELS: Readonly<Record<string, keyof Log>> = {
   unchanged: 'debug',
-  told: 'debug',
   'serving the last known good': 'warn',
   'generation not kept': 'error',
   pinned: 'warn',
@@ -56,16 +55,47 @@ interface Line {
   readonly event: string;
   readonly about: AttemptedVersion | { readonly revision: string; readonly rendering: string } | null;
   readonly fields?: Fields;
+  /** Default: by the event. */
+  readonly level?: keyof Log;
+}
+
+/** How the application is notified, for the line that says so. */
+export interface Notifying {
+  /** `SIGHUP`, `POST http://…`; null: publish only. */
+  readonly hook: string | null;
+  /** The name of the program with this number; null when it is gone. */
+  readonly programOf: (pid: number) => string | null;
 }
 
 /** Writes the lines of an event to the log, which names the target. */
-export function announce(log: Log): (before: State, event: Event, after: State) => void {
+export function announce(
+  log: Log,
+  notifying: Notifying,
+): (before: State, event: Event, after: State) => void {
   return (before, event, after) => {
-    for (const { event: name, about, fields } of linesOf(before, event, after)) {
+    const lines =
+      event.kind === 'notified'
+        ? [notified(event.trial, after, notifying), ...linesOf(before, event, after)]
+        : linesOf(before, event, after);
+    for (const { event: name, about, fields, level = LEVELS[name] ?? 'info' } of lines) {
       const { revision, rendering } = about ?? {};
-      log[LEVELS[name] ?? 'info'](name, { revision, rendering, ...fields });
+      log[level](name, { revision, rendering, ...fields });
     }
   };
+}
+
+/** Which process was notified and how: the pid, the program, and the signal or the hook. */
+function notified({ how, process }: Trial, { ledger }: State, { hook, programOf }: Notifying): Line {
+  const program = process && programOf(process.pid);
+  const fields = {
+    how,
+    ...(process && { pid: process.pid }),
+    ...(program && { program }),
+    ...(how === 'told' && hook !== null && { [hook.startsWith('SIG') ? 'signal' : 'hook']: hook }),
+    message: NOTIFIED[how],
+  };
+  // The others have a line of their own, or nothing to say.
+  return { event: 'told', about: ledger.published, fields, level: how === 'told' ? 'info' : 'debug' };
 }
 
 function linesOf(before: State, event: Event, after: State): readonly Line[] {
@@ -114,11 +144,6 @@ function happened(before: State, event: Event, after: State): readonly Line[] {
         line,
         { event: 'serving the last known good', about: published, fields: { ageSeconds, message } },
       ];
-    }
-    case 'notified': {
-      const { how, process } = event.trial;
-      const fields = { how, ...(process && { pid: process.pid }), message: NOTIFIED[how] };
-      return [{ event: 'told', about: published, fields }];
     }
     case 'suspicion-confirmed': {
       const block = before.ledger.suspect?.block;

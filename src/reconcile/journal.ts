@@ -99,9 +99,13 @@ export function isNews({ current }: Journal, report: Omit<Report, 'count'>): boo
   );
 }
 
-/** Of the application and of sources, numbers (of processes, of seconds) make no other cause; lines of a template do. */
+/**
+ * Of the application and of sources, numbers (of processes, of seconds) make no other cause, nor whether a process that died
+ * was replaced already; lines of a template do.
+ */
 function causeOf({ stage, message }: Omit<Report, 'count'>): string {
-  return stage === 'reload' || stage === 'source' ? message.replaceAll(/\d+/g, '#') : message;
+  if (stage !== 'reload' && stage !== 'source') return message;
+  return message.replace(/, and process \d+ has taken its place/, '').replaceAll(/\d+/g, '#');
 }
 
 /** Adds an outcome; the one that stands is counted once more when it is the same. */

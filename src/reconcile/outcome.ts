@@ -112,8 +112,8 @@ export function* reportsOf(
 
 const SENTENCES: Partial<Record<Outcome, string>> = {
   applied:
-    'The latest configuration is published, and the application has been notified where that is configured.',
-  unchanged: 'The latest configuration is on the volume already.',
+    'The configuration of the source is published, and the application has been notified where that is configured.',
+  unchanged: 'The configuration of the source is on the volume already.',
   'picked-up': 'The application started after the publication and has read it.',
   pinned: 'A generation was chosen by hand. It stays until "config-sidecar resume".',
 };

@@ -1,6 +1,10 @@
 // One target started: its source and templates followed, its loop running, and what can be asked of it by hand.
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { createInSight } from '../application/in-sight.ts';
+import { processFolder, readComm } from '../application/process/proc.ts';
+import { describeHook } from '../application/reload/describe.ts';
+import { lookupOf } from '../application/reload/settings.ts';
 import type { KeptGeneration } from '../ledger/ledger.ts';
 import { errorFields, type Log, withFields } from '../lib/log.ts';
 import { sleep } from '../lib/wait.ts';
@@ -76,7 +80,10 @@ export function startTarget(options: TargetOptions): RunningTarget {
     source: () => source.state().url,
   });
   const policy = policyOf({ loaded, instance, askUntil: time().ms + (asksForMs ?? FETCH_TIMEOUT) });
-  const say = announce(log);
+  const say = announce(log, {
+    hook: describeHook(loaded.settings),
+    programOf: (pid) => readComm(processFolder(pid)),
+  });
   const reconciler = new Reconciler(startOf(policy), {
     ...{ time, sleep, turn: nextTurn },
     perform: (action, state, signal) => perform(action, state, steps, signal),
@@ -99,6 +106,10 @@ export function startTarget(options: TargetOptions): RunningTarget {
     isThere,
     preset: PRESET === undefined ? null : presetStatus(PRESET),
     settings: loaded.settings,
+    inSight: createInSight(
+      () => lookupOf(loaded.settings),
+      () => reconciler.state.session.process?.id ?? null,
+    ),
     sync: (retry = false) => {
       source.sync();
       template?.sync();

@@ -1,5 +1,6 @@
 // What status, metrics, page and commands ask of a target: read off its state.
 
+import type { InSight } from '../application/in-sight.ts';
 import { type Version, versionOf } from '../ledger/ledger.ts';
 import type { PresetStatus } from '../settings/presets/describe.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -20,6 +21,8 @@ export interface TargetView {
   readonly staleAfterMs: number;
   /** PRESET; null without one. */
   readonly preset: PresetStatus | null;
+  /** The application and the other processes, as they are now. */
+  readonly inSight: InSight;
 }
 
 /** Whether a configuration of ours is on the volume; false as soon as it has vanished. */

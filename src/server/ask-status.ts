@@ -1,9 +1,14 @@
 // The `status` command's side: asks the sidecar that runs here, and puts its answer into words.
+import type { SeenProcess } from '../application/in-sight.ts';
+import { ageOfSeconds } from '../lib/age.ts';
 import { visible } from '../lib/bounds.ts';
 import { toSidecarError } from '../lib/errors.ts';
 import { request } from '../lib/http/http.ts';
+import { shortDigests } from '../lib/short-digests.ts';
 import { trustIn } from '../settings/presets/describe.ts';
 import type { Listen } from '../settings/web.ts';
+import { nextSteps } from './next-steps.ts';
+import { shownApplication, shownMemory } from './shown.ts';
 import type { SeenStatus, SeenTarget, SourceStatus, TrialStatus } from './status.ts';
 
 const ASK_MS = 3_000;
@@ -65,39 +70,83 @@ async function askListen(listen: Listen, path: string): Promise<SeenStatus | str
   }
 }
 
+/** Who asks, and when. */
+export interface Asking {
+  /** The name of the instance that the command runs in. */
+  readonly instance: string;
+  /** Unix milliseconds. */
+  readonly now: number;
+}
+
 /** The status for a person. What comes from the data holds no character that a terminal obeys. */
-export function describeStatus(status: SeenStatus): string {
-  return visible(describe(status), { keepsLines: true });
+export function describeStatus(status: SeenStatus, asking: Asking): string {
+  return visible(shortDigests(describe(status, asking)), { keepsLines: true });
 }
 
-function describe({ version, instance, ready, fresh, targets }: SeenStatus): string {
-  const head = `config-sidecar ${version} ${instance}: ${ready ? 'ready' : 'not ready'}, ${fresh ? 'fresh' : 'not fresh'}\n`;
-  return (
-    head +
-    Object.entries(targets)
-      .map(([name, target]) => describeTarget(name, target))
-      .join('')
-  );
+function describe({ version, instance, ready, fresh, targets }: SeenStatus, asking: Asking): string {
+  const head = `config-sidecar ${version} ${instance}: ${ready ? 'ready' : 'not ready'}, ${fresh ? 'fresh' : 'not fresh'}`;
+  // Of two sidecars for one output the one that waits for the lock has no status of its own to show.
+  const whose =
+    instance === asking.instance
+      ? []
+      : [
+          `This is the status of ${instance}, not of ${asking.instance}: one sidecar at a time holds an output.`,
+        ];
+  const all = Object.entries(targets).flatMap(([name, target]) => describeTarget(name, target, asking.now));
+  return `${[head, ...whose, ...all].join('\n')}\n`;
 }
 
-function describeTarget(name: string, target: SeenTarget): string {
-  const { outcome, message, desired, running, reloadOwed, nextAttemptAt, sources, template, preset } = target;
-  const tried = !target.trial ? [] : [`${name}: ${describeTrial(target.trial)}; before that:`];
-  const lines = [
-    ...tried,
-    `${name}: ${outcome ?? 'starting'}${message === '' ? '' : `: ${message}`}`,
+function describeTarget(name: string, target: SeenTarget, now: number): readonly string[] {
+  const { outcome, code, message } = target;
+  const sentence = message === '' ? '' : `: ${message}`;
+  return [
+    ...(target.trial ? [`${name}: ${describeTrial(target.trial)}; before that:`] : []),
+    `${name}: ${outcome ?? 'starting'}${sentence}${code === null ? '' : ` [${code}]`}`,
     ...printedBy(target),
-    `  desired  ${desired === null ? 'not known yet' : `revision ${desired.revision}, ${desired.rendering ?? 'not rendered'}`}`,
-    `  running  ${running === null ? 'without evidence' : `revision ${running.revision}, ${running.rendering} (${running.evidence})`}`,
-    ...describeKept(target),
-    ...(reloadOwed
-      ? [`  a reload is owed${nextAttemptAt === null ? '' : `, next try ${nextAttemptAt}`}`]
-      : []),
-    ...sources.map((source) => describeFollowed('source  ', source)),
-    ...(!template ? [] : [describeFollowed('template', template)]),
-    ...(preset === null ? [] : [`  preset   ${preset.name}: ${preset.application}, ${trustIn(preset)}`]),
+    ...nextSteps(target, now).map((step) => `  -> ${step}`),
+    ...facts(target).map(([label, value]) => `  ${label.padEnd(11)}  ${value}`),
   ];
-  return `${lines.join('\n')}\n`;
+}
+
+function facts(target: SeenTarget): readonly (readonly [string, string])[] {
+  const { desired, running, lastKnownGood, sources, template, preset, pinned, generations } = target;
+  const chosen = generations?.find((one) => one.pinned);
+  const blocked = target.blocked?.length ?? 0;
+  return [
+    ['output', target.output],
+    ['application', shownApplication(target.application)],
+    ['hook', target.hook ?? 'none: publish only'],
+    ...(preset === null
+      ? []
+      : [['preset', `${preset.name}: ${preset.application}, ${trustIn(preset)}`] as const]),
+    [
+      'desired',
+      desired === null
+        ? 'not known yet'
+        : `revision ${desired.revision}, ${desired.rendering ?? 'not rendered'}`,
+    ],
+    [
+      'running',
+      running === null
+        ? 'without evidence'
+        : `revision ${running.revision}, ${running.rendering} (${running.evidence})`,
+    ],
+    [
+      'good',
+      lastKnownGood === null
+        ? 'nothing was confirmed yet'
+        : `revision ${lastKnownGood.revision}, confirmed ${lastKnownGood.at}`,
+    ],
+    ...(pinned
+      ? [['pinned', chosen === undefined ? 'to a generation' : `to generation ${chosen.generation}`] as const]
+      : []),
+    ...(blocked === 0
+      ? []
+      : [['blocked', `${blocked} known not to work; see "config-sidecar history"`] as const]),
+    ...sources.map((source) => ['source', describeFollowed(source)] as const),
+    ...(template ? [['template', describeFollowed(template)] as const] : []),
+    ...describeProcesses(target.processes ?? []),
+  ];
 }
 
 function describeTrial({ since, until, waitsFor }: TrialStatus): string {
@@ -115,23 +164,30 @@ function printedBy({ outcome, history }: SeenTarget): readonly string[] {
     .map((line) => `  | ${line}`);
 }
 
-function describeKept({
-  lastKnownGood,
-  pinned: isPinned,
-  generations,
-  blocked = [],
-}: SeenTarget): readonly string[] {
-  const pinned = generations?.find((one) => one.pinned);
-  const what = pinned === undefined ? 'a generation' : `generation ${pinned.generation}`;
-  const see = 'see "config-sidecar history"';
-  return [
-    `  good     ${lastKnownGood === null ? 'nothing was confirmed yet' : `revision ${lastKnownGood.revision}, confirmed ${lastKnownGood.at}`}`,
-    ...(isPinned ? [`  pinned to ${what} until "config-sidecar resume"`] : []),
-    ...(blocked.length === 0 ? [] : [`  blocked  ${blocked.length} known not to work; ${see}`]),
-  ];
+function describeFollowed({ url, up, lastContactAt, error }: SourceStatus): string {
+  const contact = lastContactAt === null ? 'never reached' : `last contact ${lastContactAt}`;
+  return `${url}: ${up ? 'up' : 'down'}, ${contact}${error === null ? '' : `: ${error.message}`}`;
 }
 
-function describeFollowed(what: string, { url, up, lastContactAt, error }: SourceStatus): string {
-  const contact = lastContactAt === null ? 'never reached' : `last contact ${lastContactAt}`;
-  return `  ${what} ${url}: ${up ? 'up' : 'down'}, ${contact}${error === null ? '' : `: ${error.message}`}`;
+/** More are in `status --json`. */
+const MOST_LISTED = 12;
+
+function describeProcesses(all: readonly SeenProcess[]): readonly (readonly [string, string])[] {
+  const more = all.length - MOST_LISTED;
+  return [
+    ...all.slice(0, MOST_LISTED).map(describeProcess),
+    ...(more > 0 ? [`  and ${more} more; see "config-sidecar status --json"`] : []),
+  ].map((line, i) => [i === 0 ? 'processes' : '', line] as const);
+}
+
+function describeProcess(one: SeenProcess): string {
+  const { pid, program, user, ageSeconds, isApplication } = one;
+  const memory = shownMemory(one);
+  const parts = [
+    ...(user === null ? [] : [`user ${user}`]),
+    ...(ageSeconds === null ? [] : [ageOfSeconds(ageSeconds)]),
+    ...(memory === '' ? [] : [memory]),
+  ];
+  const more = parts.length === 0 ? '' : ` (${parts.join(', ')})`;
+  return `${isApplication ? '*' : ' '} ${pid} ${program}${more}`;
 }

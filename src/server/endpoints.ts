@@ -13,6 +13,8 @@ export interface Served {
   readonly targets: () => readonly string[];
   /** Of one target; null: of all. */
   readonly status: (target: string | null) => Status;
+  /** The same with what only trusted clients see, and what takes a moment. */
+  readonly details: (target: string | null) => Promise<Status>;
   /** Why this target is not ready (null: any of them), a sentence each; none: it is. */
   readonly notReady: (target: string | null) => Promise<readonly string[]>;
   /** Prometheus text. */
@@ -68,7 +70,7 @@ function createEndpoints(served: Served, channel: Channel): ReadonlyMap<string, 
   const publicStatus = perTarget((target) =>
     bounded(() => jsonAnswer(publicStatusOf(served.status(target)))),
   );
-  const full = (target: string | null): Answer => jsonAnswer(served.status(target));
+  const full = async (target: string | null) => jsonAnswer(await served.details(target));
   const metrics = bounded(async () => {
     return { status: 200, type: METRICS_TYPE, body: bytes(await served.metrics()) };
   });
@@ -78,7 +80,7 @@ function createEndpoints(served: Served, channel: Channel): ReadonlyMap<string, 
     answer: (request, query) => control(action, query, { request, served, channel }),
   });
   return new Map<string, Endpoint>([
-    ['/', get((request) => (isTrusted(request) ? page(served.status(null)) : publicPage()))],
+    ['/', get(async (request) => (isTrusted(request) ? page(await served.details(null)) : publicPage()))],
     ['/healthz', get(() => ({ status: 200, type: TEXT, body: 'ok\n' }))],
     ['/readyz', get(ofTarget(served, async (target) => ready(await served.notReady(target))))],
     [

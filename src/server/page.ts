@@ -1,35 +1,17 @@
 // The page for a person: what /status says, as one document without scripts and without anything from elsewhere.
-import { createHash } from 'node:crypto';
-import { ageOf, toTheSecond } from '../lib/age.ts';
+import { ageOf, ageOfSeconds, toTheSecond } from '../lib/age.ts';
+import { shortDigests } from '../lib/short-digests.ts';
 import { trustIn } from '../settings/presets/describe.ts';
+import { type Html, html, type Part } from './html.ts';
+import { nextSteps } from './next-steps.ts';
+import { STYLE } from './page-style.ts';
+import { shownApplication, shownMemory } from './shown.ts';
 import type { SourceStatus, Status, TargetStatus } from './status.ts';
+
+export { PAGE_HEADERS } from './page-style.ts';
 
 /** The page asks for itself again after so many seconds. */
 const REFRESH_SECONDS = 10;
-
-const STYLE = `
-body { font: 15px/1.5 system-ui, sans-serif; margin: 1rem auto; max-width: 62rem; padding: 0 1rem; color: #222; background: #fff; overflow-wrap: anywhere; }
-h1 { font-size: 1rem; font-weight: 600; } h2 { font-size: 1.7rem; line-height: 1.2; margin: 1.5rem 0 .3rem; } h3 { font-size: 1rem; margin: 1.5rem 0 .3rem; }
-p { margin: .3rem 0; } .what { font-size: 1.1rem; } .next { border-left: 4px solid #a31515; padding: .2rem .8rem; background: #fdf3f3; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; border-bottom: 1px solid #ddd; }
-th { font-weight: 600; } .facts th { white-space: nowrap; width: 9rem; } pre { margin: 0; white-space: pre-wrap; } .good { color: #176b2c; } .bad { color: #a31515; } .soft { color: #666; }
-@media (max-width: 40rem) { table, tbody, tr, th, td { display: block; width: auto; } tr { border-bottom: 1px solid #ddd; padding: .2rem 0; } th, td { border: 0; padding: 0; } .head { display: none; } .facts th { width: auto; } }
-`;
-
-const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
-
-/** Whatever a value might bring along, nothing runs and nothing is loaded. */
-export const PAGE_HEADERS: Readonly<Record<string, string>> = {
-  'Content-Security-Policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`,
-  'Referrer-Policy': 'no-referrer',
-};
-
-/** A piece of the document; only `html` and `raw` make one, so that no text gets there unescaped. */
-interface Html {
-  readonly html: string;
-}
-
-type Part = string | number | Html | readonly Html[];
 
 /** The page as of `now` (Unix milliseconds). */
 export function renderPage(status: Status, now: number): string {
@@ -63,36 +45,7 @@ function targetSection(name: string, target: TargetStatus, now: number): Html {
 <p class="what">${message}${code === null ? '' : html` <span class="soft">(${code})</span>`}</p>
 ${steps.map((step) => html`<p class="next">${step}</p>\n`)}
 <table class="facts">${facts(target, now).map(([label, value]) => html`<tr><th>${label}</th><td>${value}</td></tr>\n`)}</table>
-${generations(target, now)}${blocked(target, now)}${history(target, now)}`;
-}
-
-/** What a person can do, or has to wait for; none when all is well. */
-function nextSteps(target: TargetStatus, now: number): readonly string[] {
-  const { outcome, sources, pinned, reloadOwed, nextAttemptAt, blocked: blocks } = target;
-  const silent = sources.filter(({ up }) => !up);
-  return [
-    ...silent.map(({ url, lastContactAt }) => {
-      const since =
-        lastContactAt === null ? 'has never answered' : `has been silent for ${ageOf(lastContactAt, now)}`;
-      return `The source ${url} ${since}: what runs may not be the newest.`;
-    }),
-    ...(outcome === 'rejected'
-      ? ['Correct the configuration in the source; the one before stays in use.']
-      : []),
-    ...(blocks.length > 0
-      ? [
-          'A configuration did not work and is not tried again: change it in the source, or run "config-sidecar sync --retry".',
-        ]
-      : []),
-    ...(pinned
-      ? ['A generation was chosen by hand and stays: "config-sidecar resume" follows the source again.']
-      : []),
-    ...(reloadOwed
-      ? [
-          `The application has not been notified yet${nextAttemptAt === null ? '' : `; the next try is at ${toTheSecond(nextAttemptAt)}`}. "config-sidecar check" says what is in the way.`,
-        ]
-      : []),
-  ];
+${processes(target)}${generations(target, now)}${blocked(target, now)}${history(target, now)}`;
 }
 
 function facts(target: TargetStatus, now: number): readonly (readonly [string, Part])[] {
@@ -102,6 +55,10 @@ function facts(target: TargetStatus, now: number): readonly (readonly [string, P
       'on trial',
       `since ${toTheSecond(trial.since)}, until ${toTheSecond(trial.until)} at the latest: ${trial.waitsFor.join(', ')}`,
     ],
+    ['output', target.output],
+    ['application', shownApplication(target.application)],
+    ['hook', target.hook ?? 'none: publish only'],
+    preset && ['preset', `${preset.name}, ${trustIn(preset)}`],
     ['desired', version(desired, now)],
     ['attempted', version(attempted, now)],
     ['running', running === null ? 'without evidence' : html`${version(running, now)}: ${running.evidence}`],
@@ -111,9 +68,18 @@ function facts(target: TargetStatus, now: number): readonly (readonly [string, P
     ['pinned', target.pinned ? mark(false, '', 'yes, until "config-sidecar resume"') : 'no'],
     ...target.sources.map((source) => ['source', followed(source, now)] as const),
     template && ['template', followed(template, now)],
-    preset && ['preset', `${preset.name}, ${trustIn(preset)}`],
   ];
   return all.filter((row) => row !== null);
+}
+
+/** Where the client may see them. */
+function processes({ processes: all = [] }: TargetStatus): Html {
+  const rows = all.map((one) => {
+    const { pid, program, user, ageSeconds } = one;
+    const name = one.isApplication ? html`<span class="this">${program} ← the application</span>` : program;
+    return [pid, name, user ?? '', ageSeconds === null ? '' : ageOfSeconds(ageSeconds), shownMemory(one)];
+  });
+  return table('Processes in sight', ['pid', 'program', 'user', 'age', 'memory'], rows);
 }
 
 function generations({ generations: kept }: TargetStatus, now: number): Html {
@@ -125,7 +91,7 @@ function generations({ generations: kept }: TargetStatus, now: number): Html {
     ];
     return [
       one.generation,
-      short(one.revision),
+      shortDigests(one.revision),
       moment(one.confirmedAt, now),
       notes.filter(Boolean).join(', '),
     ];
@@ -135,7 +101,7 @@ function generations({ generations: kept }: TargetStatus, now: number): Html {
 
 function blocked({ blocked: blocks }: TargetStatus, now: number): Html {
   const rows = blocks.map(({ revision, outcome, at, message }) => [
-    short(revision),
+    shortDigests(revision),
     outcome,
     moment(at, now),
     message,
@@ -154,9 +120,11 @@ function history({ history: reports }: TargetStatus, now: number): Html {
 
 function table(title: string, head: readonly string[], rows: readonly (readonly Part[])[]): Html {
   if (rows.length === 0) return html``;
+  const cell = (value: Part, i: number): Html =>
+    head[i] ? html`<td data-label="${head[i]}">${value}</td>` : html`<td>${value}</td>`;
   return html`<h3>${title}</h3>
-<table><tr class="head">${head.map((cell) => html`<th>${cell}</th>`)}</tr>
-${rows.map((row) => html`<tr>${row.map((cell) => html`<td>${cell}</td>`)}</tr>\n`)}</table>
+<table><tr class="head">${head.map((name) => html`<th>${name}</th>`)}</tr>
+${rows.map((row) => html`<tr>${row.map(cell)}</tr>\n`)}</table>
 `;
 }
 
@@ -166,12 +134,7 @@ function version(
 ): Html {
   if (shown === null) return html`–`;
   const { revision, rendering, at } = shown;
-  return html`revision ${short(revision)}, <span class="soft">${rendering === null ? 'not rendered' : short(rendering)}</span>, ${moment(at, now)}`;
-}
-
-/** Twelve digits of a digest are enough to compare. */
-function short(text: string): string {
-  return text.replace(/^(?:sha256:)?([0-9a-f]{12})[0-9a-f]{28,}$/, '$1');
+  return html`revision ${shortDigests(revision)}, <span class="soft">${rendering === null ? 'not rendered' : shortDigests(rendering)}</span>, ${moment(at, now)}`;
 }
 
 function followed({ url, up, lastContactAt, error }: SourceStatus, now: number): Html {
@@ -185,26 +148,4 @@ function moment(at: string, now: number): Html {
 
 function mark(isGood: boolean, good: string, bad = good): Html {
   return html`<span class="${isGood ? 'good' : 'bad'}">${isGood ? good : bad}</span>`;
-}
-
-function html(texts: TemplateStringsArray, ...parts: readonly Part[]): Html {
-  return { html: texts.map((text, i) => text + piece(parts[i])).join('') };
-}
-
-function piece(part: Part | undefined): string {
-  if (part === undefined) return '';
-  if (typeof part === 'string' || typeof part === 'number') return escaped(String(part));
-  return 'html' in part ? part.html : part.map((one) => one.html).join('');
-}
-
-const ESCAPES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? '');
 }

@@ -8,7 +8,7 @@ import type { Listen } from '../settings/web.ts';
 import { createIntake, type Intake } from './connections.ts';
 import type { ControlsByTarget } from './control.ts';
 import { type Channel, createListener, type Served } from './endpoints.ts';
-import { type Identity, reasonsNotReady, statusOf } from './status.ts';
+import { detailsOf, type Identity, reasonsNotReady, statusOf } from './status.ts';
 
 export type { Served } from './endpoints.ts';
 
@@ -29,6 +29,7 @@ export function servedBy({ kept, identity, controls, controlSocket, token }: Ser
   return {
     targets: () => kept().map(({ name }) => name),
     status: (target) => statusOf(named(kept(), target), identity),
+    details: (target) => detailsOf(named(kept(), target), identity),
     notReady: async (target) => {
       const asked = named(kept(), target);
       const reasons = asked.length === 0 ? ['starting'] : reasonsNotReady(asked);

@@ -1,5 +1,7 @@
 // What is known of every target, as plain data: for /status, /readyz, /metrics, the page and the commands.
 
+import type { SeenApplication, SeenProcess } from '../application/in-sight.ts';
+import { describeHook } from '../application/reload/describe.ts';
 import type { Block, KeptGeneration, Running } from '../ledger/ledger.ts';
 import { type AttemptedVersion, isOpen, type Report } from '../reconcile/journal.ts';
 import { blocksOf } from '../reconcile/state.ts';
@@ -27,6 +29,12 @@ interface ShownVersion {
 
 /** What is known of a target, and what everybody who reaches LISTEN may know: these fields and no others. */
 interface PublicTargetStatus {
+  /** OUTPUT as an absolute path. */
+  readonly output: string;
+  /** The process that is configured, as it is now; null: none is configured, or it is not there. */
+  readonly application: SeenApplication | null;
+  /** How the application is notified, without secrets; null: publish only. */
+  readonly hook: string | null;
   readonly outcome: string | null;
   readonly code: string | null;
   readonly message: string;
@@ -58,6 +66,8 @@ export interface TargetStatus extends PublicTargetStatus {
   readonly template: SourceStatus | null;
   /** The confirmed generations that are kept, the last known good first. */
   readonly generations: readonly GenerationStatus[];
+  /** The processes in sight. Absent where it was not asked for. */
+  readonly processes?: readonly SeenProcess[];
   /** What is known not to work under the settings as they are, newest first. */
   readonly blocked: readonly (Omit<Block, 'at' | 'under'> & { readonly at: string })[];
 }
@@ -110,6 +120,17 @@ export function statusOf(kept: readonly TargetView[], { version, instance }: Ide
   };
 }
 
+/** Everything, with what takes a look at the machine. */
+export async function detailsOf(kept: readonly TargetView[], identity: Identity): Promise<Status> {
+  await Promise.all(kept.map(({ inSight }) => inSight.ready()));
+  const status = statusOf(kept, identity);
+  const entries = kept.flatMap(({ name, inSight }) => {
+    const target = status.targets[name];
+    return target === undefined ? [] : [[name, { ...target, processes: inSight.processes() }] as const];
+  });
+  return { ...status, targets: Object.fromEntries(entries) };
+}
+
 /** What of it everybody may know. Each field is named here: a new one is not public by accident. */
 export function publicStatusOf({ version, instance, ready, fresh, targets }: Status): PublicStatus {
   const entries = Object.entries(targets).map(([name, target]) => [name, publicTarget(target)] as const);
@@ -126,10 +147,12 @@ export function publicPageOf(status: Status): Status {
 }
 
 function publicTarget(target: TargetStatus): PublicTargetStatus {
-  const { outcome, code, message, desired, attempted, running, lastKnownGood } = target;
+  const { output, application, hook, outcome, code, message } = target;
+  const { desired, attempted, running, lastKnownGood } = target;
   const { reloadOwed, pinned, nextAttemptAt, sources, preset, history } = target;
   return {
-    ...{ outcome, code, message, desired, attempted, running, lastKnownGood },
+    ...{ output, application, hook, outcome, code, message },
+    ...{ desired, attempted, running, lastKnownGood },
     ...{ reloadOwed, pinned, nextAttemptAt, sources, preset },
     history: history.map(({ output: _output, ...report }) => report),
   };
@@ -158,13 +181,16 @@ export function reasonsNotReady(kept: readonly TargetView[]): readonly string[] 
 }
 
 function targetStatus(view: TargetView): TargetStatus {
-  const { state, source, template, preset } = view;
+  const { state, source, template, preset, settings } = view;
   const { ledger, session } = state;
   const { current, history } = session.journal;
   const { owed, running, pinned, kept } = ledger;
   const tryAt = nextTryAt(state);
   const trial = underTrialOf(view);
   return {
+    output: settings.OUTPUT.path,
+    application: view.inSight.application(),
+    hook: describeHook(settings),
     outcome: current?.outcome ?? null,
     code: current?.code ?? null,
     message: [

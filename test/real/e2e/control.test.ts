@@ -126,9 +126,7 @@ describe.concurrent('going back', () => {
         'Read the source, but the target is pinned to generation 1; "config-sidecar resume" follows the source again.\n',
     });
     expect((await sidecar.target()).outcome).toBe('pinned');
-    expect((await command('status')).stdout).toContain(
-      '  pinned to generation 1 until "config-sidecar resume"\n',
-    );
+    expect((await command('status')).stdout).toContain('  pinned       to generation 1\n');
     expect((await command('history')).stdout).toContain(
       'default: pinned to generation 1, until "config-sidecar resume"\n',
     );
@@ -326,7 +324,7 @@ describe.concurrent('the control socket', () => {
     expect((await historyOf(command)).history[0]?.output).toContain('no room at the inn');
     for (const path of ['/status', '/', '/metrics', '/readyz'])
       expect((await sidecar.get(path)).body).not.toContain('no room at the inn');
-    expect((await sidecar.get('/')).body).toContain('<td>failed');
+    expect((await sidecar.get('/')).body).toContain('<td data-label="outcome">failed');
   });
 });
 

@@ -163,7 +163,7 @@ test('with the source away, status and page say since when it has been silent, a
     OUTPUT: place.at('out/app.json'),
   });
   expect((await sidecar.outcome('applied')).message).toBe(
-    'The latest configuration is published, and the application has been notified where that is configured.',
+    'The configuration of the source is published, and the application has been notified where that is configured.',
   );
   await server.stop();
   await until('the source is down', async () => (await sidecar.target()).sources[0]?.up === false);
@@ -172,7 +172,7 @@ test('with the source away, status and page say since when it has been silent, a
   const { lastContactAt } = sources[0] ?? {};
   expect(message).toMatch(
     new RegExp(
-      `^The source "${server.origin}/app.json" has been silent since ${lastContactAt} \\(source\\.\\w+\\)\\. As of then: The latest`,
+      `^The source "${server.origin}/app.json" has been silent since ${lastContactAt} \\(source\\.\\w+\\)\\. As of then: The configuration`,
     ),
   );
   expect((await sidecar.get('/')).body).toContain('has been silent since');

@@ -256,7 +256,7 @@ describe('a command', () => {
     const { socket } = await startIn(scratch());
     expect(await steerSidecar(steering(socket, { waitMs: 300 }))).toEqual({
       exitCode: 1,
-      text: 'Asked to sync, but nothing came of it within 0.3 s: applied: The newest configuration is on the volume. See "config-sidecar status".',
+      text: 'Asked to sync, but nothing came of it within 0.3 s: applied: The configuration of the source is on the volume. See "config-sidecar status".',
     });
   });
 

@@ -99,6 +99,8 @@ it('over the network the status has the fields of the contract and no others; wi
     ...{ version: 'string', instance: 'string', ready: 'boolean', fresh: 'boolean' },
     targets: {
       default: {
+        ...{ output: 'string', hook: 'string' },
+        application: { pid: 'number', program: 'string', user: 'number' },
         ...{ outcome: 'string', code: null, message: 'string' },
         ...{ desired: VERSION, attempted: VERSION, lastKnownGood: VERSION },
         running: { ...VERSION, evidence: 'string' },
@@ -120,7 +122,7 @@ it('what commands and hooks printed is shown with the token only', async () => {
   for (const path of ['/', '/status']) {
     for (const headers of [{}, { Authorization: 'Bearer wrong' }, BEARER]) {
       const { body } = await ask(port, path, { headers });
-      expect(body).toContain('The newest configuration is on the volume.');
+      expect(body).toContain('The configuration of the source is on the volume.');
       expect(body.includes('printed by the hook')).toBe(headers === BEARER);
     }
   }

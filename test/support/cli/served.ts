@@ -35,9 +35,12 @@ export const ONE: GenerationStatus = {
 
 /** A target that runs its second generation, and has told what its hook printed. */
 export const TARGET: TargetStatus = {
+  output: '/config/app.json',
+  application: { pid: 7, program: 'nginx', user: 1000 },
+  hook: 'SIGHUP',
   outcome: 'applied',
   code: null,
-  message: 'The newest configuration is on the volume.',
+  message: 'The configuration of the source is on the volume.',
   desired: version(2),
   attempted: version(2),
   running: { ...version(2), evidence: 'answered alive' },
@@ -55,7 +58,7 @@ export const TARGET: TargetStatus = {
   history: [
     {
       ...{ outcome: 'applied', code: null, count: 1, at: AT },
-      message: 'The newest configuration is on the volume.',
+      message: 'The configuration of the source is on the volume.',
       output: 'printed by the hook',
     },
   ],
@@ -102,6 +105,7 @@ export function recording(more: Partial<Served> = {}): Recording {
   const served: Served = {
     targets: () => ['default'],
     status: () => statusWith(target),
+    details: async () => statusWith(target),
     notReady: async () => [],
     metrics: async () => 'a_metric 1\n',
     controls: () => new Map([['default', controls]]),

@@ -73,7 +73,8 @@ export function createPlace({
       sidecars.push(sidecar);
       return sidecar;
     },
-    run: (words, variables = {}) => runToEnd(words, { ...base, ...variables }, root),
+    run: (words, variables = {}) =>
+      runToEnd(words, { ...base, HOSTNAME: `${name}-sidecar`, ...variables }, root),
     app: (options) => startApp(place, options),
     spawn: (program, words, argv0) =>
       spawn(program, words, { cwd: root, env: base, stdio: 'ignore', ...(argv0 !== undefined && { argv0 }) }),

@@ -8,7 +8,7 @@ import { AT, NOW, ONE, statusWith, TARGET, TWO } from '../../support/cli/served.
 
 const PINNED: TargetStatus = {
   ...TARGET,
-  ...{ outcome: 'pinned', message: 'Somebody chose it.', pinned: true },
+  ...{ outcome: 'pinned', message: 'It was chosen by hand.', pinned: true },
   generations: [
     { ...TWO, generation: 12, revision: 'a-long-revision' },
     { ...ONE, onVolume: true, pinned: true },
@@ -27,7 +27,7 @@ const PINNED: TargetStatus = {
   ],
   history: [
     {
-      ...{ outcome: 'pinned', code: null, message: 'Somebody chose it.', count: 3 },
+      ...{ outcome: 'pinned', code: null, message: 'It was chosen by hand.', count: 3 },
       ...{ at: '2026-01-31T12:03:15.000Z', output: 'line one\nline two\u001b[2J\n' },
     },
     { outcome: 'applied', code: null, message: 'As wanted.', count: 1, at: AT },
@@ -44,7 +44,7 @@ kept generations:
 blocked:
   2026-01-31T12:00:00Z  3 min ago  target-died  revision r3: The process ended. Its last words.
 outcomes:
-  2026-01-31T12:03:15Z  5 s ago    pinned (3 times)  Somebody chose it.
+  2026-01-31T12:03:15Z  5 s ago    pinned (3 times)  It was chosen by hand.
   2026-01-31T12:00:00Z  3 min ago  applied           As wanted.
 `,
   );
@@ -64,20 +64,60 @@ it('is data for programs', () => {
   });
 });
 
-it('the status says what was printed, what is known to work, what is pinned and what is blocked', () => {
-  expect(describeStatus(statusWith(PINNED))).toBe(
+const HERE = { instance: 'pod-1', now: NOW };
+
+it('the status says the outcome, what was printed, what to do, and then the facts', () => {
+  expect(describeStatus(statusWith(PINNED), HERE)).toBe(
     `config-sidecar 0.1.0 pod-1: ready, fresh
-default: pinned: Somebody chose it.
+default: pinned: It was chosen by hand.
   | line one
   | line two\\u001b[2J
-  desired  revision r2, sha256:f2
-  running  revision r2, sha256:f2 (answered alive)
-  good     revision r2, confirmed ${AT}
-  pinned to generation 1 until "config-sidecar resume"
-  blocked  1 known not to work; see "config-sidecar history"
-  source   file:///source/app.json: up, last contact ${AT}
+  -> A configuration did not work and is not tried again: change it in the source, or run "config-sidecar sync --retry".
+  -> A generation was chosen by hand and stays: "config-sidecar resume" follows the source again.
+  output       /config/app.json
+  application  nginx (pid 7, user 1000)
+  hook         SIGHUP
+  desired      revision r2, sha256:f2
+  running      revision r2, sha256:f2 (answered alive)
+  good         revision r2, confirmed ${AT}
+  pinned       to generation 1
+  blocked      1 known not to work; see "config-sidecar history"
+  source       file:///source/app.json: up, last contact ${AT}
 `,
   );
+});
+
+it('the status marks the application among the processes, and cuts digests to twelve digits', () => {
+  const nginx = { pid: 7, program: 'nginx', user: 1000, ageSeconds: 200, memoryBytes: 2 ** 21 };
+  const pause = { pid: 1, program: 'pause', user: null, ageSeconds: null, memoryBytes: null };
+  const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
+  const text = describeStatus(
+    statusWith({
+      ...TARGET,
+      desired: { revision: digest, digest, rendering: digest, at: AT },
+      processes: [
+        { ...nginx, isApplication: true },
+        { ...pause, isApplication: false },
+      ],
+    }),
+    HERE,
+  );
+  expect(text).toContain('desired      revision 0123456789ab, 0123456789ab\n');
+  expect(text).toContain('processes    * 7 nginx (user 1000, 3 min, 2.0 MiB)\n                 1 pause\n');
+});
+
+it('the status of another sidecar says whose it is', () => {
+  const text = describeStatus(statusWith(TARGET), { instance: 'pod-2', now: NOW });
+  expect(text).toContain(
+    '\nThis is the status of pod-1, not of pod-2: one sidecar at a time holds an output.\n',
+  );
+});
+
+it('a source that is down is said with the time since when, and nothing is called the newest', () => {
+  const sources = TARGET.sources.map((one) => ({ ...one, up: false }));
+  const text = describeStatus(statusWith({ ...TARGET, sources }), HERE);
+  expect(text).toContain('has been silent for 3 min: what changed there since then is not known here.');
+  expect(text).not.toMatch(/newest|latest/);
 });
 
 it.each([

@@ -59,6 +59,14 @@ describe('the outcomes', () => {
     );
   });
 
+  it('are no news when the process that died was replaced this time, and not the last', () => {
+    const died = (more: string) =>
+      report('rollback-failed', { stage: 'reload', message: `Process 7 was found dead${more}. It stays.` });
+    const replaced = died(', and process 812 has taken its place');
+    expect(isNews(journalOf(died('')), replaced)).toBe(false);
+    expect(isNews(journalOf(replaced), died(''))).toBe(false);
+  });
+
   it('are remembered newest first, and not for ever', () => {
     const reports = Array.from({ length: 100 }, (_, at) =>
       report('applied', { at, attempted: version(`r${at}`) }),

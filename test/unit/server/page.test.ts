@@ -116,7 +116,7 @@ it('says the outcome first, then why, then what to do, and only then the facts',
   const order = [
     'default: rolled-back',
     'Went back to the last known good configuration.',
-    'The source file:///source/app.json has been silent for 3 min: what runs may not be the newest.',
+    'The source file:///source/app.json has been silent for 3 min: what changed there since then is not known here.',
     'A configuration did not work and is not tried again',
     'A generation was chosen by hand and stays: "config-sidecar resume" follows the source again.',
     'The application has not been notified yet; the next try is at 2026-01-31T12:05:00Z.',

@@ -1,0 +1,32 @@
+// Documents in which every text is text: only `html` makes a piece of markup, so nothing gets there unescaped.
+
+/** A piece of a document. */
+export interface Html {
+  readonly html: string;
+}
+
+/** What can stand in a piece: text is escaped. */
+export type Part = string | number | Html | readonly Html[];
+
+/** A piece with its parts put in. */
+export function html(texts: TemplateStringsArray, ...parts: readonly Part[]): Html {
+  return { html: texts.map((text, i) => text + piece(parts[i])).join('') };
+}
+
+function piece(part: Part | undefined): string {
+  if (part === undefined) return '';
+  if (typeof part === 'string' || typeof part === 'number') return escaped(String(part));
+  return 'html' in part ? part.html : part.map((one) => one.html).join('');
+}
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? '');
+}
