@@ -70,6 +70,7 @@ export interface Steps {
 interface ConfirmView {
   readonly trial: Trial;
   readonly published: Published;
+  /** The process that the look-up finds now; looked for only when this is read. */
   readonly current: ProcessId | null;
   /** The trial was started by a run before this one. */
   readonly isResumed: boolean;
@@ -315,12 +316,16 @@ async function* probe(state: State, steps: Steps, signal: AbortSignal): Events {
   const { ledger, session, policy } = state;
   const { trial, published } = ledger;
   if (trial === null || published === null) return;
-  const seen = policy.isNamed ? steps.findProcess(published) : { fact: null, id: null };
-  if (seen.fact !== null) yield { kind: 'process-seen', ...seen, fact: seen.fact };
-  const result = await steps.confirm(
-    { trial, published, current: seen.id, isResumed: !session.hasTried },
-    signal,
-  );
+  let seen: SeenProcess | null = null;
+  const view = {
+    ...{ trial, published, isResumed: !session.hasTried },
+    get current() {
+      if (policy.isNamed) seen ??= steps.findProcess(published);
+      return seen?.id ?? null;
+    },
+  };
+  const result = await steps.confirm(view, signal);
+  if (seen !== null) yield { kind: 'process-seen', ...(seen as SeenProcess) };
   // A sidecar that ends gives no verdict.
   if (signal.aborted) return;
   switch (result.kind) {

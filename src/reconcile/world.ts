@@ -217,14 +217,18 @@ export function openWorld({ loaded, env, instance, source, random }: WorldOption
       const hook = hookOf(loaded, env);
       return hook && (await reload(hook, { ...context, output: output.path }, signal));
     },
-    confirm: async ({ trial, published, current, isResumed }, signal) => {
-      confirmation ??= new Confirmation({ settings: () => confirmSettingsOf(loaded), resumed: isResumed });
-      return await confirmation.look(
-        trial,
-        published,
-        { nowMs: Date.now(), ticks: bootTicks(), current },
-        signal,
-      );
+    confirm: async (view, signal) => {
+      confirmation ??= new Confirmation({
+        settings: () => confirmSettingsOf(loaded),
+        resumed: view.isResumed,
+      });
+      const sightings = {
+        ...{ nowMs: Date.now(), ticks: bootTicks() },
+        get current() {
+          return view.current;
+        },
+      };
+      return await confirmation.look(view.trial, view.published, sightings, signal);
     },
   };
   return { steps, store, isThere: () => publisher.isThere() };

@@ -71,7 +71,8 @@ function lookBack(view: View, id: ProcessId): ConfirmResult {
 }
 
 /** Who has its place. A process that was there before, such as an orphaned worker, is no successor. */
-function successorOf({ trial, sightings: { current } }: View, id: ProcessId): ProcessId | null {
+function successorOf({ trial, sightings }: View, id: ProcessId): ProcessId | null {
+  const { current } = sightings;
   if (current === null) return null;
   // Of two that look alike the one of another boot is gone.
   const isSame = current.pid === id.pid && current.startTicks === id.startTicks;

@@ -10,7 +10,7 @@ export interface Sightings {
   readonly nowMs: number;
   /** 1/100 s since boot, or null where that cannot be told: the trial's age is then taken from `nowMs`. */
   readonly ticks: number | null;
-  /** Who the look-up finds now; null when nobody is there, or nobody is named. */
+  /** The process that the look-up finds now, or null. Read only when the verdict depends on it: a look-up is dear. */
   readonly current: ProcessId | null;
 }
 

@@ -10,11 +10,29 @@ import { type ProcessRow, processFolder, readArguments, readRootMount } from './
 export function createOwnCommandTest(): (row: ProcessRow) => boolean {
   const own = scriptOf('/proc/self');
   const container = readRootMount('/proc/self');
-  return ({ pid }) => {
+  const known = new Map<string, Answer>();
+  return ({ pid, startTicks, comm }) => {
+    if (own === null) return false;
+    const key = `${pid} ${startTicks} ${comm}`;
+    const nowMs = performance.now();
+    const before = known.get(key);
+    if (before !== undefined && nowMs - before.atMs <= KNOWN_MS) return before.isOurs;
+    if (known.size >= MOST_KNOWN) known.clear();
     const folder = processFolder(pid);
-    return own !== null && readRootMount(folder) === container && scriptOf(folder) === own;
+    const isOurs = readRootMount(folder) === container && scriptOf(folder) === own;
+    known.set(key, { isOurs, atMs: nowMs });
+    return isOurs;
   };
 }
+
+interface Answer {
+  readonly isOurs: boolean;
+  readonly atMs: number;
+}
+
+/** For so long an answer counts: one that becomes a command of ours (`exec`) is too young to be notified until then. */
+const KNOWN_MS = 1000;
+const MOST_KNOWN = 256;
 
 /** The file of the script a Node.js process runs, links resolved, or null when it runs none or that cannot be seen. */
 function scriptOf(folder: string): string | null {

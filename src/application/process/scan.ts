@@ -31,6 +31,7 @@ export interface Scanner {
 
 export function createScanner(sending: Sending): Scanner {
   const isOurs = createOwnCommandTest();
+  const isAboveUs = createAncestorTest();
   const wrappers = createWrapperMemory();
   const unrelated = createUnrelatedMemory();
   const createSceneView = (ticks: number | null): ProcessView => {
@@ -39,7 +40,7 @@ export function createScanner(sending: Sending): Scanner {
       receives: (row: ProcessRow) => receives(row, sending, ticks),
       wasWrapper: (row: ProcessRow) => wrappers.has(row, view.arguments(row.pid)),
     };
-    return { ...view, ...asked, isOurs };
+    return { ...view, ...asked, isOurs, isAboveUs };
   };
   const scan: Scanner['scan'] = ({ ticks }, nowMs) => {
     const view = createSceneView(ticks);
@@ -56,14 +57,13 @@ export function createScanner(sending: Sending): Scanner {
   return { scan, forget: unrelated.forget };
 }
 
-function createView(): Omit<ProcessView, 'isOurs' | 'receives' | 'wasWrapper'> {
+function createView(): Omit<ProcessView, 'isOurs' | 'isAboveUs' | 'receives' | 'wasWrapper'> {
   const container = once((pid: number) => readRootMount(processFolder(pid)));
   const names = new Map<string, string | null>();
   return {
     self: process.pid,
     arguments: once(createArgumentReader()),
     container,
-    isAboveUs: isAboveUs(),
     // The table of mounts can be long, and is the same for all processes of a container.
     containerName: (pid) => {
       const root = container(pid);
@@ -87,22 +87,27 @@ function createArgumentReader(): (pid: number) => readonly string[] {
   };
 }
 
-/** By a look of its own, and only when one is asked for: there is nearly never a candidate among them. */
-function isAboveUs(): ProcessView['isAboveUs'] {
-  let above: ReadonlySet<number> | null = null;
-  return ({ pid }) => {
-    above ??= numbersAbove(process.pid);
-    return above.has(pid);
+/**
+ * Asked only when there is a candidate, and of the kernel once: when one of our ancestors ends, the kernel gives us to another of
+ * them.
+ */
+function createAncestorTest(): ProcessView['isAboveUs'] {
+  let above: ReadonlyMap<number, number> | null = null;
+  return ({ pid, startTicks }) => {
+    above ??= startsAbove(process.pid);
+    return above.get(pid) === startTicks;
   };
 }
 
-/** Parents up to the first that is out of sight. The rows are not read in one moment: a reused number could close a circle. */
-function numbersAbove(pid: number): ReadonlySet<number> {
-  const above = new Set<number>();
-  let parent = readRow(processFolder(pid))?.ppid ?? 0;
-  while (parent > 0 && !above.has(parent)) {
-    above.add(parent);
-    parent = readRow(processFolder(parent))?.ppid ?? 0;
+/** Start times of the parents, up to the first that is out of sight. */
+function startsAbove(pid: number): ReadonlyMap<number, number> {
+  const above = new Map<number, number>();
+  let row = readRow(processFolder(pid));
+  while (row !== null && row.ppid > 0) {
+    row = readRow(processFolder(row.ppid));
+    // The rows are not read in one moment: a reused number could close a circle.
+    if (row === null || above.has(row.pid)) break;
+    above.set(row.pid, row.startTicks);
   }
   return above;
 }
