@@ -80,6 +80,8 @@ export async function startKubernetes(): Promise<RealKubernetes> {
       '--disable-admission-plugins=ServiceAccount',
       '--allow-privileged=true',
       '--shutdown-delay-duration=0s',
+      // How long it waits for what is under way when it is told to end.
+      '--request-timeout=10s',
     ],
     isUp: async () =>
       (await ask('GET', '/readyz')).status === 200 &&

@@ -14,7 +14,7 @@ import { startProxy } from '../servers/proxy.ts';
 import { failureOf, follow, type ProviderHarness, providerOptions, snapshotOf } from './provider-contract.ts';
 
 /** Where a context leads. */
-interface Access {
+export interface Access {
   readonly port: number;
   readonly ca: string;
   /** Fields of the user; default: the token of the one who may do everything. */
@@ -23,7 +23,7 @@ interface Access {
 }
 
 /** The text of a KUBECONFIG with one context. */
-function kubeconfig({ port, ca, user, namespace = 'default' }: Access): string {
+export function kubeconfig({ port, ca, user, namespace = 'default' }: Access): string {
   const authority = Buffer.from(ca).toString('base64');
   return JSON.stringify({
     'current-context': 'test',
