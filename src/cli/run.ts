@@ -12,6 +12,7 @@ import { listenAt, type Served, servedBy } from '../server/server.ts';
 import { currentOf, sourceOf } from '../settings/secrets.ts';
 import type { Loaded, Targets } from '../settings/settings.ts';
 import type { Listen } from '../settings/web.ts';
+import { SourcePool } from '../source/pool.ts';
 import type { Cli } from './types.ts';
 
 /** The settings of every target, with the log they ask for. */
@@ -58,6 +59,7 @@ class Running {
   /** By name, in the order of the settings file. */
   #targets: ReadonlyMap<string, Started> = new Map();
   #server: Intake | null = null;
+  readonly #pool = new SourcePool();
   readonly #served: Served;
 
   constructor(cli: Cli) {
@@ -112,7 +114,7 @@ class Running {
       if (kept.has(name)) continue;
       const open = await sourceOf(loaded).load();
       open(providerOptions(loaded, env));
-      options.set(name, { name, loaded, log, open, env, instance });
+      options.set(name, { name, loaded, log, open, env, instance, pool: this.#pool });
     }
     return options;
   }

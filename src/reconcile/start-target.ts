@@ -14,6 +14,7 @@ import type { Environment } from '../settings/environment.ts';
 import { presetStatus } from '../settings/presets/describe.ts';
 import type { Loaded } from '../settings/settings.ts';
 import { type Followed, follow, type News, type SourceState, silenceBoundMs } from '../source/follow.ts';
+import { SourcePool } from '../source/pool.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { openTemplate } from '../source/template-source.ts';
 import { announce } from './announce.ts';
@@ -34,6 +35,8 @@ export interface TargetOptions {
   readonly open: OpenProvider;
   readonly instance: string;
   readonly log: Log;
+  /** The sources that are followed already; default: none. */
+  readonly pool?: SourcePool;
   /** Called whenever there is nothing to do for now. */
   readonly onRest?: (state: State) => void;
   /**
@@ -155,7 +158,7 @@ interface Sources {
 }
 
 function followAll(
-  { loaded, env, open, log }: TargetOptions,
+  { loaded, env, open, log, pool = new SourcePool() }: TargetOptions,
   signal: AbortSignal,
   onNews: () => void,
 ): Sources {
@@ -163,13 +166,17 @@ function followAll(
   const silentAfterMs = silenceBoundMs(UPDATE_FREQUENCY, FETCH_TIMEOUT);
   const options = providerOptions(loaded, env);
   const start = (provider: ReturnType<OpenProvider>, what: string): Followed =>
-    follow(provider, {
-      ...{ signal, silentAfterMs, random: Math.random, now: Date.now },
-      onNews: (state, news) => {
-        logNews(log, { [what]: state.url }, { state, news });
-        onNews();
+    follow(
+      provider,
+      {
+        ...{ signal, silentAfterMs, random: Math.random, now: Date.now },
+        onNews: (state, news) => {
+          logNews(log, { [what]: state.url }, { state, news });
+          onNews();
+        },
       },
-    });
+      pool,
+    );
   const source = start(open(options), 'source');
   return {
     source,

@@ -60,7 +60,7 @@ function textAndValue(one: Given, cwd: string): { text: string; value: unknown }
 /** What a target follows: `CONFIG_FILE` where it is set, else `SOURCE` as it is now. Errors as `secretOf`. */
 export function sourceOf(loaded: Loaded): FollowedSource {
   const entries = entriesOf(loaded);
-  return { entries, load: () => loadSources(entries, loaded.cwd) };
+  return { entries, load: () => loadSources(entries, loaded) };
 }
 
 /** Everything that a target follows, but for its templates. */
@@ -80,19 +80,34 @@ function entriesOf(loaded: Loaded): readonly SourceEntry[] {
   return found;
 }
 
-async function loadSources(entries: readonly SourceEntry[], cwd: string): Promise<OpenProvider> {
-  const loaded = await Promise.all(entries.map(async (entry) => ({ entry, open: await entry.url.load() })));
+async function loadSources(entries: readonly SourceEntry[], loaded: Loaded): Promise<OpenProvider> {
+  const ready = await Promise.all(entries.map(async (entry) => ({ entry, open: await entry.url.load() })));
   return (options) => {
-    const parts = loaded.map(({ entry: { own, ...entry }, open }) => {
+    const parts = ready.map(({ entry, open }) => {
+      const { own, ...place } = entry;
       const setting =
-        own.size === 0 ? options.setting : (name: string) => ownSetting(own.get(name), name, cwd);
-      return { ...entry, provider: open({ ...options, setting }) };
+        own.size === 0 ? options.setting : (name: string) => ownSetting(own.get(name), name, loaded.cwd);
+      const provider = open({ ...options, setting });
+      const watch = (signal: AbortSignal) => provider.watch(signal);
+      return { ...place, provider: { source: provider.source, watch, identity: identityOf(entry, loaded) } };
     });
     const [only] = parts;
     // One source that says nothing of its place needs none.
     const isPlain = parts.length === 1 && only?.name === null && !only.optional && only.format === undefined;
     return isPlain ? only.provider : groupOf(parts);
   };
+}
+
+/** What it reads, how often and how, and with which credentials as they were given. */
+function identityOf({ url, own }: SourceEntry, { given, settings }: Loaded): string {
+  const { UPDATE_FREQUENCY, FETCH_TIMEOUT, MAX_SIZE } = settings;
+  const shared = Object.keys(url.kind.settings).map((name) => {
+    const one = isName(name) ? given.get(name) : undefined;
+    return one && [name, one.text, one.secretFile];
+  });
+  const credentials =
+    own.size === 0 ? shared : [...own].map(([name, one]) => [name, one.text, one.secretFile]);
+  return JSON.stringify([url.text, credentials, UPDATE_FREQUENCY, FETCH_TIMEOUT, MAX_SIZE]);
 }
 
 /** The text of a setting that one source has for itself. Errors as `secretOf`. */

@@ -1,6 +1,7 @@
 // Several followed sources that look like one: all must have answered once; then the newest snapshot of each counts.
 import type { SidecarError } from '../lib/errors.ts';
-import { type Follow, type Followed, followOne, type SourceState } from './follower.ts';
+import type { Follow, Followed, SourceState } from './follower.ts';
+import type { SourcePool } from './pool.ts';
 import type { MergedPart, ProviderGroup, Snapshot, SourcePart, TargetSnapshot } from './provider.ts';
 
 /** Puts sources together, in the order of SOURCE. */
@@ -18,9 +19,9 @@ export function labelOf({ name, source }: Pick<MergedPart, 'name' | 'source'>): 
  * Follows all of them, each with outages and delays of its own. `onNews` gets the state of the source it is about.
  * `state()` is that of all: up when all are, in contact since the one that has been silent for longest.
  */
-export function followGroup(group: ProviderGroup, options: Follow): Followed {
+export function followGroup(group: ProviderGroup, options: Follow, pool: SourcePool): Followed {
   const { parts } = group;
-  const follows = parts.map(({ provider }) => followOne(provider, options));
+  const follows = parts.map(({ provider }) => pool.follow(provider, options));
   const merge = createMerge(parts);
   const states = (): readonly SourceState<Snapshot>[] => follows.map(({ state }) => state());
   return {

@@ -86,6 +86,8 @@ export type Observation =
 export interface Provider {
   /** The URL as it may be shown: without credentials. */
   readonly source: string;
+  /** Equal for providers that read the same, in the same way and as the same user; undefined: like no other. Holds secrets. */
+  readonly identity?: string;
   /**
    * Yields a snapshot first, then one observation per contact, until the signal aborts (then it returns) or
    * something is wrong (then it throws a SidecarError of stage `source`).

@@ -1,4 +1,5 @@
 // Several targets in one process: each has its own loop, outcome and application; SIGHUP adds, removes and changes them.
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { replaceFile } from '../../support/e2e/backing.ts';
@@ -6,6 +7,7 @@ import { createPlace, type Place } from '../../support/e2e/place.ts';
 import type { LogLine, Sidecar, TargetSeen } from '../../support/e2e/sidecar.ts';
 import { until } from '../../support/e2e/until.ts';
 import { type ConsulServer, startConsul } from '../../support/servers/consul.ts';
+import { startProxy } from '../../support/servers/proxy.ts';
 
 let consul: ConsulServer;
 beforeAll(async () => {
@@ -158,7 +160,7 @@ describe.concurrent('SIGHUP', () => {
     expect(api.told().length).toBe(before);
     const ofWeb = ({ target }: LogLine): boolean => target === 'web';
     expect(sidecar.logs('source up').filter(ofWeb)).toHaveLength(1);
-    expect(sidecar.logs('published').filter(ofWeb)).toHaveLength(2);
+    await until('the log says so', () => sidecar.logs('published').filter(ofWeb).length === 2);
   });
 
   test('a target that is renamed is found by its output: no reload', async (context) => {
@@ -193,4 +195,85 @@ test('once makes one pass for each, and its exit code is the gravest', async (co
   expect((await place.run(['once', '--settings-file', file])).code).toBe(4);
   expect(place.read('out/good.json')).toContain('two');
   expect((await place.run(['once', '--settings-file', file, '--target', 'good'])).code).toBe(0);
+});
+
+test('twenty targets on one Consul prefix make one blocking query', async (context) => {
+  const place = createPlace(context);
+  place.directory('out');
+  const proxy = await startProxy(consul.port);
+  context.onTestFinished(() => proxy.close());
+  await consul.put(`${place.name}/value`, 'one');
+  const names = Array.from({ length: 20 }, (_, at) => `t${at}`);
+  const targets = Object.fromEntries(names.map((name) => [name, { output: place.at(`out/${name}.json`) }]));
+  const defaults = { source: `consul://127.0.0.1:${proxy.port}/${place.name}/` };
+  const sidecar = await place.start({ SETTINGS_FILE: settingsFile(place, targets, defaults) });
+  const hold = (value: string): boolean =>
+    names.every((name) => {
+      const path = place.at(`out/${name}.json`);
+      return existsSync(path) && place.read(`out/${name}.json`).includes(value);
+    });
+  await until('all have the first value', () => hold('one'));
+  const before = proxy.requests().length;
+  await consul.put(`${place.name}/value`, 'two');
+  await until('all have the second value', () => hold('two'));
+  const { status } = await sidecar.get('/readyz');
+  expect(status).toBe(200);
+  // What was waiting answers, and the next begins to wait.
+  expect(proxy.requests().length - before).toBeLessThanOrEqual(2);
+  expect(proxy.open()).toBeLessThanOrEqual(2);
+});
+
+describe('a target in trouble', () => {
+  /** The longest that a change of the good target took while the other was in trouble, in milliseconds. */
+  async function slowest(place: Place, changes: number): Promise<number> {
+    let most = 0;
+    for (let at = 0; at < changes; at++) {
+      const value = `${place.name}-${at}`;
+      const startedAt = performance.now();
+      replaceFile(place.at('good.json'), JSON.stringify({ value }));
+      await until('the change is written', () => place.read('out/good.json').includes(value));
+      most = Math.max(most, performance.now() - startedAt);
+    }
+    return most;
+  }
+
+  async function othersDoNotNotice(
+    context: TestContext,
+    trouble: (place: Place) => Settings | Promise<Settings>,
+  ): Promise<void> {
+    const place = createPlace(context);
+    place.directory('out');
+    const good = fileTarget(place, 'good');
+    const bad = { ...fileTarget(place, 'bad'), ...(await trouble(place)) };
+    const sidecar = await place.start({ SETTINGS_FILE: settingsFile(place, { bad, good }) });
+    await outcomeOf(sidecar, 'good', 'applied');
+    expect(await slowest(place, 10)).toBeLessThan(1_000);
+    expect((await sidecar.status()).targets['bad']?.outcome).not.toBe('applied');
+  }
+
+  const TROUBLES: Readonly<Record<string, (place: Place) => Settings>> = {
+    'whose hook hangs': () => ({ reload_command: 'sleep 60', reload_timeout: '60s' }),
+    'whose checker hangs': () => ({ validate_command: 'sleep 60', validate_timeout: '60s' }),
+    'whose source is away': () => ({ config_file: '/dev/null/away' }),
+    'whose template never ends': (place) => {
+      const loops = '{% for i in (1..9999) %}'.repeat(3) + '{% endfor %}'.repeat(3);
+      return { template: place.write('loop.liquid', loops) };
+    },
+  };
+
+  test.for(Object.entries(TROUBLES))('%s: the others do not notice', async ([, trouble], context) => {
+    await othersDoNotNotice(context, trouble);
+  });
+
+  test('whose disk is full: the others do not notice', { tags: ['root'] }, async (context) => {
+    await othersDoNotNotice(context, (place) => {
+      const full = place.directory('full');
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', full]);
+      context.onTestFinished(() => void execFileSync('umount', ['-l', full]));
+      return {
+        output: place.at('full/bad.json'),
+        template: place.write('big.liquid', 'y'.repeat(128 * 1024)),
+      };
+    });
+  });
 });

@@ -5,6 +5,7 @@ import { SidecarError } from '../../../src/lib/errors.ts';
 import { sleep } from '../../../src/lib/wait.ts';
 import { follow, type SourceState, statesOf } from '../../../src/source/follow.ts';
 import { groupOf } from '../../../src/source/merge.ts';
+import { SourcePool } from '../../../src/source/pool.ts';
 import type { Merged, Observation, SourcePart, TargetSnapshot } from '../../../src/source/provider.ts';
 import { readOnce } from '../../../src/source/read-once.ts';
 
@@ -70,12 +71,13 @@ let now = 1_000;
 function start(sources: readonly Source[]): Watched {
   const controller = new AbortController();
   const news: string[] = [];
-  const followed = follow(groupOf(sources.map(({ part }) => part)), {
+  const options = {
     signal: controller.signal,
     now: () => now,
     random: () => 0,
-    onNews: ({ url }, what) => news.push(`${url} ${what}`),
-  });
+    onNews: ({ url }: SourceState, what: string) => void news.push(`${url} ${what}`),
+  };
+  const followed = follow(groupOf(sources.map(({ part }) => part)), options, new SourcePool());
   const stop = async (): Promise<void> => {
     controller.abort();
     await followed.done;
