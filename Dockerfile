@@ -104,10 +104,12 @@ CMD ["run"]
 #   K8S_CONTEXT
 # Output
 #   OUTPUT (required)
+#   OUTPUTS
 #   TEMPLATE
 #   TEMPLATE_ENV
 #   FORMAT (from the extension of OUTPUT)
 #   OUTPUT_MODE=0644
+#   MODES
 #   OUTPUT_OWNER
 #   STATE_DIR (file output: .config-sidecar beside it; directory output: ..config-sidecar in it)
 #   KEEP_GENERATIONS=5

@@ -3,7 +3,7 @@
 
 import { readLedger } from '../ledger/ledger-file.ts';
 import { stateDirectoryOf } from '../ledger/state-directory.ts';
-import type { Generation } from '../render/generation.ts';
+import type { Release } from '../render/release.ts';
 import type { Loaded } from '../settings/settings.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { checkConfirmation } from './confirmation.ts';
@@ -67,7 +67,13 @@ async function tryAll(subject: Subject, { open, desk }: Means): Promise<readonly
   const content = await checkContent(subject, source, ledger);
   const { generation } = content;
   const validation = await checkValidation(subject, generation, desk.directory);
-  const output = checkOutput({ settings, generation, isKept });
+  const outputs = settings.OUTPUTS.map(({ place }) => place.path);
+  const output = settings.OUTPUTS.flatMap((one) =>
+    checkOutput({
+      ...{ output: one, isKept, maxBytes: settings.MAX_SIZE },
+      generation: generation?.parts.find(({ path }) => path === one.place.path)?.generation ?? null,
+    }),
+  );
   const application = await checkProcess(subject);
   return [
     ...checkSettings(loaded),
@@ -76,7 +82,7 @@ async function tryAll(subject: Subject, { open, desk }: Means): Promise<readonly
     ...validation,
     ...output,
     ...stateFindings(desk, { output, loaded, generation }),
-    ...checkKept({ directory, ledger, generation, rollback: settings.ROLLBACK }),
+    ...checkKept({ directory, outputs, ledger, generation, rollback: settings.ROLLBACK }),
     ...application.findings,
     ...checkMount(settings, application.found),
     ...(await checkHook(subject, desk.status)),
@@ -87,7 +93,7 @@ async function tryAll(subject: Subject, { open, desk }: Means): Promise<readonly
 
 interface StateQuestion {
   readonly loaded: Loaded;
-  readonly generation: Generation | null;
+  readonly generation: Release | null;
   /** What was found out about the output. */
   readonly output: readonly Finding[];
 }
@@ -98,8 +104,9 @@ function stateFindings(
   { loaded, generation, output }: StateQuestion,
 ): readonly Finding[] {
   const { STATE_DIR, KEEP_GENERATIONS } = loaded.settings;
+  const files = generation?.parts.flatMap((part) => part.generation.files) ?? null;
   if (loaded.given.has('STATE_DIR')) {
-    const room = checkRoom('state', STATE_DIR, { generation, versions: KEEP_GENERATIONS + 1 });
+    const room = checkRoom('state', STATE_DIR, { files, versions: KEEP_GENERATIONS + 1 });
     return hasFailed(findings) ? findings : [...room, ...findings];
   }
   const told = new Set(output.filter(({ level }) => level === 'fail').map(({ code }) => code));

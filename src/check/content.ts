@@ -1,25 +1,22 @@
 // What the data, the template and the guards come to: everything before publishing, VALIDATE_COMMAND included.
 
 import type { Ledger } from '../ledger/ledger.ts';
-import { withStagedCopy } from '../ledger/staged-copy.ts';
 import { toSidecarError } from '../lib/errors.ts';
 import { providerOptions } from '../reconcile/provider-options.ts';
-import type { Generation } from '../render/generation.ts';
+import { validateRelease } from '../reconcile/validate.ts';
 import { inputOf } from '../render/input.ts';
-import { originsOfKeys, prepare, renderingExtras } from '../render/prepare.ts';
-import { runValidateCommand } from '../render/validate-command.ts';
-import { environmentForCommands } from '../settings/environment.ts';
-import { checkerHint } from '../settings/preset.ts';
+import { originsOfKeys, prepare, renderingExtras, templatePaths } from '../render/prepare.ts';
+import type { Release } from '../render/release.ts';
 import { withoutSecrets } from '../settings/secrets.ts';
 import type { TargetSnapshot } from '../source/provider.ts';
 import { readOnce } from '../source/read-once.ts';
-import { openTemplate } from '../source/template-source.ts';
+import { openTemplates } from '../source/template-source.ts';
 import { type Finding, fail, failure, ok, type Subject, warn } from './finding.ts';
 
 export interface ContentCheck {
   readonly findings: readonly Finding[];
   /** What would be published; null when it was refused, or could not be tried. */
-  readonly generation: Generation | null;
+  readonly generation: Release | null;
 }
 
 export interface ReadSource {
@@ -35,11 +32,11 @@ export async function checkContent(
 ): Promise<ContentCheck> {
   const { loaded, env, signal } = subject;
   if (snapshot === null) return { findings: [untried()], generation: null };
-  const { TEMPLATE, FETCH_TIMEOUT } = loaded.settings;
+  const { FETCH_TIMEOUT } = loaded.settings;
   try {
-    const provider = TEMPLATE && openTemplate(TEMPLATE.path, providerOptions(loaded, env));
-    const templates = provider === undefined ? null : await readOnce(provider, FETCH_TIMEOUT, signal);
-    const how = { hasTemplates: TEMPLATE !== undefined, extra: renderingExtras(loaded, env) };
+    const provider = openTemplates(templatePaths(loaded.settings), providerOptions(loaded, env));
+    const templates = provider && (await readOnce(provider, FETCH_TIMEOUT, signal));
+    const how = { hasTemplates: provider !== null, extra: renderingExtras(loaded, env) };
     const input = inputOf(snapshot, templates, how);
     if (input === null) return { findings: [], generation: null };
     // Data that was published keeps its first revision, which a template may print.
@@ -64,11 +61,20 @@ function untried(): Finding {
   );
 }
 
-function describe({ loaded }: Subject, { files }: Generation): string {
-  const { SCHEMA, REQUIRED_KEYS, TEMPLATE } = loaded.settings;
+function describe({ loaded }: Subject, { parts }: Release): string {
+  const { SCHEMA, REQUIRED_KEYS, OUTPUTS } = loaded.settings;
+  const files = parts.flatMap(({ generation }) => generation.files);
+  const templates = templatePaths(loaded.settings).map((path) => `"${path}"`);
   const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
-  const what = `${files.length === 1 ? '1 file' : `${files.length} files`} with ${bytes} bytes`;
-  const by = TEMPLATE === undefined ? 'It comes to' : `The template "${TEMPLATE.path}" makes of it`;
+  const where = OUTPUTS.length === 1 ? '' : ` for ${OUTPUTS.length} outputs`;
+  const what = `${files.length === 1 ? '1 file' : `${files.length} files`} with ${bytes} bytes${where}`;
+  const isPart = OUTPUTS.some(({ template }) => template === undefined);
+  const by =
+    templates.length === 0 || isPart
+      ? 'It comes to'
+      : templates.length === 1
+        ? `The template ${templates[0]} makes of it`
+        : `The templates ${templates.join(', ')} make of it`;
   const passed = [
     ...(REQUIRED_KEYS === undefined ? [] : ['REQUIRED_KEYS are there']),
     ...(SCHEMA === undefined ? [] : ['SCHEMA is fulfilled']),
@@ -98,11 +104,11 @@ function advice(code: string): string {
  */
 export async function checkValidation(
   { loaded, env, signal }: Subject,
-  generation: Generation | null,
+  release: Release | null,
   directory: string | null,
 ): Promise<readonly Finding[]> {
-  const { VALIDATE_COMMAND: argv, VALIDATE_TIMEOUT: timeoutMs, OUTPUT: output } = loaded.settings;
-  if (argv === undefined || generation === null) return [];
+  const commands = loaded.settings.OUTPUTS.flatMap(({ validateCommand }) => validateCommand?.[0] ?? []);
+  if (commands.length === 0 || release === null) return [];
   if (directory === null) {
     const message = 'VALIDATE_COMMAND was not tried: there is no place for a copy of the configuration.';
     return [
@@ -114,12 +120,10 @@ export async function checkValidation(
       ),
     ];
   }
-  const command = { argv, env: environmentForCommands(env), timeoutMs, signal, hint: checkerHint(loaded) };
   try {
-    await withStagedCopy(directory, { output, generation }, (path) =>
-      runValidateCommand({ ...command, path }),
-    );
-    return [ok('validation', 'validation.passed', `VALIDATE_COMMAND "${argv[0]}" accepts it.`)];
+    await validateRelease({ loaded, env, directory, release }, signal);
+    const named = [...new Set(commands)].map((command) => `"${command}"`).join(', ');
+    return [ok('validation', 'validation.passed', `VALIDATE_COMMAND ${named} accepts it.`)];
   } catch (thrown) {
     const { code, message, stage, output: printed } = toSidecarError(thrown, 'validate');
     if (stage !== 'validate') return [failure('validation', thrown, MEND_PLACE)];

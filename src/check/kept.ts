@@ -2,28 +2,31 @@
 
 import { readGeneration } from '../ledger/kept-generations.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { Generation } from '../render/generation.ts';
+import type { Release } from '../render/release.ts';
 import { type Finding, failure, ok, warn } from './finding.ts';
 
 export interface KeptQuestion {
   /** The state directory of the output. */
   readonly directory: string;
+  /** Paths of the outputs. */
+  readonly outputs: readonly string[];
   readonly ledger: Ledger;
   /** What the source holds now, rendered; null when that is not known. */
-  readonly generation: Generation | null;
+  readonly generation: Release | null;
   readonly rollback: boolean;
 }
 
-export function checkKept({ directory, ledger, generation, rollback }: KeptQuestion): readonly Finding[] {
+export function checkKept(question: KeptQuestion): readonly Finding[] {
+  const { ledger, generation, rollback } = question;
   return [
-    ...(rollback || ledger.kept.length > 0 ? [lastKnownGood(directory, ledger)] : []),
+    ...(rollback || ledger.kept.length > 0 ? [lastKnownGood(question)] : []),
     ...pinned(ledger),
     ...blocked(ledger, generation),
     ...owed(ledger),
   ];
 }
 
-function lastKnownGood(directory: string, { kept, published }: Ledger): Finding {
+function lastKnownGood({ directory, outputs, ledger: { kept, published } }: KeptQuestion): Finding {
   const [newest] = kept;
   if (newest === undefined && published === null) {
     return ok('kept', 'kept.nothing-yet', 'There is nothing to roll back to yet: nothing was published.');
@@ -33,7 +36,7 @@ function lastKnownGood(directory: string, { kept, published }: Ledger): Finding 
     return warn('kept', 'kept.nothing', message, FIRST_STAYS);
   }
   try {
-    readGeneration(directory, newest);
+    readGeneration(directory, newest, { outputs });
   } catch (thrown) {
     return failure(
       'kept',
@@ -55,7 +58,7 @@ function pinned({ pinned: pin }: Ledger): readonly Finding[] {
   return [warn('kept', 'kept.pinned', message, 'config-sidecar resume follows the source again.')];
 }
 
-function blocked({ blocked: blocks }: Ledger, generation: Generation | null): readonly Finding[] {
+function blocked({ blocked: blocks }: Ledger, generation: Release | null): readonly Finding[] {
   const block = blocks.find(({ rendering }) => rendering === generation?.rendering);
   if (block === undefined) return [];
   const message = `What the source holds did not work (${block.outcome}, ${iso(block.at)}) and is blocked: ${block.message}`;

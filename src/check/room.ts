@@ -1,11 +1,12 @@
 // Whether a volume has room for what would be published: beside the version that is there, one more.
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
-import type { Generation } from '../render/generation.ts';
+import type { GenerationFile } from '../render/generation.ts';
 import { type Area, type Finding, fail, warn } from './finding.ts';
 
 export interface RoomQuestion {
-  readonly generation: Generation | null;
+  /** What would be published; null when that is not known. */
+  readonly files: readonly GenerationFile[] | null;
   /** How many more versions there will be at once. */
   readonly versions: number;
 }
@@ -14,18 +15,18 @@ export interface RoomQuestion {
 export function checkRoom(
   area: Area,
   directory: string,
-  { generation, versions }: RoomQuestion,
+  { files: wanted, versions }: RoomQuestion,
 ): readonly Finding[] {
   const found = statIfPossible(directory);
-  if (generation === null || found === null || found.blocks === 0) return [];
+  if (wanted === null || found === null || found.blocks === 0) return [];
   const { bavail, bsize, files, ffree } = found;
   const free = bavail * bsize;
-  const needed = sizeOf(generation, bsize);
+  const needed = sizeOf(wanted, bsize);
   const mend = 'Make the volume larger (sizeLimit of an emptyDir), or the configuration smaller.';
   const sentence = (what: string): string =>
     `On the volume of "${directory}" ${free} bytes are free, ${what}`;
-  if (files > 0 && ffree < generation.files.length + 2) {
-    const message = `On the volume of "${directory}" ${ffree} more files can be made, and ${generation.files.length + 2} are needed.`;
+  if (files > 0 && ffree < wanted.length + 2) {
+    const message = `On the volume of "${directory}" ${ffree} more files can be made, and ${wanted.length + 2} are needed.`;
     return [fail(area, 'publish.no-space', message, mend)];
   }
   if (free < needed) return [fail(area, 'publish.no-space', sentence(`and ${needed} are needed.`), mend)];
@@ -47,7 +48,7 @@ function statIfPossible(directory: string): fs.StatsFs | null {
 }
 
 /** Files take whole blocks, and a directory one. */
-function sizeOf({ files }: Generation, blockBytes: number): number {
+function sizeOf(files: readonly GenerationFile[], blockBytes: number): number {
   return files.reduce(
     (sum, { bytes }) => sum + Math.ceil(bytes.length / blockBytes) * blockBytes,
     blockBytes,

@@ -11,9 +11,16 @@ import { isReadOnly, type MountDetails, mountsOf } from './mounts.ts';
 import { type Application, checkReadable, userOf } from './readable.ts';
 import { folderOf } from './try-out.ts';
 
-/** Nothing where no process is known, or there is no output directory yet. */
+/** Nothing where no process is known, or there is no output directory yet. What is true of several outputs is said once. */
 export function checkMount(settings: Settings, application: Application | null): readonly Finding[] {
   if (application === null) return [];
+  const findings = settings.OUTPUTS.flatMap(({ place: OUTPUT, mode: OUTPUT_MODE, owner }) =>
+    checkMountOf({ ...settings, OUTPUT, OUTPUT_MODE, OUTPUT_OWNER: owner ?? undefined }, application),
+  );
+  return findings.filter(({ message }, at) => findings.findIndex((one) => one.message === message) === at);
+}
+
+function checkMountOf(settings: Settings, application: Application): readonly Finding[] {
   const { id, name } = application;
   const folder = realPath(folderOf(settings.OUTPUT));
   if (folder === null) return [];

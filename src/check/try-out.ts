@@ -5,16 +5,11 @@ import { changeOwner, openNewFile, temporaryName } from '../publish/atomic-file.
 import { diskError } from '../publish/disk-error.ts';
 import { newName } from '../publish/layout.ts';
 import type { Output } from '../publish/publisher.ts';
-import type { Settings } from '../settings/settings.ts';
+import { type OutputSettings, shownPlace } from '../settings/outputs.ts';
 
 /** The directory in which names are replaced. */
 export function folderOf({ kind, path }: Output): string {
   return kind === 'file' ? dirname(path) : path;
-}
-
-/** The output as messages name it. */
-export function shownOf({ kind, path }: Output): string {
-  return kind === 'file' ? path : `${path}/`;
 }
 
 /**
@@ -25,7 +20,7 @@ export function lookOnly(output: Output): void {
   try {
     fs.accessSync(folderOf(output), fs.constants.W_OK | fs.constants.X_OK);
   } catch (error) {
-    throw diskError(error, shownOf(output));
+    throw diskError(error, shownPlace(output));
   }
 }
 
@@ -33,16 +28,15 @@ export function lookOnly(output: Output): void {
  * What a publication needs, under names of ours: new files with mode and owner, flushed, a rename, and a link for a directory.
  * @throws SidecarError `publish.*` with what the disk said; nothing is left then either.
  */
-export function tryOut({ OUTPUT, OUTPUT_MODE: mode, OUTPUT_OWNER }: Settings): void {
-  const owner = OUTPUT_OWNER ?? null;
-  const folder = fs.realpathSync.native(folderOf(OUTPUT));
-  const made = (OUTPUT.kind === 'file' ? hiddenNames(OUTPUT.path) : stageNames()).map((name) =>
+export function tryOut({ place, mode, owner }: OutputSettings): void {
+  const folder = fs.realpathSync.native(folderOf(place));
+  const made = (place.kind === 'file' ? hiddenNames(place.path) : stageNames()).map((name) =>
     join(folder, name),
   );
   const [first = '', second = '', link = ''] = made;
   try {
-    const inside = OUTPUT.kind === 'file' ? first : join(first, 'check');
-    if (OUTPUT.kind === 'directory') {
+    const inside = place.kind === 'file' ? first : join(first, 'check');
+    if (place.kind === 'directory') {
       fs.mkdirSync(first, 0o700);
       if (owner !== null) withOpen(first, (fd) => changeOwner(fd, owner));
     }
@@ -50,10 +44,10 @@ export function tryOut({ OUTPUT, OUTPUT_MODE: mode, OUTPUT_OWNER }: Settings): v
     fs.fsyncSync(fd);
     fs.closeSync(fd);
     fs.renameSync(first, second);
-    if (OUTPUT.kind === 'directory') fs.symlinkSync(basename(second), link);
+    if (place.kind === 'directory') fs.symlinkSync(basename(second), link);
     withOpen(folder, (directory) => fs.fsyncSync(directory));
   } catch (error) {
-    throw diskError(error, shownOf(OUTPUT));
+    throw diskError(error, shownPlace(place));
   } finally {
     for (const path of made) fs.rmSync(path, { recursive: true, force: true });
   }

@@ -8,16 +8,18 @@ import { diskError } from '../publish/disk-error.ts';
 import { refusingForeign, visibleNames } from '../publish/layout.ts';
 import { type Output, openPublisher } from '../publish/publisher.ts';
 import type { Generation } from '../render/generation.ts';
-import type { Settings } from '../settings/settings.ts';
+import { type OutputSettings, shownPlace } from '../settings/outputs.ts';
 import { type Finding, failure, hasFailed, ok, warn } from './finding.ts';
 import { mountsOf } from './mounts.ts';
 import { refuseSharedParent } from './parents.ts';
 import { checkRoom } from './room.ts';
-import { folderOf, lookOnly, shownOf, tryOut } from './try-out.ts';
+import { folderOf, lookOnly, tryOut } from './try-out.ts';
 
 export interface VolumeQuestion {
-  readonly settings: Settings;
-  /** What would be published; null when that is not known. */
+  readonly output: OutputSettings;
+  /** MAX_SIZE. */
+  readonly maxBytes: number;
+  /** What would be published there; null when that is not known. */
   readonly generation: Generation | null;
   /** Whether a sidecar writes there now: then it is only looked at. */
   readonly isKept: boolean;
@@ -25,21 +27,21 @@ export interface VolumeQuestion {
 
 /** Never throws; what it writes is gone when it returns. */
 export function checkOutput(question: VolumeQuestion): readonly Finding[] {
-  const { settings, generation, isKept } = question;
-  const { OUTPUT, OUTPUT_OWNER } = settings;
+  const { output, generation, isKept, maxBytes } = question;
+  const { place, owner } = output;
   try {
-    const volume = openPublisher(OUTPUT, OUTPUT_OWNER ?? null, settings.MAX_SIZE).look();
+    const volume = openPublisher(place, owner, maxBytes).look();
     if (volume.problem !== null) throw volume.problem;
-    refuseMount(OUTPUT);
-    refuseSharedParent(folderOf(OUTPUT), shownOf(OUTPUT));
-    refuseSticky(OUTPUT);
-    refuseForeign(OUTPUT, generation);
+    refuseMount(place);
+    refuseSharedParent(folderOf(place), shownPlace(place));
+    refuseSticky(place);
+    refuseForeign(place, generation);
     const versions = volume.rendering === null ? 2 : 1;
-    const room = checkRoom('output', folderOf(OUTPUT), { generation, versions });
+    const room = checkRoom('output', folderOf(place), { files: generation?.files ?? null, versions });
     if (hasFailed(room)) return room;
-    if (isKept) lookOnly(OUTPUT);
-    else tryOut(settings);
-    return [...warnOfLink(OUTPUT), ...room, describe(question, volume.rendering)];
+    if (isKept) lookOnly(place);
+    else tryOut(output);
+    return [...warnOfLink(place), ...room, describe(question, volume.rendering)];
   } catch (thrown) {
     return [failure('output', thrown, MEND)];
   }
@@ -95,15 +97,20 @@ function warnOfLink({ kind, path }: Output): readonly Finding[] {
   ];
 }
 
-function describe({ settings, generation, isKept }: VolumeQuestion, rendering: string | null): Finding {
-  const { OUTPUT, OUTPUT_MODE, OUTPUT_OWNER } = settings;
-  const whose = `user ${OUTPUT_OWNER?.uid ?? process.geteuid?.() ?? '?'}`;
+function describe({ output, generation, isKept }: VolumeQuestion, rendering: string | null): Finding {
+  const { place, mode, owner, modes } = output;
+  const whose = `user ${owner?.uid ?? process.geteuid?.() ?? '?'}`;
   const how = isKept ? 'may be written to' : 'can be written';
-  const place =
-    OUTPUT.kind === 'file' ? 'beside it under a hidden name' : 'in it under names that begin with ".."';
+  const where =
+    place.kind === 'file' ? 'beside it under a hidden name' : 'in it under names that begin with ".."';
   const state = shows(generation, rendering);
-  const message = `"${shownOf(OUTPUT)}" ${how}: staged ${place}, so on the same file system; mode ${OUTPUT_MODE.toString(8).padStart(4, '0')}, ${whose}. ${state}`;
+  const special = modes.map(({ glob, mode: bits }) => `, ${octal(bits)} for ${glob}`).join('');
+  const message = `"${shownPlace(place)}" ${how}: staged ${where}, so on the same file system; mode ${octal(mode)}${special}, ${whose}. ${state}`;
   return ok('output', 'output.writable', message);
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
 }
 
 function shows(generation: Generation | null, rendering: string | null): string {

@@ -1,10 +1,9 @@
 // Copies of confirmed generations in the state directory: what can be rolled back to, also when the volume is empty.
 
-import { isUtf8 } from 'node:buffer';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
-import { atOnce, inSlices, type Sliced } from '../lib/slices.ts';
+import { atOnce, inSlices } from '../lib/slices.ts';
 import { flush, isTemporaryName, writeFileAtomic } from '../publish/atomic-file.ts';
 import {
   asShown,
@@ -16,9 +15,8 @@ import {
 } from '../publish/directory-handle.ts';
 import { explainFull, reasonOf } from '../publish/disk-error.ts';
 import { listing, unlinkIfPossible } from '../publish/remove-tree.ts';
-import { findNameProblem } from '../render/file-names.ts';
-import { createGeneration, type Generation, type GenerationFile } from '../render/generation.ts';
-import type { Owner } from '../settings/types.ts';
+import type { Release } from '../render/release.ts';
+import { type Copy, decodeCopy, encodingCopy } from './copy.ts';
 import { parseCopy } from './copy-text.ts';
 import { EMPTY_LEDGER, type KeptGeneration } from './ledger.ts';
 import { isLedger } from './ledger-shape.ts';
@@ -26,26 +24,11 @@ import { plausible } from './plausible.ts';
 import { readOwnText } from './safe-text.ts';
 
 const FOLDER = 'generations';
-const FORMAT = 1;
 const FILE_NAME = /^(0|[1-9]\d*)\.json$/;
 /** The largest MAX_SIZE: for callers that read without that setting. */
 const LARGEST_BYTES = 2 ** 29;
 /** Of all copies together so many times the largest size is read at a start. */
 const MOST_READ = 3;
-/** What the name of a file and its description may add to its bytes. */
-const MOST_OF_NAME = 4_096;
-
-type StoredFile =
-  | { readonly name: string; readonly text: string }
-  | { readonly name: string; readonly base64: string };
-
-interface Stored {
-  readonly format: number;
-  readonly kept: KeptGeneration;
-  readonly mode: number;
-  readonly owner: Owner | null;
-  readonly files: readonly StoredFile[];
-}
 
 /** How large a copy may be that is read: the bytes of a generation, written as text, and what describes them. */
 function largestCopy(maxBytes: number): number {
@@ -61,12 +44,12 @@ function largestCopy(maxBytes: number): number {
 export async function keepGeneration(
   directory: string,
   kept: KeptGeneration,
-  generation: Generation,
+  release: Release,
   maxBytes: number = LARGEST_BYTES,
 ): Promise<void> {
   let size = 0;
   try {
-    const bytes = await inSlices(encoding(kept, generation));
+    const bytes = await inSlices(encodingCopy(kept, release));
     size = bytes.length;
     if (bytes.length > largestCopy(maxBytes)) throw new Error('it is larger than a copy that is read');
     const folder = await makeFolder(directory);
@@ -81,22 +64,27 @@ export async function keepGeneration(
   }
 }
 
+export interface CopyOptions {
+  /** Paths of the outputs: a copy of others is of no use. Absent: it does not matter which. */
+  readonly outputs?: readonly string[];
+  /** MAX_SIZE. */
+  readonly maxBytes?: number;
+}
+
 /**
- * Reads a copy, and makes sure that it is the generation that is wanted: same files, bytes, modes and owner.
- * @param maxBytes MAX_SIZE.
+ * Reads a copy, and makes sure that it is the generation that is wanted: same outputs, files, bytes, modes and owner.
  * @throws SidecarError `state.generation-damaged`: missing, unreadable, or anything but what was kept.
  */
 export function readGeneration(
   directory: string,
   kept: KeptGeneration,
-  maxBytes: number = LARGEST_BYTES,
-): Generation {
+  { outputs, maxBytes = LARGEST_BYTES }: CopyOptions = {},
+): Release {
   try {
-    const { generation } = inFolder(directory, (folder) =>
-      readCopy(folder, kept.generation, largestCopy(maxBytes)),
-    );
-    if (generation.rendering !== kept.rendering) throw new Error('its files are not those that were kept');
-    return generation;
+    const copy = inFolder(directory, (folder) => readCopy(folder, kept.generation, largestCopy(maxBytes)));
+    const release = copy.releaseFor(outputs);
+    if (release.rendering !== kept.rendering) throw new Error('its files are not those that were kept');
+    return release;
   } catch (thrown) {
     throw damaged(thrown, directory, kept.generation);
   }
@@ -139,51 +127,9 @@ function fileName(generation: number): string {
   return `${generation}.json`;
 }
 
-/** One JSON text, written file by file. */
-function* encoding(kept: KeptGeneration, { files, mode, owner }: Generation): Sliced<Uint8Array> {
-  const head: Omit<Stored, 'files'> = { format: FORMAT, kept, mode, owner };
-  const parts: string[] = [];
-  for (const file of files) {
-    parts.push(encodeFile(file));
-    yield;
-  }
-  return Buffer.from(`${JSON.stringify(head).slice(0, -1)},"files":[${parts.join(',')}]}\n`);
-}
-
-/** As text where that is not much longer than the bytes: a person can read it. Control characters make it six times as long. */
-function encodeFile({ name, bytes }: GenerationFile): string {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (isUtf8(buffer)) {
-    const text = JSON.stringify({ name, text: buffer.toString() });
-    if (text.length <= 1.5 * buffer.length + MOST_OF_NAME) return text;
-  }
-  return JSON.stringify({ name, base64: buffer.toString('base64') });
-}
-
-interface Copy {
-  readonly kept: KeptGeneration;
-  readonly generation: Generation;
-}
-
 /** Throws for whatever is not a copy, with half a sentence. */
 function readCopy(folder: DirectoryHandle, number: number, maxBytes: number): Copy {
-  const stored = parseCopy(readOwnText(`${folder.path}/${fileName(number)}`, maxBytes), maxBytes) as Stored;
-  if (stored.format !== FORMAT) throw new Error('it was written by another version of config-sidecar');
-  const { mode, owner, kept } = stored;
-  const files = stored.files.map(decodeFile);
-  const problem = findNameProblem(
-    files.map(({ name }) => name),
-    '',
-  );
-  if (problem !== null) throw new Error(problem);
-  // No setting gives more: a copy is no way to a set-uid file.
-  if ((mode & ~0o777) !== 0) throw new Error('its mode is not one that a file of ours can have');
-  return { kept, generation: createGeneration(files, { mode, owner }) };
-}
-
-function decodeFile(file: StoredFile): GenerationFile {
-  const bytes = 'text' in file ? Buffer.from(file.text) : Buffer.from(file.base64, 'base64');
-  return { name: file.name, bytes };
+  return decodeCopy(parseCopy(readOwnText(`${folder.path}/${fileName(number)}`, maxBytes), maxBytes));
 }
 
 /** The highest numbers first, and not without end: others may have put any number of files there. */
@@ -207,9 +153,10 @@ function sizeOf(folder: DirectoryHandle, number: number): number {
 
 /** What a whole copy says of itself; null when that cannot be true. */
 function keptIn(folder: DirectoryHandle, number: number, maxBytes: number): KeptGeneration | null {
-  const { kept, generation } = readCopy(folder, number, maxBytes);
+  const { kept, releaseFor } = readCopy(folder, number, maxBytes);
+  const { rendering } = releaseFor(undefined);
   const isWhole = isLedger({ ...EMPTY_LEDGER, kept: [kept] });
-  if (!isWhole || kept.rendering !== generation.rendering || kept.generation !== number) return null;
+  if (!isWhole || kept.rendering !== rendering || kept.generation !== number) return null;
   return plausible(kept, Date.now());
 }
 

@@ -41,6 +41,8 @@ const isPublished = isRecordOf({
   as: isOneOf('desired', 'fallback', 'rolled-back', 'pinned'),
 });
 
+const isStaged = isRecordOf({ output: isText, name: isText, rendering: isText });
+
 const isTrial = isRecordOf({
   process: isOrNull(isProcess),
   how: isOneOf('told', 'picked-up', 'published'),
@@ -65,7 +67,13 @@ const isWhole = isRecordOf({
   generation: isCount,
   published: isOrNull(isPublished),
   verdict: isOneOf('pending', 'good', ...BAD),
-  intended: isOrNull(isRecordOf({ version: isPublished, owedBefore: isFlag })),
+  intended: isOrNull(
+    isRecordOf({
+      version: isPublished,
+      owedBefore: isFlag,
+      staged: (value) => value === undefined || isListOf(isStaged)(value),
+    }),
+  ),
   owed: isOrNull(isRecordOf({ since: isNumber })),
   told: isOrNull(
     isRecordOf({

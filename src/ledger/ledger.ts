@@ -1,5 +1,6 @@
 // What was intended, published, owed, told, tried, blocked and kept, so that a crash at any point is made up for at the
 // next start. Pure.
+import type { StagedPart } from '../publish/types.ts';
 import type { BootStamp, ProcessId } from './types.ts';
 
 /** One configuration, as status shows it. */
@@ -115,7 +116,12 @@ export interface Ledger {
   /** On what is published. */
   readonly verdict: Verdict;
   /** Set before the rename and cleared after it: with it, a crash in between can be read off the volume. */
-  readonly intended: { readonly version: Published; readonly owedBefore: boolean } | null;
+  readonly intended: {
+    readonly version: Published;
+    readonly owedBefore: boolean;
+    /** Absent where one output changes. */
+    readonly staged?: readonly StagedPart[];
+  } | null;
   /** The application has not been told of what is on the volume; since when (Unix milliseconds). */
   readonly owed: { readonly since: number } | null;
   readonly told: Told | null;
@@ -162,9 +168,15 @@ export function lastKnownGoodOf({ kept }: Ledger): KeptGeneration | null {
 }
 
 /** Before the rename: what will be visible, and that the application is owed a reload for it (unless nobody is told). */
-export function intend(ledger: Ledger, version: Published, notifies: boolean): Ledger {
+export function intend(
+  ledger: Ledger,
+  version: Published,
+  notifies: boolean,
+  staged: readonly StagedPart[] = [],
+): Ledger {
   const owed = notifies ? (ledger.owed ?? { since: version.at }) : null;
-  return { ...ledger, intended: { version, owedBefore: ledger.owed !== null }, owed };
+  const owedBefore = ledger.owed !== null;
+  return { ...ledger, intended: { version, owedBefore, ...(staged.length > 0 && { staged }) }, owed };
 }
 
 /** After the rename. */

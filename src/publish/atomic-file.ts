@@ -26,23 +26,54 @@ const rename = promisify(fs.rename);
  * `meanwhile` is called while the disk has the longest work to do; it must not throw.
  */
 export async function writeFileAtomic(
-  { directory, name }: { readonly directory: DirectoryHandle; readonly name: string },
+  target: FileName,
   bytes: Uint8Array,
   { meanwhile = () => {}, ...options }: AtomicWrite & { readonly meanwhile?: () => void },
 ): Promise<void> {
-  const temporary = `${directory.path}/${temporaryName(name)}`;
+  await putStaged(target, await stageFile(target, bytes, options), meanwhile);
+}
+
+/** A name in a directory that is held. */
+export interface FileName {
+  readonly directory: DirectoryHandle;
+  readonly name: string;
+}
+
+/** The first half: everything but the rename. @returns the hidden name. On an error nothing is left. */
+export async function stageFile(
+  { directory, name }: FileName,
+  bytes: Uint8Array,
+  options: AtomicWrite,
+): Promise<string> {
+  const hidden = temporaryName(name);
+  const path = `${directory.path}/${hidden}`;
   try {
-    const fd = openNewFile(temporary, bytes, options);
+    const fd = openNewFile(path, bytes, options);
     faultPoint('stage');
     await flush(fd).finally(() => fs.closeSync(fd));
     faultPoint('flush');
-    const renamed = rename(temporary, `${directory.path}/${name}`);
+    return hidden;
+  } catch (error) {
+    removeIfPossible(path);
+    throw error;
+  }
+}
+
+/** The second half: renames a staged file over the target and flushes the directory. On an error the staged file is gone. */
+export async function putStaged(
+  { directory, name }: FileName,
+  hidden: string,
+  meanwhile: () => void = () => {},
+): Promise<void> {
+  const path = `${directory.path}/${hidden}`;
+  try {
+    const renamed = rename(path, `${directory.path}/${name}`);
     meanwhile();
     await renamed;
     faultPoint('swap');
     await flush(directory.fd);
   } catch (error) {
-    removeIfPossible(temporary);
+    removeIfPossible(path);
     throw error;
   }
 }

@@ -6,23 +6,24 @@ import { faultPoint } from '../lib/fault-point.ts';
 import { atOnce, inSlices, type Sliced } from '../lib/slices.ts';
 import { digestingFiles, type Generation } from '../render/generation.ts';
 import { flush } from './atomic-file.ts';
-import { type DirectoryHandle, openPlace } from './directory-handle.ts';
+import { type DirectoryHandle, openDirectory, openPlace, within } from './directory-handle.ts';
 import { diskError } from './disk-error.ts';
 import { HeldDirectory } from './held-directory.ts';
 import {
   checkingNames,
   currentGeneration,
   DATA,
+  isGeneration,
   mendingNames,
   newName,
   putLink,
   refusingForeign,
   visibleNames,
 } from './layout.ts';
-import type { Publisher, PublisherOptions, Volume } from './publisher.ts';
+import type { Publisher, PublisherOptions, Staged, Volume } from './publisher.ts';
 import { readingGeneration, TooLarge } from './read-generation.ts';
-import { removeInBackground } from './remove-tree.ts';
-import { createRetirement, recover } from './retired.ts';
+import { listing, removeInBackground } from './remove-tree.ts';
+import { createRetirement, type Retirement, recover } from './retired.ts';
 import { writeGeneration } from './write-generation.ts';
 
 interface DirectoryPlace extends PublisherOptions {
@@ -40,13 +41,9 @@ export function directoryPublisher(path: string, options: PublisherOptions): Pub
     lookInSlices: () => inSlices(lookingAtDirectory(place)),
     read: () => readCurrent(place),
     isThere: () => directory.isInPlace() && fs.existsSync(`${path}/${DATA}`),
-    publish: async (generation) => {
-      try {
-        await publishDirectory(place, generation);
-      } catch (error) {
-        throw diskError(error, `${path}/`, needOf(generation));
-      }
-    },
+    stage: (generation) => stage(place, generation),
+    publish: async (generation, meanwhile) => (await stage(place, generation)).swap(meanwhile),
+    findStaged: (name) => findStaged(place, retirement, name),
     recover: () => ifInPlace(directory, (root) => recover(root, path, retirement)),
     prune: (now) => ifInPlace(directory, (root) => retirement.prune(root, now)),
     release: () => directory.release(),
@@ -74,26 +71,77 @@ function openRoot(path: string): DirectoryHandle {
   throw new SidecarError(`Cannot publish "${path}/": ${reason}`, { code, stage: 'publish' });
 }
 
-async function publishDirectory({ path, directory }: DirectoryPlace, generation: Generation): Promise<void> {
-  const root = directory.use();
-  const names = visibleNames(generation.files.map((file) => file.name));
-  await inSlices(refusingForeign(root, path, names));
-  const [stage, name] = [newName('stage'), newName('gen')];
+async function stage(place: DirectoryPlace, generation: Generation): Promise<Staged> {
+  const { path, directory } = place;
   try {
-    await writeGeneration(root, stage, generation);
-    fs.renameSync(`${root.path}/${stage}`, `${root.path}/${name}`);
-    faultPoint('flush');
-    putLink(root, name, DATA);
-    faultPoint('swap');
-    await flush(root.fd);
+    const root = directory.use();
+    const names = visibleNames(generation.files.map((file) => file.name));
+    await inSlices(refusingForeign(root, path, names));
+    return stagedAs(place, root, { name: await write(root, generation), names });
   } catch (error) {
-    await removeInBackground(root, stage);
-    if (currentGeneration(root) !== name) await removeInBackground(root, name);
+    throw diskError(error, `${path}/`, needOf(generation));
+  }
+}
+
+/** @returns the name of the new generation. */
+async function write(root: DirectoryHandle, generation: Generation): Promise<string> {
+  const [unfinished, name] = [newName('stage'), newName('gen')];
+  try {
+    await writeGeneration(root, unfinished, generation);
+    fs.renameSync(`${root.path}/${unfinished}`, `${root.path}/${name}`);
+    faultPoint('flush');
+    return name;
+  } catch (error) {
+    await removeInBackground(root, unfinished);
     throw error;
   }
-  await inSlices(mendingNames(root, names));
-  faultPoint('names');
-  await flush(root.fd);
+}
+
+interface StagedNames {
+  readonly name: string;
+  /** What becomes visible. */
+  readonly names: ReadonlySet<string>;
+}
+
+function stagedAs({ path }: DirectoryPlace, root: DirectoryHandle, { name, names }: StagedNames): Staged {
+  const discard = async (): Promise<void> => {
+    if (currentGeneration(root) !== name) await removeInBackground(root, name);
+  };
+  const swap = async (meanwhile: () => void = () => {}): Promise<void> => {
+    try {
+      putLink(root, name, DATA);
+      faultPoint('swap');
+      const flushed = flush(root.fd);
+      meanwhile();
+      await flushed;
+    } catch (error) {
+      await discard();
+      throw error;
+    }
+    await inSlices(mendingNames(root, names));
+    faultPoint('names');
+    await flush(root.fd);
+  };
+  return {
+    name,
+    discard,
+    swap: (meanwhile) =>
+      swap(meanwhile).catch((error) => {
+        throw diskError(error, `${path}/`, { files: names.size + 2 });
+      }),
+  };
+}
+
+function findStaged(place: DirectoryPlace, retirement: Retirement, name: string): Staged | null {
+  try {
+    const root = place.directory.use();
+    if (!isGeneration(name) || !retirement.ours(root, [name]).includes(name)) return null;
+    const top = openDirectory(`${root.path}/${name}`);
+    const names = visibleNames(within(top, (inside) => atOnce(listing(inside))));
+    return stagedAs(place, root, { name, names });
+  } catch {
+    return null;
+  }
 }
 
 /** Two links and a directory beside the files. */

@@ -5,12 +5,12 @@ import { basename, dirname } from 'node:path';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
 import { atOnce } from '../lib/slices.ts';
 import { type DescribedFile, digestOfFiles, type Generation } from '../render/generation.ts';
-import { isTemporaryName, writeFileAtomic } from './atomic-file.ts';
+import { isTemporaryName, putStaged, stageFile } from './atomic-file.ts';
 import type { DirectoryHandle } from './directory-handle.ts';
 import { diskError } from './disk-error.ts';
 import { HeldDirectory } from './held-directory.ts';
 import { ownerOf, ownNamesIn } from './ownership.ts';
-import type { Publisher, PublisherOptions, Volume } from './publisher.ts';
+import type { Publisher, PublisherOptions, Staged, Volume } from './publisher.ts';
 import { listing, unlinkIfPossible } from './remove-tree.ts';
 import { readBytes, withOpenFile } from './safe-open.ts';
 import { specialFileAt } from './special-file.ts';
@@ -35,14 +35,16 @@ export function filePublisher(path: string, options: PublisherOptions): Publishe
       return file === null || typeof file === 'string' ? [] : [file];
     },
     isThere: () => directory.isInPlace() && fs.existsSync(path),
-    publish: (generation, meanwhile = () => {}) => publishFile(place, generation, meanwhile),
+    stage: (generation) => stage(place, generation),
+    publish: async (generation, meanwhile) => (await stage(place, generation)).swap(meanwhile),
+    findStaged: (hidden) => findStaged(place, hidden),
     recover: () => removeLeftOvers(place),
     prune: () => {},
     release: () => directory.release(),
   };
 }
 
-async function publishFile(place: FilePlace, generation: Generation, meanwhile: () => void): Promise<void> {
+async function stage(place: FilePlace, generation: Generation): Promise<Staged> {
   const { path, name } = place;
   const [file] = generation.files;
   if (file === undefined || generation.files.length !== 1) {
@@ -55,10 +57,38 @@ async function publishFile(place: FilePlace, generation: Generation, meanwhile: 
     const directory = place.directory.use();
     refuseSpecial(place, directory);
     const { mode, owner } = generation;
-    await writeFileAtomic({ directory, name }, file.bytes, { mode, owner, meanwhile });
-    place.hasBeenFile = true;
+    return stagedAs(place, directory, await stageFile({ directory, name }, file.bytes, { mode, owner }));
   } catch (error) {
     throw diskError(error, path, { bytes: file.bytes.length });
+  }
+}
+
+function stagedAs(place: FilePlace, directory: DirectoryHandle, hidden: string): Staged {
+  const { path, name } = place;
+  return {
+    name: hidden,
+    swap: async (meanwhile) => {
+      try {
+        await putStaged({ directory, name }, hidden, meanwhile);
+        place.hasBeenFile = true;
+      } catch (error) {
+        throw diskError(error, path);
+      }
+    },
+    discard: async () => unlinkIfPossible(directory, hidden),
+  };
+}
+
+function findStaged(place: FilePlace, hidden: string): Staged | null {
+  try {
+    const directory = place.directory.use();
+    const isOwn = ownNamesIn(directory, place.owner === null ? [] : [place.owner.uid]);
+    const isFile = fs.lstatSync(`${directory.path}/${hidden}`, { throwIfNoEntry: false })?.isFile() === true;
+    return isTemporaryName(hidden, place.name) && isFile && isOwn(hidden)
+      ? stagedAs(place, directory, hidden)
+      : null;
+  } catch {
+    return null;
   }
 }
 

@@ -20,6 +20,22 @@ export interface Volume {
   readonly changedAt: number | null;
   /** Why nothing could be published over it as it stands, or null. */
   readonly problem: SidecarError | null;
+  /** Of several outputs, what each shows. */
+  readonly parts?: readonly { readonly path: string; readonly rendering: string | null }[];
+}
+
+/** A generation that is written and flushed under a hidden name, and not visible yet. */
+export interface Staged {
+  /** The hidden name in the directory, by which a later start finds it. */
+  readonly name: string;
+  /**
+   * Makes it visible, whole or not at all, and durable when it returns. `meanwhile` may be called once while the disk is at
+   * work, for what does not depend on it.
+   * @throws SidecarError of stage `publish`; the volume then shows what it showed before.
+   */
+  readonly swap: (meanwhile?: () => void) => Promise<void>;
+  /** Removes it instead. Never throws. */
+  readonly discard: () => Promise<void>;
 }
 
 export interface PublisherOptions {
@@ -44,12 +60,12 @@ export interface Publisher {
   read(): readonly DescribedFile[];
   /** Whether anything is there at all: for a question asked often. */
   isThere(): boolean;
-  /**
-   * Makes the generation visible, whole or not at all, and durable when it returns. `meanwhile` may be called once
-   * while the disk is at work, for what does not depend on it.
-   * @throws SidecarError of stage `publish`; the volume then shows what it showed before.
-   */
+  /** Writes the generation beside what is visible. @throws SidecarError of stage `publish`; nothing is left then. */
+  stage(generation: Generation): Promise<Staged>;
+  /** Stages a generation and makes it visible. Errors as of both. */
   publish(generation: Generation, meanwhile?: () => void): Promise<void>;
+  /** What an earlier run staged under this hidden name, as `stage` gave it; null when it is not there any more, or not ours. */
+  findStaged(name: string): Staged | null;
   /**
    * Once at the start: removes left-overs of a crash, by exact name and owner, and finishes half-done visible names.
    * Directories are removed in the background.

@@ -32,7 +32,8 @@ export async function writeGeneration(
       while (!file.name.startsWith(way.at(-1)?.prefix ?? '')) leave();
       const folder = enter(way, file.name, generation.owner);
       const path = `${folder.handle.path}/${file.name.slice(folder.prefix.length)}`;
-      written.push(openNewFile(path, file.bytes, generation));
+      const { mode = generation.mode } = file;
+      written.push(openNewFile(path, file.bytes, { mode, owner: generation.owner }));
       if (written.length >= FLUSHES_AT_ONCE) await flushAndClose(written);
     }
     faultPoint('stage');

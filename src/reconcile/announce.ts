@@ -106,7 +106,13 @@ function linesOf(before: State, event: Event, after: State): readonly Line[] {
   return [
     ...happened(before, event, after),
     ...(drift !== null && drift !== driftOf(before)
-      ? [{ event: 'drift', about: published, fields: { found: drift, message: DRIFT } }]
+      ? [
+          {
+            event: 'drift',
+            about: published,
+            fields: { found: drift, ...driftedOutputs(after), message: DRIFT },
+          },
+        ]
       : []),
     ...(keep !== null && before.session.errors.keep === null
       ? [{ event: 'generation not kept', about: published, fields: errorFields(keep) }]
@@ -195,6 +201,15 @@ function outcomes(before: State, after: State): readonly Line[] {
 function fieldsOf({ code, message, output }: Pick<Report, 'code' | 'message' | 'output'>): Fields {
   const known = code === null ? { message } : { code, message };
   return output === null ? known : { ...known, printed: output };
+}
+
+/** Of several outputs, those that do not show what was published: their paths. */
+function driftedOutputs({ ledger: { published }, session: { volume, held } }: State): Fields {
+  if (volume?.parts === undefined || held === null || held.rendering !== published?.rendering) return {};
+  const isAsPublished = ({ path, rendering }: NonNullable<typeof volume.parts>[number]): boolean =>
+    held.parts.some((part) => part.path === path && part.generation.rendering === rendering);
+  const drifted = volume.parts.filter((part) => !isAsPublished(part)).map(({ path }) => path);
+  return { outputs: drifted.join(' ') };
 }
 
 /** What the volume shows in place of what was published. */

@@ -7,13 +7,13 @@ import {
   type PublishedAs,
   versionOf,
 } from '../ledger/ledger.ts';
-import type { Generation } from '../render/generation.ts';
+import type { Release } from '../render/release.ts';
 import { type Goal, isBad } from './decide.ts';
 import { blocksOf, type Candidate, type State } from './state.ts';
 
 /** Without a generation in memory its bytes are those of the copy. */
 export type Content =
-  | { readonly version: Published; readonly generation: Generation }
+  | { readonly version: Published; readonly generation: Release }
   | { readonly version: Published; readonly generation: null; readonly kept: KeptGeneration };
 
 /** The version and the bytes for a goal; null when there are none. */

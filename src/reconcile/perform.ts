@@ -1,5 +1,5 @@
 // One function for each action: it calls the steps, and yields what happens as it happens. Each event is reduced and saved before
-// the step goes on, which is the whole crash protocol: `yield intended; await publish; yield published`. No policy here.
+// the step goes on, which is the whole crash protocol: `yield intended; await swap; yield published`. No policy here.
 
 import type { ConfirmResult } from '../application/confirm/confirm.ts';
 import type { SeenProcess } from '../application/process/fact.ts';
@@ -17,9 +17,10 @@ import type { Stage } from '../lib/errors.ts';
 import { SidecarError, toSidecarError } from '../lib/errors.ts';
 import { faultPoint } from '../lib/fault-point.ts';
 import { type Random, RETRY, retryDelay, SLOW_RETRY_MS } from '../lib/schedule.ts';
+import type { StagedRelease } from '../publish/outputs.ts';
 import type { Volume } from '../publish/publisher.ts';
-import type { Generation } from '../render/generation.ts';
 import type { Input } from '../render/input.ts';
+import type { Release } from '../render/release.ts';
 import { contentOf } from './content.ts';
 import type { Action, Goal } from './decide.ts';
 import { setbackOf } from './setback.ts';
@@ -40,28 +41,29 @@ export interface Steps {
   /** Reads the volume, and removes generations whose grace time is over. */
   readonly observe: () => Promise<Volume>;
   readonly observeNow: () => Volume;
-  /** The files the volume shows, as a generation. */
-  readonly readVolume: () => Generation;
+  /** What the volume shows. */
+  readonly readVolume: () => Release;
   /** When the volume was changed last, as far as its files tell. */
   readonly momentOf: (volume: Volume) => BootStamp;
   /** Now, on the boot clock. */
   readonly moment: () => BootStamp;
-  readonly publish: (generation: Generation) => Promise<void>;
+  /** Writes all that has to be written, of which nothing is visible yet. */
+  readonly stage: (generation: Release) => Promise<StagedRelease>;
   /** @throws SidecarError `state.generation-damaged`. */
-  readonly readCopy: (kept: KeptGeneration) => Generation;
-  readonly writeCopy: (kept: KeptGeneration, generation: Generation) => Promise<void>;
+  readonly readCopy: (kept: KeptGeneration) => Release;
+  readonly writeCopy: (kept: KeptGeneration, generation: Release) => Promise<void>;
   /** Removes the copies of what the saved ledger does not keep. */
   readonly pruneCopies: () => void;
-  readonly render: (input: Input, revision: string) => Promise<Generation>;
+  readonly render: (input: Input, revision: string) => Promise<Release>;
   /** @throws SidecarError of stage `validate`, or what the disk said. */
-  readonly validate: (generation: Generation, signal: AbortSignal) => Promise<void>;
+  readonly validate: (generation: Release, signal: AbortSignal) => Promise<void>;
   readonly findProcess: (published: Published) => SeenProcess;
   /** Whether a process from before this publication may still be about to die of what was there; until then, by the loop's clock. */
   readonly settlesUntil: (published: Published) => number | null;
   readonly childrenOf: (process: ProcessId) => readonly ProcessId[];
   /** null: there is no hook. */
   readonly notify: (
-    context: Omit<ReloadContext, 'output'>,
+    context: Omit<ReloadContext, 'output' | 'outputs'>,
     signal: AbortSignal,
   ) => Promise<ReloadResult | null>;
   readonly confirm: (view: ConfirmView, signal: AbortSignal) => Promise<ConfirmResult>;
@@ -211,18 +213,25 @@ async function* publish(goal: Goal, state: State, steps: Steps): Events {
     return yield { kind: 'publish-failed', error: content, retryInMs };
   const { generation, version } = content;
   const isUrgent = goal.from === 'last-known-good' || goal.from === 'pin';
+  let staged: StagedRelease | null = null;
   try {
-    yield { kind: 'intended', version: { ...version, at: steps.time().unixMs, moment: null }, isUrgent };
+    staged = await steps.stage(generation);
+    const intended = { ...version, at: steps.time().unixMs, moment: null };
+    yield { kind: 'intended', version: intended, isUrgent, staged: staged.parts };
     faultPoint('intended');
-    await steps.publish(generation);
+    await staged.swap();
   } catch (thrown) {
+    await staged?.discard();
     const volume = steps.observeNow();
     const left = { volume, everyMs: steps.lookEveryMs(), moment: steps.momentOf(volume) };
     return yield { kind: 'publish-failed', error: failure(thrown, 'publish', steps), retryInMs, left };
   }
-  // Written, flushed and renamed a moment ago: to read it back would tell nothing new.
-  const volume = { rendering: generation.rendering, changedAt: steps.time().unixMs, problem: null };
-  const look = { volume, everyMs: steps.lookEveryMs(), moment: steps.moment() };
+  const moment = steps.moment();
+  // Written, flushed and renamed a moment ago: to read one output back would tell nothing new.
+  const volume: Volume = staged.mustLook
+    ? await steps.observe()
+    : { rendering: generation.rendering, changedAt: steps.time().unixMs, problem: null };
+  const look = { volume, everyMs: steps.lookEveryMs(), moment };
   yield { kind: 'published', generation, startedAt, ...look };
   faultPoint('published');
 }
@@ -241,7 +250,7 @@ async function* adopt(goal: Goal, state: State, steps: Steps): Events {
 async function* contentFor(goal: Goal, state: State, steps: Steps) {
   const content = contentOf(goal, state);
   if (content === null || content.generation !== null)
-    return content as { generation: Generation; version: Published } | null;
+    return content as { generation: Release; version: Published } | null;
   try {
     return { ...content, generation: steps.readCopy(content.kept) };
   } catch (thrown) {

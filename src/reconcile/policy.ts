@@ -54,7 +54,7 @@ export function policyOf({ loaded, instance, askUntil }: PolicyOptions): Policy 
   return {
     ...{ hook, notifies: hook !== 'none', askUntil, under: digestOfSettings(loaded) },
     isNamed: [APP_PROCESS, APP_CONTAINER, APP_PID_FILE].some((one) => one !== undefined),
-    validates: settings.VALIDATE_COMMAND !== undefined,
+    validates: settings.OUTPUTS.some(({ validateCommand }) => validateCommand !== undefined),
     rollsBack: settings.ROLLBACK,
     restarts: settings.RELOAD_SIGNAL === 'SIGTERM' && settings.CONFIRM_PERIOD > 0,
     proof: { workers: CONFIRM_WORKERS, ...match },

@@ -9,14 +9,14 @@ import type { KeptGeneration } from '../ledger/ledger.ts';
 import { errorFields, type Log, withFields } from '../lib/log.ts';
 import { sleep } from '../lib/wait.ts';
 import { inputOf } from '../render/input.ts';
-import { renderingExtras } from '../render/prepare.ts';
+import { renderingExtras, templatePaths } from '../render/prepare.ts';
 import type { Environment } from '../settings/environment.ts';
 import { presetStatus } from '../settings/presets/describe.ts';
 import type { Loaded } from '../settings/settings.ts';
 import { type Followed, follow, type News, type SourceState, silenceBoundMs } from '../source/follow.ts';
 import { SourcePool } from '../source/pool.ts';
 import type { OpenProvider } from '../source/provider.ts';
-import { openTemplate } from '../source/template-source.ts';
+import { openTemplates } from '../source/template-source.ts';
 import { announce } from './announce.ts';
 import { perform } from './perform.ts';
 import { policyOf } from './policy.ts';
@@ -68,7 +68,8 @@ export interface RunningTarget extends TargetView {
  */
 export function startTarget(options: TargetOptions): RunningTarget {
   const { name, loaded, env, instance, onRest, asksForMs } = options;
-  const log = withFields(options.log, { target: name, output: loaded.settings.OUTPUT.path });
+  const output = loaded.settings.OUTPUTS.map(({ place }) => place.path).join(' ');
+  const log = withFields(options.log, { target: name, output });
   const { FETCH_TIMEOUT, STALE_AFTER, PRESET } = loaded.settings;
   const stopping = new AbortController();
   let isStarted = false;
@@ -162,9 +163,10 @@ function followAll(
   signal: AbortSignal,
   onNews: () => void,
 ): Sources {
-  const { UPDATE_FREQUENCY, FETCH_TIMEOUT, TEMPLATE } = loaded.settings;
+  const { UPDATE_FREQUENCY, FETCH_TIMEOUT } = loaded.settings;
   const silentAfterMs = silenceBoundMs(UPDATE_FREQUENCY, FETCH_TIMEOUT);
   const options = providerOptions(loaded, env);
+  const templates = openTemplates(templatePaths(loaded.settings), options);
   const start = (provider: ReturnType<OpenProvider>, what: string): Followed =>
     follow(
       provider,
@@ -180,7 +182,7 @@ function followAll(
   const source = start(open(options), 'source');
   return {
     source,
-    template: TEMPLATE === undefined ? null : start(openTemplate(TEMPLATE.path, options), 'template'),
+    template: templates && start(templates, 'template'),
   };
 }
 

@@ -8,8 +8,9 @@ import type { BootStamp, ProcessId } from '../ledger/types.ts';
 import { SidecarError } from '../lib/errors.ts';
 import type { Changes } from '../lib/schedule.ts';
 import type { Volume } from '../publish/publisher.ts';
-import type { Generation } from '../render/generation.ts';
+import type { StagedPart } from '../publish/types.ts';
 import type { Input } from '../render/input.ts';
+import type { Release } from '../render/release.ts';
 import type { AttemptedVersion, Journal, Outcome, Report, Stage } from './journal.ts';
 import * as journals from './journal.ts';
 import type { Policy } from './policy.ts';
@@ -34,7 +35,7 @@ export interface Candidate {
   readonly input: Input;
   /** `rendering` is null when it was rejected. */
   readonly version: AttemptedVersion;
-  readonly generation: Generation | null;
+  readonly generation: Release | null;
   /** Why it was rejected, or refused by VALIDATE_COMMAND. */
   readonly error: SidecarError | null;
 }
@@ -90,7 +91,7 @@ export interface Session {
   /** What the volume shows; null: it must be looked at. */
   readonly volume: (Volume & { readonly seenAt: number; readonly everyMs: number }) | null;
   /** The bytes of what is published, while they are known. */
-  readonly held: Generation | null;
+  readonly held: Release | null;
   /** What is on the volume was put there by this run. */
   readonly isOurs: boolean;
   /** When the last publication of this run began; null before the volume first showed what is wanted. */
@@ -158,7 +159,7 @@ export type Event =
   | { readonly kind: 'retry-asked'; readonly unblocks: boolean }
   | { readonly kind: 'pinned'; readonly pinned: Ledger['pinned'] }
   | { readonly kind: 'ended'; readonly handsOver: boolean }
-  | ({ readonly kind: 'opened'; readonly held: Generation | null } & Opened & Look)
+  | ({ readonly kind: 'opened'; readonly held: Release | null } & Opened & Look)
   | ({ readonly kind: 'open-failed' } & Failed)
   | { readonly kind: 'closed' | 'validating' | 'owed-cleared' | 'suspicion-confirmed' }
   | ({ readonly kind: 'observed' } & Look)
@@ -171,10 +172,15 @@ export type Event =
       readonly error: SidecarError | null;
     }
   | { readonly kind: 'validation-ended' }
-  | { readonly kind: 'intended'; readonly version: Published; readonly isUrgent: boolean }
+  | {
+      readonly kind: 'intended';
+      readonly version: Published;
+      readonly isUrgent: boolean;
+      readonly staged: readonly StagedPart[];
+    }
   | ({
       readonly kind: 'published';
-      readonly generation: Generation;
+      readonly generation: Release;
       readonly startedAt: number;
       readonly moment: BootStamp;
     } & Look)
@@ -357,7 +363,7 @@ export function reduce(state: State, event: Event, at: Time): State {
       });
     }
     case 'intended':
-      return next({}, ledgers.intend(ledger, event.version, policy.notifies));
+      return next({}, ledgers.intend(ledger, event.version, policy.notifies, event.staged));
     case 'published':
       return next(
         {

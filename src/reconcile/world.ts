@@ -16,21 +16,19 @@ import {
 } from '../ledger/kept-generations.ts';
 import { EMPTY_LEDGER, type Ledger, type Published } from '../ledger/ledger.ts';
 import { writeLedger } from '../ledger/ledger-file.ts';
-import { withStagedCopy } from '../ledger/staged-copy.ts';
 import { openStateDirectory, type StateDirectory, stateDirectoryOf } from '../ledger/state-directory.ts';
 import type { BootStamp } from '../ledger/types.ts';
 import { type SidecarError, toSidecarError } from '../lib/errors.ts';
 import { type Random, spread } from '../lib/schedule.ts';
-import { openPublisher, type Volume } from '../publish/publisher.ts';
-import { createGeneration, type Generation } from '../render/generation.ts';
+import { openOutputs } from '../publish/outputs.ts';
+import type { Volume } from '../publish/publisher.ts';
 import { prepare } from '../render/prepare.ts';
-import { runValidateCommand } from '../render/validate-command.ts';
-import { type Environment, environmentForCommands } from '../settings/environment.ts';
-import { checkerHint } from '../settings/preset.ts';
+import type { Environment } from '../settings/environment.ts';
 import { withoutSecrets } from '../settings/secrets.ts';
 import type { Loaded, Settings } from '../settings/settings.ts';
 import type { Steps } from './perform.ts';
 import type { Event, Time } from './state.ts';
+import { validateRelease } from './validate.ts';
 
 export interface WorldOptions {
   readonly loaded: Loaded;
@@ -41,9 +39,6 @@ export interface WorldOptions {
   readonly source: () => string;
   readonly random: Random;
 }
-
-/** Of a generation without files, which needs none. */
-const DEFAULT_MODE = 0o644;
 
 /** What was seen during a publication counts for so long: an exceptionally slow disk makes it worthless. */
 const PREFETCH_MS = 50;
@@ -151,23 +146,22 @@ export interface RealWorld {
 }
 
 export function openWorld({ loaded, env, instance, source, random }: WorldOptions): RealWorld {
-  const {
-    OUTPUT: output,
-    OUTPUT_OWNER: owner = null,
-    STATE_DIR,
-    UPDATE_FREQUENCY,
-    MAX_SIZE,
-  } = loaded.settings;
-  const directory = stateDirectoryOf(output, STATE_DIR);
-  const publisher = openPublisher(output, owner, MAX_SIZE);
+  const { OUTPUT: first, OUTPUTS, STATE_DIR, UPDATE_FREQUENCY, MAX_SIZE: maxBytes } = loaded.settings;
+  const directory = stateDirectoryOf(first, STATE_DIR);
+  const publisher = openOutputs(
+    OUTPUTS.map(({ place, owner }) => ({ ...place, owner })),
+    maxBytes,
+  );
+  const outputs = OUTPUTS.map(({ place }) => place.path);
   const find = processFinder(loaded.settings);
   const store = new Store(
     directory,
     async () => {
-      // What has taken the place of the output's directory gets no state of ours either.
+      // What has taken the place of an output's directory gets no state of ours either.
       publisher.hold();
-      const state = await openStateDirectory(directory, output, instance);
+      const state = await openStateDirectory(directory, first, instance);
       try {
+        await publisher.complete(state.ledger.intended?.staged ?? []);
         publisher.recover();
         return state;
       } catch (thrown) {
@@ -189,7 +183,7 @@ export function openWorld({ loaded, env, instance, source, random }: WorldOption
       return {
         ledger,
         from,
-        copies: ledger.generation > 0 ? [] : findGenerations(store.held, MAX_SIZE),
+        copies: ledger.generation > 0 ? [] : findGenerations(store.held, maxBytes),
         volume: publisher.look(),
       };
     },
@@ -200,22 +194,21 @@ export function openWorld({ loaded, env, instance, source, random }: WorldOption
       return volume;
     },
     observeNow: () => publisher.look(),
-    readVolume: () => {
-      const files = publisher.read();
-      const { mode = DEFAULT_MODE, owner: ownerThere = null } = files[0] ?? {};
-      return createGeneration(files, { mode, owner: ownerThere });
+    readVolume: () => publisher.read(),
+    stage: async (generation) => {
+      const staged = await publisher.stage(generation);
+      return { ...staged, swap: () => staged.swap(() => find.prefetch()) };
     },
-    publish: (generation) => publisher.publish(generation, () => find.prefetch()),
-    readCopy: (kept) => readGeneration(store.held, kept, MAX_SIZE),
-    writeCopy: (kept, generation) => keepGeneration(store.held, kept, generation, MAX_SIZE),
+    readCopy: (kept) => readGeneration(store.held, kept, { outputs, maxBytes }),
+    writeCopy: (kept, generation) => keepGeneration(store.held, kept, generation, maxBytes),
     pruneCopies: () => pruneGenerations(store.held, store.kept),
     render: (input, revision) => prepare(input, { loaded, env, source: source(), revision }),
-    validate: (generation, signal) => validate({ loaded, env, directory, generation }, signal),
+    validate: (release, signal) => validateRelease({ loaded, env, directory, release }, signal),
     findProcess: (published) => find.find(published),
     settlesUntil: (published) => settlesUntil(published, loaded.settings.CONFIRM_PERIOD),
     notify: async (context, signal) => {
       const hook = hookOf(loaded, env);
-      return hook && (await reload(hook, { ...context, output: output.path }, signal));
+      return hook && (await reload(hook, { ...context, output: first.path, outputs }, signal));
     },
     confirm: async (view, signal) => {
       confirmation ??= new Confirmation({
@@ -232,23 +225,6 @@ export function openWorld({ loaded, env, instance, source, random }: WorldOption
     },
   };
   return { steps, store, isThere: () => publisher.isThere() };
-}
-
-interface Validation {
-  readonly loaded: Loaded;
-  readonly env: Environment;
-  readonly directory: string;
-  readonly generation: Generation;
-}
-
-/** Asks VALIDATE_COMMAND about a copy. */
-async function validate(
-  { loaded, env, directory, generation }: Validation,
-  signal: AbortSignal,
-): Promise<void> {
-  const { VALIDATE_COMMAND: argv = [], VALIDATE_TIMEOUT: timeoutMs, OUTPUT: output } = loaded.settings;
-  const command = { argv, env: environmentForCommands(env), timeoutMs, signal, hint: checkerHint(loaded) };
-  await withStagedCopy(directory, { output, generation }, (path) => runValidateCommand({ ...command, path }));
 }
 
 /** From the files' own time, put later by a second since the two clocks are not one. */
@@ -283,6 +259,7 @@ interface ProcessFinder {
 
 /** Looks the named process up, each time anew. */
 function processFinder(settings: Settings): ProcessFinder {
+  const outputPaths = settings.OUTPUTS.map(({ place }) => place.path);
   let lookup: Lookup | null = null;
   let prefetched: { readonly atMs: number; readonly sight: Sight } | null = null;
   return {
@@ -296,7 +273,7 @@ function processFinder(settings: Settings): ProcessFinder {
       prefetched = null;
       const isFresh = known !== null && nowMs - known.atMs <= PREFETCH_MS;
       const from = isFresh ? { look: () => known.sight } : lookup;
-      return seeProcess({ lookup: from, moment, outputPath: settings.OUTPUT.path, nowMs });
+      return seeProcess({ lookup: from, moment, outputPaths, nowMs });
     },
     prefetch: () => {
       if (lookup === null) return;

@@ -1,4 +1,4 @@
-// A generation: the files that become visible together, and the digest by which two of them are compared.
+// A generation: the files of one output that become visible together, and the digest by which two of them are compared.
 
 import { createHash } from 'node:crypto';
 import { atOnce, type Sliced } from '../lib/slices.ts';
@@ -8,12 +8,14 @@ import type { Owner } from '../settings/types.ts';
 export interface GenerationFile {
   readonly name: string;
   readonly bytes: Uint8Array;
+  /** Permission bits of this file, where they are not those of the generation. */
+  readonly mode?: number;
 }
 
 export interface Generation {
   /** Sorted by name, names unique. */
   readonly files: readonly GenerationFile[];
-  /** Permission bits of every file (0o644). */
+  /** Permission bits of every file that has none of its own (0o644). */
   readonly mode: number;
   readonly owner: Owner | null;
   /** `sha256:…` over names, modes, owner and bytes: what status calls `rendering`. */
@@ -34,7 +36,7 @@ export function* creatingGeneration(
   options: { readonly mode: number; readonly owner: Owner | null },
 ): Sliced<Generation> {
   const sorted = [...files].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  const described = sorted.map(({ name, bytes }) => ({ name, bytes, ...options }));
+  const described = sorted.map((file) => ({ ...options, ...file }));
   return { files: sorted, ...options, rendering: yield* digestingFiles(described) };
 }
 

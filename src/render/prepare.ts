@@ -3,14 +3,15 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { SidecarError } from '../lib/errors.ts';
 import type { Environment } from '../settings/environment.ts';
+import type { OutputSettings } from '../settings/outputs.ts';
 import type { Loaded, Settings } from '../settings/settings.ts';
 import type { TargetSnapshot } from '../source/provider.ts';
 import type { DataOptions } from './data.ts';
-import type { Generation } from './generation.ts';
 import { guardData, guardFiles, type SchemaFile } from './guard.ts';
 import type { Input } from './input.ts';
 import { keysBySource } from './provenance.ts';
 import { readTargetData } from './read-data.ts';
+import { type Part, type Release, releaseOf } from './release.ts';
 import { type RenderOptions, render, type TemplateSet } from './render.ts';
 
 export interface Prepare {
@@ -23,14 +24,27 @@ export interface Prepare {
 }
 
 /** @throws SidecarError of stage `render` or `validate`. */
-export async function prepare(input: Input, { loaded, env, source, revision }: Prepare): Promise<Generation> {
+export async function prepare(input: Input, { loaded, env, source, revision }: Prepare): Promise<Release> {
   const { settings } = loaded;
   const data = await readTargetData({ ...input.snapshot, revision }, dataOptions(settings, source));
   await guardData(data, { requiredKeys: settings.REQUIRED_KEYS ?? [], schema: readSchema(settings.SCHEMA) });
-  const generation = await render(data, templateSet(input, settings), renderOptions(settings, env));
-  const format = settings.OUTPUT.kind === 'file' ? settings.FORMAT : undefined;
-  await guardFiles(generation, format, input.templates === null ? source : null);
-  return generation;
+  const parts: Part[] = [];
+  let maxBytes = GROWTH * settings.MAX_SIZE;
+  for (const output of settings.OUTPUTS) {
+    const options = { ...renderOptions(output, loaded, env), maxBytes };
+    const templates = templateSet(input, settings, output);
+    const generation = await render(data, templates, options);
+    const format = output.place.kind === 'file' ? output.format : undefined;
+    await guardFiles(generation, format, templates === null ? source : null);
+    maxBytes -= generation.files.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    parts.push({ path: output.place.path, generation });
+  }
+  return releaseOf(parts);
+}
+
+/** The places of all templates, each once, in the order in which outputs use them. */
+export function templatePaths({ OUTPUTS }: Settings): readonly string[] {
+  return [...new Set(OUTPUTS.flatMap(({ template }) => template?.path ?? []))];
 }
 
 /**
@@ -65,40 +79,58 @@ function readSchema(path: string | undefined): SchemaFile | null {
 }
 
 /** Whatever besides data and templates decides a rendering, as one text. */
-export function renderingExtras({ settings }: Loaded, env: Environment): string {
-  const { output, format, mode, owner, templateEnv } = renderOptions(settings, env);
-  const parts: unknown[] = [output.kind, format, mode, owner, templateEnv, settings.KEYS_AS];
+export function renderingExtras(loaded: Loaded, env: Environment): string {
+  const { OUTPUTS, KEYS_AS, SOURCE_FORMAT } = loaded.settings;
+  const { templateEnv } = variablesOf(loaded, env);
+  const described = OUTPUTS.map(({ place, format, mode, owner }) => [place.kind, format, mode, owner]);
+  const parts: unknown[] = [
+    ...(described.length === 1 ? (described[0] ?? []) : [described]),
+    templateEnv,
+    KEYS_AS,
+  ];
   // Not there when it is not set: what was published before this setting existed must count as the same.
-  if (settings.SOURCE_FORMAT !== undefined) parts.push(settings.SOURCE_FORMAT);
+  if (SOURCE_FORMAT !== undefined) parts.push(SOURCE_FORMAT);
+  if (OUTPUTS.length > 1) parts.push(OUTPUTS.map(({ place, template }) => [place.path, template?.path]));
+  if (OUTPUTS.some(({ modes }) => modes.length > 0)) parts.push(OUTPUTS.map(({ modes }) => modes));
   return JSON.stringify(parts);
 }
 
 /** A document at the limit may become longer in another format, and a template may repeat what it is given. */
 const GROWTH = 4;
 
-function renderOptions(settings: Settings, env: Environment): RenderOptions {
-  const { OUTPUT, FORMAT, OUTPUT_MODE, OUTPUT_OWNER, TEMPLATE_ENV, MAX_SIZE } = settings;
-  const listed = (TEMPLATE_ENV ?? []).flatMap((name) =>
+function renderOptions(
+  { place, format, mode, owner, modes }: OutputSettings,
+  loaded: Loaded,
+  env: Environment,
+): Omit<RenderOptions, 'maxBytes'> {
+  const { ALLOW_EMPTY: allowEmpty } = loaded.settings;
+  return { output: place, format, mode, owner, modes, allowEmpty, ...variablesOf(loaded, env) };
+}
+
+function variablesOf({ settings }: Loaded, env: Environment): Pick<RenderOptions, 'templateEnv'> {
+  const listed = (settings.TEMPLATE_ENV ?? []).flatMap((name) =>
     env[name] === undefined ? [] : [[name, env[name]] as const],
   );
-  return {
-    output: OUTPUT,
-    format: FORMAT,
-    mode: OUTPUT_MODE,
-    owner: OUTPUT_OWNER ?? null,
-    templateEnv: Object.fromEntries(listed),
-    maxBytes: GROWTH * MAX_SIZE,
-  };
+  return { templateEnv: Object.fromEntries(listed) };
 }
 
-function templateSet({ templates }: Input, { TEMPLATE }: Settings): TemplateSet | null {
-  if (templates === null || TEMPLATE === undefined) return null;
-  const { kind, path } = TEMPLATE;
-  return { kind, ...(kind === 'file' && { main: basename(path) }), files: filesOf(templates.content, path) };
+function templateSet(
+  { templates }: Input,
+  settings: Settings,
+  { template }: OutputSettings,
+): TemplateSet | null {
+  if (templates === null || template === undefined) return null;
+  const { kind, path } = template;
+  const { content } = templates;
+  const own =
+    content.kind === 'merged'
+      ? content.parts[templatePaths(settings).indexOf(path)]?.snapshot.content
+      : content;
+  return { kind, ...(kind === 'file' && { main: basename(path) }), files: filesOf(own, path) };
 }
 
-function filesOf(content: TargetSnapshot['content'], path: string): TemplateSet['files'] {
-  if (content.kind === 'tree') return content.entries.map(({ key, value }) => ({ name: key, bytes: value }));
+function filesOf(content: TargetSnapshot['content'] | undefined, path: string): TemplateSet['files'] {
+  if (content?.kind === 'tree') return content.entries.map(({ key, value }) => ({ name: key, bytes: value }));
   throw new SidecarError(`Cannot use template "${path}": it is empty. Put a template there.`, {
     code: 'render.template',
     stage: 'render',

@@ -3,6 +3,7 @@
 import { basename } from 'node:path';
 import { SidecarError } from '../lib/errors.ts';
 import { inSlices, type Sliced } from '../lib/slices.ts';
+import type { ModeRule } from '../settings/modes.ts';
 import type { Owner } from '../settings/types.ts';
 import type { Data } from './data.ts';
 import { serialiseDocument } from './document/document.ts';
@@ -13,6 +14,9 @@ import type { TreeEntry } from './document/tree.ts';
 import { createMap, datesAsText, isMap, type Value } from './document/value.ts';
 import { findingNameProblem } from './file-names.ts';
 import { creatingGeneration, type Generation, type GenerationFile } from './generation.ts';
+import { filesOfLeaves } from './leaves.ts';
+import { withModes } from './modes.ts';
+import { entriesFor, nameForEntry, type TemplateEntry } from './template/entries.ts';
 import { planOutputs, type TemplateSet } from './template/set.ts';
 
 export type { TemplateSet } from './template/set.ts';
@@ -24,6 +28,10 @@ export interface RenderOptions {
   readonly format: Format | undefined;
   readonly mode: number;
   readonly owner: Owner | null;
+  /** MODES, of a directory. */
+  readonly modes?: readonly ModeRule[];
+  /** ALLOW_EMPTY: a map without entries is a directory without files. */
+  readonly allowEmpty?: boolean;
   /** The variables named by TEMPLATE_ENV with their values. One that is not set is missing in a template. */
   readonly templateEnv: Readonly<Record<string, string | undefined>>;
   /** Bound of all files together, in bytes. */
@@ -45,20 +53,40 @@ export async function render(
   if (options.output.kind === 'directory') await checkNames(files, options.output.path);
   const size = files.reduce((sum, file) => sum + file.bytes.length, 0);
   if (size > options.maxBytes) throw tooLarge(options);
-  return inSlices(creatingGeneration(files, { mode: options.mode, owner: options.owner }));
+  const { mode, owner, modes = [] } = options;
+  return inSlices(creatingGeneration(await withModes(files, modes, mode), { mode, owner }));
 }
 
 async function plainFiles(data: Data, options: RenderOptions): Promise<GenerationFile[]> {
   const { output } = options;
   if (output.kind === 'file') return [{ name: basename(output.path), bytes: await fileBytes(data, options) }];
-  if (data.tree === null) {
-    throw refuse(
-      'render.shape',
-      `Cannot write "${data.source}" to the directory "${output.path}": it is one document, not a tree of keys; ` +
-        'make OUTPUT a file (no trailing slash), or give a TEMPLATE',
-    );
+  if (data.tree !== null) return data.tree.map(({ key, value }) => ({ name: key, bytes: value }));
+  return leafFiles(data, options);
+}
+
+async function leafFiles(
+  data: Data,
+  { output, allowEmpty = false }: RenderOptions,
+): Promise<GenerationFile[]> {
+  const cannot = (code: string, reason: string, cause?: unknown): SidecarError =>
+    refuse(code, `Cannot write "${data.source}" to the directory "${output.path}": ${reason}`, cause);
+  const value = data.format === null && data.bytes !== null ? null : await data.value();
+  if (!isMap(value)) {
+    const shape = 'it is one document that is not a map, and not a tree of keys';
+    throw cannot('render.shape', `${shape}; make OUTPUT a file (no trailing slash), or give a TEMPLATE`);
   }
-  return data.tree.map(({ key, value }) => ({ name: key, bytes: value }));
+  if (Object.keys(value).length === 0 && !allowEmpty)
+    throw cannot(
+      'source.empty',
+      'it is a map without entries, which would remove every file; set ALLOW_EMPTY=true where that is meant',
+    );
+  return filesOfLeaves(value).catch(async (thrown: unknown) => {
+    if (!(thrown instanceof Fault)) throw thrown;
+    const path = thrown.path ?? [];
+    const [source = data.source] = (await data.origins?.(path)) ?? [];
+    const what = `"${showPath(path)}" of "${source}": ${thrown.message}`;
+    throw cannot('render.value', `no file can be made of ${what}; or give a TEMPLATE`, thrown);
+  });
 }
 
 async function fileBytes(data: Data, { output, format }: RenderOptions): Promise<Uint8Array> {
@@ -94,13 +122,46 @@ async function templated(
   const renderTemplate = await openTemplates(sources, { maxBytes: options.maxBytes });
   const scope = await scopeOf(data, options.templateEnv);
   const files: GenerationFile[] = [];
-  for (const { name, template, bytes } of plan) {
-    files.push({
-      name,
-      bytes: template === null ? bytes : encodeText(await renderTemplate(template, scope)),
-    });
+  for (const { name, template, listed, bytes } of plan) {
+    if (template === null) files.push({ name, bytes });
+    else if (listed === null) files.push({ name, bytes: encodeText(await renderTemplate(template, scope)) });
+    else {
+      for (const entry of entriesFor(template, listed, await data.value())) {
+        const bytesOfEntry = encodeText(await renderTemplate(template, withEntry(scope, entry, data)));
+        files.push({ name: nameForEntry(name, entry.key), bytes: bytesOfEntry });
+      }
+    }
   }
+  refuseDuplicates(files);
   return files;
+}
+
+function withEntry(
+  scope: Readonly<Record<string, unknown>>,
+  { key, value }: TemplateEntry,
+  { format, source }: Data,
+): Record<string, unknown> {
+  if ('entry' in scope) {
+    throw refuse(
+      'render.reserved',
+      `Cannot render a template for each entry over "${source}": the data has a key "entry" at its top, and there that ` +
+        'name is reserved for the entry; rename the key',
+    );
+  }
+  const shown = format === 'toml' ? datesAsText(value) : value;
+  return Object.assign(createMap(), scope, { entry: Object.assign(createMap(), { key, value: shown }) });
+}
+
+/** Only entries make names that the templates did not have. */
+function refuseDuplicates(files: readonly GenerationFile[]): void {
+  const names = new Set<string>();
+  for (const { name } of files) {
+    if (names.has(name)) {
+      const reason = 'an entry and another template both make it; rename one of them';
+      throw refuse('render.duplicate-output', `Cannot render the file "${name}": ${reason}`);
+    }
+    names.add(name);
+  }
 }
 
 /** What templates see. A fresh map: a template's own assignments must not reach the data. */

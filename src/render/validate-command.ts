@@ -12,6 +12,8 @@ export interface ValidateCommand {
   /** `VALIDATE_TIMEOUT`. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** The output it is asked about, where there are several. */
+  readonly of?: string | undefined;
   /** What to think of where the command refuses, a clause; it ends the message. */
   readonly hint?: string | undefined;
 }
@@ -23,13 +25,14 @@ const MAX_OUTPUT_BYTES = 16_384;
  * as its `output`: `validate.command` (it refused, or was killed), `validate.timeout`, `validate.not-found` (it could
  * not be started) or `validate.aborted`.
  */
-export async function runValidateCommand({ argv, path, hint, ...how }: ValidateCommand): Promise<void> {
+export async function runValidateCommand({ argv, path, of, hint, ...how }: ValidateCommand): Promise<void> {
   const words = argv.map((word) => word.replaceAll('{path}', () => path));
   const result = await runCommand({ ...how, argv: words, maxOutputBytes: MAX_OUTPUT_BYTES });
   if (result.kind === 'exit' && result.code === 0) return;
   const { code, reason } = explain(result, how.timeoutMs);
+  const what = of === undefined ? 'the configuration' : `"${of}"`;
   const aside = hint === undefined || result.kind !== 'exit' ? '' : ` (${hint})`;
-  throw new SidecarError(`Cannot accept the configuration by "${words[0] ?? ''}": ${reason}${aside}`, {
+  throw new SidecarError(`Cannot accept ${what} by "${words[0] ?? ''}": ${reason}${aside}`, {
     code,
     stage: 'validate',
     ...(result.kind !== 'not-started' && result.output !== '' && { output: result.output }),

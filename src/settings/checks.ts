@@ -3,6 +3,8 @@ import { statSync } from 'node:fs';
 import { sep } from 'node:path';
 import { errnoOf } from '../lib/errors.ts';
 import { describe, type Given, holdsSecret } from './given.ts';
+import { outputsFit, saidOutput } from './output-checks.ts';
+import { outputsOf } from './outputs.ts';
 import { flagOf, isName, type Name, type Values } from './table.ts';
 import { printDuration } from './units.ts';
 
@@ -23,7 +25,7 @@ export function crossCheck(facts: Facts): readonly string[] {
     confirmationFits,
     certificatesFit,
     credentialsFit,
-    templateFits,
+    outputsFit,
     nothingFeedsItself,
   ];
   return checks.flatMap((check) => check(facts));
@@ -61,7 +63,7 @@ function restartsTooLate({ values }: Facts): readonly string[] {
 /** What a command that follows a source cannot do without. */
 export function missing({ given }: Facts): readonly string[] {
   const problems: string[] = [];
-  if (!given.has('OUTPUT')) {
+  if (!given.has('OUTPUT') && !given.has('OUTPUTS')) {
     problems.push(
       `Cannot start without OUTPUT: ${waysToGive('OUTPUT')} to a file, or to a directory with a trailing slash`,
     );
@@ -211,34 +213,30 @@ function credentialsFit(facts: Facts): readonly string[] {
   return [...new Set(mistakes)];
 }
 
-function templateFits(facts: Facts): readonly string[] {
-  const { TEMPLATE, OUTPUT } = facts.values;
-  if (TEMPLATE?.kind !== 'directory' || OUTPUT?.kind !== 'file') return [];
-  return [
-    `Cannot use ${said(facts, 'TEMPLATE')} with ${said(facts, 'OUTPUT')}: a directory of templates needs an OUTPUT that is a directory and ends with a slash`,
-  ];
-}
-
 /** An output that is read again as source or template would change itself for ever. */
 function nothingFeedsItself(facts: Facts): readonly string[] {
-  const { OUTPUT, STATE_DIR, TEMPLATE } = facts.values;
-  if (OUTPUT === undefined) return [];
+  const outputs = outputsOf(facts.values);
   const follows = facts.given.has('CONFIG_FILE') ? ('CONFIG_FILE' as const) : ('SOURCE' as const);
-  const problems: string[] = [];
-  const inputs = followedPaths(facts.values).map((path) => [follows, path] as const);
-  for (const [name, path] of [...inputs, ['TEMPLATE', TEMPLATE?.path] as const]) {
-    if (path !== undefined && (path === OUTPUT.path || (isDirectory(path) && isInside(OUTPUT.path, path)))) {
-      problems.push(
-        `Cannot use ${said(facts, 'OUTPUT')} with ${said(facts, name)}: the output would be read again as input`,
-      );
-    }
-  }
-  if (STATE_DIR === OUTPUT.path) {
-    problems.push(
-      `Cannot use ${said(facts, 'STATE_DIR')} with ${said(facts, 'OUTPUT')}: the state needs a directory of its own`,
-    );
-  }
-  return problems;
+  const sources = followedPaths(facts.values).map((path) => [said(facts, follows), path] as const);
+  const templates = new Set(outputs.flatMap(({ template }) => template?.path ?? []));
+  const inputs = [...sources, ...[...templates].map((path) => [saidTemplate(facts, path), path] as const)];
+  return outputs.flatMap(({ place }) => [
+    ...inputs
+      .filter(([, path]) => path === place.path || (isDirectory(path) && isInside(place.path, path)))
+      .map(
+        ([input]) =>
+          `Cannot use ${saidOutput(facts, place)} with ${input}: the output would be read again as input`,
+      ),
+    ...(facts.values.STATE_DIR === place.path
+      ? [
+          `Cannot use ${said(facts, 'STATE_DIR')} with ${saidOutput(facts, place)}: the state needs a directory of its own`,
+        ]
+      : []),
+  ]);
+}
+
+function saidTemplate(facts: Facts, path: string): string {
+  return facts.values.TEMPLATE?.path === path ? said(facts, 'TEMPLATE') : `TEMPLATE "${path}"`;
 }
 
 /** The paths that are followed, of the sources that are paths. */

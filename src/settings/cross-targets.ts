@@ -1,7 +1,9 @@
 // What must be true of several targets together: each has outputs of its own, and an application of its own.
 import { realpathSync } from 'node:fs';
-import { basename, dirname, join, sep } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { describe, type Given } from './given.ts';
+import { relationOf } from './output-checks.ts';
+import { shownPlace } from './outputs.ts';
 import type { Loaded, Settings, Targets } from './settings.ts';
 import type { Name } from './table.ts';
 
@@ -26,12 +28,17 @@ function clashes(one: Named, other: Named): readonly string[] {
 }
 
 function outputsClash({ settings: a, given }: Some, { settings: b }: Some): string | null {
+  for (const { place: one } of a.OUTPUTS ?? []) {
+    for (const { place: other } of b.OUTPUTS ?? []) {
+      const how = relationOf(one, other);
+      if (how === 'same')
+        return `both write OUTPUT "${given.get('OUTPUT')?.text ?? shownPlace(one)}"; give each an output of its own`;
+      if (how !== null)
+        return `the output of one is inside that of the other ("${placeOf(one.path)}", "${placeOf(other.path)}"); give each a place of its own`;
+    }
+  }
   if (a.OUTPUT === undefined || b.OUTPUT === undefined) return null;
   const [first, second] = [placeOf(a.OUTPUT.path), placeOf(b.OUTPUT.path)];
-  const shown = (given.get('OUTPUT') as Given | undefined)?.text ?? first;
-  if (first === second) return `both write OUTPUT "${shown}"; give each an output of its own`;
-  if (isInside(first, second) || isInside(second, first))
-    return `the output of one is inside that of the other ("${first}", "${second}"); give each a place of its own`;
   if (a.STATE_DIR === undefined || b.STATE_DIR === undefined) return null;
   const isSameState = placeOf(a.STATE_DIR) === placeOf(b.STATE_DIR) && basename(first) === basename(second);
   return isSameState
@@ -47,10 +54,6 @@ function placeOf(path: string): string {
     const above = dirname(path);
     return above === path ? path : join(placeOf(above), basename(path));
   }
-}
-
-function isInside(path: string, directory: string): boolean {
-  return path.startsWith(directory + sep);
 }
 
 /** What names an application: one of these, or one of these together. */

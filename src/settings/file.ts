@@ -5,6 +5,7 @@ import { InvalidValue } from '../lib/invalid-value.ts';
 import { readSmallText } from '../lib/small-file.ts';
 import { didYouMean, type Given, type Layer } from './given.ts';
 
+import { textFrom } from './kind.ts';
 import { nearest } from './nearest.ts';
 import { isOfTheProcess, rowOf, SPELLINGS, type Spelling } from './table.ts';
 
@@ -134,8 +135,8 @@ function readKeys(content: Mapping, where: string): Layer {
 
 function expected({ name, secretFile }: Spelling): string {
   if (name === 'SETTINGS_FILE') return 'a settings file cannot name another one';
-  const { fromList, fromMap, fromItems } = rowOf(name).kind;
-  if (fromItems !== undefined && !secretFile)
+  const { fromList, fromMap, fromItems, itemKinds } = rowOf(name).kind;
+  if (fromItems !== undefined && itemKinds === undefined && !secretFile)
     return 'it must be one value, a map with url, or a list of such; nothing in it may be empty';
   const shapes = [
     'one value',
@@ -146,21 +147,8 @@ function expected({ name, secretFile }: Spelling): string {
 }
 
 function textOf({ name, secretFile }: Spelling, value: unknown): string | undefined {
-  if (name === 'SETTINGS_FILE') return undefined;
-  if (typeof value === 'string') return value.trim() === '' ? undefined : value;
-  const { fromList, fromMap, fromItems } = rowOf(name).kind;
-  if (secretFile) return undefined;
-  if (fromItems !== undefined) return fromItems(Array.isArray(value) ? value : [value]);
-  if (Array.isArray(value)) {
-    return fromList && value.length > 0 && value.every(isText) ? fromList(value) : undefined;
-  }
-  if (!isMapping(value) || fromMap === undefined) return undefined;
-  const items = Object.entries(value).filter((item): item is [string, string] => isText(item[1]));
-  return items.length > 0 && items.length === Object.keys(value).length ? fromMap(items) : undefined;
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string';
+  if (name === 'SETTINGS_FILE' || (secretFile && typeof value !== 'string')) return undefined;
+  return textFrom(rowOf(name).kind, value);
 }
 
 function isMapping(value: unknown): value is Mapping {

@@ -1,6 +1,6 @@
 // What the user gave: one setting with its place of origin, and how a mistake in it is put into words.
 
-import type { InvalidValue } from '../lib/invalid-value.ts';
+import { type InvalidValue, InvalidValues, type Mistake } from '../lib/invalid-value.ts';
 import { maskSources } from './source-text.ts';
 
 import { type Name, rowOf, type Secret } from './table.ts';
@@ -55,8 +55,20 @@ export function describe({ name, spelled, text, secretFile }: Given): string {
   return `${spelled} "${secretFile ? oneLine(text) : shown(name, text)}"`;
 }
 
-/** The sentence for a value that is not accepted. What a secret file holds leaves no trace in it. */
-export function complaint(given: Given, refusal: InvalidValue): string {
+/** The sentences for a value that is not accepted. What a secret file holds leaves no trace in them. */
+export function complaints(given: Given, refusal: InvalidValue): readonly string[] {
+  return refusal instanceof InvalidValues
+    ? refusal.mistakes.map((mistake) => complaintOfPart(given, mistake))
+    : [complaint(given, refusal)];
+}
+
+/** `Cannot use outputs[1].format in "/etc/settings.yaml" "jsn": …`. */
+function complaintOfPart({ name, spelled }: Given, { at, value, reason, suggestion }: Mistake): string {
+  const where = spelled.replace(/^\S+/, (key) => key + at);
+  return `Cannot use ${where}${value === null ? '' : ` "${shown(name, value)}"`}: ${reason}${didYouMean(suggestion)}`;
+}
+
+function complaint(given: Given, refusal: InvalidValue): string {
   const { suggestion } = refusal;
   const hidden = given.secretFile || rowOf(given.name).secret === 'whole';
   return `Cannot use ${describe(given)}: ${refusal.message}${hidden ? '' : didYouMean(suggestion && `"${suggestion}"`)}`;

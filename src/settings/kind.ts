@@ -15,6 +15,10 @@ export interface Kind<T> {
   readonly fromMap?: (items: ReadonlyArray<readonly [string, string]>) => string;
   /** How a list or a map of texts and maps in the settings file becomes this setting's text; undefined: it cannot. */
   readonly fromItems?: (items: readonly unknown[]) => string | undefined;
+  /** Of a list of maps: the kind of each key, for the schema of the settings file. */
+  readonly itemKinds?: Readonly<Record<string, KindShape>>;
+  /** The keys that no map of it may lack. */
+  readonly requiredKeys?: readonly string[];
   /** The only values it takes, where it has few; for completion and the schema of the settings file. */
   readonly values?: readonly string[];
   /** The flag may stand alone and then means `true`. */
@@ -22,6 +26,9 @@ export interface Kind<T> {
   /** White space at both ends is part of the value. */
   readonly verbatim?: boolean;
 }
+
+/** How values of a kind are written, whatever they become. */
+export type KindShape = Omit<Kind<unknown>, 'parse' | 'print'>;
 
 /** `a, b or c` */
 export function alternatives(words: readonly string[]): string {
@@ -141,3 +148,18 @@ export const keyPaths = list('list of paths', (path) => {
     );
   }
 });
+
+/** The text of a value as the settings file has it; undefined where this kind takes no such shape, or it is empty. */
+export function textFrom({ fromList, fromMap, fromItems }: KindShape, value: unknown): string | undefined {
+  if (typeof value === 'string') return value.trim() === '' ? undefined : value;
+  if (fromItems !== undefined) return fromItems(Array.isArray(value) ? value : [value]);
+  if (Array.isArray(value))
+    return fromList && value.length > 0 && value.every(isText) ? fromList(value) : undefined;
+  if (typeof value !== 'object' || value === null || fromMap === undefined) return undefined;
+  const items = Object.entries(value).filter((item): item is [string, string] => isText(item[1]));
+  return items.length > 0 && items.length === Object.keys(value).length ? fromMap(items) : undefined;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}

@@ -4,6 +4,7 @@ import { basename, delimiter, join } from 'node:path';
 import { givesHook, namesProcess } from './checks.ts';
 import type { Environment } from './environment.ts';
 import { describe, type Given, type Layer } from './given.ts';
+import type { OutputSettings } from './outputs.ts';
 import type { Checker, Preset } from './presets/preset.ts';
 import { PRESETS, type PresetName } from './presets/table.ts';
 import type { Loaded } from './settings.ts';
@@ -144,10 +145,29 @@ function noChecker(name: string, { application, onBadFile }: Preset, { programs 
   return `PRESET "${name}" checks nothing before publishing: the sidecar cannot find ${programs.map((one) => `"${one}"`).join(' or ')}, and ${harm}. Install the program in the sidecar's image, or set VALIDATE_COMMAND.`;
 }
 
+/**
+ * The command that checks an output which has files of these names; undefined where none does. Of several outputs the preset's
+ * own checker is for the one that holds the application's main file.
+ */
+export function checkerOf(
+  { given, settings }: Loaded,
+  { place, validateCommand }: OutputSettings,
+  names: readonly string[],
+): readonly string[] | undefined {
+  const { PRESET, OUTPUTS, VALIDATE_COMMAND } = settings;
+  const isOfPreset = given.get('VALIDATE_COMMAND')?.from === 'preset' && validateCommand === VALIDATE_COMMAND;
+  if (!isOfPreset || PRESET === undefined || OUTPUTS.length === 1) return validateCommand;
+  const { main } = PRESETS[PRESET];
+  if (place.kind === 'file') return basename(place.path) === main ? validateCommand : undefined;
+  if (!names.includes(main)) return undefined;
+  return validateCommand?.map((word) => word.replaceAll('{path}', `{path}/${main}`));
+}
+
 /** A hint for a refusal by a preset's checker, when OUTPUT may be only a part of what that checker reads: a clause. */
 export function checkerHint({ given, settings }: Loaded): string | undefined {
-  const { OUTPUT, PRESET } = settings;
-  if (PRESET === undefined || given.get('VALIDATE_COMMAND')?.from !== 'preset') return undefined;
+  const { OUTPUT, OUTPUTS, PRESET } = settings;
+  if (PRESET === undefined || OUTPUTS.length > 1 || given.get('VALIDATE_COMMAND')?.from !== 'preset')
+    return undefined;
   const { main } = PRESETS[PRESET];
   if (OUTPUT.kind === 'file' && basename(OUTPUT.path) === main) return undefined;
   const whole = OUTPUT.kind === 'file' ? `OUTPUT for a whole ${main}` : `${main} in OUTPUT for the whole`;

@@ -1,6 +1,7 @@
 // The settings file as a JSON Schema, for editors and reviews: made from the one table.
 import { plain } from './docs.ts';
 import { TARGET_NAME } from './file.ts';
+import type { KindShape } from './kind.ts';
 import { isOfTheProcess, rowOf, SPELLINGS, type Spelling } from './table.ts';
 
 /** A part of a JSON Schema. */
@@ -50,20 +51,31 @@ function schemaOf({ name, secretFile }: Spelling): Schema {
   return {
     description,
     ...(fallback !== undefined && { default: fallback }),
-    anyOf: [
-      kind.values === undefined ? NOT_EMPTY : { enum: choices(kind.values) },
-      ...(kind.fromList === undefined ? [] : [{ type: 'array', items: NOT_EMPTY, minItems: 1 }]),
-      ...(kind.fromMap === undefined
-        ? []
-        : [{ type: 'object', additionalProperties: SCALAR, minProperties: 1 }]),
-      ...(kind.fromItems === undefined
-        ? []
-        : [
-            { type: 'object', minProperties: 1 },
-            { type: 'array', items: { type: ['string', 'object'] }, minItems: 1 },
-          ]),
-    ],
+    anyOf: shapesOf(kind),
   };
+}
+
+function shapesOf(kind: KindShape): readonly Schema[] {
+  const { itemKinds, requiredKeys = [] } = kind;
+  if (itemKinds !== undefined) {
+    const keys = Object.entries(itemKinds).map(([key, one]) => [key, { anyOf: shapesOf(one) }]);
+    const properties = Object.fromEntries(keys);
+    const item = { type: 'object', properties, additionalProperties: false, required: [...requiredKeys] };
+    return [item, { type: 'array', items: item, minItems: 1 }];
+  }
+  return [
+    kind.values === undefined ? NOT_EMPTY : { enum: choices(kind.values) },
+    ...(kind.fromList === undefined ? [] : [{ type: 'array', items: NOT_EMPTY, minItems: 1 }]),
+    ...(kind.fromMap === undefined
+      ? []
+      : [{ type: 'object', additionalProperties: SCALAR, minProperties: 1 }]),
+    ...(kind.fromItems === undefined
+      ? []
+      : [
+          { type: 'object', minProperties: 1 },
+          { type: 'array', items: { type: ['string', 'object'] }, minItems: 1 },
+        ]),
+  ];
 }
 
 /** `true` and `false` are also what YAML makes of them. */

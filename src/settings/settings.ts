@@ -14,7 +14,8 @@ import {
 } from './environment.ts';
 import { type FileSettings, readSettingsFile } from './file.ts';
 import { readFlags } from './flags.ts';
-import { complaint, describe, type Given, type Layer } from './given.ts';
+import { complaints, describe, type Given, type Layer } from './given.ts';
+import { type OutputSettings, outputsOf } from './outputs.ts';
 
 import type { Place } from './paths.ts';
 import { readPreset } from './preset.ts';
@@ -22,8 +23,11 @@ import { currentText } from './secrets.ts';
 import { isName, NAMES, type Name, rowOf, type Values } from './table.ts';
 
 /** Every setting by its name, with what follows from others filled in. Ask `secretOf` or `currentOf` for secrets. */
-export type Settings = Omit<Values, 'OUTPUT' | 'STATE_DIR'> & {
+export type Settings = Omit<Values, 'OUTPUT' | 'OUTPUTS' | 'STATE_DIR'> & {
+  /** The first output, which is the only one as a rule; it names the state directory. */
   readonly OUTPUT: Place;
+  /** All outputs, at least one, with what OUTPUTS leaves out filled in. */
+  readonly OUTPUTS: readonly OutputSettings[];
   /** Absolute path. */
   readonly STATE_DIR: string;
 };
@@ -119,6 +123,7 @@ function together(
 /** Settings of which a target has one: what it says itself replaces the others, wherever they were given. */
 const RIVALS: readonly (readonly Name[])[] = [
   ['SOURCE', 'CONFIG_FILE'],
+  ['OUTPUT', 'OUTPUTS'],
   ['RELOAD_SIGNAL', 'RELOAD_URL', 'RELOAD_COMMAND'],
   ['APP_PROCESS', 'APP_PID_FILE'],
 ];
@@ -151,13 +156,20 @@ function loadOne(layers: readonly Layer[], { env, cwd }: LoadOptions, required: 
   const said = [...layers, preset].flatMap(({ warnings = [] }) => warnings);
   return {
     loaded: {
-      settings: facts.values as Partial<Settings>,
+      settings: settingsOf(facts.values),
       given,
       warnings: [...misspeltVariables(env), ...unread, ...said, ...suspicious(facts)],
       cwd,
     },
     problems: [...preset.problems, ...checked.problems, ...required(facts), ...crossCheck(facts)],
   };
+}
+
+/** With the outputs as they are used. */
+function settingsOf(values: Partial<Values>): Partial<Settings> {
+  const { OUTPUTS: _entries, ...others } = values;
+  const outputs = outputsOf(values);
+  return { ...(others as Partial<Settings>), ...(outputs.length > 0 && { OUTPUTS: outputs }) };
 }
 
 interface Gathered extends FileSettings {
@@ -212,7 +224,7 @@ function parseAll(
   });
   const problems = [...refusals].flatMap(([name, refusal]) => {
     const one = given.get(name);
-    return one === undefined ? [] : [complaint(one, refusal)];
+    return one === undefined ? [] : complaints(one, refusal);
   });
   return { values, problems };
 }
@@ -222,8 +234,10 @@ const POLLS_TO_STALE = 3;
 
 /** What other settings decide: where the state lies, which hook a named process gets, when a slowly polled source is stale. */
 function derive(values: Partial<Values>, given: ReadonlyMap<Name, Given>): Partial<Values> {
-  const { OUTPUT, RELOAD_SIGNAL, STALE_AFTER, UPDATE_FREQUENCY } = values;
-  const derived: { STATE_DIR?: string; RELOAD_SIGNAL?: 'SIGHUP'; STALE_AFTER?: number } = {};
+  const { RELOAD_SIGNAL, STALE_AFTER, UPDATE_FREQUENCY } = values;
+  const OUTPUT = values.OUTPUT ?? values.OUTPUTS?.[0]?.OUTPUT;
+  const derived: { OUTPUT?: Place; STATE_DIR?: string; RELOAD_SIGNAL?: 'SIGHUP'; STALE_AFTER?: number } = {};
+  if (OUTPUT !== undefined) derived.OUTPUT = OUTPUT;
   if (!given.has('STALE_AFTER') && STALE_AFTER !== undefined && UPDATE_FREQUENCY !== undefined)
     derived.STALE_AFTER = Math.max(STALE_AFTER, POLLS_TO_STALE * UPDATE_FREQUENCY);
   if (!given.has('STATE_DIR') && OUTPUT !== undefined) derived.STATE_DIR = stateBeside(OUTPUT);

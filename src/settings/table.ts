@@ -2,6 +2,8 @@
 import { answerMatch } from './answer-match.ts';
 import { FORMAT_ALIASES, FORMATS, SOURCE_FORMATS } from './formats.ts';
 import { boolean, choice, count, type Kind, keyPaths, text, token, variableNames, word } from './kind.ts';
+import { fileModes } from './modes.ts';
+import { outputs } from './output-list.ts';
 import { output, path, readableFile, readablePlace } from './paths.ts';
 import { command, presetName, processMatch, reloadSignal } from './process.ts';
 import { kindOfValue, SOURCE_FORMS } from './source.ts';
@@ -135,6 +137,10 @@ const TABLE = {
   OUTPUT: to.optional(output, 'a file; or, with a trailing slash, a directory', {
     fallbackShown: 'required',
   }),
+  OUTPUTS: to.optional(
+    outputs,
+    'several outputs that are one release, in this order: a list of maps with `output`, and `template`, `format`, `output_mode`, `output_owner`, `modes`, `validate_command` of its own; in place of `OUTPUT`',
+  ),
   TEMPLATE: to.optional(
     readablePlace,
     'a template file; or a directory of them for a directory output (`nginx.conf.liquid` makes `nginx.conf`)',
@@ -147,6 +153,10 @@ const TABLE = {
     fallbackShown: 'from the extension of `OUTPUT`',
   }),
   OUTPUT_MODE: to.defaulted(mode, '0644', 'permission bits of every file, exact: umask plays no part'),
+  MODES: to.optional(
+    fileModes,
+    'permission bits of files in a directory output by glob, such as `*.key=0640`; the last that matches counts; a glob without a slash is about the name in any folder',
+  ),
   OUTPUT_OWNER: to.optional(owner, 'owner of every file, numeric; not permitted is an error'),
   STATE_DIR: to.optional(
     path,
@@ -218,7 +228,7 @@ const TABLE = {
   RELOAD_STATUS: who.defaulted(statuses, '2xx', 'statuses that mean yes: `2xx`, `200`, `200-204`'),
   RELOAD_COMMAND: who.optional(
     command,
-    'command hook; sees `CONFIG_OUTPUT`, `CONFIG_REVISION`, `CONFIG_PREVIOUS_REVISION`',
+    'command hook; sees `CONFIG_OUTPUT`, `CONFIG_OUTPUTS` (a line for each), `CONFIG_REVISION`, `CONFIG_PREVIOUS_REVISION`',
   ),
   RELOAD_TIMEOUT: who.defaulted(positive, '30s', 'bound of one try'),
   RELOAD_WAIT: who.defaulted(

@@ -1,8 +1,9 @@
 // Follows TEMPLATE the way a source is followed: a template file with its partials, or a directory of templates.
 import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
+import { groupOf } from './merge.ts';
 import { followPath } from './path-source.ts';
-import type { Content, Entry, Provider, ProviderOptions } from './provider.ts';
+import type { Content, Entry, Provider, ProviderGroup, ProviderOptions } from './provider.ts';
 import { type Scan, type ScanTarget, scan, scanTree } from './scan.ts';
 
 /**
@@ -17,6 +18,21 @@ export function openTemplate(
   const subject: ScanTarget = { thing: 'template', shown: path, path: resolve(path) };
   const source = { subject, scan: () => scanTemplate(subject), toContent };
   return { source: path, watch: followPath(source, options) };
+}
+
+/** The same for several places, which are followed together: the content is merged, with one part for each in this order. */
+export function openTemplates(
+  paths: readonly string[],
+  options: Parameters<typeof openTemplate>[1],
+): Provider | ProviderGroup | null {
+  const [first] = paths;
+  if (first === undefined) return null;
+  if (paths.length === 1) return openTemplate(first, options);
+  return groupOf(
+    paths.map((path) => {
+      return { name: null, optional: false, format: undefined, provider: openTemplate(path, options) };
+    }),
+  );
 }
 
 function scanTemplate(subject: ScanTarget): Scan {

@@ -16,11 +16,11 @@ export interface ProcessQuestion {
   readonly lookup: Pick<Lookup, 'look'>;
   /** When what the volume shows became visible; null when that is not known. */
   readonly moment: BootStamp | null;
-  readonly outputPath: string;
+  readonly outputPaths: readonly string[];
   readonly nowMs: number;
 }
 
-export function seeProcess({ lookup, moment, outputPath, nowMs }: ProcessQuestion): SeenProcess {
+export function seeProcess({ lookup, moment, outputPaths, nowMs }: ProcessQuestion): SeenProcess {
   const sight = lookup.look(nowMs);
   if (sight.kind !== 'found') return { fact: { kind: 'obstacle', obstacle: missing(sight) }, id: null };
   const { id, gate } = sight;
@@ -30,8 +30,8 @@ export function seeProcess({ lookup, moment, outputPath, nowMs }: ProcessQuestio
     if (gate.kind !== 'ready') return { fact: { kind: 'obstacle', obstacle: closed(sight.name, gate) }, id };
   }
   // A container mounts once: a process started in it later reads the old file like the one before.
-  const stale = staleMount(id.pid, outputPath);
-  if (stale !== null) return { fact: { kind: 'obstacle', obstacle: blind(sight.name, stale) }, id };
+  const stale = outputPaths.map((path) => staleMount(id.pid, path)).find((reason) => reason !== null);
+  if (stale != null) return { fact: { kind: 'obstacle', obstacle: blind(sight.name, stale) }, id };
   return { fact: { kind: isLater ? 'started-after' : 'ready' }, id };
 }
 

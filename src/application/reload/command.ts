@@ -7,7 +7,7 @@ const MAX_OUTPUT_BYTES = 16_384;
 /** `EX_TEMPFAIL` of sysexits.h: not now, try again. */
 const TRY_AGAIN = 75;
 
-/** Runs the command once; it sees `CONFIG_OUTPUT`, `CONFIG_REVISION` and `CONFIG_PREVIOUS_REVISION`. */
+/** Runs the command once; it sees `CONFIG_OUTPUT`, `CONFIG_OUTPUTS`, `CONFIG_REVISION` and `CONFIG_PREVIOUS_REVISION`. */
 export async function commandReload(
   { argv, timeoutMs, env }: CommandHook,
   context: ReloadContext,
@@ -15,6 +15,7 @@ export async function commandReload(
 ): Promise<ReloadResult> {
   const told = {
     CONFIG_OUTPUT: context.output,
+    CONFIG_OUTPUTS: (context.outputs ?? [context.output]).join('\n'),
     CONFIG_REVISION: context.revision,
     CONFIG_PREVIOUS_REVISION: context.previousRevision ?? '',
   };

@@ -39,8 +39,10 @@ export type ReloadHook = SignalHook | HttpHook | CommandHook;
 export interface ReloadContext {
   /** The application's process as the look-up just found it, or null when none is named. */
   readonly process: ProcessId | null;
-  /** Path of the output: `CONFIG_OUTPUT`. */
+  /** Path of the output, or of the first of several: `CONFIG_OUTPUT`. */
   readonly output: string;
+  /** Of several outputs, the paths of all: `CONFIG_OUTPUTS`, a line for each. */
+  readonly outputs?: readonly string[];
   /** Revision of what is on the volume now: `CONFIG_REVISION`. */
   readonly revision: string;
   /** Revision that was told before, if any: `CONFIG_PREVIOUS_REVISION`, empty for none. */

@@ -1,6 +1,7 @@
 // Which files a set of templates makes: by their names, before any is rendered.
 import { basename } from 'node:path';
 import { SidecarError } from '../../lib/errors.ts';
+import { listedIn } from './entries.ts';
 
 /** Every template and partial, already read. */
 export interface TemplateSet {
@@ -22,6 +23,8 @@ export interface PlannedFile {
   readonly name: string;
   /** The template that makes it; null for a file that is copied. */
   readonly template: string | null;
+  /** The map in the data for each entry of which it makes a file; null for one file. */
+  readonly listed: string | null;
   readonly bytes: Uint8Array;
 }
 
@@ -32,8 +35,9 @@ export interface PlannedFile {
 export function planOutputs(templates: TemplateSet, output: Output): PlannedFile[] {
   if (templates.kind === 'file') {
     const main = templates.main ?? '';
-    const name = output.kind === 'file' ? basename(output.path) : withoutSuffix(basename(main));
-    return [{ name, template: main, bytes: new Uint8Array(0) }];
+    const isFile = output.kind === 'file';
+    const name = isFile ? basename(output.path) : withoutSuffix(basename(main));
+    return [{ name, template: main, listed: isFile ? null : listedIn(name), bytes: new Uint8Array(0) }];
   }
   if (output.kind === 'file') {
     throw refuse(
@@ -53,7 +57,14 @@ export function planOutputs(templates: TemplateSet, output: Output): PlannedFile
 }
 
 function planned({ name, bytes }: TemplateSet['files'][number]): PlannedFile {
-  return { name: withoutSuffix(name), template: name.endsWith(SUFFIX) ? name : null, bytes };
+  const isTemplate = name.endsWith(SUFFIX);
+  const made = withoutSuffix(name);
+  return {
+    name: made,
+    template: isTemplate ? name : null,
+    listed: isTemplate ? listedIn(made) : null,
+    bytes,
+  };
 }
 
 const SUFFIX = '.liquid';

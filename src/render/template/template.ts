@@ -41,6 +41,8 @@ export async function openTemplates(
   options: TemplateOptions,
 ): Promise<RenderTemplate> {
   const engine = createEngine(files, await formatFilters(files));
+  // One that makes a file of each entry is rendered many times.
+  const parsed = new Map<string, ReturnType<Liquid['parse']>>();
   return async (name, scope) => {
     const text = files.get(name);
     if (typeof text !== 'string') {
@@ -52,7 +54,9 @@ export async function openTemplates(
       const own = Object.assign(Object.create(null), scope) as Record<string, unknown>;
       const context = new StrictContext(own, engine.options, { sync: true }, { liquid: engine });
       const emitter = boundedEmitter(options.maxBytes);
-      await inSlices(evaluating(engine.renderer.renderTemplates(engine.parse(text, name), context, emitter)));
+      const known = parsed.get(name) ?? engine.parse(text, name);
+      parsed.set(name, known);
+      await inSlices(evaluating(engine.renderer.renderTemplates(known, context, emitter)));
       if (isBroken(emitter.buffer)) throw new Fault('it makes half of a surrogate pair');
       return emitter.buffer;
     } catch (thrown) {

@@ -24,7 +24,7 @@ import {
   withCode,
 } from '../../support/check/examining.ts';
 import { compile, runProgram } from '../../support/publish/programs.ts';
-import { generation } from '../../support/publish/scratch.ts';
+import { release } from '../../support/publish/scratch.ts';
 import { portOf } from '../../support/servers/ports.ts';
 
 const HOLDER = 'web-1 (process 7)';
@@ -123,14 +123,20 @@ describe('what is remembered', () => {
     mkdirSync(site.at('state'));
     return site.at('state');
   };
-  const files = generation({ 'app.json': '{}' });
+  const files = release({ 'app.json': '{}' });
   const kept: KeptGeneration = {
     ...{ revision: '41', digest: 'sha256:a', rendering: files.rendering, at: 0 },
     ...{ generation: 3, input: 'i', confirmedAt: Date.UTC(2024, 1, 2) },
   };
   const published: Published = { ...kept, moment: null, as: 'desired' };
   const about = (directory: string, ledger: Partial<Ledger>, rollback = true) =>
-    checkKept({ directory, ledger: { ...EMPTY_LEDGER, ...ledger }, generation: files, rollback });
+    checkKept({
+      directory,
+      outputs: ['/srv/app.json'],
+      ledger: { ...EMPTY_LEDGER, ...ledger },
+      generation: files,
+      rollback,
+    });
 
   test('is the last known good, once it was verified', async () => {
     const directory = state();

@@ -22,12 +22,13 @@ import {
 } from '../../../src/ledger/kept-generations.ts';
 import type { KeptGeneration } from '../../../src/ledger/ledger.ts';
 import { temporaryName } from '../../../src/publish/atomic-file.ts';
-import { createGeneration, type Generation } from '../../../src/render/generation.ts';
+import { createGeneration } from '../../../src/render/generation.ts';
+import { type Release, releaseOf } from '../../../src/render/release.ts';
 import type { KeepingOrder, KeepingOutcome } from '../../support/application/confirm/keeping-program.ts';
 import { compile, type Program, runProgram } from '../../support/publish/programs.ts';
-import { errorOf, generation, scratch } from '../../support/publish/scratch.ts';
+import { errorOf, generation, release, scratch } from '../../support/publish/scratch.ts';
 
-function keptOf({ rendering }: Generation, number: number, confirmedAt = number * 1_000): KeptGeneration {
+function keptOf({ rendering }: Release, number: number, confirmedAt = number * 1_000): KeptGeneration {
   return {
     revision: `rev-${number}`,
     digest: `sha256:d${number}`,
@@ -47,14 +48,14 @@ interface Copied {
   readonly directory: string;
   readonly path: string;
   readonly kept: KeptGeneration;
-  readonly original: Generation;
+  readonly original: Release;
 }
 
 async function copied(
   files: Readonly<Record<string, string>> = { 'app.conf': 'port = 1\n' },
 ): Promise<Copied> {
   const directory = scratch();
-  const original = generation(files);
+  const original = release(files);
   const kept = keptOf(original, 7);
   await keepGeneration(directory, kept, original);
   return { directory, path: copyOf(directory, 7), kept, original };
@@ -67,7 +68,8 @@ describe('a kept generation', () => {
       { name: 'sub/b', bytes: Buffer.from('\uFEFF{"a": "ü\u2028\0"}\r\n') },
       { name: 'a', bytes: Buffer.alloc(0) },
     ];
-    const original = createGeneration(files, { mode: 0o640, owner: { uid: 65_534, gid: null } });
+    const owner = { uid: 65_534, gid: null };
+    const original = releaseOf([{ path: '', generation: createGeneration(files, { mode: 0o640, owner }) }]);
     const kept = keptOf(original, 12);
     await keepGeneration(directory, kept, original);
     expect(readGeneration(directory, kept)).toEqual(original);
@@ -94,16 +96,19 @@ describe('a kept generation', () => {
       new Uint8Array([0xc3]),
     ];
     const files = bytes.map((one, i) => ({ name: `f${i}`, bytes: one }));
-    const original = createGeneration(files, { mode: 0o644, owner: null });
+    const whole = createGeneration(files, { mode: 0o644, owner: null });
+    const original = releaseOf([{ path: '', generation: whole }]);
     await keepGeneration(directory, keptOf(original, 1), original);
-    const { files: read } = readGeneration(directory, keptOf(original, 1));
-    expect(read.map((file) => Buffer.from(file.bytes))).toEqual(bytes.map((one) => Buffer.from(one)));
+    const [read] = readGeneration(directory, keptOf(original, 1)).parts;
+    expect(read?.generation.files.map((file) => Buffer.from(file.bytes))).toEqual(
+      bytes.map((one) => Buffer.from(one)),
+    );
   });
 
   it('may have 10,000 files', async () => {
     const directory = scratch();
     const names = Array.from({ length: 10_000 }, (_, i) => [`conf.d/${i}.conf`, `value ${i}\n`.repeat(10)]);
-    const original = generation(Object.fromEntries(names));
+    const original = release(Object.fromEntries(names));
     const kept = keptOf(original, 3);
     await keepGeneration(directory, kept, original);
     expect(readGeneration(directory, kept).rendering).toBe(original.rendering);
@@ -112,9 +117,97 @@ describe('a kept generation', () => {
 
   it('replaces the one that had its number', async () => {
     const { directory } = await copied();
-    const other = generation({ 'app.conf': 'port = 2\n' });
+    const other = release({ 'app.conf': 'port = 2\n' });
     await keepGeneration(directory, keptOf(other, 7), other);
     expect(readGeneration(directory, keptOf(other, 7))).toEqual(other);
+  });
+});
+
+describe('a copy of several outputs', () => {
+  const several = () => {
+    const owner = { uid: 7, gid: null };
+    const files = [
+      { name: 'a.key', bytes: Buffer.from('secret'), mode: 0o600 },
+      { name: 'b.crt', bytes: Buffer.from('public') },
+      { name: 'c.key', bytes: Buffer.from('\xff', 'latin1'), mode: 0o600 },
+    ];
+    return releaseOf([
+      { path: '/etc/app.conf', generation: generation({ 'app.conf': 'port = 1\n' }, { mode: 0o640 }) },
+      { path: '/etc/tls', generation: createGeneration(files, { mode: 0o644, owner }) },
+      { path: '/etc/empty', generation: generation({}) },
+    ]);
+  };
+  const kept = async () => {
+    const [directory, original] = [scratch(), several()];
+    await keepGeneration(directory, keptOf(original, 4), original);
+    const read = (...outputs: string[]) => readGeneration(directory, keptOf(original, 4), { outputs });
+    return { directory, original, read };
+  };
+
+  const filesOf = ({ parts }: Release) =>
+    parts.flatMap(({ path, generation: { files, mode, owner } }) =>
+      files.map((file) => [
+        path,
+        file.name,
+        file.mode ?? mode,
+        owner,
+        Buffer.from(file.bytes).toString('hex'),
+      ]),
+    );
+
+  it('brings back all of them, with the owner and the mode of every file', async () => {
+    const { directory, original, read } = await kept();
+    const found = read('/etc/app.conf', '/etc/tls', '/etc/empty');
+    expect(found.rendering).toBe(original.rendering);
+    expect(filesOf(found)).toEqual(filesOf(original));
+    expect(findGenerations(directory)).toEqual([keptOf(original, 4)]);
+  });
+
+  it('serves the same outputs in another order, and no others', async () => {
+    const { original, read } = await kept();
+    expect(read('/etc/empty', '/etc/tls', '/etc/app.conf').rendering).toBe(original.rendering);
+    for (const outputs of [
+      ['/etc/app.conf'],
+      ['/etc/app.conf', '/etc/tls'],
+      ['/etc/app.conf', '/etc/tls', '/x'],
+    ]) {
+      const { message } = await errorOf(() => read(...outputs));
+      expect(message).toMatch(/it was kept for other outputs$/);
+    }
+  });
+
+  it('is never made of one that was kept for one output', async () => {
+    const { directory, original } = await copied();
+    const outputs = ['/etc/app.conf', '/etc/tls'];
+    const { message } = await errorOf(() => readGeneration(directory, keptOf(original, 7), { outputs }));
+    expect(message).toMatch(/it was kept for other outputs$/);
+    expect(
+      readGeneration(directory, keptOf(original, 7), { outputs: ['/moved/app.conf'] }).parts,
+    ).toMatchObject([{ path: '/moved/app.conf' }]);
+  });
+
+  it('of one output with modes of single files has them all', async () => {
+    const directory = scratch();
+    const [, { generation: tls }] = several().parts as [unknown, Release['parts'][number]];
+    const original = releaseOf([{ path: '/etc/tls', generation: tls }]);
+    await keepGeneration(directory, keptOf(original, 1), original);
+    const found = readGeneration(directory, keptOf(original, 1), { outputs: ['/etc/tls'] });
+    expect(found.rendering).toBe(original.rendering);
+    expect(filesOf(found)).toEqual(filesOf(original));
+  });
+
+  it.each([
+    ['a count that is too large', '"count":2', '"count":3'],
+    ['a count that is none', '"count":1', '"count":-1'],
+    ['a mode that no file of ours has', '"mode":416', '"mode":2541'],
+  ])('is refused with %s', async (_what, before, after) => {
+    const { directory, read } = await kept();
+    const path = copyOf(directory, 4);
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replace(before, after));
+    expect(readFileSync(path, 'utf8')).not.toBe(text);
+    const { code } = await errorOf(() => read('/etc/app.conf', '/etc/tls', '/etc/empty'));
+    expect(code).toBe('state.generation-damaged');
   });
 });
 
@@ -171,13 +264,13 @@ describe('a copy that is not what was kept', () => {
 
   it('is refused when another version of ours wrote it', async () => {
     const one = await copied();
-    writeFileSync(one.path, readFileSync(one.path, 'utf8').replace('"format":1', '"format":2'));
+    writeFileSync(one.path, readFileSync(one.path, 'utf8').replace('"format":1', '"format":3'));
     expect(await reading(one)).toEqual(refusal(one, 'it was written by another version of config-sidecar'));
   });
 
   it('is refused when it is another generation under its number', async () => {
     const one = await copied();
-    const other = generation({ 'app.conf': 'port = 2\n' });
+    const other = release({ 'app.conf': 'port = 2\n' });
     await keepGeneration(one.directory, keptOf(other, 8), other);
     renameSync(copyOf(one.directory, 8), one.path);
     expect(await reading(one)).toEqual(refusal(one, 'its files are not those that were kept'));
@@ -220,7 +313,7 @@ describe('keeping', () => {
     const victims = scratch();
     writeFileSync(join(victims, 'victim'), 'precious');
     symlinkSync(victims, join(directory, 'generations'));
-    const original = generation({ a: 'ours' });
+    const original = release({ a: 'ours' });
     await keepGeneration(directory, keptOf(original, 1), original);
     expect(readdirSync(victims)).toEqual(['victim']);
     expect(lstatSync(join(directory, 'generations')).isDirectory()).toBe(true);
@@ -237,7 +330,7 @@ describe('keeping', () => {
   it('says when a foreign file has the name of its directory', async () => {
     const directory = scratch();
     writeFileSync(join(directory, 'generations'), 'foreign');
-    const original = generation({ a: 'ours' });
+    const original = release({ a: 'ours' });
     const error = await errorOf(() => keepGeneration(directory, keptOf(original, 1), original));
     expect(error).toEqual({
       code: 'state.generation-write',
@@ -271,7 +364,7 @@ describe('keeping', () => {
 describe('pruning', () => {
   it('removes our other copies and left-overs, and nothing foreign', async () => {
     const directory = scratch();
-    const original = generation({ a: 'ours' });
+    const original = release({ a: 'ours' });
     for (const number of [1, 2, 3, 10]) await keepGeneration(directory, keptOf(original, number), original);
     const folder = join(directory, 'generations');
     const victim = join(scratch(), 'victim');
@@ -303,12 +396,12 @@ describe('without a ledger', () => {
   it('the copies tell themselves what they are, the one confirmed last first', async () => {
     const directory = scratch();
     expect(findGenerations(directory)).toEqual([]);
-    const [a, b] = [generation({ a: 'a' }), generation({ a: 'b' })];
+    const [a, b] = [release({ a: 'a' }), release({ a: 'b' })];
     const kept = [keptOf(a, 4), keptOf(b, 9, 20_000), keptOf(a, 11, 15_000)];
     for (const one of kept) await keepGeneration(directory, one, one.rendering === a.rendering ? a : b);
     await keepGeneration(directory, keptOf(b, 12), b);
     writeFileSync(copyOf(directory, 12), readFileSync(copyOf(directory, 12), 'utf8').replace('"b"', '"x"'));
-    const c = generation({ a: 'c' });
+    const c = release({ a: 'c' });
     await keepGeneration(directory, keptOf(c, 13), c);
     renameSync(copyOf(directory, 13), copyOf(directory, 14));
     writeFileSync(copyOf(directory, 15), 'cut');

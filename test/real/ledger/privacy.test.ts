@@ -18,7 +18,7 @@ import { writeLedger } from '../../../src/ledger/ledger-file.ts';
 import { openStateDirectory } from '../../../src/ledger/state-directory.ts';
 import type { OpeningOutcome } from '../../support/ledger/opening-program.ts';
 import { compile, type Program, runProgram } from '../../support/publish/programs.ts';
-import { errorOf, generation, scratch } from '../../support/publish/scratch.ts';
+import { errorOf, release, scratch } from '../../support/publish/scratch.ts';
 
 let program: Program;
 beforeAll(() => {
@@ -42,7 +42,7 @@ async function place(): Promise<Place> {
     { kind: 'file', path: join(volume, 'app.conf') } as const,
   ];
   const state = await openStateDirectory(path, output, 'the test');
-  const secret = generation({ 'app.conf': 'password = secret' });
+  const secret = release({ 'app.conf': 'password = secret' });
   const version = { revision: '1', digest: 'd', rendering: secret.rendering, at: 1, input: 'i' };
   await keepGeneration(state.held, { ...version, generation: 1, confirmedAt: 2 }, secret);
   writeLedger(state.held, EMPTY_LEDGER, state);

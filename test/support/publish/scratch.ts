@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { SidecarError } from '../../../src/lib/errors.ts';
 import { createGeneration, type Generation } from '../../../src/render/generation.ts';
+import { type Release, releaseOf } from '../../../src/render/release.ts';
 import type { Owner } from '../../../src/settings/types.ts';
 
 /** A directory of the running test's own, removed at its end. */
@@ -26,6 +27,11 @@ export function generation(
 ): Generation {
   const named = Object.entries(files).map(([name, text]) => ({ name, bytes: Buffer.from(text) }));
   return createGeneration(named, { mode, owner });
+}
+
+/** A release of one output, whose path plays no part. */
+export function release(files: Readonly<Record<string, string>>, how: How = {}): Release {
+  return releaseOf([{ path: '', generation: generation(files, how) }]);
 }
 
 /** The error that the work ends in. */

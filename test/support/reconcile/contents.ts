@@ -3,6 +3,8 @@ import type { Policy } from '../../../src/reconcile/policy.ts';
 
 /** How a world is set up, and how fast things go in it. */
 export interface Setting {
+  /** How many outputs are one release. */
+  readonly outputs: number;
   readonly limits: Policy['limits'];
   /** UPDATE_FREQUENCY: how often the volume is looked at. */
   readonly lookEveryMs: number;

@@ -5,8 +5,8 @@ import type { Block, KeptGeneration, Published, Trial, Verdict } from '../../../
 import type { Action, Decision, Goal } from '../../../src/reconcile/decide.ts';
 import type { Policy } from '../../../src/reconcile/policy.ts';
 import { type Candidate, type State, startOf } from '../../../src/reconcile/state.ts';
-import type { Generation } from '../../../src/render/generation.ts';
 import type { Input } from '../../../src/render/input.ts';
+import type { Release } from '../../../src/render/release.ts';
 
 /** Everything that decides what comes next. Times are milliseconds of the loop's clock. */
 export interface Facts {
@@ -160,8 +160,8 @@ function candidateOf(rendered: Facts['rendered']): Candidate | null {
   return { input: inputOf(input), version: { ...version(''), rendering }, generation, error: null };
 }
 
-function generationOf(rendering: string): Generation {
-  return { files: [], mode: 0o644, owner: null, rendering };
+function generationOf(rendering: string): Release {
+  return { parts: [], rendering };
 }
 
 function inputOf(id: string): Input {

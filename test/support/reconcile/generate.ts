@@ -125,6 +125,7 @@ export const harmlessEvents = eventsOf(HARMLESS);
 
 export const anySetting: fc.Arbitrary<Setting> = fc
   .record({
+    outputs: fc.constantFrom(1, 2, 3),
     limits: fc.record({
       debounceMs: fc.constantFrom(0, 50, 300),
       debounceMaxMs: fc.constantFrom(0, 1_000),

@@ -2,13 +2,14 @@
 
 import type { KeptGeneration, Ledger } from '../../../src/ledger/ledger.ts';
 import { SidecarError } from '../../../src/lib/errors.ts';
+import type { StagedRelease } from '../../../src/publish/outputs.ts';
 import type { Action } from '../../../src/reconcile/decide.ts';
 import { perform, type Steps } from '../../../src/reconcile/perform.ts';
 import { Reconciler } from '../../../src/reconcile/reconciler.ts';
 import { chooseGeneration } from '../../../src/reconcile/sentences.ts';
 import { type Event, type State, startOf } from '../../../src/reconcile/state.ts';
-import type { Generation } from '../../../src/render/generation.ts';
 import type { Input } from '../../../src/render/input.ts';
+import type { Release } from '../../../src/render/release.ts';
 import { natureOf, policyOf, renderingOf } from './contents.ts';
 import { lawOfPickingUp, lawsOfNotifying, lawsOfPublishing } from './laws.ts';
 import { Looks } from './trial.ts';
@@ -16,7 +17,17 @@ import type { World } from './world.ts';
 
 /** Where in a step the sidecar can be ended, in the order in which a change passes them. */
 export const KILL_POINTS = [
-  ...(['waiting', 'intended', 'renamed', 'published', 'reload', 'delivered', 'told', 'begun'] as const),
+  ...([
+    'waiting',
+    'intended',
+    'between',
+    'renamed',
+    'published',
+    'reload',
+    'delivered',
+    'told',
+    'begun',
+  ] as const),
   ...(['confirm', 'copied', 'kept', 'condemned', 'going back', 'blocked'] as const),
 ];
 export type KillPoint = (typeof KILL_POINTS)[number];
@@ -254,6 +265,9 @@ export class Life {
       open: async () => {
         const ledger = world.disk.current;
         this.#saved = ledger;
+        const intended = ledger.intended?.staged === undefined ? null : ledger.intended.version.rendering;
+        for (const output of world.outputs.unfinished(intended)) world.swap(output, intended ?? '');
+        world.outputs.staged = null;
         return {
           ledger,
           from: 'current',
@@ -267,7 +281,7 @@ export class Life {
       readVolume: () => generationOf(world.volume ?? ''),
       momentOf: () => world.momentOfVolume(),
       moment: () => world.stamp(),
-      publish: async (generation) => await this.#publish(generation),
+      stage: async (release) => this.#stage(release),
       readCopy: (kept) => this.#readCopy(kept),
       writeCopy: async (kept) => await this.#writeCopy(kept),
       pruneCopies: () => {
@@ -315,7 +329,7 @@ export class Life {
     );
   }
 
-  async #render({ id }: Input): Promise<Generation> {
+  async #render({ id }: Input): Promise<Release> {
     const world = this.#world;
     if (!this.isDead) world.renders.push(world.now);
     world.take();
@@ -325,18 +339,38 @@ export class Life {
     return generationOf(renderingOf(content));
   }
 
-  async #publish({ rendering }: Generation): Promise<void> {
+  #stage({ rendering }: Release): StagedRelease {
     const world = this.#world;
-    world.take();
-    if (this.isDead) return;
-    // The disk filled up meanwhile: the files were not swapped.
-    if (world.isOutputFull)
-      throw new SidecarError('The disk is full.', { code: 'publish.no-space', stage: 'publish' });
-    world.rename(rendering);
-    world.point('renamed');
+    const outputs = world.outputs.missing(rendering);
+    const isSeveral = world.setting.outputs > 1;
+    if (isSeveral) this.#writes();
+    if (!this.isDead && outputs.length > 1) world.outputs.staged = { rendering, outputs };
+    return {
+      parts: outputs.length < 2 ? [] : outputs.map((at) => ({ output: `${at}`, name: rendering, rendering })),
+      mustLook: isSeveral,
+      discard: async () => {
+        if (!this.isDead) world.outputs.staged = null;
+      },
+      swap: async () => {
+        for (const [done, output] of outputs.entries()) {
+          this.#writes();
+          if (this.isDead) return;
+          world.swap(output, rendering);
+          world.point(done < outputs.length - 1 ? 'between' : 'renamed');
+        }
+      },
+    };
   }
 
-  #readCopy(kept: KeptGeneration): Generation {
+  /** The disk may have filled up meanwhile. */
+  #writes(): void {
+    const world = this.#world;
+    world.take();
+    if (!this.isDead && world.isOutputFull)
+      throw new SidecarError('The disk is full.', { code: 'publish.no-space', stage: 'publish' });
+  }
+
+  #readCopy(kept: KeptGeneration): Release {
     const copy = this.#world.copies.get(kept.generation);
     if (copy?.isWhole === true && copy.kept.rendering === kept.rendering) return generationOf(kept.rendering);
     throw new SidecarError('It is damaged.', { code: 'state.generation-damaged', stage: 'ledger' });
@@ -365,8 +399,8 @@ function isUncertain(event: Event, { ledger }: State): boolean {
   }
 }
 
-function generationOf(rendering: string): Generation {
-  return { files: [], mode: 0o644, owner: null, rendering };
+function generationOf(rendering: string): Release {
+  return { parts: [], rendering };
 }
 
 function inputOf(content: number): Input {

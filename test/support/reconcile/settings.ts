@@ -10,6 +10,7 @@ export const LIMITS = {
 
 export const SETTING: Setting = {
   ...{
+    outputs: 1,
     limits: LIMITS,
     lookEveryMs: 60_000,
     hook: 'signal',

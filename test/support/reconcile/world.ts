@@ -9,6 +9,7 @@ import { Clock } from './clock.ts';
 import { type Setting, ticksOf } from './contents.ts';
 import { lawOfIntervals, lawsOfRest } from './laws.ts';
 import { type KillPoint, Life } from './life.ts';
+import { Volume } from './volume.ts';
 
 export type Trouble =
   | { readonly kind: 'change'; readonly content: number }
@@ -50,7 +51,7 @@ const ANSWER_MS = 5;
 
 export class World {
   content = 1;
-  volume: string | null = null;
+  readonly outputs: Volume;
   life: Life | null = null;
   /** Lives of the sidecar so far. */
   lives = 0;
@@ -93,6 +94,7 @@ export class World {
 
   constructor(setting: Setting, { onlyContent = false }: { readonly onlyContent?: boolean } = {}) {
     this.setting = setting;
+    this.outputs = new Volume(setting.outputs);
     this.onlyContent = onlyContent;
     this.application = new Application(this, this.#clock);
     this.#startSidecar();
@@ -251,7 +253,7 @@ export class World {
         if (trouble.of !== 'output') this.isStateFull = trouble.full;
         return;
       case 'drift':
-        this.volume = trouble.to === 'other' ? 'drifted' : null;
+        this.#drift(trouble.to === 'other' ? 'drifted' : null);
         this.driftAt = this.now;
         // What was tried meanwhile is not judged, and has to be tried again.
         this.application.forgetHarms();
@@ -326,7 +328,8 @@ export class World {
     if (this.life !== null) this.forbid('the sidecar outlived its pod');
     this.isPodDown = false;
     if (keeps !== 'everything') {
-      this.volume = null;
+      this.outputs.show(null);
+      this.outputs.staged = null;
       this.changedAt = null;
       this.bootId = `boot ${this.now}`;
     }
@@ -343,11 +346,25 @@ export class World {
 
   // The volume.
 
-  rename(rendering: string): void {
-    this.volume = rendering;
-    this.publications += 1;
-    this.renames.push({ at: this.now, rendering });
+  /** What the outputs show together; null: nothing. */
+  get volume(): string | null {
+    return this.outputs.shown;
+  }
+
+  /** One output shows the rendering from now on; with the last of them it is published. */
+  swap(output: number, rendering: string): void {
+    this.outputs.outputs[output] = rendering;
+    if (this.volume === rendering) {
+      this.publications += 1;
+      this.renames.push({ at: this.now, rendering });
+    }
     this.#volumeChanged();
+  }
+
+  /** Of several outputs one is changed by others, or all. */
+  #drift(to: string | null): void {
+    if (this.troubles % 2 === 0) this.outputs.show(to);
+    else this.outputs.outputs[this.troubles % this.setting.outputs] = to;
   }
 
   #volumeChanged(): void {

@@ -31,7 +31,7 @@ function outcomes({ session }: State): readonly string[] {
 
 const error = (code: string, stage: Stage, message = 'It went wrong.') =>
   new SidecarError(message, { code, stage });
-const generation = (rendering: string) => ({ files: [], mode: 0o644, owner: null, rendering });
+const generation = (rendering: string) => ({ parts: [], rendering });
 const volume = (rendering: string | null) => ({
   volume: { rendering, changedAt: null, problem: null },
   everyMs: 60_000,
@@ -79,6 +79,7 @@ const published = (rendering: string, as: 'desired' | 'rolled-back' = 'desired')
   {
     kind: 'intended',
     isUrgent: false,
+    staged: [],
     version: { ...version(rendering), input: rendering, moment: null, as },
   },
   { kind: 'published', generation: generation(rendering), startedAt: 1, moment: STAMP, ...volume(rendering) },

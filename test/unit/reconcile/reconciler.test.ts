@@ -101,7 +101,7 @@ describe('the loop', () => {
             moment: null,
             as: 'desired',
           } as const;
-          yield { kind: 'intended', version, isUrgent: false };
+          yield { kind: 'intended', version, isUrgent: false, staged: [] };
         } catch (error) {
           thrown.push(error);
         } finally {

@@ -108,7 +108,7 @@ describe('a crash', () => {
   it.each(POINTS_OF_A_CHANGE)(
     'at the point "%s" costs no reload, and never makes a second one',
     async (at) => {
-      const world = await calm(WATCHED);
+      const world = await calm({ ...WATCHED, outputs: at === 'between' ? 2 : 1 });
       const before = world.tellings.length;
       await world.play([kill(at), put(2_000)], 120_000);
       expect(world.lives).toBe(2);

@@ -312,10 +312,88 @@ describe('a directory without a template', () => {
     );
   });
 
-  it('refuses a document', async () => {
-    expect(await outcome(documentOf('{}'), DIRECTORY)).toBe(
-      'render render.shape: Cannot write "S" to the directory "/config": it is one document, not a tree of keys; make OUTPUT a file (no trailing slash), or give a TEMPLATE',
+  it('has a file for each text, number and boolean of a map, as the document writes them', async () => {
+    const text =
+      '{"a": "x\\n", "n": 1.10, "big": 12345678901234567890, "on": true, "sub": {"deep": {"b.conf": "y"}, "none": {}}}';
+    expect(await outcome(documentOf(text), DIRECTORY)).toEqual({
+      ...{ a: 'x\n', n: '1.10', big: '12345678901234567890', on: 'true' },
+      'sub/deep/b.conf': 'y',
+    });
+    expect(await outcome(documentOf('a: x\nd: {e: 0o17}\n', 'app.yaml'), DIRECTORY)).toEqual({
+      a: 'x',
+      'd/e': '15',
+    });
+  });
+
+  it('takes a slash in the key of a map for a sub-directory, as in a tree', async () => {
+    expect(await outcome(documentOf('{"conf.d/a": "1"}'), DIRECTORY)).toEqual({ 'conf.d/a': '1' });
+    expect(await outcome(documentOf('{"d/a": "1", "d": {"a": "2"}}'), DIRECTORY)).toBe(
+      'render render.name: Cannot write the files of "/config": the name "d/a" is given twice; nothing was written',
     );
+  });
+
+  it.each([
+    [
+      '[1]',
+      'app.json',
+      'render.shape',
+      'it is one document that is not a map, and not a tree of keys; make OUTPUT a file (no trailing slash), or give a TEMPLATE',
+    ],
+    [
+      'no map',
+      'app.conf',
+      'render.shape',
+      'it is one document that is not a map, and not a tree of keys; make OUTPUT a file (no trailing slash), or give a TEMPLATE',
+    ],
+    [
+      '{"a": {"b": [1]}}',
+      'app.json',
+      'render.value',
+      'no file can be made of "a/b" of "S": it is a list, and a file holds one text, number or boolean; or give a TEMPLATE',
+    ],
+    [
+      '{"a": null}',
+      'app.json',
+      'render.value',
+      'no file can be made of "a" of "S": it is null, and a file holds one text, number or boolean; or give a TEMPLATE',
+    ],
+  ])('refuses the document %j', async (text, name, code, reason) => {
+    expect(await outcome(documentOf(text, name), DIRECTORY)).toBe(
+      `render ${code}: Cannot write "S" to the directory "/config": ${reason}`,
+    );
+  });
+
+  it('is emptied by a map without entries only where that is allowed', async () => {
+    expect(await outcome(documentOf('{}'), DIRECTORY)).toBe(
+      'render source.empty: Cannot write "S" to the directory "/config": it is a map without entries, which would remove every file; set ALLOW_EMPTY=true where that is meant',
+    );
+    expect(await outcome(documentOf('{}'), { ...DIRECTORY, allowEmpty: true })).toEqual({});
+  });
+
+  it('gives a file the mode of the last glob that matches its name, in any folder', async () => {
+    const modes = [
+      { glob: '*.key', mode: 0o600 },
+      { glob: 'public/**', mode: 0o644 },
+      { glob: 'tls/[ab].key', mode: 0o640 },
+    ];
+    const names = ['a.key', '.hidden.key', 'tls/a.key', 'tls/c.key', 'public/x/y.key', 'tls/c.crt'];
+    const { files, mode } = await generate(treeOf(Object.fromEntries(names.map((name) => [name, '']))), {
+      ...DIRECTORY,
+      modes,
+    });
+    expect(Object.fromEntries(files.map((one) => [one.name, (one.mode ?? mode).toString(8)]))).toEqual({
+      ...{ 'a.key': '600', '.hidden.key': '600', 'tls/a.key': '640', 'tls/c.key': '600' },
+      ...{ 'public/x/y.key': '644', 'tls/c.crt': '640' },
+    });
+  });
+
+  it('is another rendering with other modes', async () => {
+    const tree = treeOf({ 'a.key': '1' });
+    const plain = await generate(tree, DIRECTORY);
+    const other = await generate(tree, { ...DIRECTORY, modes: [{ glob: '*.key', mode: 0o600 }] });
+    const same = await generate(tree, { ...DIRECTORY, modes: [{ glob: '*.key', mode: 0o640 }] });
+    expect(other.rendering).not.toBe(plain.rendering);
+    expect(same.rendering).toBe(plain.rendering);
   });
 });
 
@@ -457,6 +535,97 @@ describe('a directory of templates', () => {
     ],
   ])('is refused: %#', async (files, options, message) => {
     expect(await outcome(treeOf({ a: '1' }), options, setOf(files))).toBe(`render ${message}`);
+  });
+});
+
+describe('a template for each entry of a map', () => {
+  const VHOSTS = documentOf(
+    '{"vhosts": {"a.example": {"port": 1}, "b": {"port": 2}}, "port": 9, "deep": {"x": {"k": "v"}}}',
+  );
+
+  it('makes a file of each, which sees the entry and everything else', async () => {
+    const templates = setOf({
+      'sites/{vhosts}.conf.liquid': '{{ entry.key }} {{ entry.value.port }} of {{ port }}',
+      '{deep.x}.liquid': '{{ entry.value }}',
+      'all.liquid': '{% for one in vhosts %}{{ one[0] }} {% endfor %}',
+      '{vhosts}.txt': 'copied',
+    });
+    expect(await outcome(VHOSTS, DIRECTORY, templates)).toEqual({
+      ...{ 'sites/a.example.conf': 'a.example 1 of 9', 'sites/b.conf': 'b 2 of 9', k: 'v' },
+      ...{ all: 'a.example b ', '{vhosts}.txt': 'copied' },
+    });
+  });
+
+  it('makes none where the map has no entry; and one template file for a directory does the same', async () => {
+    const templates = setOf({ '{vhosts}.conf.liquid': '{{ entry.key }}' }, '{vhosts}.conf.liquid');
+    expect(await outcome(documentOf('{"vhosts": {}}'), DIRECTORY, templates)).toEqual({});
+    expect(await outcome(VHOSTS, DIRECTORY, templates)).toEqual({
+      'a.example.conf': 'a.example',
+      'b.conf': 'b',
+    });
+  });
+
+  it.each<[string, Record<string, string>, string]>([
+    [
+      '{"other": {}}',
+      {},
+      'render.template: Cannot render template "{vhosts}.conf.liquid": the variable "vhosts" is missing; add the key, or give the template another name',
+    ],
+    [
+      '{"vhosts": ["a"]}',
+      {},
+      'render.template: Cannot render template "{vhosts}.conf.liquid": "vhosts" is no map, so its entries have no names',
+    ],
+    [
+      '{"vhosts": {"a/b": 1}}',
+      {},
+      'render.name: Cannot make a file of each entry by "{vhosts}.conf": the key "a/b" is no file name; rename the key',
+    ],
+    [
+      '{"vhosts": {"..": 1}}',
+      {},
+      'render.name: Cannot make a file of each entry by "{vhosts}.conf": the key ".." is no file name; rename the key',
+    ],
+    [
+      '{"vhosts": {"": 1}}',
+      {},
+      'render.name: Cannot make a file of each entry by "{vhosts}.conf": an entry has an empty key; rename the key',
+    ],
+    [
+      '{"vhosts": {"..a": 1}}',
+      {},
+      'render.name: Cannot write the files of "/config": the name "..a.conf" begins with "..", which the directory keeps for itself; nothing was written',
+    ],
+    [
+      '{"vhosts": {"main": 1}}',
+      { 'main.conf.liquid': '' },
+      'render.duplicate-output: Cannot render the file "main.conf": an entry and another template both make it; rename one of them',
+    ],
+    [
+      '{"vhosts": {"a": 1}, "entry": 1}',
+      {},
+      'render.reserved: Cannot render a template for each entry over "S": the data has a key "entry" at its top, and there that name is reserved for the entry; rename the key',
+    ],
+    [
+      '{"vhosts": {"a": {}}}',
+      { '{vhosts}.conf.liquid': '{{ entry.value.port }}' },
+      'render.template: Cannot render template "{vhosts}.conf.liquid": line 1: the variable "entry.value.port" is missing; add the key, or give it a default',
+    ],
+  ])('is refused: %#', async (text, more, message) => {
+    const templates = setOf({ '{vhosts}.conf.liquid': 'x', ...more });
+    expect(await outcome(documentOf(text), DIRECTORY, templates)).toBe(`render ${message}`);
+  });
+
+  it('of ten thousand entries takes no longer than a second or two', async () => {
+    const vhosts = Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`site${n}`, { port: n }]));
+    const before = threadTimeMs();
+    const made = await outcome(
+      documentOf(JSON.stringify({ vhosts })),
+      DIRECTORY,
+      setOf({ '{vhosts}.conf.liquid': 'server {{ entry.key }} {{ entry.value.port }}' }),
+    );
+    expect(Object.keys(made)).toHaveLength(10_000);
+    expect(threadTimeMs() - before).toBeLessThan(6_000);
   });
 });
 

@@ -17,7 +17,7 @@ function found(gate: GateAnswer, pid = 2 ** 31 - 1): ProcessFact {
 }
 
 function see(sight: ProcessFact, moment: BootStamp | null = AFTER, outputPath = '/no/output') {
-  return seeProcess({ lookup: { look: () => sight }, moment, outputPath, nowMs: 10_000 });
+  return seeProcess({ lookup: { look: () => sight }, moment, outputPaths: [outputPath], nowMs: 10_000 });
 }
 
 describe('a process', () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { keepGeneration } from '../../../../src/ledger/kept-generations.ts';
 import { toSidecarError } from '../../../../src/lib/errors.ts';
 import { createGeneration } from '../../../../src/render/generation.ts';
+import { releaseOf } from '../../../../src/render/release.ts';
 
 export interface KeepingOrder {
   readonly directory: string;
@@ -22,10 +23,11 @@ const generation = createGeneration([{ name: 'a', bytes: Buffer.alloc(size, 'n')
   mode: 0o644,
   owner: null,
 });
+const release = releaseOf([{ path: '', generation }]);
 const version = { revision: '1', digest: 'd', rendering: generation.rendering, at: 1, input: 'i' };
 let error: KeepingOutcome['error'] = null;
 try {
-  await keepGeneration(directory, { ...version, generation: number, confirmedAt: 2 }, generation);
+  await keepGeneration(directory, { ...version, generation: number, confirmedAt: 2 }, release);
 } catch (thrown) {
   const { code, message } = toSidecarError(thrown);
   error = { code, message };

@@ -1,0 +1,43 @@
+// A release: what all outputs of a target show together, one generation for each.
+
+import { createHash } from 'node:crypto';
+import type { Generation } from './generation.ts';
+
+/** What one output shows. */
+export interface Part {
+  /** Path of the output: absolute, without a trailing slash also for a directory. */
+  readonly path: string;
+  readonly generation: Generation;
+}
+
+export interface Release {
+  /** In the order of the outputs; at least one. */
+  readonly parts: readonly Part[];
+  /** What status calls `rendering`; see `renderingOf`. */
+  readonly rendering: string;
+}
+
+export function releaseOf(parts: readonly Part[]): Release {
+  const rendering = renderingOf(
+    parts.map(({ path, generation }) => ({ path, rendering: generation.rendering })),
+  );
+  return { parts, rendering };
+}
+
+/** What one output shows, or should show, as a digest; null: nothing. */
+interface Shown {
+  readonly path: string;
+  readonly rendering: string | null;
+}
+
+/**
+ * The digest of one output as it is; of several one over all of them, in which their order plays no part.
+ * @param shown at least one does not show nothing.
+ */
+export function renderingOf(shown: readonly Shown[]): string {
+  const [first, ...others] = shown;
+  if (first !== undefined && others.length === 0 && first.rendering !== null) return first.rendering;
+  const sorted = [...shown].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  const text = JSON.stringify(sorted.map(({ path, rendering }) => [path, rendering]));
+  return `sha256:${createHash('sha256').update(text).digest('hex')}`;
+}
