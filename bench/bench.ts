@@ -1,6 +1,6 @@
 // `npm run bench`: how soon a change reaches the application, how many reloads a burst costs, what the sidecar weighs,
 // each beside the floor in the same run, and how long 10,000 keys hold it up. Prints tables; judges nothing but the two
-// bounds it is given. `npm run bench -- stalls` measures the last alone, and `npm run bench -- image [another node]` what
+// bounds it is given. `npm run bench -- stalls [output]` measures the last alone, `npm run bench -- processor` processor time, and `npm run bench -- image [another node]` what
 // the image's sidecar weighs with each start-up flag (see image-flags.ts).
 import * as fs from 'node:fs';
 import { join } from 'node:path';
@@ -144,6 +144,7 @@ async function benchStalls(all: readonly Store[]): Promise<boolean> {
   for (const store of all) {
     await fill(store, 'bench-stalls/');
     for (const output of OUTPUTS) {
+      if (process.argv[3] !== undefined && process.argv[3] !== output) continue;
       const stalls = await measureStalls(store, 'bench-stalls/', output, {
         main: MAIN,
         probe: here('stall-probe.mjs'),

@@ -32,6 +32,22 @@ export async function inSlices<T>(work: Sliced<T>): Promise<T> {
   }
 }
 
+/**
+ * For work that waits for other things as well: to be called at each step. It gives a promise to wait for where a pause is due, and
+ * null elsewhere.
+ */
+export function createPauses(): () => Promise<void> | null {
+  let steps = 0;
+  let startedAt = startOfTurn();
+  return () => {
+    steps += 1;
+    if (steps % STEPS_PER_LOOK !== 0 || performance.now() - startedAt < SLICE_MS) return null;
+    return nextTurn().then(() => {
+      startedAt = startOfTurn();
+    });
+  };
+}
+
 let turnStartedAt: number | null = null;
 
 /** When the first sliced work of this turn began: one may follow the other without a turn between them. */

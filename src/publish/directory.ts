@@ -25,15 +25,18 @@ import { readingGeneration, TooLarge } from './read-generation.ts';
 import { listing, removeInBackground } from './remove-tree.ts';
 import { createRetirement, type Retirement, recover } from './retired.ts';
 import { writeGeneration } from './write-generation.ts';
+import type { WrittenFiles } from './written-files.ts';
 
 interface DirectoryPlace extends PublisherOptions {
   readonly path: string;
   readonly directory: HeldDirectory;
+  /** The generation that was published last; null when it is not known to be as it was written. */
+  last: WrittenFiles | null;
 }
 
 export function directoryPublisher(path: string, options: PublisherOptions): Publisher {
   const directory = new HeldDirectory(path, openRoot);
-  const place: DirectoryPlace = { ...options, path, directory };
+  const place: DirectoryPlace = { ...options, path, directory, last: null };
   const retirement = createRetirement(options.owner);
   return {
     hold: () => directory.refuseReplaced(),
@@ -77,20 +80,23 @@ async function stage(place: DirectoryPlace, generation: Generation): Promise<Sta
     const root = directory.use();
     const names = visibleNames(generation.files.map((file) => file.name));
     await inSlices(refusingForeign(root, path, names));
-    return stagedAs(place, root, { name: await write(root, generation), names });
+    return stagedAs(place, root, { ...(await write(place, root, generation)), names });
   } catch (error) {
     throw diskError(error, `${path}/`, needOf(generation));
   }
 }
 
-/** @returns the name of the new generation. */
-async function write(root: DirectoryHandle, generation: Generation): Promise<string> {
+async function write(
+  { last: before }: DirectoryPlace,
+  root: DirectoryHandle,
+  generation: Generation,
+): Promise<Omit<StagedNames, 'names'>> {
   const [unfinished, name] = [newName('stage'), newName('gen')];
   try {
-    await writeGeneration(root, unfinished, generation);
+    const written = await writeGeneration(root, { name: unfinished, before }, generation);
     fs.renameSync(`${root.path}/${unfinished}`, `${root.path}/${name}`);
     faultPoint('flush');
-    return name;
+    return { name, before, written: written.movedTo(name) };
   } catch (error) {
     await removeInBackground(root, unfinished);
     throw error;
@@ -98,18 +104,29 @@ async function write(root: DirectoryHandle, generation: Generation): Promise<str
 }
 
 interface StagedNames {
+  /** That of the new generation. */
   readonly name: string;
+  /** The generation that was visible, from which files were linked; null: none. */
+  readonly before: WrittenFiles | null;
+  /** null: what is in it is not known. */
+  readonly written: WrittenFiles | null;
   /** What becomes visible. */
   readonly names: ReadonlySet<string>;
 }
 
-function stagedAs({ path }: DirectoryPlace, root: DirectoryHandle, { name, names }: StagedNames): Staged {
+function stagedAs(
+  place: DirectoryPlace,
+  root: DirectoryHandle,
+  { name, before, written, names }: StagedNames,
+): Staged {
   const discard = async (): Promise<void> => {
     if (currentGeneration(root) !== name) await removeInBackground(root, name);
   };
   const swap = async (meanwhile: () => void = () => {}): Promise<void> => {
     try {
       putLink(root, name, DATA);
+      // A look since then may have seen that what was linked was changed.
+      place.last = place.last === before ? written : null;
       faultPoint('swap');
       const flushed = flush(root.fd);
       meanwhile();
@@ -127,7 +144,7 @@ function stagedAs({ path }: DirectoryPlace, root: DirectoryHandle, { name, names
     discard,
     swap: (meanwhile) =>
       swap(meanwhile).catch((error) => {
-        throw diskError(error, `${path}/`, { files: names.size + 2 });
+        throw diskError(error, `${place.path}/`, { files: names.size + 2 });
       }),
   };
 }
@@ -138,7 +155,7 @@ function findStaged(place: DirectoryPlace, retirement: Retirement, name: string)
     if (!isGeneration(name) || !retirement.ours(root, [name]).includes(name)) return null;
     const top = openDirectory(`${root.path}/${name}`);
     const names = visibleNames(within(top, (inside) => atOnce(listing(inside))));
-    return stagedAs(place, root, { name, names });
+    return stagedAs(place, root, { name, names, before: place.last, written: null });
   } catch {
     return null;
   }
@@ -161,7 +178,14 @@ function readCurrent({ directory, ...options }: DirectoryPlace): ReturnType<Publ
   }
 }
 
-function* lookingAtDirectory({ path, directory, ...options }: DirectoryPlace): Sliced<Volume> {
+function* lookingAtDirectory(place: DirectoryPlace): Sliced<Volume> {
+  const volume = yield* lookingAtFiles(place);
+  // What others have written into one file may be in others, which only look as before.
+  if (place.last?.generation.rendering !== volume.rendering) place.last = null;
+  return volume;
+}
+
+function* lookingAtFiles({ path, directory, ...options }: DirectoryPlace): Sliced<Volume> {
   try {
     const root = directory.use();
     yield* refusingForeign(root, path, new Set());

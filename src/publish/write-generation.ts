@@ -3,10 +3,12 @@
 
 import * as fs from 'node:fs';
 import { faultPoint } from '../lib/fault-point.ts';
+import { createPauses } from '../lib/slices.ts';
 import type { Generation } from '../render/generation.ts';
 import type { Owner } from '../settings/types.ts';
 import { changeOwner, flush, openNewFile } from './atomic-file.ts';
 import { closeHandle, type DirectoryHandle, openDirectory } from './directory-handle.ts';
+import { Linker, WrittenFiles } from './written-files.ts';
 
 const DIRECTORY_MODE = 0o755;
 const SET_GROUP_ID = 0o2000;
@@ -14,34 +16,62 @@ const SET_GROUP_ID = 0o2000;
 /** Flushes run beside each other so that the file system can put many into one commit of its journal. */
 const FLUSHES_AT_ONCE = 16;
 
-/** @throws the system's error, or SidecarError `publish.owner`; what was written until then stays. */
+/**
+ * @param before the generation that is visible, as it was written; its files that the next one has as well are linked.
+ * @throws the system's error, or SidecarError `publish.owner`; what was written until then stays.
+ */
 export async function writeGeneration(
   root: DirectoryHandle,
-  name: string,
+  { name, before }: { readonly name: string; readonly before: WrittenFiles | null },
   generation: Generation,
-): Promise<void> {
-  const written: number[] = [];
+): Promise<WrittenFiles> {
+  const written = new WrittenFiles(name, generation);
+  const linker = new Linker(before, generation);
+  const pause = createPauses();
+  const unflushed: number[] = [];
   // From the new directory down to the one that is written in; files come in name order, so none is left twice.
-  const way: Folder[] = [{ prefix: '', handle: makeDirectory(root, name, generation.owner) }];
+  const way: Folder[] = [];
   const leave = (): void => {
     const left = way.pop();
-    if (left !== undefined) written.push(left.handle.fd);
+    if (left === undefined) return;
+    unflushed.push(left.handle.fd);
+    if (left.before !== null) closeHandle(left.before);
   };
   try {
-    for (const file of generation.files) {
+    way.push({
+      ...{ prefix: '', handle: makeDirectory(root, name, generation.owner) },
+      before: before && openIfThere(root, before.name),
+    });
+    for (const [at, file] of generation.files.entries()) {
       while (!file.name.startsWith(way.at(-1)?.prefix ?? '')) leave();
       const folder = enter(way, file.name, generation.owner);
-      const path = `${folder.handle.path}/${file.name.slice(folder.prefix.length)}`;
-      const { mode = generation.mode } = file;
-      written.push(openNewFile(path, file.bytes, { mode, owner: generation.owner }));
-      if (written.length >= FLUSHES_AT_ONCE) await flushAndClose(written);
+      const inside = file.name.slice(folder.prefix.length);
+      const linkAt = folder.before === null ? null : linker.indexOf(file);
+      const linked =
+        folder.before !== null && linkAt !== null
+          ? linker.link(folder.before, folder.handle, { name: inside, at: linkAt })
+          : null;
+      if (linked !== null) written.note(at, linked);
+      else {
+        const fd = openNewFile(`${folder.handle.path}/${inside}`, file.bytes, {
+          mode: file.mode ?? generation.mode,
+          owner: generation.owner,
+        });
+        unflushed.push(fd);
+        written.note(at, fs.fstatSync(fd));
+      }
+      await (unflushed.length >= FLUSHES_AT_ONCE ? flushAndClose(unflushed) : pause());
     }
     faultPoint('stage');
     while (way.length > 0) leave();
-    while (written.length > 0) await flushAndClose(written);
+    while (unflushed.length > 0) await flushAndClose(unflushed);
+    return written;
   } finally {
-    for (const { handle } of way) closeHandle(handle);
-    for (const fd of written) fs.closeSync(fd);
+    for (const folder of way) {
+      closeHandle(folder.handle);
+      if (folder.before !== null) closeHandle(folder.before);
+    }
+    for (const fd of unflushed) fs.closeSync(fd);
   }
 }
 
@@ -49,6 +79,8 @@ interface Folder {
   /** Of the names of its files: empty, or ends with a slash. */
   readonly prefix: string;
   readonly handle: DirectoryHandle;
+  /** The same folder of the generation before; null when there is none. */
+  readonly before: DirectoryHandle | null;
 }
 
 /** Makes what is missing of the folders of a file below the last one of the way. */
@@ -58,8 +90,21 @@ function enter(way: Folder[], file: string, owner: Owner | null): Folder {
     const slash = file.indexOf('/', last.prefix.length);
     if (slash === -1) return last;
     const name = file.slice(last.prefix.length, slash);
-    last = { prefix: `${file.slice(0, slash)}/`, handle: makeDirectory(last.handle, name, owner) };
+    const handle = makeDirectory(last.handle, name, owner);
+    last = {
+      ...{ prefix: `${file.slice(0, slash)}/`, handle },
+      before: last.before && openIfThere(last.before, name),
+    };
     way.push(last);
+  }
+}
+
+/** Whatever is wrong with it: then there is nothing to link. */
+function openIfThere(parent: DirectoryHandle, name: string): DirectoryHandle | null {
+  try {
+    return openDirectory(`${parent.path}/${name}`);
+  } catch {
+    return null;
   }
 }
 
