@@ -2,17 +2,11 @@
 import { statSync } from 'node:fs';
 import { sep } from 'node:path';
 import { errnoOf } from '../lib/errors.ts';
-import { describe, type Given, holdsSecret } from './given.ts';
+import { describe, type Facts, holdsSecret } from './given.ts';
 import { outputsFit, saidOutput } from './output-checks.ts';
 import { outputsOf } from './outputs.ts';
 import { flagOf, isName, type Name, type Values } from './table.ts';
 import { printDuration } from './units.ts';
-
-/** What is checked: the values that could be read, and what was given. A value that is missing here was refused alone. */
-export interface Facts {
-  readonly values: Partial<Values>;
-  readonly given: ReadonlyMap<Name, Given>;
-}
 
 type Check = (facts: Facts) => readonly string[];
 

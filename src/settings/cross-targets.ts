@@ -2,9 +2,9 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, type Given } from './given.ts';
+import type { Loaded, Settings, Targets } from './loaded.ts';
 import { relationOf } from './output-checks.ts';
 import { shownPlace } from './outputs.ts';
-import type { Loaded, Settings, Targets } from './settings.ts';
 import type { Name } from './table.ts';
 
 type Some = Loaded<Partial<Settings>>;

@@ -2,7 +2,7 @@
 
 import { wrap } from '../lib/wrap.ts';
 import { type From, shown } from './given.ts';
-import type { Loaded, Settings } from './settings.ts';
+import type { Loaded, Settings } from './loaded.ts';
 import { flagOf, NAMES, type Name, rowOf, SECTIONS, type Section } from './table.ts';
 
 /** One setting as it is in effect. */

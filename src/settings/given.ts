@@ -3,7 +3,7 @@
 import { type InvalidValue, InvalidValues, type Mistake } from '../lib/invalid-value.ts';
 import { maskSources } from './source-text.ts';
 
-import { type Name, rowOf, type Secret } from './table.ts';
+import { type Name, rowOf, type Secret, type Values } from './table.ts';
 
 export type From = 'flag' | 'environment' | 'file' | 'preset' | 'default';
 
@@ -15,6 +15,12 @@ export interface Given {
   /** The value, or for an `X_FILE` the path of the file that holds it. */
   readonly text: string;
   readonly secretFile: boolean;
+}
+
+/** What is checked: the values that could be read, and what was given. A value that is missing here was refused alone. */
+export interface Facts {
+  readonly values: Partial<Values>;
+  readonly given: ReadonlyMap<Name, Given>;
 }
 
 /** Settings from one place, and the mistakes met on the way. */

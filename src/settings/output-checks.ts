@@ -3,8 +3,7 @@
 import { realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../lib/errors.ts';
-import type { Facts } from './checks.ts';
-import { describe } from './given.ts';
+import { describe, type Facts } from './given.ts';
 import { outputsOf, shownPlace } from './outputs.ts';
 import type { Place } from './paths.ts';
 

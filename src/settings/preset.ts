@@ -4,10 +4,10 @@ import { basename, delimiter, join } from 'node:path';
 import { givesHook, namesProcess } from './checks.ts';
 import type { Environment } from './environment.ts';
 import { describe, type Given, type Layer } from './given.ts';
+import type { Loaded } from './loaded.ts';
 import type { OutputSettings } from './outputs.ts';
 import type { Checker, Preset } from './presets/preset.ts';
 import { PRESETS, type PresetName } from './presets/table.ts';
-import type { Loaded } from './settings.ts';
 import { isName, type Name } from './table.ts';
 import { quoteWord } from './words.ts';
 

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { customCleanEnv, makeExactValidator } from 'envalid';
 import { SidecarError } from '../lib/errors.ts';
 import { InvalidValue } from '../lib/invalid-value.ts';
-import { crossCheck, type Facts, givesHook, missing, namesProcess, suspicious } from './checks.ts';
+import { crossCheck, givesHook, missing, namesProcess, suspicious } from './checks.ts';
 import { crossTargets } from './cross-targets.ts';
 import {
   type Environment,
@@ -14,34 +14,13 @@ import {
 } from './environment.ts';
 import { type FileSettings, readSettingsFile } from './file.ts';
 import { readFlags } from './flags.ts';
-import { complaints, describe, type Given, type Layer } from './given.ts';
-import { type OutputSettings, outputsOf } from './outputs.ts';
-
+import { complaints, describe, type Facts, type Given, type Layer } from './given.ts';
+import type { Loaded, Settings, Targets } from './loaded.ts';
+import { outputsOf } from './outputs.ts';
 import type { Place } from './paths.ts';
 import { readPreset } from './preset.ts';
 import { currentText } from './secrets.ts';
 import { isName, NAMES, type Name, rowOf, type Values } from './table.ts';
-
-/** Every setting by its name, with what follows from others filled in. Ask `secretOf` or `currentOf` for secrets. */
-export type Settings = Omit<Values, 'OUTPUT' | 'OUTPUTS' | 'STATE_DIR'> & {
-  /** The first output, which is the only one as a rule; it names the state directory. */
-  readonly OUTPUT: Place;
-  /** All outputs, at least one, with what OUTPUTS leaves out filled in. */
-  readonly OUTPUTS: readonly OutputSettings[];
-  /** Absolute path. */
-  readonly STATE_DIR: string;
-};
-
-/** Settings that were accepted. */
-export interface Loaded<S = Settings> {
-  readonly settings: S;
-  /** What was given, and where; names that are missing have their default. */
-  readonly given: ReadonlyMap<Name, Given>;
-  /** Sentences for what is legal but probably not meant. */
-  readonly warnings: readonly string[];
-  /** Relative paths start here. */
-  readonly cwd: string;
-}
 
 export interface LoadOptions {
   /** Flags that are settings, as on the command line: `['--output', '/srv/app.json']`. */
@@ -53,6 +32,8 @@ export interface LoadOptions {
   readonly otherFlags?: readonly string[];
 }
 
+export type { Loaded, Settings, Targets } from './loaded.ts';
+
 /** Every mistake at once, a sentence on each line of the message, warnings last: they often say why. Exit code 2. */
 export class SettingsError extends SidecarError {
   readonly problems: readonly string[];
@@ -63,9 +44,6 @@ export class SettingsError extends SidecarError {
     this.problems = problems;
   }
 }
-
-/** Every target with its settings, in the order of the settings file; only `default` where that has no `targets:`. */
-export type Targets<S = Settings> = ReadonlyMap<string, Loaded<S>>;
 
 /** The name of the target where there is one. */
 export const ONLY_TARGET = 'default';

@@ -2,7 +2,7 @@
 import type { Version } from '../../ledger/ledger.ts';
 import { type LinearRegExp, loadRegExps } from '../../lib/linear-regexp.ts';
 import { type AnswerMatch, fillIn } from '../../settings/answer-match.ts';
-import type { Missing } from './evidence.ts';
+import type { Missing } from './view.ts';
 
 /** Unix seconds of the year 5138; more are milliseconds, which would be after any reload. */
 const LARGEST_SECONDS = 1e11;

@@ -2,12 +2,12 @@
 
 import type { Trial, Version } from '../../ledger/ledger.ts';
 import { printDuration } from '../../settings/units.ts';
-import { bestEvidence, type Missing, missingWorkers } from './evidence.ts';
+import { bestEvidence, missingWorkers } from './evidence.ts';
 import { lookAtProcess, missingLife, watches } from './life.ts';
 import { Probing } from './probe.ts';
 import type { ConfirmSettings } from './settings.ts';
 import { ageMs } from './trial-clock.ts';
-import { type ConfirmResult, intervalMs, pending, type Sightings, type View } from './view.ts';
+import { type ConfirmResult, intervalMs, type Missing, pending, type Sightings, type View } from './view.ts';
 
 export { type ConfirmSettings, confirmSettingsOf } from './settings.ts';
 export type { ConfirmResult, Sightings } from './view.ts';

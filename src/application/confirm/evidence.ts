@@ -4,14 +4,7 @@ import type { Evidence } from '../../ledger/ledger.ts';
 import { childrenOf } from '../process/family.ts';
 import { isStillLiving, watches } from './life.ts';
 import { startedAfterTellingMs } from './trial-clock.ts';
-import type { View } from './view.ts';
-
-/** A check that has not passed: its stable code, half a sentence, and what the other side said, cut to size. */
-export interface Missing {
-  readonly code: string;
-  readonly reason: string;
-  readonly output?: string;
-}
+import type { Missing, View } from './view.ts';
 
 const ORDER: readonly Evidence[] = ['answered', 'alive', 'workers', 'probed', 'started'];
 

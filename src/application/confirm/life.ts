@@ -3,9 +3,8 @@
 import type { ProcessId } from '../../ledger/types.ts';
 import { printDuration } from '../../settings/units.ts';
 import { isHalted, isLiving } from '../process/family.ts';
-import type { Missing } from './evidence.ts';
 import { isOfAnotherBoot, startedAfterTellingMs, startedAfterTrialMs } from './trial-clock.ts';
-import { type ConfirmResult, intervalMs, pending, type View } from './view.ts';
+import { type ConfirmResult, intervalMs, type Missing, pending, type View } from './view.ts';
 
 /** Whether there is a process that must live. */
 export function watches({ trial, settings }: Pick<View, 'trial' | 'settings'>): boolean {

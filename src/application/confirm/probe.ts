@@ -6,9 +6,9 @@ import { type HttpResponse, request } from '../../lib/http/http.ts';
 import { maskUrl } from '../../lib/mask.ts';
 import { TLS_ADVICE } from '../tls.ts';
 import { findFlaw } from './answer.ts';
-import type { Missing } from './evidence.ts';
+
 import { isStillLiving, watches } from './life.ts';
-import type { View } from './view.ts';
+import type { Missing, View } from './view.ts';
 
 /** Least time between two requests, start to start; after failures it doubles up to the longest. */
 const INTERVAL_MS = 250;

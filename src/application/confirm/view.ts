@@ -4,6 +4,13 @@ import type { Evidence, Trial, Version } from '../../ledger/ledger.ts';
 import type { ProcessId } from '../../ledger/types.ts';
 import type { ConfirmSettings } from './settings.ts';
 
+/** A check that has not passed: its stable code, half a sentence, and what the other side said, cut to size. */
+export interface Missing {
+  readonly code: string;
+  readonly reason: string;
+  readonly output?: string;
+}
+
 /** What is seen at one look. */
 export interface Sightings {
   /** Unix milliseconds. */

@@ -2,8 +2,8 @@
 import type { Readable } from 'node:stream';
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { errnoOf, type SidecarError } from '../errors.ts';
+import type { HttpRequest } from './exchange.ts';
 import { httpFailure } from './failure.ts';
-import type { HttpRequest } from './http.ts';
 
 /** Carries, as its cause, what went wrong after the head of the answer was there. */
 export class BodyError extends Error {}

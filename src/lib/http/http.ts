@@ -1,51 +1,14 @@
 // The one HTTP client: every exchange is bounded in time and size, follows nothing, and fails without telling secrets.
 import * as http from 'node:http';
 import type { Readable } from 'node:stream';
-import { errnoOf, SidecarError, type Stage } from '../errors.ts';
+import { errnoOf, SidecarError } from '../errors.ts';
 import { BodyError, readBody } from './body.ts';
+import type { HttpRequest, HttpResponse, TlsIdentity } from './exchange.ts';
 import { explainFailure, httpFailure } from './failure.ts';
-import type { ProxyEnv } from './proxy.ts';
 import { axiosProxy, createAgent, identityOf, proxyReason, type Route, routeOf, toBuffer } from './route.ts';
 import { ProxyError } from './tunnel.ts';
 
-/** PEM material of one TLS identity. */
-export interface TlsIdentity {
-  /** Replaces the system's authorities. */
-  readonly ca?: string | Uint8Array;
-  readonly cert?: string | Uint8Array;
-  readonly key?: string | Uint8Array;
-}
-
-export interface HttpRequest {
-  readonly method: string;
-  /** `http:` or `https:`; what stands before `@` is sent as Basic credentials, a fragment is not sent. */
-  readonly url: string;
-  readonly headers?: readonly (readonly [name: string, value: string])[];
-  readonly body?: string | Uint8Array;
-  /** From the first byte sent to the last byte read; slow progress does not extend it. */
-  readonly timeoutMs: number;
-  /** Bound of the body, after decompression. */
-  readonly maxBytes: number;
-  readonly signal: AbortSignal;
-  readonly tls?: TlsIdentity;
-  /** Default: none, which is to say no proxy. */
-  readonly proxyEnv?: ProxyEnv;
-  /** A body beyond `maxBytes` is cut instead of refused, and no compression is asked for: for hooks. Default false. */
-  readonly truncate?: boolean;
-  /** With `truncate`: a body that has not ended so long after its head is cut as well. Default: the whole of `timeoutMs`. */
-  readonly bodyMs?: number;
-  /** Whose error a failure is. Default `source`. */
-  readonly stage?: Stage;
-}
-
-export interface HttpResponse {
-  readonly status: number;
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string | undefined>>;
-  readonly body: Buffer;
-  /** The body goes on: see `HttpRequest.truncate`. */
-  readonly isCut?: boolean;
-}
+export type { HttpRequest, HttpResponse, TlsIdentity } from './exchange.ts';
 
 /** An answer that is read while it comes. */
 interface HttpStream extends Pick<HttpResponse, 'status' | 'headers'> {

@@ -3,8 +3,8 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import type { SecureContextOptions } from 'node:tls';
 import { maskUrl } from '../mask.ts';
+import type { HttpRequest, TlsIdentity } from './exchange.ts';
 import { explainFailure, httpFailure } from './failure.ts';
-import type { HttpRequest, TlsIdentity } from './http.ts';
 import { hostOf, portOf, proxyCredentials, proxyFor } from './proxy.ts';
 import { ProxyError, TunnelAgent } from './tunnel.ts';
 
