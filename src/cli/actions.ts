@@ -5,7 +5,7 @@ import { toSidecarError } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { createLog } from '../lib/log.ts';
 import { askSidecar, describeStatus } from '../server/ask-status.ts';
-import { type Action, generationOf } from '../server/control.ts';
+import { type Action, type Asker, generationOf } from '../server/control.ts';
 import type { SeenStatus } from '../server/status.ts';
 import { explain } from '../settings/docs.ts';
 import { alternatives } from '../settings/kind.ts';
@@ -211,6 +211,7 @@ async function control(cli: Cli, action: Action, words: Words): Promise<number> 
   const { steerSidecar } = await import('./control.ts');
   const controlling = steerSidecar({
     ...{ sockets, action, generation, signal: cli.ending, target: targetNamed(words) },
+    asker: askerOf(cli, words),
     retry: words.own.has('retry'),
     waitMs: words.own.has('no-wait') ? 0 : OUTCOME_MS,
   });
@@ -218,6 +219,13 @@ async function control(cli: Cli, action: Action, words: Words): Promise<number> 
   if (exitCode === EXIT.done) cli.print(shownTo(cli, `${text}\n`));
   else cli.printError(shownTo({ isTerminal: cli.isErrorTerminal }, `${text}\n`));
   return exitCode;
+}
+
+/** What the shell says of the user, and where the command runs. */
+function askerOf({ env, instance }: Cli, { own }: Words): Asker {
+  const user = env['SUDO_USER'] || env['USER'] || env['LOGNAME'] || `user ${process.geteuid?.() ?? '?'}`;
+  const reason = own.get('reason');
+  return { by: `${user} on ${instance}`, reason: typeof reason === 'string' ? reason : null };
 }
 
 function chosenGeneration([word]: readonly string[]): number | null {

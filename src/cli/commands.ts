@@ -142,10 +142,14 @@ const COMMANDS = {
       WAITS,
       FINDS,
     ],
-    flags: { 'no-wait': NO_WAIT, target: ONE_TARGET },
+    flags: {
+      reason: { value: 'TEXT', meaning: 'why, for status, history and log' },
+      'no-wait': NO_WAIT,
+      target: ONE_TARGET,
+    },
     settings: FINDING,
     exits: [5, 6, 8],
-    example: 'config-sidecar rollback 12 --output /config/nginx.conf',
+    example: 'config-sidecar rollback 12 --reason "502s since noon" --output /config/nginx.conf',
   },
   resume: {
     summary: 'follow the source again after a rollback',

@@ -4,7 +4,7 @@ import { type SidecarError, toSidecarError } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { sleep } from '../lib/wait.ts';
 import { askSocket, askStatusOverSocket } from '../server/ask-socket.ts';
-import type { Accepted, Action, ResumeAccepted, RollbackAccepted } from '../server/control.ts';
+import type { Accepted, Action, Asker, ResumeAccepted, RollbackAccepted } from '../server/control.ts';
 import { VERBS } from '../server/control.ts';
 import type { TargetStatus } from '../server/status.ts';
 import { type Asked, type Result, settled, unsettled } from './await-outcome.ts';
@@ -19,6 +19,8 @@ export interface Steering {
   readonly retry: boolean;
   /** `rollback`: null is the newest that is not on the volume. */
   readonly generation: number | null;
+  /** `rollback`: who asks and why (null: no reason was given), for the record. */
+  readonly asker: Asker;
   /** How long to wait for the verdict, in milliseconds; 0: not at all. */
   readonly waitMs: number;
   /** Ends the wait. */
@@ -76,11 +78,13 @@ async function steerOne(steering: SteeringOne): Promise<Result> {
   return waits ? await follow(steering, accepted) : taken(steering, accepted);
 }
 
-function urlOf({ action, retry, generation, target }: Steering): string {
+function urlOf({ action, retry, generation, target, asker: { by, reason } }: Steering): string {
   const parameters = new URLSearchParams({
     ...(target !== null && { target }),
     ...(action === 'sync' && retry && { retry: 'true' }),
     ...(action === 'rollback' && generation !== null && { generation: String(generation) }),
+    ...(action === 'rollback' && { by }),
+    ...(action === 'rollback' && reason !== null && { reason }),
   });
   return `/${action}${parameters.size === 0 ? '' : `?${parameters}`}`;
 }

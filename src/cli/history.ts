@@ -2,15 +2,16 @@
 import { ageOf, toTheSecond } from '../lib/age.ts';
 import { visible } from '../lib/bounds.ts';
 import { shortDigests } from '../lib/short-digests.ts';
+import { shownPin } from '../server/shown.ts';
 import type { GenerationStatus, SeenStatus, SeenTarget, TargetStatus } from '../server/status.ts';
 
-type History = Pick<SeenTarget, 'pinned' | 'lastKnownGood' | 'generations' | 'blocked' | 'history'>;
+type History = Pick<SeenTarget, 'pinned' | 'pin' | 'lastKnownGood' | 'generations' | 'blocked' | 'history'>;
 
 /** The same as data, by target; times are ISO 8601, everything newest first. */
 export function historyOf({ targets }: SeenStatus): { readonly targets: Readonly<Record<string, History>> } {
   const entries = Object.entries(targets).map(([name, target]) => {
-    const { pinned, lastKnownGood, generations, blocked, history } = target;
-    const kept = generations === undefined ? {} : { generations };
+    const { pinned, pin, lastKnownGood, generations, blocked, history } = target;
+    const kept = generations === undefined ? {} : { pin: pin ?? null, generations };
     return [name, { pinned, lastKnownGood, ...kept, ...(blocked && { blocked }), history }] as const;
   });
   return { targets: Object.fromEntries(entries) };
@@ -26,9 +27,8 @@ export function describeHistory(status: SeenStatus, now: number): string {
 }
 
 function describeTarget(name: string, target: SeenTarget, now: number): readonly string[] {
-  const pin = target.generations?.find((one) => one.pinned);
-  const pinned =
-    pin === undefined ? '' : `: pinned to generation ${pin.generation}, until "config-sidecar resume"`;
+  const { pin } = target;
+  const pinned = pin ? `: pinned ${shownPin(pin)}, until "config-sidecar resume"` : '';
   return [
     `${name}${pinned}`,
     ...(target.generations === undefined

@@ -192,7 +192,7 @@ function controlsOf(target: RunningTarget): Controls {
       if (retry && !target.state.session.isOpen) throw notInControl();
       target.sync(retry);
     },
-    rollback: (generation) => target.pin(generation),
+    rollback: (generation, asker) => target.pin(generation, asker),
     resume: () => target.unpin(),
   };
 }

@@ -16,6 +16,10 @@ function isOrNull(check: Check): Check {
   return (value) => value === null || check(value);
 }
 
+function isOptional(check: Check): Check {
+  return (value) => value === undefined || check(value);
+}
+
 function isListOf(check: Check): Check {
   return (value) => Array.isArray(value) && value.every(check);
 }
@@ -90,7 +94,12 @@ const isWhole = isRecordOf({
   suspect: isOrNull(isRecordOf({ block: isBlock, process: isOrNull(isProcess), until: isNumber })),
   blocked: isListOf(isBlock),
   kept: isListOf(isRecordOf({ ...VERSION, generation: isCount, input: isText, confirmedAt: isNumber })),
-  pinned: isOrNull(isRecordOf({ rendering: isText, generation: isCount })),
+  pinned: isOrNull(
+    isRecordOf({
+      ...{ rendering: isText, generation: isCount },
+      ...{ at: isOptional(isNumber), by: isOptional(isText), reason: isOptional(isText) },
+    }),
+  ),
   appliedAt: isOrNull(isNumber),
 });
 

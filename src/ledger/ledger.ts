@@ -97,6 +97,17 @@ export interface KeptGeneration extends Version {
   readonly confirmedAt: number;
 }
 
+/** A generation that was chosen by hand. What an older version wrote has neither time nor words. */
+export interface Pin {
+  readonly rendering: string;
+  readonly generation: number;
+  /** Unix milliseconds. */
+  readonly at?: number;
+  /** Who asked for it, as far as that was said. */
+  readonly by?: string;
+  readonly reason?: string;
+}
+
 export interface Running {
   readonly version: Version;
   /** Unix milliseconds. */
@@ -133,7 +144,7 @@ export interface Ledger {
   readonly blocked: readonly Block[];
   /** The one confirmed last first, which is the last known good. */
   readonly kept: readonly KeptGeneration[];
-  readonly pinned: { readonly rendering: string; readonly generation: number } | null;
+  readonly pinned: Pin | null;
   /** When what was wanted was last found to work, Unix milliseconds; a way back does not count. */
   readonly appliedAt: number | null;
 }

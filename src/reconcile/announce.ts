@@ -174,8 +174,9 @@ function happened(before: State, event: Event, after: State): readonly Line[] {
           },
         ];
       const about = kept.find(({ rendering }) => rendering === pinned.rendering) ?? null;
+      const { generation, by, reason } = pinned;
       const message = 'This generation stays until "config-sidecar resume".';
-      return [{ event: 'pinned by hand', about, fields: { generation: pinned.generation, message } }];
+      return [{ event: 'pinned by hand', about, fields: { generation, by, reason, message } }];
     }
     default:
       return [];

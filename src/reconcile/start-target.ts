@@ -55,11 +55,17 @@ export interface RunningTarget extends TargetView {
    * Rolls back to a kept generation and stays there, over restarts; null: the newest one that is not on the volume.
    * @throws SidecarError `control.*` when there is no such generation, or `ledger.write`: nothing has changed then.
    */
-  readonly pin: (generation: number | null) => KeptGeneration;
+  readonly pin: (generation: number | null, asker: PinAsker) => KeptGeneration;
   /** Follows the source again. @returns false when it was not pinned. @throws SidecarError `ledger.write`: it is still pinned then. */
   readonly unpin: () => boolean;
   /** Ends the loop and the watches; what is undone is owed. `handsOver`: another one goes on for the same output. */
   readonly stop: (options?: { readonly handsOver?: boolean }) => Promise<void>;
+}
+
+/** Who asks for a generation, and why (null: that was not said). */
+interface PinAsker {
+  readonly by: string;
+  readonly reason: string | null;
 }
 
 /**
@@ -119,7 +125,7 @@ export function startTarget(options: TargetOptions): RunningTarget {
       template?.sync();
       reconciler.post({ kind: 'retry-asked', unblocks: retry });
     },
-    pin: (generation) => {
+    pin: (generation, { by, reason }) => {
       const { ledger, session } = reconciler.state;
       if (!session.isOpen) throw notInControl();
       const chosen = chooseGeneration(ledger, { generation, onVolume: session.volume?.rendering ?? null });
@@ -132,10 +138,10 @@ export function startTarget(options: TargetOptions): RunningTarget {
           throw thrown;
         }
       }
-      reconciler.post({
-        kind: 'pinned',
-        pinned: { rendering: chosen.rendering, generation: chosen.generation },
-      });
+      const { rendering, generation: number } = chosen;
+      const words = { by, ...(reason !== null && { reason }) };
+      const pinned = { rendering, generation: number, at: Date.now(), ...words };
+      reconciler.post({ kind: 'pinned', pinned });
       return chosen;
     },
     unpin: () => {

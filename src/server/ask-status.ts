@@ -8,7 +8,7 @@ import { shortDigests } from '../lib/short-digests.ts';
 import { trustIn } from '../settings/presets/describe.ts';
 import type { Listen } from '../settings/web.ts';
 import { nextSteps } from './next-steps.ts';
-import { shownApplication, shownMemory } from './shown.ts';
+import { shownApplication, shownMemory, shownPin } from './shown.ts';
 import type { SeenStatus, SeenTarget, SourceStatus, TrialStatus } from './status.ts';
 
 const ASK_MS = 3_000;
@@ -109,8 +109,7 @@ function describeTarget(name: string, target: SeenTarget, now: number): readonly
 }
 
 function facts(target: SeenTarget): readonly (readonly [string, string])[] {
-  const { desired, running, lastKnownGood, sources, template, preset, pinned, generations } = target;
-  const chosen = generations?.find((one) => one.pinned);
+  const { desired, running, lastKnownGood, sources, template, preset, pinned, pin } = target;
   const blocked = target.blocked?.length ?? 0;
   return [
     ['output', target.output],
@@ -137,9 +136,7 @@ function facts(target: SeenTarget): readonly (readonly [string, string])[] {
         ? 'nothing was confirmed yet'
         : `revision ${lastKnownGood.revision}, confirmed ${lastKnownGood.at}`,
     ],
-    ...(pinned
-      ? [['pinned', chosen === undefined ? 'to a generation' : `to generation ${chosen.generation}`] as const]
-      : []),
+    ...(pinned ? [['pinned', pin ? shownPin(pin) : 'to a generation'] as const] : []),
     ...(blocked === 0
       ? []
       : [['blocked', `${blocked} known not to work; see "config-sidecar history"`] as const]),

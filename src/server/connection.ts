@@ -137,6 +137,8 @@ function endOfHead(bytes: Buffer, searched: number): number {
 
 /** What the HTTP server sees of a connection: the bytes of one request, and the client to write to. */
 class Exchange extends Duplex {
+  /** As a socket has it; absent on the control socket. */
+  readonly remoteAddress: string | undefined;
   readonly #socket: Socket;
   readonly #onFinish: () => void;
 
@@ -144,6 +146,7 @@ class Exchange extends Duplex {
     super();
     this.#socket = socket;
     this.#onFinish = onFinish;
+    this.remoteAddress = socket.remoteAddress?.replace(/^::ffff:/, '');
     this.on('error', () => {});
     socket.once('close', () => this.destroy());
   }

@@ -2,7 +2,15 @@
 // whether the request came through LISTEN or through the Unix socket.
 
 import type { KeptGeneration } from '../ledger/ledger.ts';
+import { cut, visible } from '../lib/bounds.ts';
 import { SidecarError } from '../lib/errors.ts';
+
+/** Who goes back to a generation, and why. */
+export interface Asker {
+  readonly by: string;
+  /** null: no reason was given. */
+  readonly reason: string | null;
+}
 
 /** The control surface of one target. */
 export interface Controls {
@@ -14,7 +22,7 @@ export interface Controls {
    * @throws SidecarError stage `control`, codes `control.nothing-to-go-back-to`, `control.unknown-generation`,
    * `control.not-keeping`; or `ledger.write`, and then nothing has changed.
    */
-  readonly rollback: (generation: number | null) => KeptGeneration;
+  readonly rollback: (generation: number | null, asker: Asker) => KeptGeneration;
   /** Follows the source again. @returns false when it was not pinned. @throws SidecarError as `rollback`. */
   readonly resume: () => boolean;
 }
@@ -45,7 +53,7 @@ export interface ResumeAccepted extends Accepted {
 
 const PARAMETERS: Readonly<Record<Action, readonly string[]>> = {
   sync: ['target', 'retry'],
-  rollback: ['target', 'generation'],
+  rollback: ['target', 'generation', 'reason', 'by'],
   resume: ['target'],
 };
 
@@ -58,11 +66,17 @@ export const VERBS: Readonly<Record<Action, string>> = {
 
 /**
  * Carries out a request.
- * @param query what stands behind the `?`: `target=NAME` (default: the only one; `sync`: all), `retry=true`, `generation=N`.
+ * @param query what stands behind the `?`: `target=NAME` (default: the only one; `sync`: all), `retry=true`, `generation=N`,
+ * `reason=TEXT`, `by=NAME`.
+ * @param from where the request came from, for the record.
  * @throws SidecarError stage `control`: `control.parameter`, `control.unknown-target`, `control.target-needed`,
  * `control.starting`; or what the control throws.
  */
-export function steer(action: Action, query: string, targets: ControlsByTarget): Accepted {
+export function steer(
+  action: Action,
+  query: string,
+  { targets, from }: { readonly targets: ControlsByTarget; readonly from: string },
+): Accepted {
   const parameters = parametersOf(action, query);
   const name = parameters.get('target') ?? null;
   const at = new Date().toISOString();
@@ -77,7 +91,8 @@ export function steer(action: Action, query: string, targets: ControlsByTarget):
       controls.sync(flagOf(action, parameters.get('retry') ?? null));
       return { target, at };
     case 'rollback': {
-      const kept = controls.rollback(generationOf(action, parameters.get('generation') ?? null));
+      const wanted = generationOf(action, parameters.get('generation') ?? null);
+      const kept = controls.rollback(wanted, askerOf(parameters, from));
       const { generation, revision, rendering, confirmedAt } = kept;
       const accepted: RollbackAccepted = {
         ...{ target, at, generation, revision, rendering },
@@ -103,6 +118,17 @@ function parametersOf(action: Action, query: string): ReadonlyMap<string, string
     found.set(name, value);
   }
   return found;
+}
+
+const LONGEST_NAME = 100;
+const LONGEST_REASON = 300;
+
+/** In one line each: they are shown in tables and logs. */
+function askerOf(parameters: ReadonlyMap<string, string>, from: string): Asker {
+  const text = (name: string, max: number): string => visible(cut(parameters.get(name)?.trim() ?? '', max));
+  const name = text('by', LONGEST_NAME);
+  const reason = text('reason', LONGEST_REASON);
+  return { by: name === '' ? from : `${name} (${from})`, reason: reason === '' ? null : reason };
 }
 
 function chooseTarget(

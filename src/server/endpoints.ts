@@ -156,7 +156,10 @@ function control(action: Action, query: string, { request, served, channel }: As
     return { status, type: JSON_TYPE, body: json({ code, message }), headers };
   }
   try {
-    return { status: 200, type: JSON_TYPE, body: json(steer(action, query, served.controls())) };
+    const from =
+      channel === 'socket' ? 'control socket' : `CONTROL_TOKEN, from ${request.socket.remoteAddress ?? '?'}`;
+    const accepted = steer(action, query, { targets: served.controls(), from });
+    return { status: 200, type: JSON_TYPE, body: json(accepted) };
   } catch (thrown) {
     const error = toSidecarError(thrown);
     const { code, message } = error;

@@ -5,7 +5,7 @@ import { trustIn } from '../settings/presets/describe.ts';
 import { type Html, html, type Part } from './html.ts';
 import { nextSteps } from './next-steps.ts';
 import { STYLE } from './page-style.ts';
-import { shownApplication, shownMemory } from './shown.ts';
+import { shownApplication, shownMemory, shownPin } from './shown.ts';
 import type { SourceStatus, Status, TargetStatus } from './status.ts';
 
 export { PAGE_HEADERS } from './page-style.ts';
@@ -65,11 +65,17 @@ function facts(target: TargetStatus, now: number): readonly (readonly [string, P
     ['last known good', version(lastKnownGood, now)],
     ['reload', target.reloadOwed ? mark(false, '', 'owed') : 'nothing is owed'],
     ['next attempt', target.nextAttemptAt === null ? '–' : toTheSecond(target.nextAttemptAt)],
-    ['pinned', target.pinned ? mark(false, '', 'yes, until "config-sidecar resume"') : 'no'],
+    ['pinned', pinned(target)],
     ...target.sources.map((source) => ['source', followed(source, now)] as const),
     template && ['template', followed(template, now)],
   ];
   return all.filter((row) => row !== null);
+}
+
+function pinned({ pinned: isPinned, pin }: TargetStatus): Part {
+  if (!isPinned) return 'no';
+  const what = !pin ? 'yes' : shownPin(pin);
+  return mark(false, '', `${what}, until "config-sidecar resume"`);
 }
 
 /** Where the client may see them. */

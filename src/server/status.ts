@@ -2,7 +2,7 @@
 
 import type { SeenApplication, SeenProcess } from '../application/in-sight.ts';
 import { describeHook } from '../application/reload/describe.ts';
-import type { Block, KeptGeneration, Running } from '../ledger/ledger.ts';
+import type { Block, KeptGeneration, Pin, Running } from '../ledger/ledger.ts';
 import { type AttemptedVersion, isOpen, type Report } from '../reconcile/journal.ts';
 import { blocksOf } from '../reconcile/state.ts';
 import { isReady, isUnderWay, nextTryAt, type TargetView, underTrialOf } from '../reconcile/view.ts';
@@ -66,6 +66,8 @@ export interface TargetStatus extends PublicTargetStatus {
   readonly template: SourceStatus | null;
   /** The confirmed generations that are kept, the last known good first. */
   readonly generations: readonly GenerationStatus[];
+  /** Which generation was chosen by hand, when, by whom and why; null while the source is followed. Absent where not everything is shown. */
+  readonly pin?: PinStatus | null;
   /** The processes in sight. Absent where it was not asked for. */
   readonly processes?: readonly SeenProcess[];
   /** What is known not to work under the settings as they are, newest first. */
@@ -78,6 +80,14 @@ export interface TrialStatus {
   readonly until: string;
   /** The settings that ask for what has to be seen. */
   readonly waitsFor: readonly string[];
+}
+
+/** Time and words are null where an older version wrote the pin, and the reason where none was given. */
+export interface PinStatus {
+  readonly generation: number;
+  readonly at: string | null;
+  readonly by: string | null;
+  readonly reason: string | null;
 }
 
 export interface GenerationStatus {
@@ -141,7 +151,8 @@ export function publicStatusOf({ version, instance, ready, fresh, targets }: Sta
 export function publicPageOf(status: Status): Status {
   const entries = Object.entries(status.targets).map(([name, target]) => {
     const { trial, underWay, template, generations, blocked } = target;
-    return [name, { ...publicTarget(target), trial, underWay, template, generations, blocked }] as const;
+    const more = { trial, underWay, template, generations, blocked };
+    return [name, { ...publicTarget(target), ...more }] as const;
   });
   return { ...status, targets: Object.fromEntries(entries) };
 }
@@ -203,6 +214,7 @@ function targetStatus(view: TargetView): TargetStatus {
     lastKnownGood: shownGood(kept[0]),
     reloadOwed: owed !== null,
     pinned: pinned !== null,
+    pin: pinned && shownPin(pinned),
     trial: trial && { since: iso(trial.since), until: iso(trial.until), waitsFor: trial.waitsFor },
     underWay: isUnderWay(state),
     nextAttemptAt: tryAt !== null ? iso(Date.now() + Math.max(0, tryAt - performance.now())) : null,
@@ -236,6 +248,10 @@ function generationsOf(view: TargetView): readonly GenerationStatus[] {
     pinned: rendering === ledger.pinned?.rendering,
     lastKnownGood: i === 0,
   }));
+}
+
+function shownPin({ generation, at, by, reason }: Pin): PinStatus {
+  return { generation, at: at === undefined ? null : iso(at), by: by ?? null, reason: reason ?? null };
 }
 
 function shownGood(kept: KeptGeneration | undefined): TargetStatus['lastKnownGood'] {

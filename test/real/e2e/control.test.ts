@@ -95,6 +95,42 @@ function post(
 }
 
 describe.concurrent('going back', () => {
+  test('keeps who asked for it, when and why, over restarts', async (context) => {
+    const place = createPlace(context);
+    const job = fileJob(place);
+    const variables = { ...job.variables, RELOAD_COMMAND: 'true', CONTROL_TOKEN: 'open-sesame' };
+    const command = beside(place, { ...variables, USER: 'alice' });
+    const first = await started(place, variables);
+    await applyAll(job, first, ['one', 'two']);
+    const reason = '502s since noon\n<b>ask Bob</b>';
+    expect(await command('rollback', '--reason', reason)).toMatchObject({ code: 0 });
+    const shown = '502s since noon\\u000a<b>ask Bob</b>';
+    const by = `alice on ${place.name}-sidecar (control socket)`;
+    expect(first.logs('pinned by hand')).toMatchObject([{ generation: 1, by, reason: shown }]);
+    await first.end();
+    const sidecar = await started(place, variables);
+    await sidecar.outcome('pinned');
+    const said = `pinned to generation 1 by ${by}, `;
+    expect((await command('history')).stdout).toMatch(
+      new RegExp(`^default: ${said.replaceAll(/[()]/g, '.')}\\S+Z: 502s`),
+    );
+    expect((await command('status')).stdout).toContain(`to generation 1 by ${by}, `);
+    const whole = JSON.parse((await command('status', '--json')).stdout).targets.default;
+    expect(whole.pin).toEqual({ generation: 1, at: expect.stringMatching(/Z$/), by, reason: shown });
+    for (const path of ['/', '/status', '/metrics'])
+      expect((await sidecar.get(path)).body).not.toMatch(/alice|502s/);
+
+    const Authorization = 'Bearer open-sesame';
+    const words = 'generation=2&by=carol&reason=it%20was%20not%20that';
+    expect((await post(sidecar.port, `/rollback?${words}`, { Authorization })).status).toBe(200);
+    const { pin } = JSON.parse((await command('status', '--json')).stdout).targets.default;
+    expect(pin).toMatchObject({
+      generation: 2,
+      by: 'carol (CONTROL_TOKEN, from 127.0.0.1)',
+      reason: 'it was not that',
+    });
+  });
+
   test('a generation is gone back to and stays, over changes and restarts, until the source is followed again', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
@@ -126,10 +162,8 @@ describe.concurrent('going back', () => {
         'Read the source, but the target is pinned to generation 1; "config-sidecar resume" follows the source again.\n',
     });
     expect((await sidecar.target()).outcome).toBe('pinned');
-    expect((await command('status')).stdout).toContain('  pinned       to generation 1\n');
-    expect((await command('history')).stdout).toContain(
-      'default: pinned to generation 1, until "config-sidecar resume"\n',
-    );
+    expect((await command('status')).stdout).toContain('  pinned       to generation 1 by ');
+    expect((await command('history')).stdout).toContain('default: pinned to generation 1 by ');
 
     await sidecar.end('SIGKILL');
     const again = await started(place, variables);

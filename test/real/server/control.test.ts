@@ -169,7 +169,7 @@ describe('the control socket', () => {
 function steering(socket: string, more: Partial<Steering> = {}): Steering {
   return {
     ...{ sockets: [socket], target: null, action: 'sync', retry: false, generation: null, waitMs: 20_000 },
-    ...{ signal: new AbortController().signal, ...more },
+    ...{ asker: { by: 'alice', reason: null }, signal: new AbortController().signal, ...more },
   };
 }
 

@@ -47,6 +47,7 @@ export const TARGET: TargetStatus = {
   lastKnownGood: version(2),
   reloadOwed: false,
   pinned: false,
+  pin: null,
   underWay: false,
   nextAttemptAt: null,
   sources: [SOURCE],
@@ -83,8 +84,9 @@ export function recording(more: Partial<Served> = {}): Recording {
   let target = TARGET;
   const controls: Controls = {
     sync: (retry) => void asked.push(retry ? 'sync, retry' : 'sync'),
-    rollback: (generation) => {
-      asked.push(`rollback ${generation ?? 'to the one before'}`);
+    rollback: (generation, { by, reason }) => {
+      const why = reason === null ? '' : ` (${by}: ${reason})`;
+      asked.push(`rollback ${generation ?? 'to the one before'}${why}`);
       if (generation !== null && generation > 2) throw unknown(generation);
       const { at, ...chosen } = version(generation ?? 1);
       const generations = target.generations.map((one) => ({

@@ -9,6 +9,7 @@ import { AT, NOW, ONE, statusWith, TARGET, TWO } from '../../support/cli/served.
 const PINNED: TargetStatus = {
   ...TARGET,
   ...{ outcome: 'pinned', message: 'It was chosen by hand.', pinned: true },
+  pin: { generation: 1, at: AT, by: 'alice on pod-1 (control socket)', reason: '502s' },
   generations: [
     { ...TWO, generation: 12, revision: 'a-long-revision' },
     { ...ONE, onVolume: true, pinned: true },
@@ -36,7 +37,7 @@ const PINNED: TargetStatus = {
 
 it('is a table of what could be gone back to, of what is blocked, and of the outcomes, the newest first', () => {
   expect(describeHistory(statusWith(PINNED), NOW)).toBe(
-    `default: pinned to generation 1, until "config-sidecar resume"
+    `default: pinned to generation 1 by alice on pod-1 (control socket), 2026-01-31T12:00:00Z: 502s, until "config-sidecar resume"
 kept generations:
   generation  revision         confirmed             age
   12          a-long-revision  2026-01-31T12:00:00Z  3 min ago  last known good, on the volume
@@ -58,9 +59,9 @@ it('says so where there is nothing', () => {
 });
 
 it('is data for programs', () => {
-  const { pinned, lastKnownGood, generations, blocked, history } = PINNED;
+  const { pinned, pin, lastKnownGood, generations, blocked, history } = PINNED;
   expect(historyOf(statusWith(PINNED))).toEqual({
-    targets: { default: { pinned, lastKnownGood, generations, blocked, history } },
+    targets: { default: { pinned, pin, lastKnownGood, generations, blocked, history } },
   });
 });
 
@@ -80,7 +81,7 @@ default: pinned: It was chosen by hand.
   desired      revision r2, sha256:f2
   running      revision r2, sha256:f2 (answered alive)
   good         revision r2, confirmed ${AT}
-  pinned       to generation 1
+  pinned       to generation 1 by alice on pod-1 (control socket), 2026-01-31T12:00:00Z: 502s
   blocked      1 known not to work; see "config-sidecar history"
   source       file:///source/app.json: up, last contact ${AT}
 `,
