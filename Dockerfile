@@ -155,5 +155,6 @@ CMD ["run"]
 #   LOG_LEVEL=info
 #   LOG_FORMAT (json (pretty on a terminal))
 #   LOG_COMMAND_OUTPUT=true
+#   KUBERNETES_EVENTS=false
 #   ONCE_TIMEOUT=60s
 #   SETTINGS_FILE

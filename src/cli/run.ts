@@ -8,6 +8,7 @@ import { type RunningTarget, startTarget, type TargetOptions } from '../reconcil
 import type { Intake } from '../server/connections.ts';
 import type { Controls } from '../server/control.ts';
 import { type ControlSocket, startControl } from '../server/control-socket.ts';
+import type { PodReporter } from '../server/pod-reporter.ts';
 import { listenAt, type Served, servedBy } from '../server/server.ts';
 import { currentOf, sourceOf } from '../settings/secrets.ts';
 import type { Loaded, Targets } from '../settings/settings.ts';
@@ -60,6 +61,8 @@ class Running {
   #targets: ReadonlyMap<string, Started> = new Map();
   #server: Intake | null = null;
   readonly #pool = new SourcePool();
+  /** null without KUBERNETES_EVENTS. */
+  #pod: PodReporter | null = null;
   readonly #served: Served;
 
   constructor(cli: Cli) {
@@ -91,6 +94,7 @@ class Running {
     const kept = new Set(staying.map(([name]) => name));
     const starting = await this.#options(next, kept);
     await this.#listenAt(next);
+    await this.#reportToPod(next);
     await this.#end(kept, next);
     if (this.#cli.ending.aborted) return;
     this.#log = next.log;
@@ -130,6 +134,26 @@ class Running {
     this.#listen = listen;
   }
 
+  /** KUBERNETES_EVENTS is one for the process, as LISTEN is. */
+  async #reportToPod({ targets, log }: Configured): Promise<void> {
+    const [first] = targets.values();
+    const isWanted = first?.settings.KUBERNETES_EVENTS === true;
+    if (isWanted === (this.#pod !== null)) return;
+    this.#pod?.stop();
+    this.#pod = null;
+    if (!isWanted || first === undefined) return;
+    const { startPodReporter } = await import('../server/pod-reporter.ts');
+    const { env, instance } = this.#cli;
+    this.#pod = startPodReporter(
+      {
+        ...providerOptions(first, env),
+        pod: env['POD_NAME'] || instance,
+        timeoutMs: first.settings.FETCH_TIMEOUT,
+      },
+      log,
+    );
+  }
+
   /** An output that another target goes on with is handed over: nothing is settled there at the end. */
   async #end(kept: ReadonlySet<string>, next: Configured): Promise<void> {
     const outputs = new Set([...next.targets.values()].map(({ settings }) => settings.OUTPUT.path));
@@ -137,6 +161,7 @@ class Running {
     await Promise.all(
       ending.map(async ([, { loaded, target, control }]) => {
         if (!next.targets.has(target.name)) await control.close();
+        if (!next.targets.has(target.name)) this.#pod?.forget(target.name);
         await target.stop({ handsOver: outputs.has(loaded.settings.OUTPUT.path) });
       }),
     );
@@ -144,7 +169,7 @@ class Running {
 
   #start(options: TargetOptions): Started {
     const { name, loaded, log } = options;
-    const target = startTarget(options);
+    const target = startTarget({ ...options, onReport: (report) => this.#pod?.report(name, report) });
     const directory = () => this.#stateDirectory(name);
     // It outlives its target: a command may come while that is started anew.
     const control =
@@ -178,6 +203,7 @@ class Running {
     const all = [...this.#targets.values()];
     await Promise.all(all.map(({ control }) => control.close()));
     await Promise.all(all.map(({ target }) => target.stop()));
+    this.#pod?.stop();
     this.#server?.close();
   }
 }

@@ -184,19 +184,22 @@ function happened(before: State, event: Event, after: State): readonly Line[] {
 }
 
 /** What was recorded and is not the same as before, oldest first. */
-function outcomes(before: State, after: State): readonly Line[] {
+export function newReports(before: State, after: State): readonly Report[] {
   const known = before.session.journal.history;
   const { history } = after.session.journal;
   if (history === known) return [];
   return history
     .filter((one) => !known.includes(one))
     .filter(({ count }) => count === 1)
-    .reverse()
-    .map(({ outcome, attempted, ...report }) => ({
-      event: outcome,
-      about: attempted,
-      fields: fieldsOf(report),
-    }));
+    .reverse();
+}
+
+function outcomes(before: State, after: State): readonly Line[] {
+  return newReports(before, after).map(({ outcome, attempted, ...report }) => ({
+    event: outcome,
+    about: attempted,
+    fields: fieldsOf(report),
+  }));
 }
 
 function fieldsOf({ code, message, output }: Pick<Report, 'code' | 'message' | 'output'>): Fields {

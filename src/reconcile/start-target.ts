@@ -17,7 +17,8 @@ import { type Followed, follow, type News, type SourceState, silenceBoundMs } fr
 import { SourcePool } from '../source/pool.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { openTemplates } from '../source/template-source.ts';
-import { announce } from './announce.ts';
+import { announce, newReports } from './announce.ts';
+import type { Report } from './journal.ts';
 import { perform } from './perform.ts';
 import { policyOf } from './policy.ts';
 import { providerOptions } from './provider-options.ts';
@@ -39,6 +40,8 @@ export interface TargetOptions {
   readonly pool?: SourcePool;
   /** Called whenever there is nothing to do for now. */
   readonly onRest?: (state: State) => void;
+  /** Called for each outcome that is news. Must return at once. */
+  readonly onReport?: (report: Report) => void;
   /**
    * Until the source has answered it is asked for so long, in milliseconds, and a failure is no answer: for a run that is
    * to end. Without it the first failure counts, and at the latest FETCH_TIMEOUT.
@@ -73,7 +76,7 @@ interface PinAsker {
  * @throws SidecarError `settings.source` when the URL cannot work.
  */
 export function startTarget(options: TargetOptions): RunningTarget {
-  const { name, loaded, env, instance, onRest, asksForMs } = options;
+  const { name, loaded, env, instance, onRest, onReport, asksForMs } = options;
   const output = loaded.settings.OUTPUTS.map(({ place }) => place.path).join(' ');
   const log = withFields(options.log, { target: name, output });
   const { FETCH_TIMEOUT, STALE_AFTER, PRESET } = loaded.settings;
@@ -100,6 +103,7 @@ export function startTarget(options: TargetOptions): RunningTarget {
     save: (ledger, event) => store.save(ledger, event),
     announce: (before, event, after) => {
       say(before, event, after);
+      if (onReport !== undefined) newReports(before, after).forEach(onReport);
       if (event.kind === 'rested') onRest?.(after);
     },
     release: () => store.release(),

@@ -293,6 +293,11 @@ const TABLE = {
     'true',
     'log what commands and hooks print; `false` where that may hold secrets of the configuration',
   ),
+  KUBERNETES_EVENTS: serving.defaulted(
+    boolean,
+    'false',
+    'in a pod: an Event for each outcome that needs a person, and the condition `ConfigConfirmed`',
+  ),
   ONCE_TIMEOUT: serving.defaulted(positive, '60s', 'bound of `once`'),
   SETTINGS_FILE: serving.optional(
     path,
