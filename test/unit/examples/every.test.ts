@@ -39,6 +39,12 @@ describe.each(PODS)('%s/pod.yaml', (name) => {
     expect(restrictedFaults({ ...spec })).toEqual([]);
   });
 
+  test('gives the sidecar the resources that the image was tried with', () => {
+    for (const one of spec.containers.filter((each) => sidecars.includes(each))) {
+      expect(one).toMatchObject({ resources: { limits: { cpu: '500m', memory: '128Mi' } } });
+    }
+  });
+
   test('mounts directories that it has, and no single file, which would never change', () => {
     const volumes = spec.volumes?.map((volume) => volume.name);
     for (const { name: mounted, subPath } of all.flatMap((one) => one.volumeMounts ?? [])) {

@@ -44,6 +44,7 @@ data:
       cpu: 10m
       memory: 64Mi
     limits:
+      cpu: 500m
       memory: 128Mi
   securityContext:
     allowPrivilegeEscalation: false

@@ -15,7 +15,8 @@ import {
 } from './built.ts';
 
 const MIB = 1024 * 1024;
-const LIMITED = ['--memory', '128m', '--memory-swap', '128m'];
+/** Of the examples. */
+const LIMITED = ['--memory', '128m', '--memory-swap', '128m', '--cpus', '0.5'];
 const KEYS = 10_000;
 const VALUE = 'x'.repeat(100);
 const PATIENCE_MS = 60_000;
