@@ -60,7 +60,13 @@ export async function stageFile(
 }
 
 /** The second half: renames a staged file over the target and flushes the directory. On an error the staged file is gone. */
-export async function putStaged(
+async function putStaged(target: FileName, hidden: string, meanwhile: () => void): Promise<void> {
+  await renameStaged(target, hidden, meanwhile);
+  await flush(target.directory.fd);
+}
+
+/** Renames a staged file over the target; the caller flushes the directory. On an error the staged file is gone. */
+export async function renameStaged(
   { directory, name }: FileName,
   hidden: string,
   meanwhile: () => void = () => {},
@@ -71,7 +77,6 @@ export async function putStaged(
     meanwhile();
     await renamed;
     faultPoint('swap');
-    await flush(directory.fd);
   } catch (error) {
     removeIfPossible(path);
     throw error;

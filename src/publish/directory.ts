@@ -5,10 +5,10 @@ import { errnoOf, SidecarError } from '../lib/errors.ts';
 import { faultPoint } from '../lib/fault-point.ts';
 import { atOnce, inSlices, type Sliced } from '../lib/slices.ts';
 import { digestingFiles, type Generation } from '../render/generation.ts';
-import { flush } from './atomic-file.ts';
 import { type DirectoryHandle, openDirectory, openPlace, within } from './directory-handle.ts';
 import { diskError } from './disk-error.ts';
 import { HeldDirectory } from './held-directory.ts';
+import { LateFlush } from './late-flush.ts';
 import {
   checkingNames,
   currentGeneration,
@@ -30,13 +30,14 @@ import type { WrittenFiles } from './written-files.ts';
 interface DirectoryPlace extends PublisherOptions {
   readonly path: string;
   readonly directory: HeldDirectory;
+  readonly late: LateFlush;
   /** The generation that was published last; null when it is not known to be as it was written. */
   last: WrittenFiles | null;
 }
 
 export function directoryPublisher(path: string, options: PublisherOptions): Publisher {
   const directory = new HeldDirectory(path, openRoot);
-  const place: DirectoryPlace = { ...options, path, directory, last: null };
+  const place: DirectoryPlace = { ...options, path, directory, late: new LateFlush(), last: null };
   const retirement = createRetirement(options.owner);
   return {
     hold: () => directory.refuseReplaced(),
@@ -46,8 +47,17 @@ export function directoryPublisher(path: string, options: PublisherOptions): Pub
     isThere: () => directory.isInPlace() && fs.existsSync(`${path}/${DATA}`),
     stage: (generation) => stage(place, generation),
     publish: async (generation, meanwhile) => (await stage(place, generation)).swap(meanwhile),
+    settled: () =>
+      place.late.settled().catch((error) => {
+        throw diskError(error, `${path}/`);
+      }),
     findStaged: (name) => findStaged(place, retirement, name),
-    recover: () => ifInPlace(directory, (root) => recover(root, path, retirement)),
+    recover: () =>
+      ifInPlace(directory, (root) => {
+        // The run before may have ended between a rename and the flush.
+        place.late.begin(root);
+        recover(root, path, retirement);
+      }),
     prune: (now) => ifInPlace(directory, (root) => retirement.prune(root, now)),
     release: () => directory.release(),
   };
@@ -128,16 +138,14 @@ function stagedAs(
       // A look since then may have seen that what was linked was changed.
       place.last = place.last === before ? written : null;
       faultPoint('swap');
-      const flushed = flush(root.fd);
       meanwhile();
-      await flushed;
     } catch (error) {
       await discard();
       throw error;
     }
     await inSlices(mendingNames(root, names));
     faultPoint('names');
-    await flush(root.fd);
+    place.late.begin(root);
   };
   return {
     name,

@@ -5,10 +5,11 @@ import { basename, dirname } from 'node:path';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
 import { atOnce } from '../lib/slices.ts';
 import { type DescribedFile, digestOfFiles, type Generation } from '../render/generation.ts';
-import { isTemporaryName, putStaged, stageFile } from './atomic-file.ts';
+import { isTemporaryName, renameStaged, stageFile } from './atomic-file.ts';
 import type { DirectoryHandle } from './directory-handle.ts';
 import { diskError } from './disk-error.ts';
 import { HeldDirectory } from './held-directory.ts';
+import { LateFlush } from './late-flush.ts';
 import { ownerOf, ownNamesIn } from './ownership.ts';
 import type { Publisher, PublisherOptions, Staged, Volume } from './publisher.ts';
 import { listing, unlinkIfPossible } from './remove-tree.ts';
@@ -19,13 +20,21 @@ interface FilePlace extends PublisherOptions {
   readonly path: string;
   readonly name: string;
   readonly directory: HeldDirectory;
+  readonly late: LateFlush;
   /** A regular file was here in this run: anything else at its place is a change by others, and is replaced. */
   hasBeenFile: boolean;
 }
 
 export function filePublisher(path: string, options: PublisherOptions): Publisher {
   const directory = new HeldDirectory(dirname(path));
-  const place: FilePlace = { ...options, path, name: basename(path), directory, hasBeenFile: false };
+  const place: FilePlace = {
+    ...options,
+    path,
+    name: basename(path),
+    directory,
+    late: new LateFlush(),
+    hasBeenFile: false,
+  };
   return {
     hold: () => directory.refuseReplaced(),
     look: () => lookAtFile(place),
@@ -37,6 +46,10 @@ export function filePublisher(path: string, options: PublisherOptions): Publishe
     isThere: () => directory.isInPlace() && fs.existsSync(path),
     stage: (generation) => stage(place, generation),
     publish: async (generation, meanwhile) => (await stage(place, generation)).swap(meanwhile),
+    settled: () =>
+      place.late.settled().catch((error) => {
+        throw diskError(error, path);
+      }),
     findStaged: (hidden) => findStaged(place, hidden),
     recover: () => removeLeftOvers(place),
     prune: () => {},
@@ -69,7 +82,8 @@ function stagedAs(place: FilePlace, directory: DirectoryHandle, hidden: string):
     name: hidden,
     swap: async (meanwhile) => {
       try {
-        await putStaged({ directory, name }, hidden, meanwhile);
+        await renameStaged({ directory, name }, hidden, meanwhile);
+        place.late.begin(directory);
         place.hasBeenFile = true;
       } catch (error) {
         throw diskError(error, path);
@@ -147,9 +161,11 @@ function readExisting(
   }
 }
 
-function removeLeftOvers({ name, directory, owner }: FilePlace): void {
+function removeLeftOvers({ name, directory, owner, late }: FilePlace): void {
   try {
     const held = directory.use();
+    // The run before may have ended between a rename and the flush.
+    late.begin(held);
     const isOwn = ownNamesIn(held, owner === null ? [] : [owner.uid]);
     for (const entry of atOnce(listing(held))) {
       if (isTemporaryName(entry, name) && isOwn(entry)) unlinkIfPossible(held, entry);

@@ -38,6 +38,8 @@ export interface Outputs {
   isThere(): boolean;
   /** Writes what is not there yet. @throws SidecarError of stage `publish`; nothing is left then, and nothing was visible. */
   stage(release: Release): Promise<StagedRelease>;
+  /** See `Publisher.settled`. */
+  settled(): Promise<void>;
   /**
    * Makes visible what is missing of a release that a crash has left half visible. Does nothing where it was not visible at
    * all, or where something of it is gone. Never throws: the next look says what is wrong.
@@ -76,6 +78,9 @@ export function openOutputs(outputs: readonly OutputPlace[], maxBytes: number): 
     read: () => releaseOf(places.map(readPart)),
     isThere: () => places.every(({ publisher }) => publisher.isThere()),
     stage: (release) => stage(places, release),
+    settled: async () => {
+      for (const { publisher } of places) await publisher.settled();
+    },
     complete: (parts) => complete(places, parts),
     recover: () => each((one) => one.recover()),
     prune: (now) => each((one) => one.prune(now)),

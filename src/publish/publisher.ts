@@ -29,8 +29,8 @@ export interface Staged {
   /** The hidden name in the directory, by which a later start finds it. */
   readonly name: string;
   /**
-   * Makes it visible, whole or not at all, and durable when it returns. `meanwhile` may be called once while the disk is at
-   * work, for what does not depend on it.
+   * Makes it visible, whole or not at all; `Publisher.settled` says when that outlives a crash of the machine. `meanwhile` may be
+   * called once while the disk is at work, for what does not depend on it.
    * @throws SidecarError of stage `publish`; the volume then shows what it showed before.
    */
   readonly swap: (meanwhile?: () => void) => Promise<void>;
@@ -64,6 +64,8 @@ export interface Publisher {
   stage(generation: Generation): Promise<Staged>;
   /** Stages a generation and makes it visible. Errors as of both. */
   publish(generation: Generation, meanwhile?: () => void): Promise<void>;
+  /** Waits until what was made visible last is on the disk. @throws SidecarError of stage `publish` when the disk refuses. */
+  settled(): Promise<void>;
   /** What an earlier run staged under this hidden name, as `stage` gave it; null when it is not there any more, or not ours. */
   findStaged(name: string): Staged | null;
   /**

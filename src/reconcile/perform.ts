@@ -48,6 +48,8 @@ export interface Steps {
   /** Now, on the boot clock. */
   readonly moment: () => BootStamp;
   /** Writes all that has to be written, of which nothing is visible yet. */
+  /** Waits until what is visible outlives a crash of the machine. @throws SidecarError of stage `publish`. */
+  readonly settled: () => Promise<void>;
   readonly stage: (generation: Release) => Promise<StagedRelease>;
   /** @throws SidecarError `state.generation-damaged`. */
   readonly readCopy: (kept: KeptGeneration) => Release;
@@ -353,6 +355,8 @@ async function* probe(state: State, steps: Steps, signal: AbortSignal): Events {
     }
     case 'confirmed': {
       faultPoint('confirm');
+      // What the ledger says to work must be what the volume shows after a crash of the machine.
+      await steps.settled();
       yield { kind: 'confirmed', trial, evidence: result.evidence, ...(await copyOf(state, steps)) };
       faultPoint('kept');
       return steps.pruneCopies();

@@ -196,9 +196,11 @@ export function openWorld({ loaded, env, instance, source, random }: WorldOption
     observeNow: () => publisher.look(),
     readVolume: () => publisher.read(),
     stage: async (generation) => {
-      const staged = await publisher.stage(generation);
-      return { ...staged, swap: () => staged.swap(() => find.prefetch()) };
+      const staging = publisher.stage(generation);
+      find.prefetch();
+      return await staging;
     },
+    settled: () => publisher.settled(),
     readCopy: (kept) => readGeneration(store.held, kept, { outputs, maxBytes }),
     writeCopy: (kept, generation) => keepGeneration(store.held, kept, generation, maxBytes),
     pruneCopies: () => pruneGenerations(store.held, store.kept),

@@ -73,6 +73,8 @@ export class Life {
   #actions = { at: 0, count: 0 };
   #sinceRest = 0;
   #saved: Ledger | null = null;
+  /** Whether what is visible would outlive a crash of the machine; of what the run before has left that is not known. */
+  #isOnDisk = false;
 
   constructor(world: World) {
     this.#world = world;
@@ -241,6 +243,8 @@ export class Life {
     if (isUnsaved || !['rested', 'ended', 'pinned', 'kept', ...Object.keys(POINTS)].includes(event.kind))
       return undefined;
     if (event.kind === 'published' || event.kind === 'trial-started') return undefined;
+    if (event.kind === 'confirmed' && !this.#isOnDisk)
+      world.forbid(`${event.kind} before the rename was on the disk`);
     if (world.isStateFull) {
       world.uncertain.add(world.publications);
       if (event.kind === 'intended') world.uncertain.add(world.publications + 1);
@@ -282,6 +286,10 @@ export class Life {
       momentOf: () => world.momentOfVolume(),
       moment: () => world.stamp(),
       stage: async (release) => this.#stage(release),
+      settled: async () => {
+        world.take();
+        this.#isOnDisk = true;
+      },
       readCopy: (kept) => this.#readCopy(kept),
       writeCopy: async (kept) => await this.#writeCopy(kept),
       pruneCopies: () => {
@@ -355,6 +363,7 @@ export class Life {
         for (const [done, output] of outputs.entries()) {
           this.#writes();
           if (this.isDead) return;
+          this.#isOnDisk = false;
           world.swap(output, rendering);
           world.point(done < outputs.length - 1 ? 'between' : 'renamed');
         }
