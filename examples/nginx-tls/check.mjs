@@ -1,22 +1,26 @@
-// Run on every generation before it is published: refuses a certificate that no client should see.
+// Run on every generation before it is published: refuses a certificate that no client should see. In the copy that is checked
+// the certificate lies beside the configuration as it does on the volumes.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
-const [folder = '.'] = process.argv.slice(2);
+const [configuration = 'nginx.conf'] = process.argv.slice(2);
+const tls = join(dirname(configuration), '../tls');
 const reasons = findReasons();
 for (const reason of reasons) console.error(`tls.crt: ${reason}`);
 process.exitCode = reasons.length === 0 ? 0 : 1;
 
 function findReasons() {
   try {
-    const certificate = new X509Certificate(read('tls.crt'));
+    const certificate = new X509Certificate(read(join(tls, 'tls.crt')));
     const { validFrom, validTo } = certificate;
-    const [, name = ''] = /^\s*server_name (\S+);$/m.exec(read('nginx.conf')) ?? [];
+    const [, name = ''] = /^\s*server_name (\S+);$/m.exec(read(configuration)) ?? [];
     return [
       ...(Date.parse(validTo) > Date.now() ? [] : [`it expired on ${validTo}`]),
       ...(Date.parse(validFrom) <= Date.now() ? [] : [`it is not valid before ${validFrom}`]),
-      ...(certificate.checkPrivateKey(createPrivateKey(read('tls.key'))) ? [] : ['tls.key is not its key']),
+      ...(certificate.checkPrivateKey(createPrivateKey(read(join(tls, 'tls.key'))))
+        ? []
+        : ['tls.key is not its key']),
       ...(certificate.checkHost(name) === undefined ? [`it is not for "${name}"`] : []),
     ];
   } catch (error) {
@@ -24,6 +28,6 @@ function findReasons() {
   }
 }
 
-function read(name) {
-  return readFileSync(join(folder, name), 'utf8');
+function read(path) {
+  return readFileSync(path, 'utf8');
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../../support/e2e/until.ts';
 import { EXAMPLES } from '../../support/examples/manifest.ts';
-import { createTlsPod, HOST, serialIn, siteOf } from '../../support/examples/nginx-tls-pod.ts';
+import { createTlsPod, HOST, secretOf, serialIn } from '../../support/examples/nginx-tls-pod.ts';
 import { openOpenSsl } from '../../support/examples/openssl.ts';
 import {
   COLLECTOR_PORT,
@@ -49,17 +49,17 @@ function runPods(): void {
     await until('the first certificate is served', async () => (await serialIn(pod)) === first.serial);
     const sidecar = sidecarIn(pod);
     await sidecar.outcome('picked-up');
-    const key = join(pod.node.volume('live'), 'tls.key');
+    const key = join(pod.node.volume('tls'), 'tls.key');
     expect(statSync(key)).toMatchObject({ mode: 0o100600, uid: 10_001 });
 
     const renewed = openssl.issue(HOST);
-    pod.node.updateConfigMap('site', siteOf(renewed));
+    pod.node.updateConfigMap('secret', secretOf(renewed));
     await until('the renewed one is served', async () => (await serialIn(pod)) === renewed.serial);
     await sidecar.outcome('applied');
     const { stdout: checked } = await pod.exec('config-sidecar', ...checkCommand());
     expect(checked).toMatch(/^ok {3}process: The application is process \d+ \(nginx\); it catches SIGHUP/m);
     expect(checked).toMatch(/^(All \d+ checks passed|No check failed)/m);
-    pod.node.updateConfigMap('site', siteOf({ cert: openssl.issue(HOST).cert, key: renewed.key }));
+    pod.node.updateConfigMap('secret', secretOf({ cert: openssl.issue(HOST).cert, key: renewed.key }));
     await sidecar.outcome('rejected');
     expect(await serialIn(pod)).toBe(renewed.serial);
   });

@@ -100,6 +100,12 @@ function settingsFile(text: string): Record<string, string> {
   // A secret's file is there where the sidecar runs.
   const secret = join(folder, 'secret');
   writeFileSync(secret, 'token');
-  writeFileSync(path, text.replaceAll(/\/run\/secrets\/\S+/g, secret));
-  return { SETTINGS_FILE: path, ...(!/^output:/m.test(text) && { OUTPUT: '/live/app.json' }) };
+  const templates = join(folder, 'templates');
+  for (const [, name = ''] of text.matchAll(/\/templates\/(\S+)/g)) {
+    mkdirSync(name.endsWith('/') ? join(templates, name) : templates, { recursive: true });
+    if (!name.endsWith('/')) writeFileSync(join(templates, name), '');
+  }
+  const placed = text.replaceAll('/templates/', `${templates}/`);
+  writeFileSync(path, placed.replaceAll(/\/run\/secrets\/\S+/g, secret));
+  return { SETTINGS_FILE: path, ...(!/^outputs?:/m.test(text) && { OUTPUT: '/live/app.json' }) };
 }

@@ -12,9 +12,9 @@ const EXAMPLE = 'nginx-tls';
 /** The host that the certificates are for. */
 export const HOST = 'shop.example';
 
-/** What is mounted at `/site`. */
-export function siteOf({ cert, key }: Pair): Readonly<Record<string, string>> {
-  return { server_name: HOST, application: '127.0.0.1:8080', 'tls.crt': cert, 'tls.key': key };
+/** What is mounted at `/secret`. */
+export function secretOf({ cert, key }: Pair): Readonly<Record<string, string>> {
+  return { 'tls.crt': cert, 'tls.key': key };
 }
 
 /** The pod, with this certificate; nothing runs yet. */
@@ -27,8 +27,10 @@ export async function createTlsPod(images: Images, pair: Pair): Promise<Pod> {
       'config-sidecar': images.sidecar,
     },
     configMaps: {
-      'nginx-tls-site': siteOf(pair),
-      'nginx-tls-templates': templates(),
+      'nginx-tls-secret': secretOf(pair),
+      'nginx-tls-site': { server_name: HOST, application: '127.0.0.1:8080' },
+      'nginx-tls-certificate-templates': filesIn('certificate'),
+      'nginx-tls-templates': filesIn('templates'),
       'nginx-tls-example': {
         'schema.json': readExample(EXAMPLE, 'schema.json'),
         'check.mjs': readExample(EXAMPLE, 'check.mjs'),
@@ -37,22 +39,29 @@ export async function createTlsPod(images: Images, pair: Pair): Promise<Pod> {
   });
 }
 
-/** The manifest with what is not a file of the example: an application; and a ConfigMap alone for the projected volume. */
+/** The manifest with what is not a file of the example: an application; ConfigMaps for the Secret and for etcd. */
 function playable(image: string): Manifest {
-  const manifest = withEnv(readManifest(EXAMPLE), 'config-sidecar', { CONFIRM_PERIOD: '1s' });
+  const source = { SOURCE: 'tls=/secret/ /site/' };
+  const once = withEnv(readManifest(EXAMPLE), 'config-once', source);
+  const manifest = withEnv(once, 'config-sidecar', { ...source, CONFIRM_PERIOD: '1s' });
   const program = "require('http').createServer((_, answer) => answer.end('here')).listen(8080, '127.0.0.1')";
-  const { spec } = changeContainers(manifest, (one) =>
-    one.name === 'application' ? { ...one, image, command: ['node', '-e', program] } : one,
-  );
+  const site = { name: 'site', mountPath: '/site', readOnly: true };
+  const { spec } = changeContainers(manifest, (one) => {
+    if (one.name === 'application') return { ...one, image, command: ['node', '-e', program] };
+    return one.name.startsWith('config-')
+      ? { ...one, volumeMounts: [...(one.volumeMounts ?? []), site] }
+      : one;
+  });
   const volumes = (spec.volumes ?? []).map((volume) =>
-    volume.name === 'site' ? { name: 'site', configMap: { name: 'nginx-tls-site' } } : volume,
+    volume.name === 'secret' ? { name: 'secret', configMap: { name: 'nginx-tls-secret' } } : volume,
   );
-  return { ...manifest, spec: { ...spec, volumes } };
+  const ofSite = { name: 'site', configMap: { name: 'nginx-tls-site' } };
+  return { ...manifest, spec: { ...spec, volumes: [...volumes, ofSite] } };
 }
 
-function templates(): Readonly<Record<string, string>> {
-  const names = readdirSync(join(EXAMPLES, EXAMPLE, 'templates'));
-  return Object.fromEntries(names.map((name) => [name, readExample(EXAMPLE, `templates/${name}`)]));
+function filesIn(folder: string): Readonly<Record<string, string>> {
+  const names = readdirSync(join(EXAMPLES, EXAMPLE, folder));
+  return Object.fromEntries(names.map((name) => [name, readExample(EXAMPLE, `${folder}/${name}`)]));
 }
 
 /** The serial number of the certificate that a client in the pod's network is shown; '' while there is none. */

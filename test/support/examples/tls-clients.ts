@@ -36,6 +36,18 @@ export function ask({ port, host, ca, wanted }: Place): Promise<string> {
   });
 }
 
+/** What one answer has in this header. */
+export function headerOf({ port, host, ca }: Place, name: string): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const where = { host: '127.0.0.1', port, servername: host, headers: { Host: host }, timeout: 20_000 };
+    const request = get({ ...where, ca, agent: false }, (response) => {
+      response.resume();
+      resolve(response.headers[name]?.toString());
+    });
+    request.on('error', reject);
+  });
+}
+
 export interface Clients {
   /** Certificates in the order in which they were first seen. */
   readonly seen: () => readonly string[];

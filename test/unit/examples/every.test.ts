@@ -1,6 +1,6 @@
 // What holds for every example, whoever adds one: a README in a few lines, and manifests whose parts fit together. That they
 // do what they say is shown by test/examples and test/pods.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -81,12 +81,15 @@ describe.each(PODS)('%s/pod.yaml', (name) => {
       const own = join(EXAMPLES, name, basename(mount.mountPath));
       const files = existsSync(own) ? own : join(EXAMPLES, name);
       const isEmpty = volumes.find((volume) => volume.name === mount.name)?.emptyDir !== undefined;
-      return [mount.mountPath, isEmpty ? empty : files] as const;
+      if (!isEmpty) return [mount.mountPath, files] as const;
+      mkdirSync(join(empty, mount.name));
+      return [mount.mountPath, join(empty, mount.name)] as const;
     });
-    const place = (text: string): string => {
-      const [from = '', to = ''] = places.find(([path]) => text.startsWith(`${path}/`)) ?? [];
-      return to + text.slice(from.length);
-    };
+    const place = (text: string): string =>
+      places.reduce(
+        (value, [from, to]) => value.replaceAll(new RegExp(`(?<![\\w.])${from}/`, 'g'), `${to}/`),
+        text,
+      );
     return Object.fromEntries(Object.entries(env).map(([key, value]) => [key, place(value)]));
   }
 });

@@ -36,7 +36,11 @@ test.each(examples)(
   'it takes the settings of $example, at the top, under defaults: and in a target',
   ({ env }) => {
     const settings = Object.fromEntries(
-      Object.entries(env).map(([name, value]) => [name.toLowerCase(), value]),
+      // In the environment it is the list as JSON.
+      Object.entries(env).map(([name, value]) => [
+        name.toLowerCase(),
+        name === 'OUTPUTS' ? JSON.parse(value) : value,
+      ]),
     );
     expect(mistakes(settings)).toEqual([]);
     expect(mistakes({ defaults: settings })).toEqual([]);
@@ -52,6 +56,9 @@ test.each([
   'required_keys: [db/host, db/port]\nvalidate_command: [nginx, -t]\n',
   'reload_headers: { Authorization: x, X-Trace: 1 }\nhttp_token_file: /run/token\n',
   'defaults: { listen: off }\ntargets: { web: { output: /a }, log_shipper: { output: /b/ } }\n',
+  'outputs:\n  - output: /a/\n    modes: { "*.key": 0640 }\n  - { output: /b, validate_command: [nginx, -t], output_mode: 600 }\n',
+  'outputs: { output: /a, format: yaml }\n',
+  'targets: { web: { outputs: [{ output: /a }, { output: /b/ }] } }\n',
   '{}',
 ])('it takes %j', (text) => {
   expect(mistakes(parseYaml(text))).toEqual([]);
@@ -62,6 +69,10 @@ test.each([
   ['targets: { web: { outptu: /a } }', '/targets/web additionalProperties'],
   ['targets: { web: { listen: off } }', '/targets/web additionalProperties'],
   ['targets: { "1": { output: /a } }', '/targets propertyNames'],
+  ['outputs: [{ outptu: /a }]', '/outputs/0 additionalProperties'],
+  ['outputs: [{ template: /a }]', '/outputs/0 required'],
+  ['outputs: [{ output: /a, format: xml }]', '/outputs/0/format enum'],
+  ['outputs: []', '/outputs minItems'],
   ['targets: {}', '/targets minProperties'],
   ['output: ""', '/output minLength'],
   ['output: [a, b]', '/output type'],
