@@ -78,7 +78,16 @@ export function createInSight(load: () => Promise<Lookup | null>, known: () => P
     if (lookup !== null && (found === null || !isLiving(found))) look(lookup);
     return found;
   };
-  const all = atMostEvery(LOOK_MS, () => listAll(current()));
+  let listed: Listed | null = null;
+  const processes = (): readonly SeenProcess[] => {
+    const application = current();
+    const nowMs = performance.now();
+    const isOld = listed === null || nowMs - listed.atMs >= LOOK_MS;
+    // The application may have come since.
+    if (listed === null || isOld || listed.application?.pid !== application?.pid)
+      listed = { atMs: nowMs, application, all: listAll(application) };
+    return listed.all;
+  };
   return {
     ready,
     application: () => {
@@ -86,17 +95,14 @@ export function createInSight(load: () => Promise<Lookup | null>, known: () => P
       const row = id === null ? null : readRow(processFolder(id.pid));
       return row === null ? null : describe(row);
     },
-    processes: all,
+    processes,
   };
 }
 
-function atMostEvery<T>(ms: number, make: () => T): () => T {
-  let made: { readonly atMs: number; readonly value: T } | null = null;
-  return () => {
-    const nowMs = performance.now();
-    if (made === null || nowMs - made.atMs >= ms) made = { atMs: nowMs, value: make() };
-    return made.value;
-  };
+interface Listed {
+  readonly atMs: number;
+  readonly application: ProcessId | null;
+  readonly all: readonly SeenProcess[];
 }
 
 /** Parent of the kernel's threads. */

@@ -19,6 +19,7 @@ import {
   type Targets,
 } from '../settings/settings.ts';
 import type { CommandName } from './commands.ts';
+import type { Keeping } from './generations.ts';
 import { helpOn } from './help.ts';
 import { misuse, unknownWord } from './misuse.ts';
 import { once } from './once.ts';
@@ -116,6 +117,7 @@ async function runOnce(cli: Cli, words: Words): Promise<number> {
 }
 
 async function runDiff(cli: Cli, words: Words): Promise<number> {
+  if (words.words.length > 0) return await diffKept(cli, words);
   const { targets } = await load(cli, words);
   const { diff } = await import('./diff.ts');
   const reading = [...targets].map(async ([name, loaded]) => {
@@ -124,9 +126,43 @@ async function runDiff(cli: Cli, words: Words): Promise<number> {
     return patch === '' || targets.size === 1 ? patch : `# target ${name}\n${patch}`;
   });
   const patch = (await waiting(cli, 'Reading the source', Promise.all(reading))).join('');
+  return printedDiff(cli, words, patch);
+}
+
+function printedDiff(cli: Cli, { own }: Words, patch: string): number {
   const shown = shownTo(cli, patch);
   cli.print(wantsColors(cli.isTerminal, cli.env) ? colorDiff(shown) : shown);
-  return patch !== '' && words.own.has('exit-code') ? EXIT.differences : EXIT.done;
+  return patch !== '' && own.has('exit-code') ? EXIT.differences : EXIT.done;
+}
+
+/** `diff N [M]`: of generations that are kept here. */
+async function diffKept(cli: Cli, words: Words): Promise<number> {
+  const [from = 0, to = null] = words.words.map((word) => numberOf(word, 'compare'));
+  const { diffGenerations } = await import('./generations.ts');
+  return printedDiff(cli, words, diffGenerations(from, to, await keepingOf(cli, words)));
+}
+
+/** Where the one target keeps its generations. */
+async function keepingOf(cli: Cli, words: Words): Promise<Keeping> {
+  const targets = chosen(words, await loadPartialTargets(optionsOf(cli, words)));
+  const [only, ...others] = targets.values();
+  if (others.length > 0)
+    throw misuse(
+      `Cannot tell which target is meant: name one with --target (${[...targets.keys()].join(', ')}).`,
+    );
+  const { OUTPUT, OUTPUTS = [], STATE_DIR, MAX_SIZE = 0 } = only?.settings ?? {};
+  if (OUTPUT === undefined || STATE_DIR === undefined)
+    throw misuse(
+      'Cannot find the generations without OUTPUT: give the same OUTPUT and STATE_DIR as the sidecar.',
+    );
+  return { output: OUTPUT, outputs: OUTPUTS, stateDir: STATE_DIR, maxBytes: MAX_SIZE };
+}
+
+function numberOf(word: string, verb: string): number {
+  if (/^[1-9]\d{0,14}$/.test(word)) return Number(word);
+  throw misuse(
+    `Cannot ${verb} "${word}": it is not the number of a generation; "config-sidecar history" lists them.`,
+  );
 }
 
 async function runCheck(cli: Cli, words: Words): Promise<number> {
@@ -172,6 +208,14 @@ async function status(cli: Cli, words: Words): Promise<number> {
 }
 
 async function history(cli: Cli, words: Words): Promise<number> {
+  const [word, number, ...others] = words.words;
+  if (word !== undefined) {
+    if (word !== 'show') throw unknownWord('word', word, ['show']);
+    if (number === undefined || others.length > 0)
+      throw misuse('Cannot show a generation without its number: config-sidecar history show NUMBER.');
+    const { showGeneration } = await import('./generations.ts');
+    return printed(cli, showGeneration(numberOf(number, 'show'), await keepingOf(cli, words)));
+  }
   const found = await find(cli, words);
   if (found === null) return EXIT.notReady;
   const { describeHistory, historyOf } = await import('./history.ts');

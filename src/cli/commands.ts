@@ -91,8 +91,11 @@ const COMMANDS = {
   },
   diff: {
     summary: 'show what the next publication would change',
+    words: '[GENERATION [GENERATION]]',
+    maxWords: 2,
     about: [
       'Reads and renders once, and prints a unified diff against what is published. It writes nothing.',
+      'With the number of a kept generation it compares that one with what is published; with two, the first with the second.',
     ],
     flags: { 'exit-code': { meaning: 'exit with 7 when there are differences' }, target: TARGET },
     settings: FOLLOWING,
@@ -112,14 +115,18 @@ const COMMANDS = {
   },
   history: {
     summary: 'list generations, blocked changes and recent attempts',
+    words: '[show GENERATION]',
+    maxWords: 2,
+    choices: ['show'],
     about: [
       'Prints the generations that rollback can publish again, what is blocked because it did not work, and the outcomes of the latest changes.',
+      'With "show" and a number it prints the files of that generation.',
       'It asks the control socket, else the address in LISTEN.',
     ],
     flags: { json: JSON_FLAG, target: TARGET },
     settings: [...FINDING, 'LISTEN'],
     exits: [8],
-    example: 'config-sidecar history',
+    example: 'config-sidecar history show 12 --output /config/nginx.conf',
   },
   sync: {
     summary: 'read the source now',

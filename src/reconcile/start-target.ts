@@ -18,6 +18,7 @@ import { SourcePool } from '../source/pool.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { openTemplates } from '../source/template-source.ts';
 import { announce, newReports } from './announce.ts';
+import { differences } from './difference.ts';
 import type { Report } from './journal.ts';
 import { perform } from './perform.ts';
 import { policyOf } from './policy.ts';
@@ -124,6 +125,10 @@ export function startTarget(options: TargetOptions): RunningTarget {
       () => lookupOf(loaded.settings),
       () => reconciler.state.session.process?.id ?? null,
     ),
+    difference: differences({
+      ...{ outputs: loaded.settings.OUTPUTS, state: () => reconciler.state },
+      ...{ readVolume: steps.readVolume, mask: steps.mask },
+    }),
     sync: (retry = false) => {
       source.sync();
       template?.sync();

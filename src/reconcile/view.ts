@@ -23,6 +23,8 @@ export interface TargetView {
   readonly preset: PresetStatus | null;
   /** The application and the other processes, as they are now. */
   readonly inSight: InSight;
+  /** What the source has and the volume does not show, as a diff with secrets masked; null: nothing, or not rendered. */
+  readonly difference: () => Promise<string | null>;
 }
 
 /** Whether a configuration of ours is on the volume; false as soon as it has vanished. */

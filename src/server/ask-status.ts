@@ -143,6 +143,7 @@ function facts(target: SeenTarget): readonly (readonly [string, string])[] {
     ...sources.map((source) => ['source', describeFollowed(source)] as const),
     ...(template ? [['template', describeFollowed(template)] as const] : []),
     ...describeProcesses(target.processes ?? []),
+    ...describeDifference(target.difference ?? ''),
   ];
 }
 
@@ -164,6 +165,20 @@ function printedBy({ outcome, history }: SeenTarget): readonly string[] {
 function describeFollowed({ url, up, lastContactAt, error }: SourceStatus): string {
   const contact = lastContactAt === null ? 'never reached' : `last contact ${lastContactAt}`;
   return `${url}: ${up ? 'up' : 'down'}, ${contact}${error === null ? '' : `: ${error.message}`}`;
+}
+
+/** Longer ones are on the page and in `status --json`. */
+const MOST_LINES = 40;
+
+function describeDifference(text: string): readonly (readonly [string, string])[] {
+  if (text === '') return [];
+  const lines = text.trimEnd().split('\n');
+  const more = lines.length - MOST_LINES;
+  return [
+    ['difference', 'the source has, and the volume does not show:'],
+    ...lines.slice(0, MOST_LINES).map((line) => ['', line] as const),
+    ...(more > 0 ? [['', `… ${more} more lines; see "config-sidecar diff"`] as const] : []),
+  ];
 }
 
 /** More are in `status --json`. */

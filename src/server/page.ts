@@ -45,7 +45,7 @@ function targetSection(name: string, target: TargetStatus, now: number): Html {
 <p class="what">${message}${code === null ? '' : html` <span class="soft">(${code})</span>`}</p>
 ${steps.map((step) => html`<p class="next">${step}</p>\n`)}
 <table class="facts">${facts(target, now).map(([label, value]) => html`<tr><th>${label}</th><td>${value}</td></tr>\n`)}</table>
-${processes(target)}${generations(target, now)}${blocked(target, now)}${history(target, now)}`;
+${difference(target)}${generations(target, now)}${blocked(target, now)}${history(target, now)}${processes(target)}`;
 }
 
 function facts(target: TargetStatus, now: number): readonly (readonly [string, Part])[] {
@@ -76,6 +76,25 @@ function pinned({ pinned: isPinned, pin }: TargetStatus): Part {
   if (!isPinned) return 'no';
   const what = !pin ? 'yes' : shownPin(pin);
   return mark(false, '', `${what}, until "config-sidecar resume"`);
+}
+
+/** Where the client may see it. */
+function difference({ difference: text }: TargetStatus): Html {
+  if (!text) return html``;
+  return html`<h3>What the source has and the volume does not show</h3>
+<pre class="diff">${text.split('\n').map(diffLine)}</pre>
+`;
+}
+
+function diffLine(line: string): Html {
+  const kind = /^(?:---|\+\+\+) /.test(line)
+    ? 'this'
+    : line.startsWith('+')
+      ? 'good'
+      : line.startsWith('-')
+        ? 'bad'
+        : '';
+  return kind === '' ? html`${line}\n` : html`<span class="${kind}">${line}</span>\n`;
 }
 
 /** Where the client may see them. */

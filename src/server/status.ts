@@ -29,7 +29,7 @@ interface ShownVersion {
 
 /** What is known of a target, and what everybody who reaches LISTEN may know: these fields and no others. */
 interface PublicTargetStatus {
-  /** OUTPUT as an absolute path. */
+  /** Absolute paths of the outputs, separated by blanks. */
   readonly output: string;
   /** The process that is configured, as it is now; null: none is configured, or it is not there. */
   readonly application: SeenApplication | null;
@@ -70,6 +70,8 @@ export interface TargetStatus extends PublicTargetStatus {
   readonly pin?: PinStatus | null;
   /** The processes in sight. Absent where it was not asked for. */
   readonly processes?: readonly SeenProcess[];
+  /** What the source has and the volume does not show, as a unified diff; null: nothing, or it could not be rendered. */
+  readonly difference?: string | null;
   /** What is known not to work under the settings as they are, newest first. */
   readonly blocked: readonly (Omit<Block, 'at' | 'under'> & { readonly at: string })[];
 }
@@ -134,11 +136,11 @@ export function statusOf(kept: readonly TargetView[], { version, instance }: Ide
 export async function detailsOf(kept: readonly TargetView[], identity: Identity): Promise<Status> {
   await Promise.all(kept.map(({ inSight }) => inSight.ready()));
   const status = statusOf(kept, identity);
-  const entries = kept.flatMap(({ name, inSight }) => {
-    const target = status.targets[name];
-    return target === undefined ? [] : [[name, { ...target, processes: inSight.processes() }] as const];
+  const entries = kept.map(async ({ name, inSight, difference }) => {
+    const more = { processes: inSight.processes(), difference: await difference() };
+    return [name, { ...status.targets[name], ...more } as TargetStatus] as const;
   });
-  return { ...status, targets: Object.fromEntries(entries) };
+  return { ...status, targets: Object.fromEntries(await Promise.all(entries)) };
 }
 
 /** What of it everybody may know. Each field is named here: a new one is not public by accident. */
@@ -199,7 +201,7 @@ function targetStatus(view: TargetView): TargetStatus {
   const tryAt = nextTryAt(state);
   const trial = underTrialOf(view);
   return {
-    output: settings.OUTPUT.path,
+    output: settings.OUTPUTS.map(({ place }) => place.path).join(' '),
     application: view.inSight.application(),
     hook: describeHook(settings),
     outcome: current?.outcome ?? null,

@@ -15,6 +15,6 @@ test('reads without an error', () => {
 test('shows what can be copied: dashes are dashes, quotes are quotes', () => {
   const text = mandoc('-T', 'utf8').replaceAll(/.\x08/g, '');
   expect(text).toContain('config-sidecar check --source ./app.yaml --output /tmp/app.json');
-  expect(text).toContain('rollback [GENERATION] [--no-wait] [--target NAME]');
+  expect(text).toContain('rollback [GENERATION] [--reason TEXT] [--no-wait] [--target NAME]');
   expect(text).toMatch(/^ {3}Exit status|^EXIT STATUS/m);
 });

@@ -9,6 +9,7 @@ import { page } from '../../support/docs/pages.ts';
 /** With every field, also those that are there only sometimes. */
 const WHOLE: TargetStatus = {
   ...TARGET,
+  difference: '--- a/app.json\n+++ b/app.json\n-one\n+changed-line\n',
   processes: [
     { pid: 4711, program: 'unrelated', user: 0, ageSeconds: 1, memoryBytes: 1, isApplication: false },
   ],
@@ -53,7 +54,7 @@ describe('docs/security.md', () => {
     const names = Object.keys(shown.targets['default'] ?? {}).filter((field) => !open.has(field));
     expect(sorted(listed('/'))).toEqual(sorted(names));
     const text = renderPage(shown, NOW);
-    for (const secret of ['unrelated', 'printed by the hook']) {
+    for (const secret of ['unrelated', 'printed by the hook', 'changed-line']) {
       expect(text).not.toContain(secret);
       expect(renderPage(statusWith(WHOLE), NOW)).toContain(secret);
     }

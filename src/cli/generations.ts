@@ -1,0 +1,79 @@
+// What `history show N` and `diff N [M]` print: kept generations, read from the state directory of the target.
+import { findGenerations, readGeneration } from '../ledger/kept-generations.ts';
+import type { KeptGeneration } from '../ledger/ledger.ts';
+import { readLedger } from '../ledger/ledger-file.ts';
+import { stateDirectoryOf } from '../ledger/state-directory.ts';
+import { SidecarError } from '../lib/errors.ts';
+import { openOutputs } from '../publish/outputs.ts';
+import { patchOf } from '../render/patch.ts';
+import type { Release } from '../render/release.ts';
+import type { OutputSettings } from '../settings/outputs.ts';
+import type { Place } from '../settings/paths.ts';
+
+/** Where the generations of one target are, and what it shows. */
+export interface Keeping {
+  readonly output: Place;
+  readonly outputs: readonly OutputSettings[];
+  readonly stateDir: string;
+  /** MAX_SIZE. */
+  readonly maxBytes: number;
+}
+
+/**
+ * One generation with its files, as they are.
+ * @throws SidecarError `control.unknown-generation`, or `state.generation-damaged`.
+ */
+export function showGeneration(number: number, keeping: Keeping): string {
+  const { kept, release } = readKept(number, keeping);
+  const { generation, revision, rendering, confirmedAt } = kept;
+  const head = `# generation ${generation}, revision ${revision}, ${rendering}, confirmed ${new Date(confirmedAt).toISOString()}\n`;
+  const files = release.parts.flatMap((part) => {
+    const { files: all, mode } = part.generation;
+    const isDirectory =
+      keeping.outputs.find(({ place }) => place.path === part.path)?.place.kind === 'directory';
+    return all.map((file) => {
+      const path = isDirectory ? `${part.path}/${file.name}` : part.path;
+      return `# ${path}, mode ${(file.mode ?? mode).toString(8).padStart(4, '0')}\n${Buffer.from(file.bytes).toString()}`;
+    });
+  });
+  return head + files.join('');
+}
+
+/** The diff from one generation to another, or to what the outputs show (null). Empty: nothing differs. Errors as `showGeneration`. */
+export function diffGenerations(from: number, to: number | null, keeping: Keeping): string {
+  const { outputs, maxBytes } = keeping;
+  const before = readKept(from, keeping).release;
+  const after =
+    to !== null
+      ? readKept(to, keeping).release
+      : openOutputs(
+          outputs.map(({ place, owner }) => ({ ...place, owner })),
+          maxBytes,
+        ).read();
+  return patchOf(before, after, { outputs });
+}
+
+function readKept(
+  number: number,
+  { output, outputs, stateDir, maxBytes }: Keeping,
+): { readonly kept: KeptGeneration; readonly release: Release } {
+  const directory = stateDirectoryOf(output, stateDir);
+  const { ledger } = readLedger(directory);
+  const all = ledger.generation > 0 ? ledger.kept : findGenerations(directory, maxBytes);
+  const kept = all.find(({ generation }) => generation === number);
+  if (kept === undefined) throw unknown(number, all);
+  return {
+    kept,
+    release: readGeneration(directory, kept, { outputs: outputs.map(({ place }) => place.path), maxBytes }),
+  };
+}
+
+function unknown(number: number, all: readonly KeptGeneration[]): SidecarError {
+  const known = all.map(({ generation }) => generation).join(', ');
+  const what = known === '' ? 'none is kept here' : `kept are ${known}`;
+  return new SidecarError(
+    `Cannot read generation ${number}: ${what}. Give the same OUTPUT and STATE_DIR as the sidecar, and run as its user.`,
+    // A wrong word on the command line.
+    { code: 'control.unknown-generation', stage: 'settings' },
+  );
+}
