@@ -104,11 +104,18 @@ function makeTemporary(): string | null {
 
 async function askKeeper({ settings }: Loaded, keeper: string): Promise<Pick<Desk, 'findings' | 'status'>> {
   const socket = controlSocketOf(settings.OUTPUT, settings.STATE_DIR);
-  const status = await askSidecar({ sockets: [socket], listen: settings.LISTEN, target: null });
+  const answer = await askSidecar({ sockets: [socket], listen: settings.LISTEN, target: null });
+  const status = typeof answer === 'string' ? answer : ofOutput(answer, settings.OUTPUT.path);
   const message = `A sidecar keeps this output: ${keeper}.`;
   const isThatOne = typeof status !== 'string' && keeper.startsWith(status.instance);
   const says = isThatOne ? `It says: ${summary(status)}` : 'Its directories were only looked at.';
   return { findings: [ok('state', 'state.kept', `${message} ${says}`)], status: isThatOne ? status : null };
+}
+
+/** What it says of the target that writes this output; all of it where the output has another path there. */
+function ofOutput(status: SeenStatus, path: string): SeenStatus {
+  const targets = Object.entries(status.targets).filter(([, { output }]) => output === path);
+  return targets.length === 0 ? status : { ...status, targets: Object.fromEntries(targets) };
 }
 
 function summary({ ready, targets }: SeenStatus): string {

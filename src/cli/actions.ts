@@ -230,7 +230,13 @@ async function find(cli: Cli, words: Words): Promise<SeenStatus | null> {
   const targets = await loadPartialTargets(optionsOf(cli, words));
   const [first] = targets.values();
   const listen = first?.settings.LISTEN ?? 'off';
-  const found = await askSidecar({ sockets: await socketsOf(targets), listen, target: targetNamed(words) });
+  const found = await askSidecar({
+    sockets: await socketsOf(targets),
+    listen,
+    target: targetNamed(words),
+  }).catch((thrown: unknown) => {
+    throw misuse(toSidecarError(thrown).message);
+  });
   if (typeof found !== 'string') return found;
   cli.printError(shownTo({ isTerminal: cli.isErrorTerminal }, `${found}\n`));
   return null;

@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import * as http from 'node:http';
 import { basename, dirname, join } from 'node:path';
 import { inDirectory } from '../ledger/socket-path.ts';
-import { visible } from '../lib/bounds.ts';
+import { cut, MAX_MESSAGE, visible } from '../lib/bounds.ts';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
 import type { Status } from './status.ts';
 
@@ -35,11 +35,18 @@ export async function askSocket(socket: string, method: 'GET' | 'POST', url: str
 /** The status, with what commands and hooks printed. `path`: of all targets, or `/status?target=NAME`. Errors as `askSocket`. */
 export async function askStatusOverSocket(socket: string, path = '/status'): Promise<Status> {
   const { status, body } = await askSocket(socket, 'GET', path);
-  if (status === 404) {
-    throw new SidecarError(visible(body.trim()), { code: 'control.unknown-target', stage: 'control' });
-  }
+  if (status === 404 && path !== '/status') throw unknownTarget(body);
   if (status !== 200) throw reasonOf(new Error(`it answered ${status}`), socket);
   return JSON.parse(body) as Status;
+}
+
+/** In the words of the sidecar that was asked for it. */
+export function unknownTarget(answer: string): SidecarError {
+  const reason = visible(cut(answer.trim(), MAX_MESSAGE));
+  return new SidecarError(`Cannot get the status: ${reason}.`, {
+    code: 'control.unknown-target',
+    stage: 'control',
+  });
 }
 
 function exchange(options: http.RequestOptions): Promise<SocketAnswer> {

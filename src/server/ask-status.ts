@@ -2,7 +2,7 @@
 import type { SeenProcess } from '../application/in-sight.ts';
 import { ageOfSeconds } from '../lib/age.ts';
 import { visible } from '../lib/bounds.ts';
-import { toSidecarError } from '../lib/errors.ts';
+import { SidecarError, toSidecarError } from '../lib/errors.ts';
 import { request } from '../lib/http/http.ts';
 import { shortDigests } from '../lib/short-digests.ts';
 import { trustIn } from '../settings/presets/describe.ts';
@@ -11,6 +11,7 @@ import { nextSteps } from './next-steps.ts';
 import { shownApplication, shownMemory, shownPin } from './shown.ts';
 import type { SeenStatus, SeenTarget, SourceStatus, TrialStatus } from './status.ts';
 
+const UNKNOWN_TARGET = 'control.unknown-target';
 const ASK_MS = 3_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 
@@ -26,6 +27,7 @@ export interface Whereabouts {
 /**
  * The status, or a sentence that says why there is none. The sockets are asked first: they show everything, and belong to
  * the one sidecar that holds the lock of the output.
+ * @throws SidecarError `control.unknown-target` when a sidecar answers that it has no such target.
  */
 export async function askSidecar({ sockets, listen, target }: Whereabouts): Promise<SeenStatus | string> {
   const path = `/status${target === null ? '' : `?target=${encodeURIComponent(target)}`}`;
@@ -36,7 +38,9 @@ export async function askSidecar({ sockets, listen, target }: Whereabouts): Prom
       try {
         return await askStatusOverSocket(socket, path);
       } catch (thrown) {
-        failures.push(toSidecarError(thrown, 'control').message);
+        const error = toSidecarError(thrown, 'control');
+        if (error.code === UNKNOWN_TARGET) throw error;
+        failures.push(error.message);
       }
     }
   }
@@ -62,10 +66,12 @@ async function askListen(listen: Listen, path: string): Promise<SeenStatus | str
       maxBytes: MAX_BYTES,
       signal,
     });
-    if (status === 404) return visible(body.toString().trim());
+    if (status === 404 && path !== '/status')
+      throw (await import('./ask-socket.ts')).unknownTarget(body.toString());
     if (status !== 200) return `"${url}" answered ${status}; is it a config-sidecar?`;
     return JSON.parse(body.toString()) as SeenStatus;
   } catch (thrown) {
+    if (thrown instanceof SidecarError && thrown.code === UNKNOWN_TARGET) throw thrown;
     return `no sidecar answers at "${url}" (${toSidecarError(thrown).message})`;
   }
 }

@@ -13,6 +13,8 @@ import { text as anyText } from '../support/render/document/generate.ts';
 
 const seconds = Number(process.argv[2] ?? 600);
 const seed = Number(process.argv[3] ?? Date.now() % 2 ** 31);
+if (!(seconds > 0) || !Number.isInteger(seed))
+  throw new Error('Give seconds, and a seed if you like: npm run fuzz -- 600 7');
 const endsAt = performance.now() + seconds * 1000;
 
 /** A quadratic reader needs more for 64 KiB; a linear one some milliseconds. */

@@ -105,7 +105,10 @@ describe.concurrent('two targets', () => {
     const one = await run('status', '--target', 'api');
     expect([one.code, one.stdout]).toEqual([0, expect.not.stringContaining('web:')]);
     const unknown = await run('status', '--target', 'db');
-    expect([unknown.code, unknown.stderr]).toEqual([8, expect.stringContaining('there is no target "db"')]);
+    expect([unknown.code, unknown.stderr]).toEqual([
+      2,
+      'Cannot get the status: there is no target "db"; there is web, api.\n',
+    ]);
 
     const synced = await run('sync');
     expect([synced.code, synced.stdout]).toEqual([0, expect.stringMatching(/^web: .*\napi: .*\n$/)]);
@@ -124,6 +127,10 @@ describe.concurrent('two targets', () => {
 
     const checked = await run('check', '--json');
     expect(Object.keys(JSON.parse(checked.stdout))).toEqual(['web', 'api']);
+    const findings: readonly { code: string; message: string }[] = JSON.parse(checked.stdout).api;
+    const kept = findings.find(({ code }) => code === 'state.kept');
+    // What the target itself says, and nothing of the other.
+    expect(kept?.message.match(/applied|unchanged/g)).toHaveLength(1);
     replaceFile(place.at('web.json'), '{"value":"three"}');
     await until('the change arrives', () => web.told().length === 2);
     expect((await run('diff', '--exit-code')).code).toBe(0);
