@@ -1,5 +1,6 @@
 // One target started: its source and templates followed, its loop running, and what can be asked of it by hand.
 
+import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createInSight } from '../application/in-sight.ts';
 import { processFolder, readComm } from '../application/process/proc.ts';
@@ -83,7 +84,10 @@ export function startTarget(options: TargetOptions): RunningTarget {
   const { FETCH_TIMEOUT, STALE_AFTER, PRESET } = loaded.settings;
   const stopping = new AbortController();
   let isStarted = false;
-  const { source, template } = followAll({ ...options, log }, stopping.signal, () => {
+  // What a source keeps on the disk is ours alone while the lock is.
+  const workDirectory = (): string | null =>
+    isStarted && reconciler.state.session.isOpen ? join(store.directory, 'sources') : null;
+  const { source, template } = followAll({ ...options, log, workDirectory }, stopping.signal, () => {
     if (isStarted) post();
   });
   const { steps, store, isThere } = openWorld({
@@ -173,14 +177,18 @@ interface Sources {
   readonly template: Followed | null;
 }
 
+interface FollowOptions extends TargetOptions {
+  readonly workDirectory: () => string | null;
+}
+
 function followAll(
-  { loaded, env, open, log, pool = new SourcePool() }: TargetOptions,
+  { loaded, env, open, log, workDirectory, pool = new SourcePool() }: FollowOptions,
   signal: AbortSignal,
   onNews: () => void,
 ): Sources {
   const { UPDATE_FREQUENCY, FETCH_TIMEOUT } = loaded.settings;
   const silentAfterMs = silenceBoundMs(UPDATE_FREQUENCY, FETCH_TIMEOUT);
-  const options = providerOptions(loaded, env);
+  const options = { ...providerOptions(loaded, env), workDirectory };
   const templates = openTemplates(templatePaths(loaded.settings), options);
   const start = (provider: ReturnType<OpenProvider>, what: string): Followed =>
     follow(

@@ -97,7 +97,9 @@ function digestOfGroup(all: readonly Entry[], from: number): Buffer {
   const known = first && groups.get(first);
   const isKnown = known?.entries.length === entries.length;
   if (isKnown && known.entries.every((entry, at) => entry === entries[at])) return known.digest;
-  const described = entries.flatMap(({ key, value }) => [key, value.length]);
+  const described = entries.flatMap(({ key, value, isExecutable = false }) =>
+    isExecutable ? [key, value.length, 'x'] : [key, value.length],
+  );
   const hash = createHash('sha256').update(JSON.stringify(described));
   for (const { value } of entries) hash.update(value);
   const digest = hash.digest();

@@ -31,8 +31,9 @@ function* choosing(
 ): Sliced<readonly GenerationFile[]> {
   const chosen: GenerationFile[] = [];
   for (const file of files) {
-    const bits = matchers.findLast(({ matches }) => matches(file.name))?.bits ?? mode;
-    chosen.push(bits === mode ? file : { ...file, mode: bits });
+    const own = file.mode ?? mode;
+    const bits = matchers.findLast(({ matches }) => matches(file.name))?.bits ?? own;
+    chosen.push(bits === own ? file : { ...file, mode: bits });
     yield;
   }
   return chosen;

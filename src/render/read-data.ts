@@ -70,5 +70,5 @@ function below(name: string | null, value: Value): Value {
 }
 
 function prefixed({ name }: MergedPart, tree: NonNullable<Data['tree']>): NonNullable<Data['tree']> {
-  return name === null ? tree : tree.map(({ key, value }) => ({ key: `${name}/${key}`, value }));
+  return name === null ? tree : tree.map((entry) => ({ ...entry, key: `${name}/${entry.key}` }));
 }

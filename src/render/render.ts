@@ -49,7 +49,7 @@ export async function render(
 ): Promise<Generation> {
   const made =
     templates === null ? await plainFiles(data, options) : await templated(data, templates, options);
-  const files = made.map(({ name, bytes }) => ({ name, bytes: withoutMark(bytes) }));
+  const files = made.map((file) => ({ ...file, bytes: withoutMark(file.bytes) }));
   if (options.output.kind === 'directory') await checkNames(files, options.output.path);
   const size = files.reduce((sum, file) => sum + file.bytes.length, 0);
   if (size > options.maxBytes) throw tooLarge(options);
@@ -60,8 +60,18 @@ export async function render(
 async function plainFiles(data: Data, options: RenderOptions): Promise<GenerationFile[]> {
   const { output } = options;
   if (output.kind === 'file') return [{ name: basename(output.path), bytes: await fileBytes(data, options) }];
-  if (data.tree !== null) return data.tree.map(({ key, value }) => ({ name: key, bytes: value }));
+  if (data.tree !== null) {
+    return data.tree.map(({ key, value, isExecutable = false }) => ({
+      ...{ name: key, bytes: value },
+      ...(isExecutable && { mode: executable(options.mode) }),
+    }));
+  }
   return leafFiles(data, options);
+}
+
+/** Whoever may read it may run it, as git checks files out. */
+function executable(mode: number): number {
+  return mode | ((mode & 0o444) >> 2);
 }
 
 async function leafFiles(

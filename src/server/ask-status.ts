@@ -168,9 +168,10 @@ function printedBy({ outcome, history }: SeenTarget): readonly string[] {
     .map((line) => `  | ${line}`);
 }
 
-function describeFollowed({ url, up, lastContactAt, error }: SourceStatus): string {
+function describeFollowed({ url, up, lastContactAt, note, error }: SourceStatus): string {
   const contact = lastContactAt === null ? 'never reached' : `last contact ${lastContactAt}`;
-  return `${url}: ${up ? 'up' : 'down'}, ${contact}${error === null ? '' : `: ${error.message}`}`;
+  const version = note === undefined ? '' : ` (${note})`;
+  return `${url}: ${up ? 'up' : 'down'}, ${contact}${version}${error === null ? '' : `: ${error.message}`}`;
 }
 
 /** Longer ones are on the page and in `status --json`. */

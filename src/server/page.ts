@@ -162,9 +162,10 @@ function version(
   return html`revision ${shortDigests(revision)}, <span class="soft">${rendering === null ? 'not rendered' : shortDigests(rendering)}</span>, ${moment(at, now)}`;
 }
 
-function followed({ url, up, lastContactAt, error }: SourceStatus, now: number): Html {
+function followed({ url, up, lastContactAt, note, error }: SourceStatus, now: number): Html {
   const contact = lastContactAt === null ? 'never reached' : html`last contact ${moment(lastContactAt, now)}`;
-  return html`${url}: ${mark(up, 'up', 'down')}, ${contact}${error === null ? '' : `: ${error.message}`}`;
+  const version = note === undefined ? '' : html` <span class="soft">(${note})</span>`;
+  return html`${url}: ${mark(up, 'up', 'down')}, ${contact}${version}${error === null ? '' : `: ${error.message}`}`;
 }
 
 function moment(at: string, now: number): Html {

@@ -15,6 +15,8 @@ export interface SourceStatus {
   /** ISO 8601, like every time here; null: never. */
   readonly lastContactAt: string | null;
   readonly lastChangeAt: string | null;
+  /** What the source says of the version that was read last: author, time and subject of a commit. Only where it says anything. */
+  readonly note?: string;
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
@@ -268,12 +270,14 @@ function shownRunning(running: Running | null): TargetStatus['running'] {
   return { revision, digest, rendering, at: iso(running.at), evidence: running.evidence.join(' ') };
 }
 
-function sourceStatus({ url, up, lastContactAt, lastChangeAt, error }: SourceState): SourceStatus {
+function sourceStatus({ url, up, snapshot, lastContactAt, lastChangeAt, error }: SourceState): SourceStatus {
+  const note = snapshot !== null && 'note' in snapshot ? snapshot.note : undefined;
   return {
     url,
     up,
     lastContactAt: lastContactAt === null ? null : iso(lastContactAt),
     lastChangeAt: lastChangeAt === null ? null : iso(lastChangeAt),
+    ...(typeof note === 'string' && { note }),
     error: error === null ? null : { code: error.code, message: error.message },
   };
 }

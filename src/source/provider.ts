@@ -4,6 +4,8 @@
 export interface Entry {
   readonly key: string;
   readonly value: Uint8Array;
+  /** Of a file that the source marks so (git); a directory output carries it over. */
+  readonly isExecutable?: boolean;
 }
 
 /**
@@ -29,6 +31,8 @@ export interface Snapshot {
   /** The source's own version of the content; compared for equality only. */
   readonly revision: string;
   readonly content: Content;
+  /** What the source says of this version, for a person: author, time and subject of a commit. Bounded, without control characters. */
+  readonly note?: string;
 }
 
 /** How a document is read that says it neither by its name nor by its content type. */
@@ -116,9 +120,10 @@ export interface ProviderOptions {
   readonly searchPath?: string | undefined;
   /**
    * A private directory that survives a restart, for what a source has to keep on disk (a git repository); it need not exist
-   * yet. Without one a source uses a temporary directory and removes it.
+   * yet. null while it is not ours alone: then, and without this function, a source uses a temporary directory and removes it.
+   * Ask again at every use.
    */
-  readonly workDirectory?: () => string;
+  readonly workDirectory?: () => string | null;
 }
 
 /**

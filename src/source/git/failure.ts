@@ -1,4 +1,5 @@
 // What git's own words mean, as one of our codes and a sentence that says what to do.
+import { shownKey } from '../../lib/bounds.ts';
 
 /** Something went wrong with a git source; `message` is a clause. */
 export class GitFailure extends Error {
@@ -97,12 +98,6 @@ export function gitFailure(errors: string): GitFailure {
     .find((one) => /^(?:fatal|error):/.test(one));
   return new GitFailure(
     'source.failed',
-    `git says: ${shown(line ?? errors.trim().split('\n')[0] ?? 'nothing')}`,
+    `git says: ${shownKey(line ?? errors.trim().split('\n')[0] ?? 'nothing')}`,
   );
-}
-
-const MAX_SHOWN = 200;
-
-function shown(line: string): string {
-  return line.replaceAll(/[\x00-\x1f\x7f-\x9f]/g, ' ').slice(0, MAX_SHOWN);
 }

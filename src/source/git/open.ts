@@ -25,35 +25,46 @@ export function openGit(url: string, place: GitPlace, options: ProviderOptions):
     source: shown,
     async *watch(signal) {
       if (signal.aborted) return;
-      const folder = options.workDirectory?.() ?? null;
-      const home =
-        folder === null ? mkdtempSync(join(tmpdir(), 'config-sidecar-git-')) : join(folder, nameOf(url));
+      const home = mkdtempSync(join(tmpdir(), 'config-sidecar-git-'));
       try {
-        yield* poll(reader(place, { options, home, shown, signal }), {
+        yield* poll(reader(place, { options, home, name: nameOf(url), shown, signal }), {
           intervalMs: options.updateFrequencyMs,
           signal,
         });
       } finally {
-        if (folder === null) rmSync(home, { recursive: true, force: true });
+        rmSync(home, { recursive: true, force: true });
       }
     },
   };
 }
 
-/** Several sources of one target have directories of their own. */
+/** Several sources of one target have repositories of their own. */
 function nameOf(url: string): string {
   return `git-${createHash('sha256').update(url).digest('hex').slice(0, 12)}`;
 }
 
 interface Reading {
   readonly options: ProviderOptions;
+  /** A temporary directory for this watch: it holds the files that ssh wants, and the repository where there is no other place. */
   readonly home: string;
+  /** Of the repository in the directory that survives a restart. */
+  readonly name: string;
   readonly shown: string;
   readonly signal: AbortSignal;
 }
 
-function reader(place: GitPlace, { options, home, shown, signal }: Reading): () => Promise<Observation> {
-  const repository = new Repository(join(home, 'repository.git'));
+function reader(
+  place: GitPlace,
+  { options, home, name, shown, signal }: Reading,
+): () => Promise<Observation> {
+  let repository = new Repository(join(home, 'repository.git'));
+  /** The directory may be ours only from some moment on, so it is asked for when something is to be fetched. */
+  const current = (): Repository => {
+    const folder = options.workDirectory?.() ?? null;
+    const path = folder === null ? join(home, 'repository.git') : join(folder, name);
+    if (path !== repository.path) repository = new Repository(path);
+    return repository;
+  };
   let yielded: string | null = null;
   return async () => {
     const endMs = performance.now() + options.fetchTimeoutMs;
@@ -62,10 +73,10 @@ function reader(place: GitPlace, { options, home, shown, signal }: Reading): () 
       const contact: Contact = { env: gitEnvironment(place, options, home), signal, left };
       const ref = await askRemote(place, { ...contact, timeoutMs: left() });
       if (ref.commit === yielded) return { kind: 'same' };
-      const { commit, content } = await readCommit(repository, { place, ref, options }, contact);
+      const { commit, content, note } = await readCommit(current(), { place, ref, options }, contact);
       if (commit === yielded) return { kind: 'same' };
       yielded = commit;
-      return { kind: 'snapshot', snapshot: { revision: commit, content } };
+      return { kind: 'snapshot', snapshot: { revision: commit, content, note } };
     } catch (thrown) {
       throw explained(thrown, shown);
     }
@@ -82,7 +93,7 @@ async function readCommit(
   repository: Repository,
   { place, ref, options }: Wanted,
   contact: Contact,
-): Promise<{ readonly commit: string; readonly content: Content }> {
+): Promise<{ readonly commit: string; readonly content: Content; readonly note: string }> {
   const read = async () => {
     const commit = await repository.pull(place.remote, ref, contact);
     if (
@@ -93,13 +104,15 @@ async function readCommit(
       throw new GitFailure('source.unverified', reason);
     }
     const question = { commit, path: place.path, maxBytes: options.maxBytes };
-    return { commit, content: contentOf(place, await readFiles(repository, question, contact)) };
+    const files = await readFiles(repository, question, contact);
+    return { commit, content: contentOf(place, files), note: await repository.describe(commit, contact) };
   };
   try {
     return await read();
   } catch (thrown) {
-    if (!(thrown instanceof GitFailure) || thrown.code !== 'source.failed') throw thrown;
-    // An object that is missing or cannot be read: the local repository is damaged.
+    const isUnknown = thrown instanceof GitFailure && thrown.code === 'source.failed';
+    if (!isUnknown || contact.left() <= 0) throw thrown;
+    // What git complains of without a word of the server may be the local repository: once more, with a new one.
     repository.discard();
     return await read();
   }

@@ -1,7 +1,8 @@
 // The local, bare repository: it holds the commits that were fetched, and is thrown away whenever it looks damaged.
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { GitFailure } from './failure.ts';
+import { toTheSecond } from '../../lib/age.ts';
+import { shownKey } from '../../lib/bounds.ts';
 import type { RemoteRef } from './remote.ts';
 import { type GitRun, git, gitSucceeds } from './run.ts';
 
@@ -17,12 +18,12 @@ const FETCHES = 100;
 const SMALL = 64 * 1024;
 
 export class Repository {
-  readonly #path: string;
+  /** It is made when it is needed. */
+  readonly path: string;
   #fetches = 0;
 
-  /** @param path of the repository; it is made when it is needed. */
   constructor(path: string) {
-    this.#path = path;
+    this.path = path;
   }
 
   /**
@@ -31,15 +32,7 @@ export class Repository {
    */
   async pull(remote: string, ref: RemoteRef, contact: Contact): Promise<string> {
     if (this.#fetches >= FETCHES) this.discard();
-    try {
-      await this.#fetchInto(remote, ref, contact);
-    } catch (thrown) {
-      // What git complains of without a word of the server may be the repository: once more, into a new one.
-      if (!(thrown instanceof GitFailure) || thrown.code !== 'source.failed' || contact.left() <= 0)
-        throw thrown;
-      this.discard();
-      await this.#fetchInto(remote, ref, contact);
-    }
+    await this.#fetchInto(remote, ref, contact);
     this.#fetches++;
     const commit = await this.run(
       ['rev-parse', '--verify', '--end-of-options', `${OURS}^{commit}`],
@@ -50,11 +43,11 @@ export class Repository {
   }
 
   async #fetchInto(remote: string, { name, commit }: RemoteRef, contact: Contact): Promise<void> {
-    if (!existsSync(join(this.#path, 'HEAD'))) {
-      rmSync(this.#path, { recursive: true, force: true });
-      mkdirSync(this.#path, { recursive: true, mode: 0o700 });
+    if (!existsSync(join(this.path, 'HEAD'))) {
+      rmSync(this.path, { recursive: true, force: true });
+      mkdirSync(this.path, { recursive: true, mode: 0o700 });
       const format = commit.length === 64 ? 'sha256' : 'sha1';
-      const words = ['init', '-q', '--bare', '--template=', `--object-format=${format}`, '--', this.#path];
+      const words = ['init', '-q', '--bare', '--template=', `--object-format=${format}`, '--', this.path];
       await git(words, { ...contact, timeoutMs: contact.left(), maxBytes: SMALL });
     }
     const options = [
@@ -71,19 +64,32 @@ export class Repository {
 
   /** Whether the commit carries a signature by one of GIT_ALLOWED_SIGNERS. Only git's exit code counts. */
   async isVerified(commit: string, contact: Contact): Promise<boolean> {
-    const words = ['-C', this.#path, 'verify-commit', '--', commit];
+    const words = ['-C', this.path, 'verify-commit', '--', commit];
     return await gitSucceeds(words, { ...contact, timeoutMs: contact.left(), maxBytes: SMALL });
+  }
+
+  /** Who made the commit, when, and its subject: `Jane Doe, 2026-11-28T10:00:00Z: Raise the limit`. */
+  async describe(commit: string, contact: Contact): Promise<string> {
+    const format = '%an%x00%at%x00%s';
+    const words = ['show', '-s', '--no-show-signature', `--format=${format}`, '--end-of-options', commit];
+    const [author = '', seconds = '', subject = ''] = (await this.run(words, contact, SMALL))
+      .toString('utf8')
+      .trim()
+      .split('\0');
+    const time = new Date(Number(seconds) * 1_000);
+    const at = Number.isNaN(time.getTime()) ? 'at an unknown time' : toTheSecond(time.toISOString());
+    return `${shownKey(author)}, ${at}: ${shownKey(subject)}`;
   }
 
   /** Runs git in this repository. */
   async run(words: readonly string[], contact: Contact, maxBytes: number, input?: string): Promise<Buffer> {
     const bounds = { timeoutMs: contact.left(), maxBytes, ...(input !== undefined && { input }) };
-    return await git(['-C', this.#path, ...words], { ...contact, ...bounds });
+    return await git(['-C', this.path, ...words], { ...contact, ...bounds });
   }
 
   /** Throws it away; the next fetch makes it anew. */
   discard(): void {
     this.#fetches = 0;
-    rmSync(this.#path, { recursive: true, force: true });
+    rmSync(this.path, { recursive: true, force: true });
   }
 }

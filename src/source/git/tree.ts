@@ -19,6 +19,7 @@ const MAX_LINKS = 16;
 /** What a line of `ls-tree` costs besides the name, and `cat-file` for each object. */
 const LINE_BYTES = 100;
 const LINK = '120000';
+const EXECUTABLE = '100755';
 const SUBMODULE = '160000';
 
 export interface TreeQuestion {
@@ -57,11 +58,11 @@ export async function readFiles(
     size,
     contact,
   );
-  const entries = files.map(({ key }, index) => {
+  const entries = files.map(({ key, isExecutable }, index) => {
     const value = contents[index] ?? Buffer.alloc(0);
     if (isPointerToLfs(value))
       throw new GitFailure('source.bad-key', `"${key}" is stored in LFS, which is not followed`);
-    return { key, value };
+    return { key, value, ...(isExecutable && { isExecutable }) };
   });
   const isFile = files.length === 1 && files[0]?.key === '';
   return { kind: isFile ? 'file' : files.length === 0 ? 'nothing' : 'folder', entries };
@@ -97,6 +98,7 @@ async function readLinks(
 
 interface Found {
   readonly key: string;
+  readonly isExecutable: boolean;
   readonly id: string;
   readonly size: number;
 }
@@ -142,7 +144,7 @@ function follow(links: ReadonlyMap<string, string>, place: string, depth: number
 }
 
 function checked({ mode, id, size, path }: Listed, key: string): Found {
-  if (mode !== SUBMODULE) return { key, id, size };
+  if (mode !== SUBMODULE) return { key, id, size, isExecutable: mode === EXECUTABLE };
   throw new GitFailure(
     'source.bad-key',
     `"${path}" is a submodule, which is not followed; choose a path without it`,

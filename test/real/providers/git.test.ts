@@ -375,7 +375,7 @@ describe('the local repository', () => {
     };
     expect(await seen()).toBe(commit);
     const [name = ''] = readdirSync(home);
-    const local = join(home, name, 'repository.git');
+    const local = join(home, name);
     const damages: (() => void)[] = [
       () => writeFileSync(join(local, 'HEAD'), 'nonsense'),
       () => rmSync(join(local, 'objects'), { recursive: true }),
