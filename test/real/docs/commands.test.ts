@@ -6,12 +6,12 @@ import { dirname, join } from 'node:path';
 import { load as parseYaml } from 'js-yaml';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import packageJson from '../../../package.json' with { type: 'json' };
+import { loadTargets } from '../../../src/settings/settings.ts';
 import { isName } from '../../../src/settings/table.ts';
 import { type Block, blocksOf, PAGES, page, ROOT } from '../../support/docs/pages.ts';
 import { DIST } from '../../support/e2e/sidecar.ts';
 import { type EtcdServer, startEtcd } from '../../support/servers/etcd.ts';
 import { serverBinary } from '../../support/servers/prerequisites.ts';
-import { loadSettings } from '../../support/settings/only-target.ts';
 
 /** Address of etcd in the pages' commands; the test's own stands in for it. */
 const ETCD = '127.0.0.1:2379';
@@ -87,7 +87,8 @@ test.each(manifests)('every setting in the YAML of %s is accepted', async (_wher
       ? settingsFile(text)
       : Object.fromEntries(variables.map(({ name, value }) => [name, value.replace('/templates', template)]));
   expect(Object.keys(env).filter((name) => !isName(name))).toEqual([]);
-  const { warnings } = await loadSettings({ flags: [], env, cwd: '/' });
+  const targets = await loadTargets({ flags: [], env, cwd: '/' });
+  const warnings = [...targets.values()].flatMap((one) => one.warnings);
   // The checker is looked for where the sidecar runs.
   expect(warnings.filter((warning) => !warning.includes('checks nothing before publishing'))).toEqual([]);
 });
@@ -107,5 +108,5 @@ function settingsFile(text: string): Record<string, string> {
   }
   const placed = text.replaceAll('/templates/', `${templates}/`);
   writeFileSync(path, placed.replaceAll(/\/run\/secrets\/\S+/g, secret));
-  return { SETTINGS_FILE: path, ...(!/^outputs?:/m.test(text) && { OUTPUT: '/live/app.json' }) };
+  return { SETTINGS_FILE: path, ...(!/^(?:outputs?|targets):/m.test(text) && { OUTPUT: '/live/app.json' }) };
 }
