@@ -21,6 +21,15 @@ export function everyEnvironment(): readonly ExampleEnvironment[] {
   return names.flatMap((name) => [...ofPod(name), ...ofCompose(name), ...ofUnit(name)]);
 }
 
+/** The settings files that examples have. */
+export function everySettingsFile(): readonly { readonly example: string; readonly text: string }[] {
+  const names = readdirSync(EXAMPLES).filter((name) => existsSync(join(EXAMPLES, name, 'settings.yaml')));
+  return names.map((example) => ({
+    example,
+    text: readFileSync(join(EXAMPLES, example, 'settings.yaml'), 'utf8'),
+  }));
+}
+
 function ofPod(name: string): readonly ExampleEnvironment[] {
   if (!existsSync(join(EXAMPLES, name, 'pod.yaml'))) return [];
   const { spec } = readManifest(name);

@@ -11,6 +11,7 @@ const SERVERS = {
     folders: ['usr/lib/syslog-ng'],
   },
   dnsmasq: { path: 'usr/sbin/dnsmasq', flags: () => [], folders: [] },
+  haproxy: { path: 'usr/sbin/haproxy', flags: () => [], folders: [] },
   nginx: { path: 'usr/sbin/nginx', flags: () => [], folders: [] },
 } as const;
 

@@ -3,18 +3,18 @@ import { httpGet, type StatusSeen, type TargetSeen } from '../e2e/sidecar.ts';
 import { until } from '../e2e/until.ts';
 
 export interface State {
-  /** The one target there is. */
+  /** The target. */
   readonly target: () => Promise<TargetSeen>;
   /** Waits until the latest attempt ended so, with this code, and none is under way; gives the target as it is then. */
   readonly ends: (outcome: string, code?: string) => Promise<TargetSeen>;
 }
 
-/** @param port of `LISTEN`, on the loopback interface */
-export function stateOf(port: number): State {
+/** @param port of `LISTEN`, on the loopback interface. `name`: of the target; default: the only one. */
+export function stateOf(port: number, name = 'default'): State {
   const target = async (): Promise<TargetSeen> => {
     const { targets }: StatusSeen = JSON.parse((await httpGet(port, '/status')).body);
-    const { default: found } = targets;
-    if (found === undefined) throw new Error('there is no target yet');
+    const found = targets[name];
+    if (found === undefined) throw new Error(`there is no target ${name} yet`);
     return found;
   };
   const ends: State['ends'] = (outcome, code) =>

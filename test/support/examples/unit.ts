@@ -34,6 +34,7 @@ export function startOfUnit(unit: string, replaced: Replaced) {
   return { nodeWords: command.split(' ').slice(1, -1), env };
 }
 
-function valuesOf(unit: string, directive: string): readonly string[] {
+/** Every value of a directive, in order. */
+export function valuesOf(unit: string, directive: string): readonly string[] {
   return [...unit.matchAll(new RegExp(`^${directive}=(.*)$`, 'gm'))].map(([, value = '']) => value);
 }

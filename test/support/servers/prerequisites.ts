@@ -93,7 +93,7 @@ const SETS = {
   },
   go: { packages: ['golang-1.19-go', 'golang-1.19-src'] },
   gunicorn: { packages: ['gunicorn', 'python3-gunicorn', 'python3-pkg-resources'], kinds: ['presets'] },
-  haproxy: { packages: HAPROXY, kinds: ['presets', 'pods'] },
+  haproxy: { packages: HAPROXY, kinds: ['real', 'presets', 'pods'] },
   mandoc: { packages: ['mandoc'] },
   nginx: { packages: ['nginx', 'libssl3'], kinds: ['real', 'presets', 'pods'] },
   openssl: { packages: ['openssl', 'libssl3'] },
@@ -153,7 +153,7 @@ const SETS = {
       ...['syslog-ng-core', 'libcap2', 'libglib2.0-0', 'libivykis0', 'libjson-c5', 'libnet1', 'libnsl2'],
       ...['libcom-err2', 'libpcre3', 'libssl3', 'libsystemd0', 'libtirpc3', 'libwrap0', ...KERBEROS],
     ],
-    kinds: ['presets', 'pods'],
+    kinds: ['real', 'presets', 'pods'],
   },
   systemd: {
     packages: [

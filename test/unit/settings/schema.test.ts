@@ -4,7 +4,7 @@ import { load as parseYaml } from 'js-yaml';
 import { expect, test } from 'vitest';
 import { settingsSchema } from '../../../src/settings/schema.ts';
 import { NAMES, SPELLINGS } from '../../../src/settings/table.ts';
-import { everyEnvironment } from '../../support/examples/environments.ts';
+import { everyEnvironment, everySettingsFile } from '../../support/examples/environments.ts';
 
 const validate = new Ajv({ allErrors: true, allowUnionTypes: true }).compile(settingsSchema());
 
@@ -26,7 +26,7 @@ test('it has every key of the settings file, each with what it means', () => {
   for (const { description } of Object.values(properties)) expect(description.length).toBeGreaterThan(5);
 });
 
-const examples = everyEnvironment();
+const examples = everyEnvironment().filter(({ env }) => env['SETTINGS_FILE'] === undefined);
 
 test('there are examples to test it with', () => {
   expect(examples.length).toBeGreaterThan(8);
@@ -48,6 +48,10 @@ test.each(examples)(
     expect(mistakes({ targets: { web: own } })).toEqual([]);
   },
 );
+
+test.each(everySettingsFile())('it takes the settings file of $example', ({ text }) => {
+  expect(mistakes(parseYaml(text))).toEqual([]);
+});
 
 test.each([
   'update_frequency: 60\nallow_empty: true\noutput_mode: 0644\nkeep_generations: 3\n',
