@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { SidecarError } from '../lib/errors.ts';
 import { EXIT, exitCodeOf } from '../lib/exit-codes.ts';
-import { type OwnFlag, separateArguments } from '../settings/flags.ts';
+import { type Arguments, isSettingFlag, type OwnFlag, separateArguments } from '../settings/flags.ts';
 import { nearest } from '../settings/nearest.ts';
 import { loadPartialTargets } from '../settings/settings.ts';
 import { ACTIONS, printed } from './actions.ts';
@@ -14,12 +14,22 @@ import type { Cli } from './types.ts';
 
 const OWN_FLAGS: readonly OwnFlag[] = [
   ...Object.entries(COMMON_FLAGS).map(([name, { short }]) => ({ name, short })),
-  ...COMMAND_NAMES.flatMap((command) =>
-    Object.entries(commandOf(command).flags ?? {}).map(([name, { value }]) => {
-      return { name, takesValue: value !== undefined };
-    }),
-  ),
+  ...COMMAND_NAMES.flatMap(flagsOf).filter(({ name }) => !isSettingFlag(name)),
 ];
+
+function flagsOf(command: CommandName): readonly OwnFlag[] {
+  const flags = Object.entries(commandOf(command).flags ?? {});
+  return flags.map(([name, { value }]) => ({ name, takesValue: value !== undefined }));
+}
+
+/** A flag with the name of a setting is a command's own only there: `settings --schema`, but `once --schema FILE`. */
+function takeApart(argv: readonly string[]): Arguments {
+  const found = separateArguments(argv, OWN_FLAGS);
+  const [command] = found.positionals;
+  if (command === undefined || !isCommand(command)) return found;
+  const alike = flagsOf(command).filter(({ name }) => isSettingFlag(name));
+  return alike.length === 0 ? found : separateArguments(argv, [...OWN_FLAGS, ...alike]);
+}
 
 /** Runs the command line. Resolves to the exit code; what goes wrong is printed, never thrown. */
 export async function runCli(cli: Cli): Promise<number> {
@@ -34,7 +44,7 @@ export async function runCli(cli: Cli): Promise<number> {
 }
 
 async function runCommand(cli: Cli): Promise<number> {
-  const { positionals, own, flags, problems } = separateArguments(cli.argv, OWN_FLAGS);
+  const { positionals, own, flags, problems } = takeApart(cli.argv);
   const [name, ...words] = positionals;
   if (name === 'help' || own.has('help'))
     return help(cli, name === 'help' ? words[0] : name, name !== 'help');

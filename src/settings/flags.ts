@@ -6,6 +6,11 @@ import { flagOf, rowOf, SPELLINGS } from './table.ts';
 
 const FLAGS = new Map([...SPELLINGS].map(([written, spelling]) => [flagOf(written).slice(2), spelling]));
 
+/** Whether a flag, without dashes, is that of a setting. */
+export function isSettingFlag(flag: string): boolean {
+  return FLAGS.has(flag);
+}
+
 /** A flag that is not a setting: `--json`, `-h`. */
 export interface OwnFlag {
   readonly name: string;

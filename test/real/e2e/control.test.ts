@@ -392,6 +392,19 @@ describe.concurrent('POST over LISTEN', () => {
   });
 });
 
+test("--schema is a setting's flag, and the command's own with settings only", async (context) => {
+  const place = createPlace(context);
+  const schema = place.write('schema.json', '{"required":["port"]}');
+  const data = place.write('data.json', '{}');
+  const words = ['--schema', schema, '--config-file', data, '--output', place.at('app.json')];
+  expect(await place.run(['once', ...words, '--once-timeout', '20s'])).toMatchObject({ code: 4 });
+  expect(await place.run(['diff', ...words])).toMatchObject({
+    code: 4,
+    stderr: expect.stringContaining('it violates the schema'),
+  });
+  expect(JSON.parse((await place.run(['settings', '--schema'])).stdout)).toHaveProperty('$schema');
+});
+
 test('flags and words that a command does not take are mistakes', async (context) => {
   const place = createPlace(context);
   const variables = { OUTPUT: place.at('app.json') };
