@@ -21,7 +21,7 @@ export interface Layer {
 export function mergeLayers(layers: readonly Layer[]): ValueMap {
   let merged: ValueMap = createMap();
   for (const [at, { source, value }] of layers.entries()) {
-    if (!isMap(value)) throw notAtTop(source);
+    if (!isMap(value)) throw notAtTop(source, value);
     merged = mergeMaps(merged, value, { path: [], source, before: layers.slice(0, at) });
   }
   return merged;
@@ -55,7 +55,12 @@ function conflict(earlier: Value, path: readonly string[], { source, before }: P
   );
 }
 
-function notAtTop(source: string): SidecarError {
+function notAtTop(source: string, value: Value): SidecarError {
+  if (value === null) {
+    return refuse(
+      `Cannot merge "${source}" with other sources: it holds nothing; write {} into it, or set optional: true for it in the settings file`,
+    );
+  }
   return refuse(
     `Cannot merge "${source}" with other sources: its data is no map; give it a NAME (NAME=URL), under which it then stands`,
   );

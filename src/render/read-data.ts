@@ -29,7 +29,7 @@ async function mergeParts(content: Merged, revision: string, options: DataOption
   const layers = once(() =>
     Promise.all(
       read.map(async ({ part, data }): Promise<Layer> => {
-        return { source: labelOf(part), value: below(part.name, await data.value()) };
+        return { source: labelOf(part), value: placed(await data.value(), part, options) };
       }),
     ),
   );
@@ -62,8 +62,9 @@ function readPart({ snapshot, source, format, optional }: MergedPart, options: D
   });
 }
 
-function below(name: string | null, value: Value): Value {
-  if (name === null) return value;
+/** A document of nothing but comments is an empty map where nothing is accepted. */
+function placed(value: Value, { name, optional }: MergedPart, { allowEmpty }: DataOptions): Value {
+  if (name === null) return value === null && (optional || allowEmpty) ? createMap() : value;
   const map = createMap();
   map[name] = value;
   return map;

@@ -47,6 +47,20 @@ const refusal = (content: Merged, options: Partial<DataOptions> = {}): Promise<s
 const CERTS = part('/certs/', tree({ 'tls.crt': 'PEM' }), { name: 'tls' });
 
 describe('the data of several sources', () => {
+  it.each(['# every line is a comment\n', ''])(
+    'is an empty map in a document that says nothing (%j), where nothing is accepted',
+    async (text) => {
+      const content = (more: Partial<MergedPart>): Merged =>
+        merged(part('/base.yaml', document('port: 1')), part('/overlay.yaml', document(text), more));
+      expect(await plain(content({ optional: true }))).toEqual({ port: 1 });
+      expect(await plain(content({}), { allowEmpty: true })).toEqual({ port: 1 });
+      expect(await plain(content({ name: 'more', optional: true }))).toEqual({ port: 1, more: null });
+      expect(await refusal(content({}))).toBe(
+        'render.conflict: Cannot merge "/overlay.yaml" with other sources: it holds nothing; write {} into it, or set optional: true for it in the settings file',
+      );
+    },
+  );
+
   it('stands at the top or below its name, trees beside documents', async () => {
     const content = merged(
       part('/base.yaml', document('db: {host: a, port: 1}\nlist: [1, 2]')),
