@@ -169,7 +169,11 @@ class Running {
 
   #start(options: TargetOptions): Started {
     const { name, loaded, log } = options;
-    const target = startTarget({ ...options, onReport: (report) => this.#pod?.report(name, report) });
+    const target = startTarget({
+      ...options,
+      onReport: (report) => this.#pod?.report(name, report),
+      onOpen: () => void this.#targets.get(name)?.control.look(),
+    });
     const directory = () => this.#stateDirectory(name);
     // It outlives its target: a command may come while that is started anew.
     const control =

@@ -10,7 +10,7 @@ const IN_URL = /(:\/\/)[^\s/@"']{1,300}@/g;
 /** A key in the armour of PEM. */
 const KEY = /(-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----)[\s\S]*?(?=-----END|$)/g;
 /** A line of Base64: in a diff the armour may lie outside of what is shown. */
-const BASE64 = /^([-+ ]?)[A-Za-z0-9+/=]{40,}$/gm;
+const BASE64 = /^([-+ ]?)[A-Za-z0-9+/]{40,}={0,2}$/gm;
 
 /**
  * The text with the rest of each line masked that follows a name such as `password` or `api_key`, and with the user's part of

@@ -42,6 +42,8 @@ export interface TargetOptions {
   readonly pool?: SourcePool;
   /** Called whenever there is nothing to do for now. */
   readonly onRest?: (state: State) => void;
+  /** Called when the lock of the state directory is ours. Must return at once. */
+  readonly onOpen?: () => void;
   /** Called for each outcome that is news. Must return at once. */
   readonly onReport?: (report: Report) => void;
   /**
@@ -78,7 +80,7 @@ interface PinAsker {
  * @throws SidecarError `settings.source` when the URL cannot work.
  */
 export function startTarget(options: TargetOptions): RunningTarget {
-  const { name, loaded, env, instance, onRest, onReport, asksForMs } = options;
+  const { name, loaded, env, instance, onRest, onOpen, onReport, asksForMs } = options;
   const output = loaded.settings.OUTPUTS.map(({ place }) => place.path).join(' ');
   const log = withFields(options.log, { target: name, output });
   const { FETCH_TIMEOUT, STALE_AFTER, PRESET } = loaded.settings;
@@ -110,6 +112,7 @@ export function startTarget(options: TargetOptions): RunningTarget {
       say(before, event, after);
       if (onReport !== undefined) newReports(before, after).forEach(onReport);
       if (event.kind === 'rested') onRest?.(after);
+      if (event.kind === 'opened') onOpen?.();
     },
     release: () => store.release(),
   });

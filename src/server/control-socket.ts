@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
-import { inDirectory } from '../ledger/socket-path.ts';
 import { CONTROL_SOCKET } from '../ledger/state-directory.ts';
 import { errnoOf, SidecarError, toSidecarError } from '../lib/errors.ts';
 import { errorFields, type Log } from '../lib/log.ts';
 import { removeIfPossible } from '../publish/atomic-file.ts';
+import { closeHandle, type DirectoryHandle, openPlace, within } from '../publish/directory-handle.ts';
+import { unlinkIfPossible } from '../publish/remove-tree.ts';
 import type { Intake } from './connections.ts';
 import { createEndpointServer, type Served } from './server.ts';
 
@@ -26,26 +27,19 @@ export interface ControlSocket {
 }
 
 const LOOK_MS = 1_000;
-/** Until the socket is there for the first time it is looked for this often: a command may follow the start at once. */
-const FIRST_LOOK_MS = 50;
 
 /**
- * Opens the socket as soon as there is a directory for it, moves with it, and opens it again when it was removed.
+ * Opens the socket when there is a directory for it (`look` says when), moves with it, and opens it again when it was removed.
  * Never throws: what is in the way is logged once, and tried again.
  */
 export function startControl(options: ControlOptions): ControlSocket {
   const keeper = new Keeper(options);
   const timer = setInterval(() => void keeper.look(), LOOK_MS).unref();
-  const first = setInterval(() => {
-    if (keeper.isBound) clearInterval(first);
-    else void keeper.look();
-  }, FIRST_LOOK_MS).unref();
   void keeper.look();
   return {
     look: () => keeper.look(),
     close: async () => {
       clearInterval(timer);
-      clearInterval(first);
       await keeper.end();
     },
   };
@@ -53,7 +47,10 @@ export function startControl(options: ControlOptions): ControlSocket {
 
 interface Bound {
   readonly intake: Intake;
+  /** As it is configured. */
   readonly directory: string;
+  /** The directory itself, open until the socket is dropped: what has its name by then may be another one. */
+  readonly handle: DirectoryHandle;
   readonly inode: number;
 }
 
@@ -67,10 +64,6 @@ class Keeper {
 
   constructor(options: ControlOptions) {
     this.#options = options;
-  }
-
-  get isBound(): boolean {
-    return this.#bound !== null;
   }
 
   /** What changes during a look is seen by the next one, which follows at once. */
@@ -112,23 +105,37 @@ class Keeper {
 
   #drop(): void {
     if (this.#bound === null) return;
-    if (isInPlace(this.#bound)) removeIfPossible(join(this.#bound.directory, CONTROL_SOCKET));
-    this.#bound.intake.close();
+    const { handle, intake } = this.#bound;
+    // In the directory in which it was made, wherever that is now.
+    if (isOurs(this.#bound)) unlinkIfPossible(handle, CONTROL_SOCKET);
+    intake.close();
+    closeHandle(handle);
     this.#bound = null;
   }
 }
 
-function isInPlace({ directory, inode }: Bound): boolean {
-  return lookAt(join(directory, CONTROL_SOCKET))?.ino === inode;
+/** Whether the name of the socket still leads to ours. */
+function isInPlace(bound: Bound): boolean {
+  try {
+    const isSame = within(openPlace(bound.directory), ({ fd }) => isSameFile(fd, bound.handle.fd));
+    return isSame && isOurs(bound);
+  } catch {
+    // A part of the path has gone.
+    return false;
+  }
 }
 
-function lookAt(path: string): fs.Stats | undefined {
-  try {
-    return fs.lstatSync(path, { throwIfNoEntry: false });
-  } catch {
-    // A part of the path is no directory any more.
-    return undefined;
-  }
+function isSameFile(one: number, other: number): boolean {
+  const [a, b] = [fs.fstatSync(one), fs.fstatSync(other)];
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
+function isOurs({ handle, inode }: Bound): boolean {
+  return socketIn(handle)?.ino === inode;
+}
+
+function socketIn({ path }: DirectoryHandle): fs.Stats | undefined {
+  return fs.lstatSync(`${path}/${CONTROL_SOCKET}`, { throwIfNoEntry: false });
 }
 
 /**
@@ -137,25 +144,16 @@ function lookAt(path: string): fs.Stats | undefined {
  */
 async function open(directory: string, served: Served): Promise<Bound> {
   const path = join(directory, CONTROL_SOCKET);
-  refuseForeign(path);
   const intake = createEndpointServer(served, 'socket');
+  let handle: DirectoryHandle | null = null;
   try {
-    return await inDirectory(directory, async (short) => {
-      // A start removes what begins like this.
-      const temporary = join(short, `.config-sidecar.${randomBytes(8).toString('hex')}.sock`);
-      try {
-        await listen(intake.server, temporary);
-        fs.chmodSync(temporary, 0o600);
-        const { ino: inode } = fs.lstatSync(temporary);
-        fs.renameSync(temporary, join(short, CONTROL_SOCKET));
-        return { intake, directory, inode };
-      } catch (thrown) {
-        removeIfPossible(temporary);
-        throw thrown;
-      }
-    });
+    handle = openPlace(directory);
+    refuseForeign(handle, path);
+    return { intake, directory, handle, inode: await bind(intake.server, handle) };
   } catch (cause) {
     intake.close();
+    if (handle !== null) closeHandle(handle);
+    if (cause instanceof SidecarError && cause.code === 'control.socket') throw cause;
     const reason = cause instanceof Error ? (errnoOf(cause) ?? cause.message) : String(cause);
     throw new SidecarError(
       `Cannot open the control socket "${path}": ${reason}. Until it is open, "config-sidecar sync", "rollback" and "resume" find no sidecar.`,
@@ -164,8 +162,24 @@ async function open(directory: string, served: Served): Promise<Bound> {
   }
 }
 
-function refuseForeign(path: string): void {
-  const there = lookAt(path);
+/** Gives the number of the socket's inode. The path through the descriptor is short enough for the address of a socket. */
+async function bind(server: Server, { path }: DirectoryHandle): Promise<number> {
+  // A start removes what begins like this.
+  const temporary = `${path}/.config-sidecar.${randomBytes(8).toString('hex')}.sock`;
+  try {
+    await listen(server, temporary);
+    fs.chmodSync(temporary, 0o600);
+    const { ino } = fs.lstatSync(temporary);
+    fs.renameSync(temporary, `${path}/${CONTROL_SOCKET}`);
+    return ino;
+  } catch (thrown) {
+    removeIfPossible(temporary);
+    throw thrown;
+  }
+}
+
+function refuseForeign(handle: DirectoryHandle, path: string): void {
+  const there = socketIn(handle);
   if (there === undefined || there.isSocket()) return;
   throw new SidecarError(
     `Cannot open the control socket "${path}": a file that is not a socket already exists there. Delete it if it is not needed.`,

@@ -82,7 +82,7 @@ function pinned({ pinned: isPinned, pin }: TargetStatus): Part {
 function difference({ difference: text }: TargetStatus): Html {
   if (!text) return html``;
   return html`<h3>What the source has and the volume does not show</h3>
-<pre class="diff">${text.split('\n').map(diffLine)}</pre>
+<pre class="diff">${text.trimEnd().split('\n').map(diffLine)}</pre>
 `;
 }
 

@@ -2,6 +2,7 @@
 import {
   chmodSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -14,14 +15,18 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Steering, steerSidecar } from '../../../src/cli/control.ts';
+import { controlSocketOf } from '../../../src/ledger/socket-path.ts';
 import { createLog } from '../../../src/lib/log.ts';
+import { startTarget } from '../../../src/reconcile/start-target.ts';
 import { askSocket } from '../../../src/server/ask-socket.ts';
 import { askSidecar } from '../../../src/server/ask-status.ts';
 import { type ControlSocket, startControl } from '../../../src/server/control-socket.ts';
 import { listenAt, type Served } from '../../../src/server/server.ts';
+import { sourceOf } from '../../../src/settings/secrets.ts';
 import { ONE, recording, SOURCE, TARGET, TWO } from '../../support/cli/served.ts';
+import { until } from '../../support/e2e/until.ts';
 import { freePorts, portOf } from '../../support/servers/ports.ts';
-import { scratch } from '../../support/settings/settings-loading.ts';
+import { load, scratch } from '../../support/settings/settings-loading.ts';
 
 const PATIENCE = { timeout: 20_000 };
 
@@ -96,7 +101,7 @@ describe('the control socket', () => {
   it('leaves alone what is no socket, says so once, and opens when that has gone', async () => {
     const directory = scratch();
     const path = join(directory, 'control.sock');
-    writeFileSync(path, 'somebody else');
+    writeFileSync(path, 'another file');
     const { control, lines } = start(() => directory);
     await vi.waitFor(() => expect(lines).toHaveLength(1), PATIENCE);
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({
@@ -107,7 +112,7 @@ describe('the control socket', () => {
     });
     void control.look();
     await expect(answers(path)).rejects.toThrow();
-    expect(readFileSync(path, 'utf8')).toBe('somebody else');
+    expect(readFileSync(path, 'utf8')).toBe('another file');
     rmSync(path);
     await vi.waitFor(async () => expect(await answers(path)).toBe(200), PATIENCE);
     expect(lines).toHaveLength(1);
@@ -141,7 +146,7 @@ describe('the control socket', () => {
     await vi.waitFor(() => expect(readdirSync(second)).toEqual([]), PATIENCE);
   });
 
-  it('comes back by itself when somebody has removed it', async () => {
+  it('comes back by itself when it was removed', async () => {
     const { socket } = await startIn(scratch());
     rmSync(socket);
     await vi.waitFor(async () => expect(await answers(socket)).toBe(200), PATIENCE);
@@ -154,9 +159,41 @@ describe('the control socket', () => {
     expect(readdirSync(directory)).toEqual([]);
     const again = await startIn(directory);
     rmSync(socket);
-    writeFileSync(socket, 'somebody else');
+    writeFileSync(socket, 'another file');
     await again.control.close();
-    expect(readFileSync(socket, 'utf8')).toBe('somebody else');
+    expect(readFileSync(socket, 'utf8')).toBe('another file');
+  });
+
+  it('is removed where it was made, and not in a directory that has its name by then', async () => {
+    const [parent, own] = [scratch(), 'own'];
+    mkdirSync(join(parent, own));
+    const { control, socket } = await startIn(join(parent, own));
+    renameSync(join(parent, own), join(parent, 'moved'));
+    mkdirSync(join(parent, own));
+    // Even the same file: another sidecar may have put it there.
+    linkSync(join(parent, 'moved/control.sock'), socket);
+    await control.close();
+    expect(readdirSync(join(parent, own))).toEqual(['control.sock']);
+    expect(readdirSync(join(parent, 'moved'))).toEqual([]);
+  });
+
+  it('is there as soon as the lock is ours, without waiting for a next look', async () => {
+    const directory = scratch();
+    writeFileSync(join(directory, 'source.json'), '{}');
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const output = join(directory, 'app.json');
+    const loaded = await load({ OUTPUT: output, SOURCE: join(directory, 'source.json') });
+    const log = createLog({ level: 'error', format: 'json', write: () => {} });
+    let control: ControlSocket | null = null;
+    const target = startTarget({
+      ...{ name: 'default', loaded, env: {}, open: await sourceOf(loaded).load(), instance: 'test', log },
+      onOpen: () => void control?.look(),
+    });
+    onTestFinished(() => target.stop());
+    ({ control } = start(() => (target.state.session.isOpen ? target.stateDirectory : null)));
+    const socket = controlSocketOf(loaded.settings.OUTPUT, loaded.settings.STATE_DIR);
+    await until('it answers', async () => (await answers(socket)) === 200, 20_000);
   });
 
   it('serves many at once', async () => {
