@@ -37,6 +37,8 @@ const DAMAGED = {
 } as const;
 
 const DRIFT = 'The volume does not show what was published; it is restored.';
+const DRIFT_OR_OTHERS =
+  'The outputs do not show what was published last, or there are other outputs now. They are brought up to date.';
 
 const PUBLISHED: Readonly<Record<PublishedAs, string>> = {
   desired: 'It is on the volume.',
@@ -110,7 +112,7 @@ function linesOf(before: State, event: Event, after: State): readonly Line[] {
           {
             event: 'drift',
             about: published,
-            fields: { found: drift, ...driftedOutputs(after), message: DRIFT },
+            fields: { found: drift, ...aboutDrift(after) },
           },
         ]
       : []),
@@ -207,13 +209,14 @@ function fieldsOf({ code, message, output }: Pick<Report, 'code' | 'message' | '
   return output === null ? known : { ...known, printed: output };
 }
 
-/** Of several outputs, those that do not show what was published: their paths. */
-function driftedOutputs({ ledger: { published }, session: { volume, held } }: State): Fields {
-  if (volume?.parts === undefined || held === null || held.rendering !== published?.rendering) return {};
+/** Of several outputs, those that do not show what was published: their paths, as far as that is known. */
+function aboutDrift({ ledger: { published }, session: { volume, held } }: State): Fields {
+  if (volume?.parts === undefined) return { message: DRIFT };
+  if (held === null || held.rendering !== published?.rendering) return { message: DRIFT_OR_OTHERS };
   const isAsPublished = ({ path, rendering }: NonNullable<typeof volume.parts>[number]): boolean =>
     held.parts.some((part) => part.path === path && part.generation.rendering === rendering);
   const drifted = volume.parts.filter((part) => !isAsPublished(part)).map(({ path }) => path);
-  return { outputs: drifted.join(' ') };
+  return { outputs: drifted.join(' '), message: DRIFT };
 }
 
 /** What the volume shows in place of what was published. */

@@ -47,9 +47,9 @@ export interface Steps {
   readonly momentOf: (volume: Volume) => BootStamp;
   /** Now, on the boot clock. */
   readonly moment: () => BootStamp;
-  /** Writes all that has to be written, of which nothing is visible yet. */
   /** Waits until what is visible outlives a crash of the machine. @throws SidecarError of stage `publish`. */
   readonly settled: () => Promise<void>;
+  /** Writes all that has to be written, of which nothing is visible yet. */
   readonly stage: (generation: Release) => Promise<StagedRelease>;
   /** @throws SidecarError `state.generation-damaged`. */
   readonly readCopy: (kept: KeptGeneration) => Release;

@@ -137,8 +137,9 @@ async function templated(
     else if (listed === null) files.push({ name, bytes: encodeText(await renderTemplate(template, scope)) });
     else {
       for (const entry of entriesFor(template, listed, await data.value())) {
-        const bytesOfEntry = encodeText(await renderTemplate(template, withEntry(scope, entry, data)));
-        files.push({ name: nameForEntry(name, entry.key), bytes: bytesOfEntry });
+        const made = nameForEntry(name, entry.key);
+        const text = await renderTemplate(template, withEntry(scope, entry, data));
+        files.push({ name: made, bytes: encodeText(text) });
       }
     }
   }

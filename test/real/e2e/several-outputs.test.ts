@@ -120,7 +120,7 @@ test('a generation that is gone back to brings back all outputs; so does the las
   expect(code, stdout + stderr).toBe(0);
   expect(FILES.map(shown)).toEqual(['one 1\n', 'two 1\n', 'key 1\n']);
   const history = await place.run(['history'], variables);
-  expect(history.stdout).toMatch(/^default: pinned to generation 1, until/);
+  expect(history.stdout).toMatch(/^default: pinned to generation 1\b/);
   expect((await place.run(['resume'], variables)).code).toBe(0);
   expect(FILES.map(shown)).toEqual(['one 2\n', 'two 2\n', 'key 2\n']);
   await first.end();
@@ -179,4 +179,97 @@ test('diff names each file by its whole path', async (context) => {
     `--- a/${two}`,
     `+++ b/${two}`,
   ]);
+});
+
+test('a release that the application refuses takes all outputs back', async (context) => {
+  const place = createPlace(context);
+  const { variables, set, shown } = severalOutputs(place);
+  const hook = place.write('hook.sh', 'cat out/one.conf dir/two.conf >> told; ! grep -q bad dir/two.conf\n');
+  set({ one: '1', two: '1' });
+  const sidecar = await place.start({ ...variables, RELOAD_COMMAND: `sh ${hook}` });
+  await sidecar.outcome('applied');
+  set({ one: '2', two: 'bad' });
+  await sidecar.outcome('rolled-back');
+  expect(FILES.map(shown)).toEqual(['one 1\n', 'two 1\n', 'key 1\n']);
+  const told = shown('told')?.match(/.+\n.+\n/g) ?? [];
+  expect(told.at(0)).toBe('one 1\ntwo 1\n');
+  expect(told.at(-1)).toBe('one 1\ntwo 1\n');
+  // Never of a half.
+  expect(new Set(told)).toEqual(new Set(['one 1\ntwo 1\n', 'one 2\ntwo bad\n']));
+});
+
+test('an output that a SIGHUP adds is published with the others, and notified of once', async (context) => {
+  const place = createPlace(context);
+  const { variables, set, shown } = severalOutputs(place);
+  place.directory('third');
+  set({ one: '1', two: '1' });
+  const app = await place.app({ config: place.at('out/one.conf') });
+  const sidecar = await place.start({ ...variables, APP_PROCESS: place.name });
+  await sidecar.outcome('applied');
+  const entry = `  - { output: ${place.at('third/all.yaml')}, output_mode: 0600 }\n`;
+  place.write('settings.yaml', place.read('settings.yaml') + entry);
+  sidecar.signal('SIGHUP');
+  await until('the third is there', () => shown('third/all.yaml') !== null);
+  expect(shown('third/all.yaml')).toBe("one: '1'\ntwo: '1'\n");
+  await until('it is notified', () => app.told().length === 2);
+  expect(statSync(place.at('third/all.yaml')).mode & 0o777).toBe(0o600);
+  await sidecar.outcome('applied');
+  await sleep(500);
+  expect(app.told()).toHaveLength(2);
+});
+
+test('a map becomes files, one for each entry by a template; an entry that goes takes its file along at once', async (context) => {
+  const place = createPlace(context);
+  for (const path of ['sites', 'certs', 'state']) place.directory(path);
+  place.write('templates/{vhosts}.conf.liquid', '{{ entry.key }} {{ entry.value.port }}\n');
+  place.write('templates/all.conf.liquid', '{% for one in vhosts %}{{ one[0] }} {% endfor %}\n');
+  const set = (vhosts: Record<string, unknown>): string =>
+    place.write('source.yaml', JSON.stringify({ vhosts, certs: { 'a.key': 'A', n: 1 } }));
+  set({ a: { port: 1 }, b: { port: 2 } });
+  place.write(
+    'settings.yaml',
+    `targets:
+  web:
+    source: ${place.at('source.yaml')}
+    outputs: { output: ${place.at('sites')}/, template: ${place.at('templates')} }
+  certs:
+    source: ${place.at('source.yaml')}#/certs
+    outputs: [{ output: ${place.at('certs')}/, modes: { "*.key": "0600" } }]
+`,
+  );
+  const sidecar = await place.start({ SETTINGS_FILE: place.at('settings.yaml'), UPDATE_FREQUENCY: '300ms' });
+  const filesIn = (folder: string): readonly string[] =>
+    readdirSync(place.at(folder)).filter((name) => !name.startsWith('..'));
+  await until('both are there', () => filesIn('sites').length === 3 && filesIn('certs').length === 2);
+  expect(filesIn('sites').map((name) => place.read(`sites/${name}`))).toEqual(['a 1\n', 'a b \n', 'b 2\n']);
+  expect(place.read('certs/n')).toBe('1');
+  const modes = ['a.key', 'n'].map((name) => statSync(place.at(`certs/${name}`)).mode & 0o777);
+  expect(modes).toEqual([0o600, 0o644]);
+  set({ b: { port: 3 }, c: { port: 4 } });
+  await until('the entry has gone', () => filesIn('sites').join() === 'all.conf,b.conf,c.conf');
+  expect(place.read('sites/all.conf')).toBe('b c \n');
+  expect(place.read('sites/b.conf')).toBe('b 3\n');
+  set({ '../x': {} });
+  await until('it is refused', () => sidecar.logs('rejected').length > 0);
+  expect(sidecar.logs('rejected')[0]?.['message']).toBe(
+    'Cannot make a file of each entry by "{vhosts}.conf": the key "../x" is no file name; rename the key',
+  );
+  expect(filesIn('sites').join()).toBe('all.conf,b.conf,c.conf');
+});
+
+test('check looks at each output, and says what both come to', async (context) => {
+  const place = createPlace(context);
+  const { variables, set } = severalOutputs(place, { two: 'modes: { "*.pem": "0600" }' });
+  set({ one: '1', two: '1' });
+  const { stdout, code } = await place.run(['check'], { ...variables, LISTEN: 'off' });
+  expect(code, stdout).toBe(0);
+  const lines = stdout.split('\n').filter((line) => /^ok {3}(?:output|content)/.test(line));
+  const templates = [place.at('templates/one.conf.liquid'), place.at('templates/two')];
+  expect(lines).toEqual([
+    `ok   content: The templates "${templates[0]}", "${templates[1]}" make of it 3 files with 18 bytes for 2 outputs.`,
+    expect.stringContaining(`ok   output: "${place.at('out/one.conf')}" can be written: staged beside it`),
+    expect.stringContaining(`ok   output: "${place.at('dir')}/" can be written: staged in it`),
+  ]);
+  expect(lines[2]).toContain('mode 0644, 0600 for *.pem,');
+  expect(readdirSync(place.at('out'))).toEqual([]);
 });

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
-import { SettingsError } from '../../../src/settings/settings.ts';
+import { loadTargets, SettingsError } from '../../../src/settings/settings.ts';
 import { loadSettings } from '../../support/settings/only-target.ts';
 
 interface Place {
@@ -149,6 +149,24 @@ it('two outputs that are one place, or inside each other, are refused, however t
     `Cannot use ${between(1, '/new/')} with ${between(0, '/new/deep/')}: the second lies inside the first`,
   ]);
   expect(await mistakes(list('real/a', 'real/b', 'real/sub/', 'real-not/'))).toEqual([]);
+});
+
+it('two targets share no output, and none lies in that of another', async () => {
+  const { root } = place();
+  const load = (web: string, api: string) => {
+    writeFileSync(join(root, 't.yaml'), `targets: { web: { outputs: ${web} }, api: { outputs: ${api} } }\n`);
+    const env = { SOURCE: 'https://h/a.json', SETTINGS_FILE: 't.yaml', OUTPUT: 'stray' };
+    return loadTargets({ flags: [], env, cwd: root });
+  };
+  const both = '[{ output: a/x }, { output: b/ }]';
+  await expect(load(both, '[{ output: c }, { output: ./a/../a/x }]')).rejects.toThrow(
+    `Cannot run targets "web" and "api": both write OUTPUT "${root}/a/x"; give each an output of its own`,
+  );
+  await expect(load(both, '{ output: b/deep/y }')).rejects.toThrow(
+    `Cannot run targets "web" and "api": the output of one is inside that of the other ("${root}/b", "${root}/b/deep/y"); give each a place of its own`,
+  );
+  const loaded = await load(both, '{ output: c }');
+  expect([...loaded.values()].map(({ settings }) => settings.OUTPUTS.length)).toEqual([2, 1]);
 });
 
 it('what does not go with the kind of an output is refused', async () => {

@@ -3,11 +3,12 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { explain } from '../../../src/settings/docs.ts';
-import { checkerHint } from '../../../src/settings/preset.ts';
+import { checkerHint, checkerOf } from '../../../src/settings/preset.ts';
 import { presetsHelp } from '../../../src/settings/presets/describe.ts';
 import type { Preset } from '../../../src/settings/presets/preset.ts';
 import { PRESET_NAMES, PRESETS } from '../../../src/settings/presets/table.ts';
 import type { Name } from '../../../src/settings/table.ts';
+import { loadSettings } from '../../support/settings/only-target.ts';
 import { type Env, load, problemsOf, scratch } from '../../support/settings/settings-loading.ts';
 
 /** What came of the settings: name, value, and where it is from. */
@@ -25,6 +26,41 @@ function pathWith(...programs: readonly string[]): string {
   for (const name of programs) chmodSync(join(folder, name), 0o755);
   return folder;
 }
+
+describe('the checker of a preset, with several outputs', () => {
+  const checkersOf = async (outputs: string, more: Env = {}) => {
+    const { OUTPUT: _none, ...base } = { OUTPUT: '', ...more };
+    const loaded = await loadSettings({
+      flags: [],
+      env: { SOURCE: '/a.json', PRESET: 'nginx', PATH: pathWith('nginx'), OUTPUTS: outputs, ...base },
+      cwd: '/work-dir',
+    });
+    return loaded.settings.OUTPUTS.map((output) =>
+      checkerOf(loaded, output, ['nginx.conf', 'a.conf'])?.join(' '),
+    );
+  };
+  const command = (path: string): string => PRESETS.nginx.checker?.arguments.replace('{main}', path) ?? '';
+
+  test('is for the file that is its main file', async () => {
+    const [first, second] = await checkersOf('[{"output": "/tls/app.conf"}, {"output": "/etc/nginx.conf"}]');
+    expect(first).toBeUndefined();
+    expect(second).toBe(`nginx ${command('{path}')}`);
+  });
+
+  test('is for the directory that has its main file in it', async () => {
+    const [first, second] = await checkersOf('[{"output": "/etc/conf/"}, {"output": "/tls/app.conf"}]');
+    expect(first).toBe(`nginx ${command('{path}/nginx.conf')}`);
+    expect(second).toBeUndefined();
+  });
+
+  test('gives way to the own checker of an output', async () => {
+    const own = '[{"output": "/etc/nginx.conf", "validate_command": "mine {path}"}, {"output": "/b"}]';
+    expect(await checkersOf(own)).toEqual(['mine {path}', undefined]);
+    expect(
+      await checkersOf('[{"output": "/a"}, {"output": "/b"}]', { VALIDATE_COMMAND: 'all {path}' }),
+    ).toEqual(['all {path}', 'all {path}']);
+  });
+});
 
 describe('a preset', () => {
   test('stands for the settings of its application, and says so', async () => {
