@@ -314,9 +314,8 @@ describe('VALIDATE_COMMAND', () => {
   });
 });
 
-// These need files of several users, so they are run by root, as in CI; anybody else is told so by the failure.
-test('a file that this user may not read is denied', async () => {
-  if (process.getuid?.() !== 0) throw new Error('Cannot become another user: run this test as root.');
+// It needs files of several users.
+test('a file that this user may not read is denied', { tags: ['root'] }, async () => {
   const program = compile('check/checking-program.ts');
   onTestFinished(() => program.remove());
   const site = createSite();
