@@ -30,7 +30,7 @@ const put = (values: Readonly<Record<string, string | number>>): Promise<void> =
   );
 
 test('a change reaches its application, a bad one stops there, and SIGHUP adds a target', async () => {
-  const { web, pages, port, startServices, writeSettings, startSidecar, reload } = await openHost(
+  const { web, pages, port, startServices, writeSettings, startSidecar, command, reload } = await openHost(
     consul.port,
   );
   const [nginx, haproxy, shipper] = ['nginx', 'haproxy', 'shipper'].map((name) => stateOf(port, name));
@@ -100,6 +100,11 @@ test('a change reaches its application, a bad one stops there, and SIGHUP adds a
   await put({ 'nginx/cache_seconds': 9, 'haproxy/servers/away': `127.0.0.1:${pages}` });
   await serves(9);
   await Promise.all([nginx.ends('applied'), haproxy.ends('applied')]);
+
+  const check = await command('check');
+  expect(check.code, check.output).toBe(0);
+  expect(check.output.match(/^target \w+$/gm)).toEqual(['target nginx', 'target haproxy', 'target shipper']);
+  expect(check.output).not.toMatch(/^(?:FAIL|warn)/m);
 
   // A target that is gone: its file stays, and the others run on.
   writeSettings('haproxy');

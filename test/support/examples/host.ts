@@ -28,6 +28,8 @@ export interface Host {
   /** Installs the settings file, without these targets. */
   readonly writeSettings: (...without: readonly string[]) => void;
   readonly startSidecar: () => Program;
+  /** Runs a command of the program, with the settings and the confinement of the unit; gives its exit code and all it printed. */
+  readonly command: (word: string) => Promise<{ readonly code: number | null; readonly output: string }>;
   /** As `systemctl reload` does it. */
   readonly reload: () => Promise<void>;
 }
@@ -51,7 +53,7 @@ export async function openHost(consulPort: number): Promise<Host> {
       .filter((part) => !without.some((one) => part.startsWith(`  ${one}:`)));
     writeFileSync(at('settings/settings.yaml'), kept.join(''));
   };
-  const startSidecar = (): Program => {
+  const startProgram = (name: string, ...words: readonly string[]): Program => {
     const { nodeWords, env } = startOfUnit(UNIT, {});
     expect(Object.keys(env).filter((name) => !isName(name))).toEqual([]);
     const own = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, put(value)]));
@@ -59,22 +61,27 @@ export async function openHost(consulPort: number): Promise<Host> {
     const kept = capabilities.toLowerCase().replaceAll(/cap_(\w+)/g, ',+$1');
     // As NoNewPrivileges= and CapabilityBoundingSet= have it.
     const confined = ['setpriv', '--no-new-privs', `--bounding-set=-all${kept}`, '--inh-caps=-all', '--'];
-    const remember = ['sh', '-c', `echo $$ > main.pid; exec "$@"`, 'sh'];
-    const words = [...remember, ...confined, process.execPath, ...nodeWords, join(DIST, 'main.js')];
+    const remember = ['sh', '-c', `echo $$ > ${name}.pid; exec "$@"`, 'sh'];
+    const program = [...remember, ...confined, process.execPath, ...nodeWords, join(DIST, 'main.js')];
     const PATH = `${at('bin')}:${process.env['PATH']}`;
-    return start('sidecar', words, { env: { ...own, PATH, CONFIRM_PERIOD: '1s' } });
+    return start(name, [...program, ...words], { env: { ...own, PATH, CONFIRM_PERIOD: '1s' } });
+  };
+  const startSidecar = () => startProgram('sidecar');
+  const command: Host['command'] = async (word) => {
+    const { ended, log } = startProgram(word, word);
+    return { code: await ended, output: log() };
   };
   const reload = async (): Promise<void> => {
     const [command = ''] = valuesOf(UNIT, 'ExecReload');
     const { ended } = start('reload', [
       'sh',
       '-c',
-      `MAINPID=$(cat main.pid); ${command.replace('/bin/', '')}`,
+      `MAINPID=$(cat sidecar.pid); ${command.replace('/bin/', '')}`,
     ]);
     expect(await ended).toBe(0);
   };
   const startServices = () => startAll(together, { web, pages });
-  return { web, pages, port, startServices, writeSettings, startSidecar, reload };
+  return { web, pages, port, startServices, writeSettings, startSidecar, command, reload };
 }
 
 interface Ports {
