@@ -1,6 +1,5 @@
 // Processor time: what one change costs the sidecar with few and with many unrelated processes in sight, and what rest costs.
 import {
-  type Application,
   measureChange,
   NOW,
   processorMsOf,
@@ -8,6 +7,7 @@ import {
   sleep,
   start,
   startApplication,
+  startFloor,
   startSidecar,
   until,
 } from './stage.ts';
@@ -31,7 +31,6 @@ export interface MeasureProcessor {
   readonly changes: number;
   readonly apartMs: number;
   readonly restMs: number;
-  readonly startFloor: (store: Store, key: string, app: Application) => { readonly pid?: number | undefined };
 }
 
 /** Measures it beside what runs already, and then beside `MANY` more. */
@@ -50,7 +49,7 @@ export async function measureProcessor(
 }
 
 async function measure(store: Store, others: number, options: MeasureProcessor): Promise<ProcessorTime> {
-  const { changes, apartMs, restMs, startFloor } = options;
+  const { changes, apartMs, restMs } = options;
   const [ours, bare] = [await startApplication(), await startApplication()];
   const [key, bareKey] = [`bench/cpu-${ours.pid}`, `bench/cpu-bare-${bare.pid}`];
   await store.put(key, 'start');

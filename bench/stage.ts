@@ -75,6 +75,11 @@ export function startSidecar(env: Readonly<Record<string, string>>): ChildProces
   return child;
 }
 
+/** Starts the floor: the least that can be done. */
+export function startFloor(store: Store, key: string, { file, pid }: Application) {
+  return start([process.execPath, here('floor.mjs'), store.name, store.address, key, file, String(pid)]);
+}
+
 /** Ends all that was started. */
 export function endAll(): void {
   for (const child of children) child.kill('SIGKILL');
