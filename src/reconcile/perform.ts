@@ -327,7 +327,8 @@ async function* probe(state: State, steps: Steps, signal: AbortSignal): Events {
   const { ledger, session, policy } = state;
   const { trial, published } = ledger;
   if (trial === null || published === null) return;
-  let seen: SeenProcess | null = null;
+  // Of a run before this one nothing is known of the process.
+  let seen = policy.isNamed && session.process === null ? steps.findProcess(published) : null;
   const view = {
     ...{ trial, published, isResumed: !session.hasTried },
     get current() {
@@ -336,7 +337,7 @@ async function* probe(state: State, steps: Steps, signal: AbortSignal): Events {
     },
   };
   const result = await steps.confirm(view, signal);
-  if (seen !== null) yield { kind: 'process-seen', ...(seen as SeenProcess) };
+  if (seen !== null) yield { kind: 'process-seen', ...seen };
   // A sidecar that ends gives no verdict.
   if (signal.aborted) return;
   switch (result.kind) {
