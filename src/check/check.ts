@@ -3,6 +3,7 @@
 
 import { readLedger } from '../ledger/ledger-file.ts';
 import { stateDirectoryOf } from '../ledger/state-directory.ts';
+import { withCode } from '../lib/errors.ts';
 import type { Release } from '../render/release.ts';
 import type { Loaded } from '../settings/settings.ts';
 import type { OpenProvider } from '../source/provider.ts';
@@ -117,8 +118,8 @@ const MARKS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;
 const INDENT = ' '.repeat(8);
 
 function describe(findings: readonly Finding[]): string {
-  const lines = findings.flatMap(({ area, level, message, mend }) => [
-    `${MARKS[level]} ${area}: ${message.replaceAll('\n', `\n${INDENT}`)}`,
+  const lines = findings.flatMap(({ area, level, code, message, mend }) => [
+    `${MARKS[level]} ${area}: ${withCode(message, level === 'ok' ? null : code).replaceAll('\n', `\n${INDENT}`)}`,
     ...(mend === null ? [] : [`${INDENT}${mend}`]),
   ]);
   return `${[...lines, summary(findings)].join('\n')}\n`;

@@ -1,6 +1,6 @@
 // The command line: which command, which flags, help, and the exit code. What the commands do is in `actions.ts`.
 import { setTimeout as pause } from 'node:timers/promises';
-import { SidecarError } from '../lib/errors.ts';
+import { SidecarError, withCode } from '../lib/errors.ts';
 import { EXIT, exitCodeOf } from '../lib/exit-codes.ts';
 import { type Arguments, isSettingFlag, type OwnFlag, separateArguments } from '../settings/flags.ts';
 import { nearest } from '../settings/nearest.ts';
@@ -37,7 +37,7 @@ export async function runCli(cli: Cli): Promise<number> {
     return await runCommand(cli);
   } catch (thrown) {
     if (!(thrown instanceof SidecarError)) throw thrown;
-    const text = `${thrown.message}\n${thrown.output === undefined ? '' : `${thrown.output}\n`}`;
+    const text = `${withCode(thrown.message, thrown.code)}\n${thrown.output === undefined ? '' : `${thrown.output}\n`}`;
     cli.printError(shownTo({ isTerminal: cli.isErrorTerminal }, text));
     return exitCodeOf(thrown);
   }

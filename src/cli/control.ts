@@ -1,6 +1,6 @@
 // The commands that steer a running sidecar: the request over its socket, then the wait for what comes of it.
 
-import { type SidecarError, toSidecarError } from '../lib/errors.ts';
+import { type SidecarError, toSidecarError, withCode } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { sleep } from '../lib/wait.ts';
 import { askSocket, askStatusOverSocket } from '../server/ask-socket.ts';
@@ -106,14 +106,14 @@ function refused({ action }: Steering, status: number, answer: unknown): Result 
   const text =
     typeof message === 'string' ? message : `Cannot ${VERBS[action]}: the sidecar answered ${status}.`;
   const other = status === 503 ? EXIT.publishing : EXIT.unexpected;
-  return { exitCode: EXIT_BY_CODE[code] ?? other, text };
+  return { exitCode: EXIT_BY_CODE[code] ?? other, text: withCode(text, code || null) };
 }
 
 function notThere(action: Action, { message, code }: SidecarError): Result {
   const isOurs = code.startsWith('control.');
   return {
     exitCode: isOurs ? EXIT.notReady : EXIT.unexpected,
-    text: isOurs ? `Cannot ${VERBS[action]}: ${message}` : message,
+    text: withCode(isOurs ? `Cannot ${VERBS[action]}: ${message}` : message, code),
   };
 }
 

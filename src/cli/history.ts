@@ -1,6 +1,7 @@
 // What the `history` command prints: what can be gone back to, what is blocked, and what became of the latest changes.
 import { ageOf, toTheSecond } from '../lib/age.ts';
 import { visible } from '../lib/bounds.ts';
+import { withCode } from '../lib/errors.ts';
 import { shortDigests } from '../lib/short-digests.ts';
 import { shownPin } from '../server/shown.ts';
 import type { GenerationStatus, SeenStatus, SeenTarget, TargetStatus } from '../server/status.ts';
@@ -65,18 +66,18 @@ function generationRows(generations: readonly GenerationStatus[], now: number): 
 }
 
 function blockRows(blocked: TargetStatus['blocked'], now: number): readonly Row[] {
-  return blocked.map(({ revision, outcome, message, at }) => [
+  return blocked.map(({ revision, outcome, message, code, at }) => [
     ...moment(at, now),
     outcome,
-    `revision ${revision}: ${oneLine(message)}`,
+    withCode(`revision ${revision}: ${oneLine(message)}`, code),
   ]);
 }
 
 function outcomeRows(history: TargetStatus['history'], now: number): readonly Row[] {
-  return history.map(({ outcome, at, count, message }) => [
+  return history.map(({ outcome, at, count, message, code }) => [
     ...moment(at, now),
     count > 1 ? `${outcome} (${count} times)` : outcome,
-    oneLine(message),
+    withCode(oneLine(message), code),
   ]);
 }
 

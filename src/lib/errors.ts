@@ -61,3 +61,9 @@ export function errnoOf(thrown: unknown): string | undefined {
   if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined;
   return typeof thrown.code === 'string' ? thrown.code : undefined;
 }
+
+/** The message with its code at the end, `… [source.denied]`, by which documentation and searches find it. */
+export function withCode(message: string, code: string | null): string {
+  // Mistakes in settings and on the command line are many at once, and explain themselves.
+  return code === null || code === 'settings' ? message : `${message} [${code}]`;
+}

@@ -1,5 +1,6 @@
 // A log line for eyes: time, level, target, what happened, the sentence, and the few details that help.
 import { visible } from './bounds.ts';
+import { withCode } from './errors.ts';
 import { shortDigests } from './short-digests.ts';
 
 const RESET = '\x1b[0m';
@@ -13,7 +14,7 @@ const LEVEL_COLORS: Readonly<Record<string, string>> = {
 
 /** `12:30:01 warn  default  rolled-back: The sentence. (generation 3, revision 42)` for a line of JSON. */
 export function prettyLine(json: string, colors: boolean): string {
-  const { time, level, event, target, message, printed, ...rest } = JSON.parse(json);
+  const { time, level, event, target, message, printed, code = null, ...rest } = JSON.parse(json);
   const paint = (color: string, text: string): string =>
     colors && text !== '' ? `${color}${text}${RESET}` : text;
   const head = [
@@ -21,7 +22,7 @@ export function prettyLine(json: string, colors: boolean): string {
     paint(LEVEL_COLORS[level] ?? '', String(level).padEnd(5)),
     ...(target === undefined ? [] : [paint(DIM, visible(String(target)))]),
   ].join(' ');
-  const sentence = message === event ? event : `${event}: ${message}`;
+  const sentence = withCode(message === event ? event : `${event}: ${message}`, code);
   const details = Object.entries(rest).map(([name, value]) => `${name} ${short(value)}`);
   const tail = details.length === 0 ? '' : ` ${paint(DIM, `(${details.join(', ')})`)}`;
   return `${head} ${visible(sentence)}${tail}\n${printedLines(printed)}`;

@@ -2,7 +2,7 @@
 import type { SeenProcess } from '../application/in-sight.ts';
 import { ageOfSeconds } from '../lib/age.ts';
 import { visible } from '../lib/bounds.ts';
-import { SidecarError, toSidecarError } from '../lib/errors.ts';
+import { SidecarError, toSidecarError, withCode } from '../lib/errors.ts';
 import { request } from '../lib/http/http.ts';
 import { shortDigests } from '../lib/short-digests.ts';
 import { trustIn } from '../settings/presets/describe.ts';
@@ -107,7 +107,7 @@ function describeTarget(name: string, target: SeenTarget, now: number): readonly
   const sentence = message === '' ? '' : `: ${message}`;
   return [
     ...(target.trial ? [`${name}: ${describeTrial(target.trial)}; before that:`] : []),
-    `${name}: ${outcome ?? 'starting'}${sentence}${code === null ? '' : ` [${code}]`}`,
+    withCode(`${name}: ${outcome ?? 'starting'}${sentence}`, code),
     ...printedBy(target),
     ...nextSteps(target, now).map((step) => `  -> ${step}`),
     ...facts(target).map(([label, value]) => `  ${label.padEnd(11)}  ${value}`),
@@ -171,7 +171,7 @@ function printedBy({ outcome, history }: SeenTarget): readonly string[] {
 function describeFollowed({ url, up, lastContactAt, note, error }: SourceStatus): string {
   const contact = lastContactAt === null ? 'never reached' : `last contact ${lastContactAt}`;
   const version = note === undefined ? '' : ` (${note})`;
-  return `${url}: ${up ? 'up' : 'down'}, ${contact}${version}${error === null ? '' : `: ${error.message}`}`;
+  return `${url}: ${up ? 'up' : 'down'}, ${contact}${version}${error === null ? '' : `: ${withCode(error.message, error.code)}`}`;
 }
 
 /** Longer ones are on the page and in `status --json`. */

@@ -1,5 +1,6 @@
 // The page for a person: what /status says, as one document without scripts and without anything from elsewhere.
 import { ageOf, ageOfSeconds, toTheSecond } from '../lib/age.ts';
+import { withCode } from '../lib/errors.ts';
 import { shortDigests } from '../lib/short-digests.ts';
 import { trustIn } from '../settings/presets/describe.ts';
 import { type Html, html, type Part } from './html.ts';
@@ -42,7 +43,7 @@ function targetSection(name: string, target: TargetStatus, now: number): Html {
   const heading = trial === null ? mark(GOOD.includes(outcome), outcome ?? 'starting') : 'on trial';
   const steps = nextSteps(target, now);
   return html`<h2>${name}: ${heading}</h2>
-<p class="what">${message}${code === null ? '' : html` <span class="soft">(${code})</span>`}</p>
+<p class="what">${message}${code === null ? '' : html` <span class="soft">[${code}]</span>`}</p>
 ${steps.map((step) => html`<p class="next">${step}</p>\n`)}
 <table class="facts">${facts(target, now).map(([label, value]) => html`<tr><th>${label}</th><td>${value}</td></tr>\n`)}</table>
 ${difference(target)}${generations(target, now)}${blocked(target, now)}${history(target, now)}${processes(target)}`;
@@ -165,7 +166,7 @@ function version(
 function followed({ url, up, lastContactAt, note, error }: SourceStatus, now: number): Html {
   const contact = lastContactAt === null ? 'never reached' : html`last contact ${moment(lastContactAt, now)}`;
   const version = note === undefined ? '' : html` <span class="soft">(${note})</span>`;
-  return html`${url}: ${mark(up, 'up', 'down')}, ${contact}${version}${error === null ? '' : `: ${error.message}`}`;
+  return html`${url}: ${mark(up, 'up', 'down')}, ${contact}${version}${error === null ? '' : `: ${withCode(error.message, error.code)}`}`;
 }
 
 function moment(at: string, now: number): Html {

@@ -39,7 +39,7 @@ test('what fails stands with how to mend it, and is counted', async () => {
   const { env, at } = createSite();
   const { text, exitCode } = await checkWith({ ...env, SOURCE: at('gone.json'), ALLOW_EMPTY: 'true' }, false);
   expect(text).toContain(
-    `FAIL source: Cannot read file "${at('gone.json')}": there is nothing; it is followed once it is there.\n`,
+    `FAIL source: Cannot read file "${at('gone.json')}": there is nothing; it is followed once it is there. [source.not-found]\n`,
   );
   expect(text).toContain('\n        Check the path in SOURCE, or put the configuration there.\n');
   expect(text).toMatch(/\n1 of \d+ checks failed, 2 warnings\. Fix source\.not-found first\.\n$/);

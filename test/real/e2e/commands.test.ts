@@ -195,7 +195,9 @@ describe.concurrent('settings', () => {
     expect(help).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('\n  rollback ') });
     for (const same of [['--help'], ['-h']]) expect((await place.run(same)).stdout).toBe(help.stdout);
     const ofDiff = await place.run(['help', 'diff']);
-    expect(ofDiff.stdout).toMatch(/^Usage: config-sidecar diff \[--exit-code\]/);
+    expect(ofDiff.stdout).toMatch(
+      /^Usage: config-sidecar diff \[GENERATION \[GENERATION\]\] \[--exit-code\]/,
+    );
     for (const same of [
       ['diff', '--help'],
       ['diff', '-h'],

@@ -223,12 +223,13 @@ describe.concurrent('going back', () => {
     expect(await command('rollback')).toMatchObject({
       code: 4,
       stdout: '',
-      stderr: 'Cannot go back to an earlier generation: none was confirmed but the one on the volume yet.\n',
+      stderr:
+        'Cannot go back to an earlier generation: none was confirmed but the one on the volume yet. [control.nothing-to-go-back-to]\n',
     });
     const unknown = await command('rollback', '77');
     expect(unknown.code).toBe(2);
     expect(unknown.stderr).toBe(
-      'Cannot go back to generation "77": it is not kept; there are 1. See "config-sidecar history".\n',
+      'Cannot go back to generation "77": it is not kept; there are 1. See "config-sidecar history". [control.unknown-generation]\n',
     );
     expect(await command('rollback', 'last')).toMatchObject({
       code: 2,
@@ -319,7 +320,7 @@ describe.concurrent('the control socket', () => {
     expect(nobody).toMatchObject({
       code: 8,
       stdout: '',
-      stderr: `Cannot sync: no sidecar answers at "${place.at(SOCKET)}"; does one run, with this OUTPUT and STATE_DIR?\n`,
+      stderr: `Cannot sync: no sidecar answers at "${place.at(SOCKET)}"; does one run, with this OUTPUT and STATE_DIR? [control.nobody]\n`,
     });
     expect((await command('status')).code).toBe(8);
     const second = await place.start(variables);

@@ -44,7 +44,7 @@ describe('the log', () => {
     expect(lines.map((line) => line.replace(time, ''))).toEqual([
       'debug default snapshot (revision 42)\n',
       'info  applied (generation 3, text two\\u000alines "quoted" \\u2028 \\u0000)\n',
-      'warn  source down: Cannot read "x": it is silent (code source.timeout)\n',
+      'warn  source down: Cannot read "x": it is silent [source.timeout]\n',
       'error failed\n',
     ]);
   });

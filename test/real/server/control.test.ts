@@ -301,7 +301,7 @@ describe('a command', () => {
     const { socket } = await startIn(scratch());
     expect(await steerSidecar(steering(socket, { action: 'rollback', generation: 9 }))).toEqual({
       exitCode: 2,
-      text: 'Cannot go back to generation "9": it is not kept; there are 2, 1.',
+      text: 'Cannot go back to generation "9": it is not kept; there are 2, 1. [control.unknown-generation]',
     });
   });
 
@@ -310,7 +310,7 @@ describe('a command', () => {
     const socket = join(directory, 'control.sock');
     const nobody = {
       exitCode: 8,
-      text: `Cannot resume: no sidecar answers at "${socket}"; does one run, with this OUTPUT and STATE_DIR?`,
+      text: `Cannot resume: no sidecar answers at "${socket}"; does one run, with this OUTPUT and STATE_DIR? [control.nobody]`,
     };
     const resume = steering(socket, { action: 'resume' });
     expect(await steerSidecar(resume)).toEqual(nobody);
@@ -331,7 +331,7 @@ describe('a command', () => {
     const { exitCode, text } = await asNobody(directory, () => steerSidecar(steering(socket)));
     expect([exitCode, text]).toEqual([
       8,
-      `Cannot sync: "${socket}" is for user ${owner} only, and this is user ${owner === 0 ? NOBODY : owner}; run the command as that user.`,
+      `Cannot sync: "${socket}" is for user ${owner} only, and this is user ${owner === 0 ? NOBODY : owner}; run the command as that user. [control.denied]`,
     ]);
   });
 
@@ -344,7 +344,7 @@ describe('a command', () => {
     onTestFinished(() => void server.close());
     expect(await steerSidecar(steering(socket))).toEqual({
       exitCode: 8,
-      text: `Cannot sync: the sidecar at "${socket}" does not answer: socket hang up`,
+      text: `Cannot sync: the sidecar at "${socket}" does not answer: socket hang up [control.no-answer]`,
     });
   });
 });

@@ -43,7 +43,7 @@ kept generations:
   12          a-long-revision  2026-01-31T12:00:00Z  3 min ago  last known good, on the volume
   1           r1               2026-01-31T12:00:00Z  3 min ago  on the volume, pinned
 blocked:
-  2026-01-31T12:00:00Z  3 min ago  target-died  revision r3: The process ended. Its last words.
+  2026-01-31T12:00:00Z  3 min ago  target-died  revision r3: The process ended. Its last words. [confirm.died]
 outcomes:
   2026-01-31T12:03:15Z  5 s ago    pinned (3 times)  It was chosen by hand.
   2026-01-31T12:00:00Z  3 min ago  applied           As wanted.

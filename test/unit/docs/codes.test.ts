@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { page, ROOT } from '../../support/docs/pages.ts';
 
 const AREAS =
-  'confirm|control|git|guard|http|internal|kept|kubernetes|ledger|listen|mount|output|process|publish|reload|render|settings|source|state|validate';
+  'confirm|content|control|git|guard|hook|http|internal|kept|kubernetes|ledger|listen|mount|output|process|publish|reload|render|settings|source|state|validate|validation';
 
 /** Written like codes, but names of files and the like. */
 const OTHERS = new Set(['control.sock', 'http.ts', 'process.env', 'process.title']);

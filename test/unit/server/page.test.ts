@@ -48,14 +48,14 @@ it('tells what the status tells', () => {
   const text = textOf(renderPage(statusWith(TROUBLED), NOW));
   const facts = [
     'config-sidecar 0.1.0 on pod-1: ready, fresh',
-    'default: rolled-back Went back to the last known good configuration. (confirm.url)',
+    'default: rolled-back Went back to the last known good configuration. [confirm.url]',
     'desired revision r2, sha256:f2, 3 min ago (2026-01-31T12:00:00Z)',
     'running without evidence',
     'last known good revision r2, sha256:f2',
     'reload owed',
     'next attempt 2026-01-31T12:05:00Z',
     'pinned yes, until "config-sidecar resume"',
-    'source file:///source/app.json: down, last contact 3 min ago (2026-01-31T12:00:00Z): Cannot read it.',
+    'source file:///source/app.json: down, last contact 3 min ago (2026-01-31T12:00:00Z): Cannot read it. [source.timeout]',
     'template file:///templates: up, never reached',
     '2 r2 3 min ago (2026-01-31T12:00:00Z) last known good, on the volume',
     '1 r1 3 min ago (2026-01-31T12:00:00Z) pinned',
