@@ -20,7 +20,7 @@ import {
   refusingForeign,
   visibleNames,
 } from './layout.ts';
-import type { Publisher, PublisherOptions, Staged, Volume } from './publisher.ts';
+import type { FoundStaged, Publisher, PublisherOptions, Staged, Volume } from './publisher.ts';
 import { readingGeneration, TooLarge } from './read-generation.ts';
 import { listing, removeInBackground } from './remove-tree.ts';
 import { createRetirement, type Retirement, recover } from './retired.ts';
@@ -157,13 +157,15 @@ function stagedAs(
   };
 }
 
-function findStaged(place: DirectoryPlace, retirement: Retirement, name: string): Staged | null {
+function findStaged(place: DirectoryPlace, retirement: Retirement, name: string): FoundStaged | null {
   try {
     const root = place.directory.use();
-    if (!isGeneration(name) || !retirement.ours(root, [name]).includes(name)) return null;
+    const isVisible = currentGeneration(root) === name;
+    if (!isGeneration(name) || !(isVisible || retirement.ours(root, [name]).includes(name))) return null;
     const top = openDirectory(`${root.path}/${name}`);
     const names = visibleNames(within(top, (inside) => atOnce(listing(inside))));
-    return stagedAs(place, root, { name, names, before: place.last, written: null });
+    const staged = stagedAs(place, root, { name, names, before: place.last, written: null });
+    return { ...staged, isVisible };
   } catch {
     return null;
   }

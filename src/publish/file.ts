@@ -11,7 +11,7 @@ import { diskError } from './disk-error.ts';
 import { HeldDirectory } from './held-directory.ts';
 import { LateFlush } from './late-flush.ts';
 import { ownerOf, ownNamesIn } from './ownership.ts';
-import type { Publisher, PublisherOptions, Staged, Volume } from './publisher.ts';
+import type { FoundStaged, Publisher, PublisherOptions, Staged, Volume } from './publisher.ts';
 import { listing, unlinkIfPossible } from './remove-tree.ts';
 import { readBytes, withOpenFile } from './safe-open.ts';
 import { specialFileAt } from './special-file.ts';
@@ -93,13 +93,13 @@ function stagedAs(place: FilePlace, directory: DirectoryHandle, hidden: string):
   };
 }
 
-function findStaged(place: FilePlace, hidden: string): Staged | null {
+function findStaged(place: FilePlace, hidden: string): FoundStaged | null {
   try {
     const directory = place.directory.use();
     const isOwn = ownNamesIn(directory, place.owner === null ? [] : [place.owner.uid]);
     const isFile = fs.lstatSync(`${directory.path}/${hidden}`, { throwIfNoEntry: false })?.isFile() === true;
     return isTemporaryName(hidden, place.name) && isFile && isOwn(hidden)
-      ? stagedAs(place, directory, hidden)
+      ? { ...stagedAs(place, directory, hidden), isVisible: false }
       : null;
   } catch {
     return null;

@@ -157,7 +157,8 @@ async function complete(places: readonly Place[], parts: readonly StagedPart[]):
     return { isShown, staged: isShown ? null : (publisher?.findStaged(name) ?? null) };
   });
   const isWhole = found.every(({ isShown, staged }) => isShown || staged !== null);
-  if (!isWhole || !found.some(({ isShown }) => isShown)) return;
+  const hasBegun = found.some(({ isShown, staged }) => isShown || staged?.isVisible);
+  if (!isWhole || !hasBegun) return;
   try {
     for (const { staged } of found) await staged?.swap();
   } catch {}

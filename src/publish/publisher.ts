@@ -38,6 +38,12 @@ export interface Staged {
   readonly discard: () => Promise<void>;
 }
 
+/** What an earlier run staged. */
+export interface FoundStaged extends Staged {
+  /** It is visible already; names may be missing that a swap adds. */
+  readonly isVisible: boolean;
+}
+
 export interface PublisherOptions {
   /** OUTPUT_OWNER. */
   readonly owner: Owner | null;
@@ -67,7 +73,7 @@ export interface Publisher {
   /** Waits until what was made visible last is on the disk. @throws SidecarError of stage `publish` when the disk refuses. */
   settled(): Promise<void>;
   /** What an earlier run staged under this hidden name, as `stage` gave it; null when it is not there any more, or not ours. */
-  findStaged(name: string): Staged | null;
+  findStaged(name: string): FoundStaged | null;
   /**
    * Once at the start: removes left-overs of a crash, by exact name and owner, and finishes half-done visible names.
    * Directories are removed in the background.

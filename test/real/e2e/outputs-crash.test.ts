@@ -36,6 +36,12 @@ const FAULTS: readonly Fault[] = [
   { at: 'published:1', leaves: ['new', 'new'], becomes: 'new' },
 ];
 
+/** With the directory first, whose names are added after its swap. */
+const FAULTS_OF_DIRECTORY_FIRST: readonly Fault[] = [
+  { at: 'swap:1', leaves: ['old', 'new'], becomes: 'new' },
+  { at: 'names:1', leaves: ['old', 'new'], becomes: 'new' },
+];
+
 interface Crashed extends SeveralOutputs {
   readonly place: Place;
   readonly both: () => readonly string[];
@@ -43,10 +49,14 @@ interface Crashed extends SeveralOutputs {
 }
 
 /** Both outputs are "old" and confirmed, then the change to "new" ends at the fault. */
-async function crash(context: TestContext, { at, leaves }: Fault): Promise<Crashed> {
+async function crash(
+  context: TestContext,
+  { at, leaves }: Fault,
+  isDirectoryFirst = false,
+): Promise<Crashed> {
   const place = createPlace(context);
   const hook = place.write('hook.sh', 'echo $(cat out/one.conf dir/two.conf) >> told\n');
-  const job = severalOutputs(place, { variables: { RELOAD_COMMAND: `sh ${hook}` } });
+  const job = severalOutputs(place, { isDirectoryFirst, variables: { RELOAD_COMMAND: `sh ${hook}` } });
   const { variables, set, shown } = job;
   const both = () =>
     [shown('out/one.conf'), shown('dir/two.conf')].map((text) => text?.trim().split(' ')[1] ?? 'nothing');
@@ -56,7 +66,9 @@ async function crash(context: TestContext, { at, leaves }: Fault): Promise<Crash
   const sidecar = await place.start({ ...variables, ...faults }, { main: build.main });
   await isGood(sidecar, 1);
   place.write('armed', '');
-  set({ one: 'new', two: 'new' });
+  // A name that only the change has.
+  if (isDirectoryFirst) place.write('templates/two/three.conf.liquid', 'three {{ three }}\n');
+  set({ one: 'new', two: 'new', three: 'new' });
   await until(`it ends at ${at}`, () => !sidecar.isRunning());
   expect(both()).toEqual(leaves);
   expect(told()).toEqual(['one old two old']);
@@ -109,6 +121,20 @@ describe.concurrent('a crash of two outputs', () => {
     },
   );
 });
+
+test.for(FAULTS_OF_DIRECTORY_FIRST.map((fault) => [fault.at, fault] as const))(
+  'a crash at %s, with the directory first: without the source both show the new release, and every name of it',
+  async ([, fault], context) => {
+    const { place, variables, both, told, shown } = await crash(context, fault, true);
+    rmSync(place.at('source.json'));
+    const second = await place.start({ ...variables, FETCH_TIMEOUT: '500ms' }, { main: build.main });
+    await isGood(second, 2);
+    await second.end();
+    expect(both()).toEqual(['new', 'new']);
+    expect(shown('dir/three.conf')).toBe('three new\n');
+    expect(told()).toEqual(['one old two old', 'one new two new']);
+  },
+);
 
 test('what was staged is gone: without the source the release before comes back, in both', async (context) => {
   const fault: Fault = { at: 'swap:1', leaves: ['new', 'old'], becomes: 'old' };

@@ -18,7 +18,12 @@ export interface SeveralOutputs {
  */
 export function severalOutputs(
   place: Place,
-  { one = '', two = '', variables = {} }: { one?: string; two?: string; variables?: Variables } = {},
+  {
+    one = '',
+    two = '',
+    variables = {},
+    isDirectoryFirst = false,
+  }: { one?: string; two?: string; variables?: Variables; isDirectoryFirst?: boolean } = {},
 ): SeveralOutputs {
   place.directory('out');
   place.directory('dir');
@@ -26,15 +31,14 @@ export function severalOutputs(
   place.write('templates/one.conf.liquid', 'one {{ one }}\n');
   place.write('templates/two/two.conf.liquid', 'two {{ two }}\n');
   place.write('templates/two/sub/key.pem.liquid', 'key {{ two }}\n');
-  place.write(
-    'settings.yaml',
-    `outputs:
-  - output: ${place.at('out/one.conf')}
+  const file = `  - output: ${place.at('out/one.conf')}
     template: ${place.at('templates/one.conf.liquid')}
-${indented(one)}  - output: ${place.at('dir')}/
+${indented(one)}`;
+  const directory = `  - output: ${place.at('dir')}/
     template: ${place.at('templates/two')}
-${indented(two)}`,
-  );
+${indented(two)}`;
+  const entries = isDirectoryFirst ? directory + file : file + directory;
+  place.write('settings.yaml', `outputs:\n${entries}`);
   return {
     variables: {
       SOURCE: place.at('source.json'),
