@@ -73,7 +73,13 @@ async function openMachine(inventoryPort: number) {
     const file = at('etc/dnsmasq.conf');
     writeFileSync(file, readFileSync(file, 'utf8').replace('/var/lib/config-sidecar', at('data')));
     const how = ['--keep-in-foreground', '--no-resolv', '--bind-interfaces', '--listen-address=127.0.0.1'];
-    const where = [`--port=${dnsPort}`, `--conf-file=${file}`, `--pid-file=${at('pid')}`, '--user='];
+    const where = [
+      `--port=${dnsPort}`,
+      `--conf-file=${file}`,
+      `--pid-file=${at('pid')}`,
+      '--user=',
+      '--group=',
+    ];
     return start('dnsmasq', [installCommand('dnsmasq', folder), ...how, ...where]);
   };
   const startSidecar = (): Program => {
