@@ -1,5 +1,5 @@
-// What holds for every example, whoever adds one: a README in a few lines, and manifests whose parts fit together. That they
-// do what they say is shown by test/examples and test/pods.
+// What holds for every example: a README of a few lines, and manifests whose parts fit together. Tests in test/real/examples and
+// test/pods run them.
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
