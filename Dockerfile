@@ -3,6 +3,8 @@
 #   npm ci --ignore-scripts && npm run build
 #   docker build -t config-sidecar .
 #
+# "--target git" makes the one with git, for sources in a git repository.
+#
 # With podman: "podman build --format docker", since only that image format keeps HEALTHCHECK. In a pipeline pin the base by
 # its digest: --build-arg NODE_IMAGE=node:24-slim@sha256:…
 #
@@ -35,9 +37,8 @@ RUN node -e 'const fs = require("node:fs"); \
       fs.writeFileSync("/usr/local/bin/config-sidecar", \
         `#!/bin/sh\nexec node --max-semi-space-size=1 --v8-pool-size=1 ${main} "$@"\n`, { mode: 0o755 });'
 
-# What was removed above is in no layer.
-FROM scratch
-COPY --from=prepared / /
+# What both images say of themselves.
+FROM scratch AS described
 
 LABEL org.opencontainers.image.title="config-sidecar" \
       org.opencontainers.image.description="Follows an application's configuration in etcd, Consul, an HTTP API or a file, publishes it atomically, and tells the application to reload." \
@@ -61,6 +62,20 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
 # the second three threads. "npm run bench -- image" measures them, and those that were not worth it.
 ENTRYPOINT ["tini", "-s", "--", "node", "--max-semi-space-size=1", "--v8-pool-size=1", "/opt/config-sidecar/dist/main.js"]
 CMD ["run"]
+
+# With git and ssh, for sources git+https:// and git+ssh://: "--target git". A base that has them needs no network here.
+FROM prepared AS prepared-git
+USER root
+RUN (command -v git && command -v ssh) || (apt-get update \
+      && apt-get install -y --no-install-recommends ca-certificates git openssh-client \
+      && rm -rf /var/lib/apt/lists/*)
+
+FROM described AS git
+COPY --from=prepared-git / /
+
+# The default. What was removed above is in no layer.
+FROM described
+COPY --from=prepared / /
 
 # Every setting, as an environment variable, with its default. "config-sidecar help settings" says what they mean. They are
 # comments and not ENV lines because those would beat the settings file.

@@ -8,12 +8,12 @@ import type { GitPlace } from './url.ts';
 
 /**
  * The environment of one contact. Secrets are read now, so that rotation works.
- * `home`: a private directory for what ssh wants as files.
+ * `home` gives a private directory for what ssh wants as files; it is asked for only then.
  */
 export function gitEnvironment(
   { transport, remote, credentials }: GitPlace,
   { setting, proxyEnv, searchPath }: Pick<ProviderOptions, 'setting' | 'proxyEnv' | 'searchPath'>,
-  home: string,
+  home: () => string,
 ): GitEnvironment {
   const config: Record<string, string> = {
     'credential.helper': '',
@@ -39,7 +39,8 @@ export function gitEnvironment(
   if (authorities !== undefined) config['http.sslCAInfo'] = authorities;
   return {
     PATH: searchPath ?? '/usr/local/bin:/usr/bin:/bin',
-    HOME: home,
+    // Nothing of it is read.
+    HOME: '/nonexistent',
     LC_ALL: 'C',
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: '/dev/null',
@@ -49,7 +50,7 @@ export function gitEnvironment(
     SSH_ASKPASS_REQUIRE: 'never',
     ...definedOnly(proxyEnv),
     ...configVariables(config),
-    ...(transport === 'ssh' && { GIT_SSH_COMMAND: sshCommand(setting, home), GIT_SSH_VARIANT: 'ssh' }),
+    ...(transport === 'ssh' && { GIT_SSH_COMMAND: sshCommand(setting, home()), GIT_SSH_VARIANT: 'ssh' }),
   };
 }
 

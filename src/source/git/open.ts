@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { SidecarError } from '../../lib/errors.ts';
+import { errnoOf, SidecarError } from '../../lib/errors.ts';
 import { poll } from '../poll.ts';
 import type { Content, Observation, Provider, ProviderOptions } from '../provider.ts';
 import { gitEnvironment } from './environment.ts';
@@ -25,14 +25,14 @@ export function openGit(url: string, place: GitPlace, options: ProviderOptions):
     source: shown,
     async *watch(signal) {
       if (signal.aborted) return;
-      const home = mkdtempSync(join(tmpdir(), 'config-sidecar-git-'));
+      const temporary = new TemporaryDirectory();
       try {
-        yield* poll(reader(place, { options, home, name: nameOf(url), shown, signal }), {
+        yield* poll(reader(place, { options, temporary, name: nameOf(url), shown, signal }), {
           intervalMs: options.updateFrequencyMs,
           signal,
         });
       } finally {
-        rmSync(home, { recursive: true, force: true });
+        temporary.remove();
       }
     },
   };
@@ -43,10 +43,28 @@ function nameOf(url: string): string {
   return `git-${createHash('sha256').update(url).digest('hex').slice(0, 12)}`;
 }
 
+/** For what ssh wants as files, and for the repository where there is no other place; made when it is needed. */
+class TemporaryDirectory {
+  #path: string | null = null;
+
+  path(): string {
+    try {
+      this.#path ??= mkdtempSync(join(tmpdir(), 'config-sidecar-git-'));
+      return this.#path;
+    } catch (thrown) {
+      const reason = `no temporary directory can be made in "${tmpdir()}" (${errnoOf(thrown)}); mount an emptyDir there`;
+      throw new GitFailure('source.no-space', reason, { cause: thrown });
+    }
+  }
+
+  remove(): void {
+    if (this.#path !== null) rmSync(this.#path, { recursive: true, force: true });
+  }
+}
+
 interface Reading {
   readonly options: ProviderOptions;
-  /** A temporary directory for this watch: it holds the files that ssh wants, and the repository where there is no other place. */
-  readonly home: string;
+  readonly temporary: TemporaryDirectory;
   /** Of the repository in the directory that survives a restart. */
   readonly name: string;
   readonly shown: string;
@@ -55,14 +73,14 @@ interface Reading {
 
 function reader(
   place: GitPlace,
-  { options, home, name, shown, signal }: Reading,
+  { options, temporary, name, shown, signal }: Reading,
 ): () => Promise<Observation> {
-  let repository = new Repository(join(home, 'repository.git'));
+  let repository: Repository | null = null;
   /** The directory may be ours only from some moment on, so it is asked for when something is to be fetched. */
   const current = (): Repository => {
     const folder = options.workDirectory?.() ?? null;
-    const path = folder === null ? join(home, 'repository.git') : join(folder, name);
-    if (path !== repository.path) repository = new Repository(path);
+    const path = folder === null ? join(temporary.path(), 'repository.git') : join(folder, name);
+    if (repository?.path !== path) repository = new Repository(path);
     return repository;
   };
   let yielded: string | null = null;
@@ -70,7 +88,7 @@ function reader(
     const endMs = performance.now() + options.fetchTimeoutMs;
     const left = (): number => endMs - performance.now();
     try {
-      const contact: Contact = { env: gitEnvironment(place, options, home), signal, left };
+      const contact: Contact = { env: gitEnvironment(place, options, () => temporary.path()), signal, left };
       const ref = await askRemote(place, { ...contact, timeoutMs: left() });
       if (ref.commit === yielded) return { kind: 'same' };
       const { commit, content, note } = await readCommit(current(), { place, ref, options }, contact);
@@ -95,7 +113,7 @@ async function readCommit(
   contact: Contact,
 ): Promise<{ readonly commit: string; readonly content: Content; readonly note: string }> {
   const read = async () => {
-    const commit = await repository.pull(place.remote, ref, contact);
+    const commit = await repository.pull(place, ref, contact);
     if (
       options.setting('GIT_ALLOWED_SIGNERS') !== undefined &&
       !(await repository.isVerified(commit, contact))

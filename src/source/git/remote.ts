@@ -1,7 +1,7 @@
 // Which commit the repository's server has for a ref: one `ls-remote`, the only thing an unchanged source costs.
 import { GitFailure } from './failure.ts';
 import { type GitRun, git } from './run.ts';
-import { type GitPlace, isHash } from './url.ts';
+import { type GitPlace, isHash, uploadPackOf } from './url.ts';
 
 export interface RemoteRef {
   /** What to fetch: a whole ref name, or a hash. */
@@ -16,12 +16,17 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
  * Asks the server.
  * @throws GitFailure `source.not-found` when there is no such ref, `source.ambiguous` when branch and tag have the name.
  */
-export async function askRemote(
-  { remote, ref }: GitPlace,
-  run: Omit<GitRun, 'maxBytes'>,
-): Promise<RemoteRef> {
+export async function askRemote(place: GitPlace, run: Omit<GitRun, 'maxBytes'>): Promise<RemoteRef> {
+  const { remote, ref } = place;
   const names = ref === null || isHash(ref) ? ['HEAD'] : namesOf(ref);
-  const words = ['ls-remote', '-q', '--', remote, ...names.flatMap((name) => [name, `${name}^{}`])];
+  const words = [
+    'ls-remote',
+    '-q',
+    ...uploadPackOf(place),
+    '--',
+    remote,
+    ...names.flatMap((name) => [name, `${name}^{}`]),
+  ];
   const answer = await git(words, { ...run, maxBytes: MAX_ANSWER_BYTES });
   // A hash needs no answer, but the server has to be there: it is contact.
   if (ref !== null && isHash(ref)) return { name: ref.toLowerCase(), commit: ref.toLowerCase() };

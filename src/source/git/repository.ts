@@ -5,6 +5,7 @@ import { toTheSecond } from '../../lib/age.ts';
 import { shownKey } from '../../lib/bounds.ts';
 import type { RemoteRef } from './remote.ts';
 import { type GitRun, git, gitSucceeds } from './run.ts';
+import { type GitPlace, uploadPackOf } from './url.ts';
 
 /** What one contact may use. */
 export type Contact = Omit<GitRun, 'maxBytes' | 'input' | 'timeoutMs'> & {
@@ -30,9 +31,9 @@ export class Repository {
    * Fetches a ref without its history, and gives the commit.
    * @throws GitFailure.
    */
-  async pull(remote: string, ref: RemoteRef, contact: Contact): Promise<string> {
+  async pull(place: GitPlace, ref: RemoteRef, contact: Contact): Promise<string> {
     if (this.#fetches >= FETCHES) this.discard();
-    await this.#fetchInto(remote, ref, contact);
+    await this.#fetchInto(place, ref, contact);
     this.#fetches++;
     const commit = await this.run(
       ['rev-parse', '--verify', '--end-of-options', `${OURS}^{commit}`],
@@ -42,7 +43,7 @@ export class Repository {
     return commit.toString('utf8').trim();
   }
 
-  async #fetchInto(remote: string, { name, commit }: RemoteRef, contact: Contact): Promise<void> {
+  async #fetchInto(place: GitPlace, { name, commit }: RemoteRef, contact: Contact): Promise<void> {
     if (!existsSync(join(this.path, 'HEAD'))) {
       rmSync(this.path, { recursive: true, force: true });
       mkdirSync(this.path, { recursive: true, mode: 0o700 });
@@ -58,7 +59,15 @@ export class Repository {
       '--no-write-fetch-head',
       '--no-auto-maintenance',
     ];
-    const words = ['fetch', ...options, '--no-recurse-submodules', '--', remote, `+${name}:${OURS}`];
+    const words = [
+      'fetch',
+      ...options,
+      '--no-recurse-submodules',
+      ...uploadPackOf(place),
+      '--',
+      place.remote,
+      `+${name}:${OURS}`,
+    ];
     await this.run(words, contact, SMALL);
   }
 

@@ -65,6 +65,14 @@ function remoteOf({ host, username, pathname }: URL, transport: GitPlace['transp
   return `${transport}://${user}${host}${pathname}`;
 }
 
+/**
+ * Words for `ls-remote` and `fetch`: a repository on a disk may belong to another user, as a mounted one does. The other process
+ * that git starts for it takes this from no environment.
+ */
+export function uploadPackOf({ transport }: GitPlace): readonly string[] {
+  return transport === 'file' ? ["--upload-pack=git -c 'safe.directory=*' upload-pack"] : [];
+}
+
 /** Rules of git for names, as far as they keep a name from being an option or a pattern. */
 function isRef(ref: string): boolean {
   return (

@@ -1,6 +1,6 @@
 // Images of the pods in tests: the sidecar's by its real Dockerfile, and those of real servers out of Debian packages.
 import { execFile } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,10 @@ export interface Images {
   readonly podman: Podman;
   /** The sidecar as the Dockerfile makes it. */
   readonly sidecar: string;
+  /** The same with git and ssh, by `--target git`; made when it is asked for first. */
+  readonly sidecarWithGit: () => Promise<string>;
+  /** Node.js and a shell. */
+  readonly node: string;
   /** Makes an image with these programs and a shell; gives its name. The same programs are laid out once. */
   readonly server: (...programs: readonly (ProgramName | Program)[]) => Promise<string>;
   /** Makes the sidecar's image with further programs in it, as for a checker; gives its name. */
@@ -25,6 +29,12 @@ export interface Images {
   /** Removes every image made here. */
   readonly remove: () => Promise<void>;
 }
+
+/** What `--target git` installs, as a base that has it already. */
+const GIT: readonly Program[] = [
+  { set: 'git', paths: ['usr/bin/git', 'usr/bin/git-upload-pack', 'usr/lib/git-core/git-remote-http'] },
+  { set: 'ssh', paths: ['usr/bin/ssh'] },
+];
 
 /** Builds the sidecar's image, from a base image made of this machine's Node.js. */
 export async function openImages(): Promise<Images> {
@@ -37,7 +47,12 @@ export async function openImages(): Promise<Images> {
     made.unshift(tag);
     return tag;
   };
-  const build = async (tag: string, context: string, base: string): Promise<string> => {
+  const build = async (
+    tag: string,
+    context: string,
+    base: string,
+    ...more: readonly string[]
+  ): Promise<string> => {
     const flags = [
       '--network',
       'none',
@@ -47,7 +62,7 @@ export async function openImages(): Promise<Images> {
       '--build-arg',
       `NODE_IMAGE=${base}`,
     ];
-    await podman.must('build', ...flags, '-t', tag, context);
+    await podman.must('build', ...flags, ...more, '-t', tag, context);
     return tag;
   };
 
@@ -81,9 +96,20 @@ export async function openImages(): Promise<Images> {
     writeFileSync(join(root, 'Dockerfile'), `FROM ${sidecar}\nCOPY files /\n`);
     return build(named(`sidecar-with-${known.size}`), root, node);
   };
+  const makeWithGit = async (): Promise<string> => {
+    const root = mkdtempSync(join(folder, 'git-'));
+    await addPrograms(join(root, 'files'), GIT);
+    // In a container of Debian it is a link.
+    symlinkSync('git-remote-http', join(root, 'files/usr/lib/git-core/git-remote-https'));
+    writeFileSync(join(root, 'Dockerfile'), `FROM ${node}\nCOPY files /\n`);
+    const base = await build(named('node-with-git'), root, node);
+    return build(named('sidecar-git'), context, base, '--target', 'git');
+  };
   return {
     podman,
     sidecar,
+    node,
+    sidecarWithGit: () => once('git', makeWithGit),
     server: (...programs) => once(`server ${JSON.stringify(programs)}`, () => importServer(programs)),
     sidecarWith: (...programs) => once(`sidecar ${JSON.stringify(programs)}`, () => addToSidecar(programs)),
     remove: async () => {

@@ -90,6 +90,7 @@ const SETS = {
       ],
       ...['libpcre2-8-0', 'libpsl5', 'librtmp1', 'libsasl2-2', 'libssh2-1', 'libssl3', ...KERBEROS],
     ],
+    kinds: ['pods'],
   },
   go: { packages: ['golang-1.19-go', 'golang-1.19-src'] },
   gunicorn: { packages: ['gunicorn', 'python3-gunicorn', 'python3-pkg-resources'], kinds: ['presets'] },
@@ -138,6 +139,7 @@ const SETS = {
       ],
       ...['libmd0', 'libnsl2', 'libssl3', 'libtirpc3', 'libwrap0', ...KERBEROS],
     ],
+    kinds: ['pods'],
   },
   rsyslog: { packages: ['rsyslog', 'libestr0', 'libfastjson4'], kinds: ['presets'] },
   squid: {
