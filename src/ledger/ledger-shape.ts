@@ -1,4 +1,4 @@
-// Whether what a ledger file holds is a ledger: the files lie on a volume, and somebody else may have written there.
+// Whether what a ledger file holds is a ledger: the files lie on a volume, and others may have written there.
 import type { Ledger } from './ledger.ts';
 
 type Check = (value: unknown) => boolean;

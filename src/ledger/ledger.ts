@@ -17,7 +17,7 @@ export interface Version {
 
 /**
  * Why a version is on the volume: it is what is wanted; the last known good one serves while that cannot be had
- * (`fallback`) or did not work (`rolled-back`); or somebody went back to it and stays there (`pinned`).
+ * (`fallback`) or did not work (`rolled-back`); or it was rolled back to by hand and stays (`pinned`).
  */
 export type PublishedAs = 'desired' | 'fallback' | 'rolled-back' | 'pinned';
 
@@ -25,7 +25,7 @@ export type PublishedAs = 'desired' | 'fallback' | 'rolled-back' | 'pinned';
 export interface Published extends Version {
   /** Digest of data, templates and what else decides the rendering: the same input is not rendered to a new revision. */
   readonly input: string;
-  /** When it became visible; a process started later has read it. null: not known, so nobody is taken to have. */
+  /** When it became visible; a process started later has read it. null: not known, so no process is taken to have read it. */
   readonly moment: BootStamp | null;
   readonly as: PublishedAs;
   /** What was on the volume before killed the application, or is suspected of it. */
@@ -51,20 +51,20 @@ interface Told {
 export interface Trial {
   /** The process that must live; null when none is named. */
   readonly process: ProcessId | null;
-  /** `told`: the hook was used; `picked-up`: the process started after the publication; `published`: nobody is told. */
+  /** `told`: the hook was used; `picked-up`: the process started after the publication; `published`: there is no hook. */
   readonly how: 'told' | 'picked-up' | 'published';
   /** A restart was asked for (SIGTERM): `process` is the one that has to go, and another one has to come. */
   readonly restarts: boolean;
-  /** Its children right before the telling (`CONFIRM_WORKERS`); empty when nobody asks. */
+  /** Its children right before the notification (`CONFIRM_WORKERS`); empty without that setting. */
   readonly children: readonly ProcessId[];
   /** When the trial began: Unix milliseconds, and on the boot clock. */
   readonly at: number;
   readonly moment: BootStamp;
   /** Unix milliseconds before which a reload time reported by the application proves nothing. */
   readonly notBefore: number;
-  /** When the telling began, on the boot clock in 1/100 s; absent where nobody was told, or no such clock was seen. */
+  /** When the notification began, on the boot clock in 1/100 s; absent where there was none, or no such clock was seen. */
   readonly toldFrom?: number | null;
-  /** What the telling itself has proved. */
+  /** What the notification itself has proved. */
   readonly evidence: readonly Evidence[];
 }
 
@@ -178,7 +178,7 @@ export function lastKnownGoodOf({ kept }: Ledger): KeptGeneration | null {
   return kept[0] ?? null;
 }
 
-/** Before the rename: what will be visible, and that the application is owed a reload for it (unless nobody is told). */
+/** Before the rename: what will be visible, and that the application is owed a reload for it, if there is a hook. */
 export function intend(
   ledger: Ledger,
   version: Published,
@@ -216,7 +216,7 @@ export function markNotified(ledger: Ledger, trial: Trial): Ledger {
   };
 }
 
-/** What is published is tried, though nobody was told. */
+/** What is published is tried without a notification. */
 export function startTrial(ledger: Ledger, trial: Trial): Ledger {
   return { ...ledger, trial, verdict: 'pending' };
 }
@@ -268,7 +268,7 @@ export function restore(ledger: Ledger, kept: readonly KeptGeneration[]): Ledger
   return { ...ledger, kept, generation };
 }
 
-/** A copy that cannot be used is none. A pin stays: whoever chose it did not want what would come in its place. */
+/** A copy that cannot be used is none. A pin stays: what would come in its place was not chosen. */
 export function withoutKept(ledger: Ledger, lost: string): Ledger {
   return { ...ledger, kept: ledger.kept.filter(({ rendering }) => rendering !== lost) };
 }
@@ -281,7 +281,7 @@ export interface TrialFailure {
 }
 
 /**
- * What is published does not work. The last known good is never blocked: the application is owed another telling of it.
+ * What is published does not work. The last known good is never blocked: the application is owed another notification of it.
  * What worked longer ago is blocked like anything else, since there is something better to go back to.
  */
 export function recordFailure(
@@ -318,12 +318,12 @@ export function dropSuspect(ledger: Ledger): Ledger {
   return { ...ledger, suspect: null, verdict: isStill ? 'pending' : ledger.verdict };
 }
 
-/** At a start: a death whose time ran out while nobody looked may have been the end of a pod. */
+/** At a start: a death whose time ran out while no sidecar ran may have been the end of a pod. */
 function expireSuspect(ledger: Ledger, now: number): Ledger {
   return ledger.suspect !== null && now >= ledger.suspect.until ? dropSuspect(ledger) : ledger;
 }
 
-/** Nothing is blocked any more; what is on the volume and did not work is told again. */
+/** Nothing is blocked any more; the application is notified again of what is on the volume and did not work. */
 export function unblock(ledger: Ledger, notifies: boolean, now: number): Ledger {
   const isBad = ledger.verdict !== 'good' && ledger.verdict !== 'pending';
   const again = { ...ledger, blocked: [], suspect: null };
@@ -351,7 +351,7 @@ export function resolveIntention(
 /** What the volume shows is what is wanted, but the ledger did not know: whether anybody was told is not known. */
 export function adoptVolume(ledger: Ledger, version: Published, notifies: boolean): Ledger {
   const owed = notifies ? (ledger.owed ?? { since: version.at }) : null;
-  // It is another generation than the one before, whoever put it there.
+  // It is another generation than the one before, whatever put it there.
   const generation = ledger.generation + 1;
   return { ...ledger, generation, published: version, verdict: 'pending', trial: null, intended: null, owed };
 }

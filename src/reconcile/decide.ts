@@ -258,7 +258,7 @@ function notifyApplication(view: View): Action | Wait | null {
     : { kind: 'observe' };
 }
 
-/** What is on the volume is known to whoever has to know: whether it works is to be found out. */
+/** The application knows what is on the volume: whether that works is to be found out. */
 function startTrial(view: View): Action | Wait | null {
   const {
     ledger: { trial, owed, published, verdict },

@@ -37,7 +37,7 @@ export function rolledBackError(
   output: string | undefined,
 ): SidecarError {
   const why = block?.message ?? 'what came after it did not work.';
-  return new SidecarError(`Went back to the last known good configuration (revision ${revision}): ${why}`, {
+  return new SidecarError(`Rolled back to the last known good configuration (revision ${revision}): ${why}`, {
     code: block?.code ?? 'confirm.failed',
     stage: 'reload',
     ...(output !== undefined && { output }),
@@ -62,7 +62,7 @@ function whatNow({ rendering }: Published, { kept, pinned }: Ledger, rollsBack: 
   if (good?.rendering === rendering)
     return 'It worked before, so it stays, and the application is notified again.';
   if (!rollsBack) return 'It stays, since ROLLBACK is off.';
-  if (good === undefined) return 'It stays: nothing was confirmed before that one could go back to.';
+  if (good === undefined) return 'It stays: there is no earlier confirmed configuration to roll back to.';
   return `The last known good configuration (generation ${good.generation}, revision ${good.revision}) takes its place, unless something newer is tried first.`;
 }
 
@@ -82,21 +82,21 @@ export function chooseGeneration(
   const known = kept.map((one) => one.generation).join(', ');
   if (generation !== null && known !== '') {
     throw new SidecarError(
-      `Cannot go back to generation "${generation}": it is not kept; there are ${known}. See "config-sidecar history".`,
+      `Cannot roll back to generation "${generation}": it is not kept; there are ${known}. See "config-sidecar history".`,
       { code: 'control.unknown-generation', stage: 'control' },
     );
   }
   const what = generation === null ? 'an earlier generation' : `generation "${generation}"`;
   throw new SidecarError(
-    `Cannot go back to ${what}: none was confirmed${known === '' ? '' : ' but the one on the volume'} yet.`,
+    `Cannot roll back to ${what}: none was confirmed${known === '' ? '' : ' but the one on the volume'} yet.`,
     { code: 'control.nothing-to-go-back-to', stage: 'control' },
   );
 }
 
-/** There is nothing to steer: somebody else keeps the output, or nobody yet. */
+/** The lock is not ours: another sidecar has it, or this one is still starting. */
 export function notInControl(): SidecarError {
   return new SidecarError(
-    'Cannot steer the target: this sidecar does not keep the output (yet); see its status.',
+    'Cannot control this target: another sidecar holds the lock, or this one is still starting. Run "config-sidecar status".',
     { code: 'control.not-keeping', stage: 'control' },
   );
 }

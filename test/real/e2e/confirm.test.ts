@@ -40,7 +40,7 @@ describe.concurrent('a process that was told', () => {
     expect(died.message).toMatch(
       new RegExp(
         `^Cannot confirm revision "sha256:\\w+": process ${app.pids()[0]} was found dead \\d\\.\\d s after it was notified\\. ` +
-          'It stays: nothing was confirmed before that one could go back to\\.$',
+          'It stays: there is no earlier confirmed configuration to roll back to\\.$',
       ),
     );
     await until('it is blocked', async () => (await sidecar.target()).blocked.length === 1);

@@ -224,12 +224,12 @@ describe.concurrent('going back', () => {
       code: 4,
       stdout: '',
       stderr:
-        'Cannot go back to an earlier generation: none was confirmed but the one on the volume yet. [control.nothing-to-go-back-to]\n',
+        'Cannot roll back to an earlier generation: none was confirmed but the one on the volume yet. [control.nothing-to-go-back-to]\n',
     });
     const unknown = await command('rollback', '77');
     expect(unknown.code).toBe(2);
     expect(unknown.stderr).toBe(
-      'Cannot go back to generation "77": it is not kept; there are 1. See "config-sidecar history". [control.unknown-generation]\n',
+      'Cannot roll back to generation "77": it is not kept; there are 1. See "config-sidecar history". [control.unknown-generation]\n',
     );
     expect(await command('rollback', 'last')).toMatchObject({
       code: 2,

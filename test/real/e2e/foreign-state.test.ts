@@ -95,6 +95,13 @@ const NONSENSE: readonly (readonly [string, (ledger: Record<string, unknown>) =>
   ['a trial without a moment', (ledger) => ({ ...ledger, trial: { how: 'told' }, verdict: 'pending' })],
   ['a verdict that is none', (ledger) => ({ ...ledger, verdict: 'splendid' })],
   ['an intention without a version', (ledger) => ({ ...ledger, intended: { owedBefore: 'maybe' } })],
+  [
+    'staged outputs that are none',
+    (ledger) => ({
+      ...ledger,
+      intended: { version: VERSION, owedBefore: false, staged: [{ output: 7 }, null] },
+    }),
+  ],
   ['a suspect without a block', (ledger) => ({ ...ledger, suspect: { until: 'tomorrow' } })],
   ['times that are none', (ledger) => ({ ...ledger, appliedAt: 'today', owed: { since: {} }, running: {} })],
   ['a pin to nothing', (ledger) => ({ ...ledger, pinned: { rendering: 'sha256:0', generation: 'x' } })],

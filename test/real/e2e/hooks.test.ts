@@ -158,7 +158,7 @@ describe.concurrent('an HTTP hook', () => {
     expect(await sidecar.outcome('refused')).toMatchObject({
       code: 'reload.status',
       reloadOwed: true,
-      message: `Cannot POST "${server.origin}/reload": it answered 500. It stays: nothing was confirmed before that one could go back to.`,
+      message: `Cannot POST "${server.origin}/reload": it answered 500. It stays: there is no earlier confirmed configuration to roll back to.`,
     });
     expect(server.received).toHaveLength(4);
     expect(sidecar.logs('refused')).toEqual([

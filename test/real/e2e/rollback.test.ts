@@ -25,7 +25,7 @@ describe.concurrent('a refused reload', () => {
     const { revision } = before.desired ?? {};
     expect(back).toMatchObject({
       code: 'reload.status',
-      message: `Went back to the last known good configuration (revision ${revision}): Cannot POST "${hook.server.origin}/reload": it answered 500`,
+      message: `Rolled back to the last known good configuration (revision ${revision}): Cannot POST "${hook.server.origin}/reload": it answered 500`,
       desired: { revision: back.desired?.revision },
       running: { revision, evidence: 'answered' },
       lastKnownGood: { revision, rendering: before.lastKnownGood?.rendering },
@@ -38,7 +38,7 @@ describe.concurrent('a refused reload', () => {
       { level: 'error', printed: 'line 7: "bad" is no upstream' },
     ]);
     const { stdout } = await place.run(['status'], { ...job.variables, LISTEN: 'off' });
-    expect(stdout).toMatch(/: rolled-back: Went back .*\n {2}\| line 7: "bad" is no upstream\n/);
+    expect(stdout).toMatch(/: rolled-back: Rolled back .*\n {2}\| line 7: "bad" is no upstream\n/);
     expect((await sidecar.get('/readyz')).status).toBe(200);
     const attempts = await sidecar.metric('config_sidecar_attempts_total');
     expect(attempts).toEqual({
@@ -187,7 +187,9 @@ describe.concurrent('"once"', () => {
     const hook = await pickyHook(place);
     const refused = await place.run(['once'], { ...job.variables, ...hook.variables });
     expect(refused.code).toBe(6);
-    expect(refused.stdout).toContain('It stays: nothing was confirmed before that one could go back to.');
+    expect(refused.stdout).toContain(
+      'It stays: there is no earlier confirmed configuration to roll back to.',
+    );
     await hook.server.stop();
   });
 

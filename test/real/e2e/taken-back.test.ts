@@ -66,7 +66,7 @@ describe.concurrent('a deadly configuration', () => {
     place.write('doom', '');
     const sidecar = await place.start(job.variables);
     const died = await sidecar.outcome('target-died');
-    expect(died.message).toMatch(/ It stays: nothing was confirmed before that one could go back to\.$/);
+    expect(died.message).toMatch(/ It stays: there is no earlier confirmed configuration to roll back to\.$/);
     await until('it is blocked', async () => (await sidecar.target()).blocked.length === 1);
     expect(job.shown()).toBe('one');
     expect((await sidecar.get('/readyz')).status).toBe(200);
