@@ -29,14 +29,15 @@ export async function prepare(input: Input, { loaded, env, source, revision }: P
   const data = await readTargetData({ ...input.snapshot, revision }, dataOptions(settings, source));
   await guardData(data, { requiredKeys: settings.REQUIRED_KEYS ?? [], schema: readSchema(settings.SCHEMA) });
   const parts: Part[] = [];
-  let maxBytes = GROWTH * settings.MAX_SIZE;
+  const maxBytes = GROWTH * settings.MAX_SIZE;
+  let usedBytes = 0;
   for (const output of settings.OUTPUTS) {
-    const options = { ...renderOptions(output, loaded, env), maxBytes };
+    const options = { ...renderOptions(output, loaded, env), maxBytes, usedBytes };
     const templates = templateSet(input, settings, output);
     const generation = await render(data, templates, options);
     const format = output.place.kind === 'file' ? output.format : undefined;
     await guardFiles(generation, format, templates === null ? source : null);
-    maxBytes -= generation.files.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    usedBytes += generation.files.reduce((sum, { bytes }) => sum + bytes.length, 0);
     parts.push({ path: output.place.path, generation });
   }
   return releaseOf(parts);
@@ -102,7 +103,7 @@ function renderOptions(
   { place, format, mode, owner, modes }: OutputSettings,
   loaded: Loaded,
   env: Environment,
-): Omit<RenderOptions, 'maxBytes'> {
+): Omit<RenderOptions, 'maxBytes' | 'usedBytes'> {
   const { ALLOW_EMPTY: allowEmpty } = loaded.settings;
   return { output: place, format, mode, owner, modes, allowEmpty, ...variablesOf(loaded, env) };
 }

@@ -36,6 +36,8 @@ export interface RenderOptions {
   readonly templateEnv: Readonly<Record<string, string | undefined>>;
   /** Bound of all files together, in bytes. */
   readonly maxBytes: number;
+  /** What the outputs before have taken of that; 0 by default. */
+  readonly usedBytes?: number;
 }
 
 /**
@@ -52,7 +54,7 @@ export async function render(
   const files = made.map((file) => ({ ...file, bytes: withoutMark(file.bytes) }));
   if (options.output.kind === 'directory') await checkNames(files, options.output.path);
   const size = files.reduce((sum, file) => sum + file.bytes.length, 0);
-  if (size > options.maxBytes) throw tooLarge(options);
+  if ((options.usedBytes ?? 0) + size > options.maxBytes) throw tooLarge(options);
   const { mode, owner, modes = [] } = options;
   return inSlices(creatingGeneration(await withModes(files, modes, mode), { mode, owner }));
 }

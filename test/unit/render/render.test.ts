@@ -271,6 +271,14 @@ describe('a file without a template', () => {
   });
 });
 
+it('counts what the outputs before have taken, and names the bound of all', async () => {
+  const full = { maxBytes: 12, usedBytes: 5 };
+  expect(await outcome(documentOf('{"a":1}'), full)).toEqual({ 'app.json': '{"a":1}' });
+  expect(await outcome(documentOf('{"a":12}'), full)).toBe(
+    'render render.too-large: Cannot render "/config/app.json": the files together are larger than 12 bytes; raise MAX_SIZE',
+  );
+});
+
 describe('a directory without a template', () => {
   it('has a file with the exact bytes of each value, sub-directories for slashes', async () => {
     const binary = new Uint8Array([0, 0xff, 10]);
