@@ -20,7 +20,7 @@ export interface Result {
   readonly text: string;
 }
 
-/** A source that failed before is asked again at once: whoever is down this long after that stays so for now. */
+/** A source that failed before is read again at once: one that is still down this long after that stays down for now. */
 const DOWN_AFTER_MS = 3_000;
 
 const DONE: readonly (string | null)[] = ['applied', 'unchanged', 'picked-up', 'pinned'];

@@ -54,7 +54,7 @@ function readToken(token: () => string | undefined): { readonly token: string } 
     const text = token();
     return text === undefined ? undefined : { token: text };
   } catch {
-    // The reason names a path, which is not for everybody.
+    // The reason names a path, which is not for every client.
     return 'unreadable';
   }
 }

@@ -44,7 +44,7 @@ function makeRoom(candidates: readonly Connection[]): void {
   (candidates.find((one) => one.isIdle) ?? oldest)?.end();
 }
 
-/** Whoever has an IPv6 address usually has 2^64 of them: what counts is the network. */
+/** A client with one IPv6 address usually has 2^64 of them: what counts is the network. */
 function shareOf(address: string | undefined): string | null {
   if (address === undefined) return null;
   return address.includes('.') || !address.includes(':') ? address : address.split(':').slice(0, 4).join(':');

@@ -62,7 +62,7 @@ export function createListener(
 }
 
 function createEndpoints(served: Served, channel: Channel): ReadonlyMap<string, Endpoint> {
-  // The socket is one user's, who waits there for the outcome of a command; anybody may ask over the network.
+  // The socket is one user's, who waits there for the outcome of a command; any client may ask over the network.
   const bounded = channel === 'socket' ? <T>(make: T): T => make : atMostAFewTimesASecond<Answer>;
   const isTrusted = ({ headers }: IncomingMessage): boolean =>
     channel === 'socket' || hasToken(headers.authorization, served.token);

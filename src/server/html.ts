@@ -1,4 +1,5 @@
-// Documents in which every text is text: only `html` makes a piece of markup, so nothing gets there unescaped.
+// Documents in which every text is text: only `html` makes a piece of markup, so nothing gets there unescaped. Digests are cut.
+import { shortDigests } from '../lib/short-digests.ts';
 
 /** A piece of a document. */
 export interface Html {
@@ -15,7 +16,7 @@ export function html(texts: TemplateStringsArray, ...parts: readonly Part[]): Ht
 
 function piece(part: Part | undefined): string {
   if (part === undefined) return '';
-  if (typeof part === 'string' || typeof part === 'number') return escaped(String(part));
+  if (typeof part === 'string' || typeof part === 'number') return escaped(shortDigests(String(part)));
   return 'html' in part ? part.html : part.map((one) => one.html).join('');
 }
 

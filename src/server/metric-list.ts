@@ -68,19 +68,10 @@ export const STAGES: readonly string[] = ['render', 'validate', 'publish', 'relo
 
 /** What can be wrong with a source. */
 export const SOURCE_CODES: readonly string[] = [
-  ...[
-    'ambiguous',
-    'bad-answer',
-    'bad-key',
-    'compacted',
-    'defect',
-    'denied',
-    'disconnected',
-    'ended',
-    'failed',
-  ],
-  ...['host-key', 'no-git', 'no-leader', 'no-space', 'not-found', 'proxy', 'redirected', 'silent', 'timeout'],
-  ...['tls', 'too-large', 'truncated', 'unreachable', 'unstable', 'unverified', 'went-back', 'wrong-type'],
+  ...['ambiguous', 'bad-answer', 'bad-key', 'compacted', 'defect', 'denied', 'disconnected'],
+  ...['ended', 'failed', 'host-key', 'kubeconfig', 'no-cluster', 'no-git', 'no-leader'],
+  ...['no-space', 'not-found', 'proxy', 'redirected', 'silent', 'timeout', 'tls'],
+  ...['too-large', 'truncated', 'unreachable', 'unstable', 'unverified', 'went-back', 'wrong-type'],
 ].map((code) => `source.${code}`);
 
 /** One value for the target, or none. */

@@ -1,7 +1,6 @@
 // The page for a person: what /status says, as one document without scripts and without anything from elsewhere.
 import { ageOf, ageOfSeconds, toTheSecond } from '../lib/age.ts';
 import { withCode } from '../lib/errors.ts';
-import { shortDigests } from '../lib/short-digests.ts';
 import { trustIn } from '../settings/presets/describe.ts';
 import { type Html, html, type Part } from './html.ts';
 import { nextSteps } from './next-steps.ts';
@@ -115,19 +114,14 @@ function generations({ generations: kept }: TargetStatus, now: number): Html {
       one.onVolume ? 'on the volume' : '',
       one.pinned ? 'pinned' : '',
     ];
-    return [
-      one.generation,
-      shortDigests(one.revision),
-      moment(one.confirmedAt, now),
-      notes.filter(Boolean).join(', '),
-    ];
+    return [one.generation, one.revision, moment(one.confirmedAt, now), notes.filter(Boolean).join(', ')];
   });
   return table('Kept generations', ['generation', 'revision', 'confirmed', ''], rows);
 }
 
 function blocked({ blocked: blocks }: TargetStatus, now: number): Html {
   const rows = blocks.map(({ revision, outcome, at, message }) => [
-    shortDigests(revision),
+    revision,
     outcome,
     moment(at, now),
     message,
@@ -160,7 +154,7 @@ function version(
 ): Html {
   if (shown === null) return html`–`;
   const { revision, rendering, at } = shown;
-  return html`revision ${shortDigests(revision)}, <span class="soft">${rendering === null ? 'not rendered' : shortDigests(rendering)}</span>, ${moment(at, now)}`;
+  return html`revision ${revision}, <span class="soft">${rendering === null ? 'not rendered' : rendering}</span>, ${moment(at, now)}`;
 }
 
 function followed({ url, up, lastContactAt, note, error }: SourceStatus, now: number): Html {

@@ -20,7 +20,7 @@ export interface SourceStatus {
   readonly error: { readonly code: string; readonly message: string } | null;
 }
 
-/** A version as everybody may see it. */
+/** A version as every client may see it. */
 interface ShownVersion {
   readonly revision: string;
   readonly digest: string;
@@ -29,7 +29,7 @@ interface ShownVersion {
   readonly at: string;
 }
 
-/** What is known of a target, and what everybody who reaches LISTEN may know: these fields and no others. */
+/** What is known of a target, and what every client that reaches LISTEN may know: these fields and no others. */
 interface PublicTargetStatus {
   /** Absolute paths of the outputs, separated by blanks. */
   readonly output: string;
@@ -145,7 +145,7 @@ export async function detailsOf(kept: readonly TargetView[], identity: Identity)
   return { ...status, targets: Object.fromEntries(await Promise.all(entries)) };
 }
 
-/** What of it everybody may know. Each field is named here: a new one is not public by accident. */
+/** What of it every client may know. Each field is named here: a new one is not public by accident. */
 export function publicStatusOf({ version, instance, ready, fresh, targets }: Status): PublicStatus {
   const entries = Object.entries(targets).map(([name, target]) => [name, publicTarget(target)] as const);
   return { version, instance, ready, fresh, targets: Object.fromEntries(entries) };

@@ -54,7 +54,7 @@ async function startIn(directory: string, served?: Served): Promise<Started & { 
 const answers = async (socket: string): Promise<number> =>
   (await askSocket(socket, 'GET', '/healthz')).status;
 
-/** The socket that a sidecar which was killed leaves: it is there, and nobody listens. */
+/** The socket that a sidecar which was killed leaves: it is there, and no process listens. */
 async function leaveDeadSocket(path: string): Promise<void> {
   const server = createServer();
   const other = `${path}.before`;
@@ -308,19 +308,19 @@ describe('a command', () => {
   it('has exit code 8 when no sidecar is there, and says where it looked', async () => {
     const directory = scratch();
     const socket = join(directory, 'control.sock');
-    const nobody = {
+    const absent = {
       exitCode: 8,
       text: `Cannot resume: no sidecar answers at "${socket}"; does one run, with this OUTPUT and STATE_DIR? [control.nobody]`,
     };
     const resume = steering(socket, { action: 'resume' });
-    expect(await steerSidecar(resume)).toEqual(nobody);
+    expect(await steerSidecar(resume)).toEqual(absent);
     writeFileSync(socket, 'no socket');
-    expect(await steerSidecar(resume)).toEqual(nobody);
+    expect(await steerSidecar(resume)).toEqual(absent);
     rmSync(socket);
     await leaveDeadSocket(socket);
-    expect(await steerSidecar(resume)).toEqual(nobody);
+    expect(await steerSidecar(resume)).toEqual(absent);
     rmSync(directory, { recursive: true });
-    expect(await steerSidecar(resume)).toEqual(nobody);
+    expect(await steerSidecar(resume)).toEqual(absent);
   });
 
   it('says whose the sidecar is when that is another user', async () => {
@@ -328,10 +328,10 @@ describe('a command', () => {
     mkdirSync(directory, { mode: 0o700 });
     const { socket } = await startIn(directory);
     const owner = process.getuid?.() ?? 0;
-    const { exitCode, text } = await asNobody(directory, () => steerSidecar(steering(socket)));
+    const { exitCode, text } = await asAnotherUser(directory, () => steerSidecar(steering(socket)));
     expect([exitCode, text]).toEqual([
       8,
-      `Cannot sync: "${socket}" is for user ${owner} only, and this is user ${owner === 0 ? NOBODY : owner}; run the command as that user. [control.denied]`,
+      `Cannot sync: "${socket}" is for user ${owner} only, and this is user ${owner === 0 ? ANOTHER : owner}; run the command as that user. [control.denied]`,
     ]);
   });
 
@@ -349,15 +349,15 @@ describe('a command', () => {
   });
 });
 
-const NOBODY = 65_534;
+const ANOTHER = 65_534;
 
 /** As a user who may not look there: another one, or, without the right to be that, one who has locked himself out. */
-async function asNobody<T>(directory: string, act: () => Promise<T>): Promise<T> {
+async function asAnotherUser<T>(directory: string, act: () => Promise<T>): Promise<T> {
   if (process.getuid?.() !== 0) {
     chmodSync(directory, 0o000);
     return await act().finally(() => chmodSync(directory, 0o700));
   }
-  process.seteuid?.(NOBODY);
+  process.seteuid?.(ANOTHER);
   return await act().finally(() => process.seteuid?.(0));
 }
 
@@ -377,7 +377,7 @@ describe('the status', () => {
     expect(JSON.stringify(byListen)).not.toContain('printed by the hook');
   });
 
-  it('that nobody tells is a sentence about both places', async () => {
+  it('that no sidecar gives is a sentence about both places', async () => {
     const socket = join(scratch(), 'control.sock');
     const [port = 0] = await freePorts(1);
     expect(await askSidecar({ sockets: [socket], listen: 'off', target: null })).toBe(

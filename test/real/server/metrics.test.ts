@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished, vi } from 'vitest';
@@ -155,16 +155,6 @@ it('every series is there at 0 before anything has happened', async () => {
   for (const name of ['ready', 'in_sync', 'pinned', 'blocked', 'fresh', 'last_applied_timestamp_seconds'])
     expect([name, samples.get(`config_sidecar_${name}{target="default"}`)]).toEqual([name, 0]);
   expect(samples.get('config_sidecar_log_lines_dropped_total')).toBe(0);
-});
-
-it('the codes of source errors are those of the code', () => {
-  const files = ['src/source', 'providers'].flatMap((folder) =>
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts'))
-      .map((name) => readFileSync(join(folder, name), 'utf8')),
-  );
-  const codes = new Set(files.flatMap((text) => text.match(/(?<=')source\.[a-z-]+(?=')/g) ?? []));
-  expect([...codes].filter((code) => !SOURCE_CODES.includes(code))).toEqual([]);
 });
 
 it('a sidecar that has not started to do anything has metrics too', async () => {

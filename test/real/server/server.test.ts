@@ -205,7 +205,7 @@ it('the token is read anew from its file at every request', async () => {
   expect(asked).toHaveLength(2);
 });
 
-it('a wrong method is told the right one', async () => {
+it('a wrong method is answered with the right one', async () => {
   const { served, asked } = recording({ token: () => TOKEN });
   const port = await serve(served);
   for (const path of ['/sync', '/rollback', '/resume']) {
@@ -434,7 +434,7 @@ it('a request may come in pieces, end its lines without CR, and be followed by t
   for (const answer of [pieces, ended]) expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n.*ok\n$/s);
 });
 
-it('a client that says nothing is sent away within seconds, one that is too slow is told so', async () => {
+it('a client that says nothing is sent away within seconds, one that is too slow gets an answer that says so', async () => {
   const port = await serve(recording().served);
   const startedAt = Date.now();
   expect(await exchange(port, '')).toBe('');

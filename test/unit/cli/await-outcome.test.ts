@@ -158,7 +158,7 @@ describe('going back', () => {
     expect(settled(rollback, target, SOON)?.exitCode).toBe(0);
   });
 
-  it('says when somebody else was quicker', () => {
+  it('says when another request was quicker', () => {
     expect(settled({ ...rollback, generation: 2 }, BACK, SOON)).toEqual({
       exitCode: 1,
       text: 'Went back to generation 2, but something else was chosen meanwhile. See "config-sidecar history".',
@@ -183,7 +183,7 @@ describe('resuming', () => {
 });
 
 describe('when the time is up', () => {
-  it('what stands is told, and whether it is about the application', () => {
+  it('names the outcome that stands, and whether it is about the application', () => {
     const held = { ...READ, outcome: 'held-back', message: 'No handler yet.', reloadOwed: true };
     expect(unsettled(sync, held, 60_000)).toEqual({
       exitCode: 6,

@@ -130,7 +130,7 @@ it.each([
   [7_200, '2 h'],
   [172_799, '47 h'],
   [172_800, '2 d'],
-])('%i seconds are told as %s', (seconds, told) => {
-  expect(ageOf(AT, Date.parse(AT) + seconds * 1000)).toBe(told);
+])('%i seconds are shown as %s', (seconds, shown) => {
+  expect(ageOf(AT, Date.parse(AT) + seconds * 1000)).toBe(shown);
   expect(toTheSecond(AT)).toBe('2026-01-31T12:00:00Z');
 });

@@ -138,6 +138,9 @@ it('works behind a path prefix: its links are relative', () => {
 it('cuts digests to twelve digits', () => {
   const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
   const version = { revision: digest, digest, rendering: digest, at: AT };
-  const text = textOf(renderPage(statusWith({ ...TARGET, desired: version }), NOW));
+  const text = textOf(
+    renderPage(statusWith({ ...TARGET, desired: version, message: `Cannot confirm "${digest}".` }), NOW),
+  );
   expect(text).toContain('desired revision 0123456789ab, 0123456789ab, 3 min ago');
+  expect(text).toContain('Cannot confirm "0123456789ab".');
 });
