@@ -24,7 +24,7 @@ export interface SeenApplication {
 }
 
 /** One process in sight. */
-export interface SeenProcess extends SeenApplication {
+export interface ProcessInSight extends SeenApplication {
   readonly ageSeconds: number | null;
   /** Resident; null when that cannot be seen. */
   readonly memoryBytes: number | null;
@@ -38,7 +38,7 @@ export interface InSight {
   /** Resolves when all of this can be asked for; before, the application may be null. */
   readonly ready: () => Promise<void>;
   /** Every process but the kernel's own, the application first; at most `MOST_SHOWN`. */
-  readonly processes: () => readonly SeenProcess[];
+  readonly processes: () => readonly ProcessInSight[];
 }
 
 /** A whole look at the process table is worth this long: status can be asked for often. */
@@ -79,7 +79,7 @@ export function createInSight(load: () => Promise<Lookup | null>, known: () => P
     return found;
   };
   let listed: Listed | null = null;
-  const processes = (): readonly SeenProcess[] => {
+  const processes = (): readonly ProcessInSight[] => {
     const application = current();
     const nowMs = performance.now();
     const isOld = listed === null || nowMs - listed.atMs >= LOOK_MS;
@@ -102,13 +102,13 @@ export function createInSight(load: () => Promise<Lookup | null>, known: () => P
 interface Listed {
   readonly atMs: number;
   readonly application: ProcessId | null;
-  readonly all: readonly SeenProcess[];
+  readonly all: readonly ProcessInSight[];
 }
 
 /** Parent of the kernel's threads. */
 const KERNEL = 2;
 
-function listAll(application: ProcessId | null): readonly SeenProcess[] {
+function listAll(application: ProcessId | null): readonly ProcessInSight[] {
   const ticks = bootTicks();
   const isApplication = (row: ProcessRow): boolean =>
     row.pid === application?.pid && row.startTicks === application.startTicks;

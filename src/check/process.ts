@@ -1,8 +1,8 @@
 // Whether the application's process is found, may be sent the signal, and would survive it. Nothing is sent.
 
 import { constants } from 'node:os';
-import { isReceived, type ReloadSignal as SentSignal } from '../application/process/gate.ts';
-import type { Lookup, ProcessFact } from '../application/process/lookup.ts';
+import { isReceived, type SentSignal } from '../application/process/gate.ts';
+import type { LookedUp, Lookup } from '../application/process/lookup.ts';
 import {
   describeProcess,
   isDead,
@@ -54,7 +54,7 @@ const YOUNG_MS = 5_000;
 /** Whatever it does, nobody is kept waiting for longer. */
 const SETTLES_WITHIN_MS = 7_000;
 
-async function look(lookup: Lookup, signal: AbortSignal): Promise<ProcessFact> {
+async function look(lookup: Lookup, signal: AbortSignal): Promise<LookedUp> {
   const end = performance.now() + SETTLES_WITHIN_MS;
   for (;;) {
     const now = performance.now();
@@ -65,7 +65,7 @@ async function look(lookup: Lookup, signal: AbortSignal): Promise<ProcessFact> {
 }
 
 /** A handler that is missing, or a signal that is ignored, need not be so a moment later while it starts. */
-function isOpen(sight: ProcessFact): boolean {
+function isOpen(sight: LookedUp): boolean {
   if (sight.kind !== 'found' || sight.gate.kind === 'ready') return false;
   const { ticks } = sight.seenAt;
   const isYoung = ticks !== null && (ticks - sight.id.startTicks) * 10 < YOUNG_MS;
@@ -114,7 +114,7 @@ function inSight(): Sight {
   return { isAlone, names: [...listed.slice(-MOST_NAMED), ...more] };
 }
 
-type Found = Extract<ProcessFact, { readonly kind: 'found' }>;
+type Found = Extract<LookedUp, { readonly kind: 'found' }>;
 
 /** What was found, as one sentence about signal, handler and permission. */
 export function judge(

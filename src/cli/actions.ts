@@ -5,7 +5,7 @@ import { toSidecarError } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { createLog } from '../lib/log.ts';
 import { askSidecar, describeStatus } from '../server/ask-status.ts';
-import { type Action, type Asker, generationOf } from '../server/control.ts';
+import { type Asker, type ControlAction, generationOf } from '../server/control.ts';
 import type { SeenStatus } from '../server/status.ts';
 import { explain } from '../settings/docs.ts';
 import { alternatives } from '../settings/kind.ts';
@@ -253,7 +253,7 @@ async function socketsOf(targets: Targets<Partial<Settings>>): Promise<readonly 
 /** How long a command waits for the outcome. */
 const OUTCOME_MS = 60_000;
 
-async function control(cli: Cli, action: Action, words: Words): Promise<number> {
+async function control(cli: Cli, action: ControlAction, words: Words): Promise<number> {
   const generation = chosenGeneration(words.words);
   const sockets = await socketsOf(await loadPartialTargets(optionsOf(cli, words)));
   if (sockets.length === 0)

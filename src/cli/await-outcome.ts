@@ -1,12 +1,12 @@
 // What came of a request, read off the status. Pure.
 
 import { EXIT } from '../lib/exit-codes.ts';
-import type { Action } from '../server/control.ts';
+import type { ControlAction } from '../server/control.ts';
 import type { GenerationStatus, SourceStatus, TargetStatus } from '../server/status.ts';
 
 /** A request that was taken. */
 export interface Asked {
-  readonly action: Action;
+  readonly action: ControlAction;
   /** When it was taken, by the sidecar's clock. ISO 8601. */
   readonly at: string;
   /** The generation gone back to; null for other actions. */
@@ -59,7 +59,7 @@ export function unsettled(asked: Asked, target: TargetStatus, waitedMs: number):
   return { exitCode: isAboutReload ? EXIT.reload : EXIT.unexpected, text };
 }
 
-const DID: Readonly<Record<Action, string>> = {
+const DID: Readonly<Record<ControlAction, string>> = {
   sync: 'Asked to sync',
   rollback: 'Went back',
   resume: 'Follows the source again',

@@ -10,7 +10,7 @@ interface CommandFlag {
 }
 
 /** One command, in words. */
-export interface Command {
+export interface CommandRow {
   /** One line, no full stop: `read the source now`. */
   readonly summary: string;
   /** Further words it takes: `[GENERATION]`. */
@@ -200,7 +200,7 @@ const COMMANDS = {
     exits: [],
     example: 'config-sidecar help settings',
   },
-} as const satisfies Readonly<Record<string, Command>>;
+} as const satisfies Readonly<Record<string, CommandRow>>;
 
 export type CommandName = keyof typeof COMMANDS;
 
@@ -211,7 +211,7 @@ export function isCommand(name: string): name is CommandName {
 }
 
 /** The row of a command, as one type for all of them. */
-export function commandOf(name: CommandName): Command {
+export function commandOf(name: CommandName): CommandRow {
   return COMMANDS[name];
 }
 

@@ -4,7 +4,7 @@ import { type SidecarError, toSidecarError, withCode } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { sleep } from '../lib/wait.ts';
 import { askSocket, askStatusOverSocket } from '../server/ask-socket.ts';
-import type { Accepted, Action, Asker, ResumeAccepted, RollbackAccepted } from '../server/control.ts';
+import type { Accepted, Asker, ControlAction, ResumeAccepted, RollbackAccepted } from '../server/control.ts';
 import { VERBS } from '../server/control.ts';
 import type { TargetStatus } from '../server/status.ts';
 import { type Asked, type Result, settled, unsettled } from './await-outcome.ts';
@@ -14,7 +14,7 @@ export interface Steering {
   readonly sockets: readonly string[];
   /** null: all; `rollback` and `resume` need one where there are several. */
   readonly target: string | null;
-  readonly action: Action;
+  readonly action: ControlAction;
   /** `sync`: lift blocks and try again. */
   readonly retry: boolean;
   /** `rollback`: null is the newest that is not on the volume. */
@@ -109,7 +109,7 @@ function refused({ action }: Steering, status: number, answer: unknown): Result 
   return { exitCode: EXIT_BY_CODE[code] ?? other, text: withCode(text, code || null) };
 }
 
-function notThere(action: Action, { message, code }: SidecarError): Result {
+function notThere(action: ControlAction, { message, code }: SidecarError): Result {
   const isOurs = code.startsWith('control.');
   return {
     exitCode: isOurs ? EXIT.notReady : EXIT.unexpected,
@@ -118,7 +118,7 @@ function notThere(action: Action, { message, code }: SidecarError): Result {
 }
 
 /** Where nothing was pinned there is nothing that could come of it. */
-function isToWaitFor(action: Action, accepted: Accepted): boolean {
+function isToWaitFor(action: ControlAction, accepted: Accepted): boolean {
   return action !== 'resume' || (accepted as ResumeAccepted).wasPinned;
 }
 

@@ -6,8 +6,8 @@ import { flagOf } from '../settings/table.ts';
 import {
   COMMAND_NAMES,
   COMMON_FLAGS,
-  type Command,
   type CommandName,
+  type CommandRow,
   commandOf,
   EXIT_MEANINGS,
   isCommand,
@@ -78,7 +78,9 @@ export function usageOf(name: CommandName): string {
 }
 
 /** A command's flags with those that all have: `--json`, `-h, --help`. */
-export function flagsOf({ flags = {} }: Command): readonly (readonly [spelled: string, meaning: string])[] {
+export function flagsOf({
+  flags = {},
+}: CommandRow): readonly (readonly [spelled: string, meaning: string])[] {
   return [
     ...Object.entries(flags).map(([name, { value, meaning }]) => {
       return [`--${name}${value ? ` ${value}` : ''}`, meaning] as const;
@@ -89,18 +91,18 @@ export function flagsOf({ flags = {} }: Command): readonly (readonly [spelled: s
   ];
 }
 
-function flagLines(command: Command): readonly string[] {
+function flagLines(command: CommandRow): readonly string[] {
   const flags = flagsOf(command);
   const width = Math.max(...flags.map(([spelled]) => spelled.length));
   return flags.map(([spelled, meaning]) => `  ${spelled.padEnd(width)}  ${meaning}`);
 }
 
-function settingsPart({ settings }: Command): readonly string[] {
+function settingsPart({ settings }: CommandRow): readonly string[] {
   if (settings.length === 0) return [];
   const text = `Settings, among others: ${settings.map(flagOf).join(' ')}. Each is also an environment variable (${settings[0]}) and a key of the settings file; "config-sidecar help settings" explains all.`;
   return [wrap(text, 0, WIDTH)];
 }
 
-function exitLines({ exits }: Command): readonly string[] {
+function exitLines({ exits }: CommandRow): readonly string[] {
   return ([0, 1, 2, ...exits] as const).map((code) => `  ${code}  ${EXIT_MEANINGS[code]}`);
 }

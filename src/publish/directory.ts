@@ -20,7 +20,7 @@ import {
   refusingForeign,
   visibleNames,
 } from './layout.ts';
-import type { FoundStaged, Publisher, PublisherOptions, Staged, Volume } from './publisher.ts';
+import type { FoundStaged, Publisher, PublisherOptions, Staged, Volume } from './place.ts';
 import { readingGeneration, TooLarge } from './read-generation.ts';
 import { listing, removeInBackground } from './remove-tree.ts';
 import { createRetirement, type Retirement, recover } from './retired.ts';

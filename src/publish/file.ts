@@ -11,7 +11,7 @@ import { diskError } from './disk-error.ts';
 import { HeldDirectory } from './held-directory.ts';
 import { LateFlush } from './late-flush.ts';
 import { ownerOf, ownNamesIn } from './ownership.ts';
-import type { FoundStaged, Publisher, PublisherOptions, Staged, Volume } from './publisher.ts';
+import type { FoundStaged, Publisher, PublisherOptions, Staged, Volume } from './place.ts';
 import { listing, unlinkIfPossible } from './remove-tree.ts';
 import { readBytes, withOpenFile } from './safe-open.ts';
 import { specialFileAt } from './special-file.ts';

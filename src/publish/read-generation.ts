@@ -8,7 +8,7 @@ import type { Sliced } from '../lib/slices.ts';
 import type { DescribedFile } from '../render/generation.ts';
 import { closeHandle, type DirectoryHandle, openDirectory, within } from './directory-handle.ts';
 import { ownerOf } from './ownership.ts';
-import type { PublisherOptions } from './publisher.ts';
+import type { PublisherOptions } from './place.ts';
 import { listing } from './remove-tree.ts';
 import { readBytes, withOpenFile } from './safe-open.ts';
 

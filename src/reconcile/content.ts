@@ -12,12 +12,12 @@ import { type Goal, isBad } from './decide.ts';
 import { blocksOf, type Candidate, type State } from './state.ts';
 
 /** Without a generation in memory its bytes are those of the copy. */
-export type Content =
+export type HeldContent =
   | { readonly version: Published; readonly generation: Release }
   | { readonly version: Published; readonly generation: null; readonly kept: KeptGeneration };
 
 /** The version and the bytes for a goal; null when there are none. */
-export function contentOf(goal: Goal, state: State): Content | null {
+export function contentOf(goal: Goal, state: State): HeldContent | null {
   const { ledger, session } = state;
   switch (goal.from) {
     case 'candidate':
@@ -40,14 +40,14 @@ export function contentOf(goal: Goal, state: State): Content | null {
   }
 }
 
-function contentOfCandidate({ generation, version, input }: Candidate): Content | null {
+function contentOfCandidate({ generation, version, input }: Candidate): HeldContent | null {
   if (generation === null) return null;
   const { rendering } = generation;
   return { generation, version: { ...version, rendering, input: input.id, moment: null, as: 'desired' } };
 }
 
 /** The bytes from memory, or else from the copy. */
-function withBytes(version: Published, state: State): Content | null {
+function withBytes(version: Published, state: State): HeldContent | null {
   const { held } = state.session;
   if (held?.rendering === version.rendering) return { version, generation: held };
   const kept = keptAs(state, version.rendering);

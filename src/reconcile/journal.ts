@@ -1,7 +1,7 @@
 // What attempts ended in: the outcome that stands, a short history, and the counts for the metrics. Values; every change makes a new one.
 
 import type { Version } from '../ledger/ledger.ts';
-import type { Stage as ErrorStage } from '../lib/errors.ts';
+import type { Stage } from '../lib/errors.ts';
 
 /** What an attempt can end in (the contract's outcomes). */
 export type Outcome =
@@ -36,7 +36,7 @@ export interface Report {
   /** What a hook or a validator printed, secrets masked; null when it printed nothing. Shown only on the Unix socket. */
   readonly output: string | null;
   /** Where the reason lies; null when there is none. */
-  readonly stage: ErrorStage | null;
+  readonly stage: Stage | null;
   readonly attempted: AttemptedVersion | null;
   /** Unix milliseconds. */
   readonly at: number;
@@ -44,7 +44,7 @@ export interface Report {
   readonly count: number;
 }
 
-export type Stage = 'render' | 'validate' | 'publish' | 'reload' | 'confirm';
+export type TimedStage = 'render' | 'validate' | 'publish' | 'reload' | 'confirm';
 
 /** Seconds below which a stage's duration is counted. */
 export const DURATION_BUCKETS = [
@@ -66,7 +66,7 @@ export interface Journal {
   readonly outcomes: Readonly<Partial<Record<Outcome, number>>>;
   /** By result: `told`, `unavailable`, `misconfigured`, `refused`, `unknown`, … */
   readonly reloads: Readonly<Record<string, number>>;
-  readonly durations: Readonly<Partial<Record<Stage, Durations>>>;
+  readonly durations: Readonly<Partial<Record<TimedStage, Durations>>>;
 }
 
 export const EMPTY_JOURNAL: Journal = {
@@ -133,7 +133,7 @@ export function countReload(journal: Journal, result: string): Journal {
 const NO_DURATIONS: Durations = { buckets: DURATION_BUCKETS.map(() => 0), sum: 0, count: 0 };
 
 /** A stage took so long. */
-export function measure(journal: Journal, stage: Stage, milliseconds: number): Journal {
+export function measure(journal: Journal, stage: TimedStage, milliseconds: number): Journal {
   const seconds = milliseconds / 1000;
   const { buckets, sum, count } = journal.durations[stage] ?? NO_DURATIONS;
   const counted = DURATION_BUCKETS.map((bound, i) => (buckets[i] ?? 0) + (seconds <= bound ? 1 : 0));

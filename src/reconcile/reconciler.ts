@@ -2,7 +2,7 @@
 
 import { type SidecarError, toSidecarError } from '../lib/errors.ts';
 import { type Action, decide } from './decide.ts';
-import type { Stage } from './journal.ts';
+import type { TimedStage } from './journal.ts';
 import { reportsOf } from './outcome.ts';
 import { type Event, reduce, type State, type Time, type Wait } from './state.ts';
 
@@ -30,7 +30,7 @@ const SHORTEST_WAIT_MS = 2;
 /** After something that no step should do. */
 const AFTER_FAILURE_MS = 1_000;
 
-const STAGES: Partial<Record<Action['kind'], Stage>> = {
+const STAGES: Partial<Record<Action['kind'], TimedStage>> = {
   render: 'render',
   validate: 'validate',
   publish: 'publish',

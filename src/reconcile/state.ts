@@ -11,7 +11,7 @@ import type { Volume } from '../publish/publisher.ts';
 import type { StagedPart } from '../publish/types.ts';
 import type { Input } from '../render/input.ts';
 import type { Release } from '../render/release.ts';
-import type { AttemptedVersion, Journal, Outcome, Report, Stage } from './journal.ts';
+import type { AttemptedVersion, Journal, Outcome, Report, TimedStage } from './journal.ts';
 import * as journals from './journal.ts';
 import type { Policy } from './policy.ts';
 
@@ -216,7 +216,7 @@ export type Event =
   | { readonly kind: 'rested'; readonly waits: readonly Wait[] }
   | { readonly kind: 'saved'; readonly error: SidecarError | null }
   | { readonly kind: 'reported'; readonly report: Omit<Report, 'count'> }
-  | { readonly kind: 'measured'; readonly stage: Stage; readonly tookMs: number };
+  | { readonly kind: 'measured'; readonly stage: TimedStage; readonly tookMs: number };
 
 const NEVER: Tries = { failures: 0, dueAt: 0 };
 const NO_ERRORS = { open: null, publish: null, save: null, keep: null, loop: null };

@@ -5,7 +5,7 @@ import { Confirmation, confirmSettingsOf } from '../application/confirm/confirm.
 import { bootStamp, bootTicks } from '../application/process/boot-clock.ts';
 import { type SeenProcess, seeProcess } from '../application/process/fact.ts';
 import { childrenOf } from '../application/process/family.ts';
-import type { Lookup, ProcessFact as Sight } from '../application/process/lookup.ts';
+import type { Lookup, LookedUp as Sight } from '../application/process/lookup.ts';
 import { reload } from '../application/reload/reload.ts';
 import { hookOf, lookupOf } from '../application/reload/settings.ts';
 import {

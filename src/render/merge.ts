@@ -7,7 +7,7 @@ import { sortEntries } from './document/tree.ts';
 import { createMap, isMap, type Value, type ValueMap } from './document/value.ts';
 
 /** The data of one source, in its place: below its name where it has one. */
-export interface Layer {
+export interface MergeLayer {
   /** The source as it may be shown, with its name. */
   readonly source: string;
   readonly value: Value;
@@ -18,7 +18,7 @@ export interface Layer {
  * @throws SidecarError `render.conflict` where one source has a map and another a value that is no map, with the path and
  * both sources; and for data that is no map at the top.
  */
-export function mergeLayers(layers: readonly Layer[]): ValueMap {
+export function mergeLayers(layers: readonly MergeLayer[]): ValueMap {
   let merged: ValueMap = createMap();
   for (const [at, { source, value }] of layers.entries()) {
     if (!isMap(value)) throw notAtTop(source, value);
@@ -31,7 +31,7 @@ interface Place {
   readonly path: readonly string[];
   readonly source: string;
   /** What was merged already, to name the other source of a conflict. */
-  readonly before: readonly Layer[];
+  readonly before: readonly MergeLayer[];
 }
 
 function mergeMaps(earlier: ValueMap, later: ValueMap, place: Place): ValueMap {
@@ -74,7 +74,7 @@ function refuse(message: string): SidecarError {
  * The sources of what stands at a path: of a value the last one that has it, of a map all that have a part of it; none
  * where nothing is.
  */
-export function originsOf(layers: readonly Layer[], path: readonly string[]): readonly string[] {
+export function originsOf(layers: readonly MergeLayer[], path: readonly string[]): readonly string[] {
   const parts: string[] = [];
   for (const { source, value } of [...layers].reverse()) {
     const found = walk(value, path);

@@ -3,7 +3,7 @@ import { labelOf } from '../source/merge.ts';
 import type { Merged, MergedPart, TargetSnapshot } from '../source/provider.ts';
 import { type Data, type DataOptions, digestOf, entriesOf, once, readData, readEntries } from './data.ts';
 import { createMap, type Value } from './document/value.ts';
-import { type Layer, mergeLayers, mergeTrees, originsOf } from './merge.ts';
+import { type MergeLayer, mergeLayers, mergeTrees, originsOf } from './merge.ts';
 
 /**
  * Makes data of what a target's sources hold.
@@ -28,7 +28,7 @@ async function mergeParts(content: Merged, revision: string, options: DataOption
   const read = await Promise.all(parts.map(async (part) => ({ part, data: await readPart(part, options) })));
   const layers = once(() =>
     Promise.all(
-      read.map(async ({ part, data }): Promise<Layer> => {
+      read.map(async ({ part, data }): Promise<MergeLayer> => {
         return { source: labelOf(part), value: placed(await data.value(), part, options) };
       }),
     ),

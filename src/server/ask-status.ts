@@ -1,5 +1,5 @@
 // The `status` command's side: asks the sidecar that runs here, and puts its answer into words.
-import type { SeenProcess } from '../application/in-sight.ts';
+import type { ProcessInSight } from '../application/in-sight.ts';
 import { ageOfSeconds } from '../lib/age.ts';
 import { visible } from '../lib/bounds.ts';
 import { SidecarError, toSidecarError, withCode } from '../lib/errors.ts';
@@ -16,7 +16,7 @@ const ASK_MS = 3_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 
 /** Where a sidecar may answer, and what it is asked. */
-export interface Whereabouts {
+export interface StatusQuestion {
   /** The paths of its control sockets; none where they are not known. */
   readonly sockets: readonly string[];
   readonly listen: Listen;
@@ -29,7 +29,7 @@ export interface Whereabouts {
  * the one sidecar that holds the lock of the output.
  * @throws SidecarError `control.unknown-target` when a sidecar answers that it has no such target.
  */
-export async function askSidecar({ sockets, listen, target }: Whereabouts): Promise<SeenStatus | string> {
+export async function askSidecar({ sockets, listen, target }: StatusQuestion): Promise<SeenStatus | string> {
   const path = `/status${target === null ? '' : `?target=${encodeURIComponent(target)}`}`;
   const failures: string[] = [];
   if (sockets.length > 0) {
@@ -191,7 +191,7 @@ function describeDifference(text: string): readonly (readonly [string, string])[
 /** More are in `status --json`. */
 const MOST_LISTED = 12;
 
-function describeProcesses(all: readonly SeenProcess[]): readonly (readonly [string, string])[] {
+function describeProcesses(all: readonly ProcessInSight[]): readonly (readonly [string, string])[] {
   const more = all.length - MOST_LISTED;
   return [
     ...all.slice(0, MOST_LISTED).map(describeProcess),
@@ -199,7 +199,7 @@ function describeProcesses(all: readonly SeenProcess[]): readonly (readonly [str
   ].map((line, i) => [i === 0 ? 'processes' : '', line] as const);
 }
 
-function describeProcess(one: SeenProcess): string {
+function describeProcess(one: ProcessInSight): string {
   const { pid, program, user, ageSeconds, isApplication } = one;
   const memory = shownMemory(one);
   const parts = [

@@ -1,6 +1,6 @@
 // Who may control the sidecar over the network, and see everything: a client that sends CONTROL_TOKEN.
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { type Action, VERBS } from './control.ts';
+import { type ControlAction, VERBS } from './control.ts';
 
 /** Why a request is refused, as the answer says it. */
 export interface Denial {
@@ -16,7 +16,7 @@ export interface Denial {
  * @param token CONTROL_TOKEN as it is now; throws where its file cannot be read.
  */
 export function checkBearer(
-  action: Action,
+  action: ControlAction,
   header: string | undefined,
   token: () => string | undefined,
 ): Denial | null {

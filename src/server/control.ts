@@ -30,7 +30,7 @@ export interface Controls {
 /** The targets by their names, as they are now. */
 export type ControlsByTarget = ReadonlyMap<string, Controls>;
 
-export type Action = 'sync' | 'rollback' | 'resume';
+export type ControlAction = 'sync' | 'rollback' | 'resume';
 
 /** What a request was taken as; the rest is still to come, and is seen in the status. */
 export interface Accepted {
@@ -51,14 +51,14 @@ export interface ResumeAccepted extends Accepted {
   readonly wasPinned: boolean;
 }
 
-const PARAMETERS: Readonly<Record<Action, readonly string[]>> = {
+const PARAMETERS: Readonly<Record<ControlAction, readonly string[]>> = {
   sync: ['target', 'retry'],
   rollback: ['target', 'generation', 'reason', 'by'],
   resume: ['target'],
 };
 
 /** What a sentence calls it: `Cannot <verb>`. */
-export const VERBS: Readonly<Record<Action, string>> = {
+export const VERBS: Readonly<Record<ControlAction, string>> = {
   sync: 'sync',
   rollback: 'go back',
   resume: 'resume',
@@ -73,7 +73,7 @@ export const VERBS: Readonly<Record<Action, string>> = {
  * `control.starting`; or what the control throws.
  */
 export function steer(
-  action: Action,
+  action: ControlAction,
   query: string,
   { targets, from }: { readonly targets: ControlsByTarget; readonly from: string },
 ): Accepted {
@@ -108,7 +108,7 @@ export function steer(
 }
 
 /** A misspelt parameter that is passed over would do something else than what was asked for. */
-function parametersOf(action: Action, query: string): ReadonlyMap<string, string> {
+function parametersOf(action: ControlAction, query: string): ReadonlyMap<string, string> {
   const known = PARAMETERS[action];
   const found = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(query)) {
@@ -132,7 +132,7 @@ function askerOf(parameters: ReadonlyMap<string, string>, from: string): Asker {
 }
 
 function chooseTarget(
-  action: Action,
+  action: ControlAction,
   name: string | null,
   targets: ControlsByTarget,
 ): readonly [string, Controls] {
@@ -155,20 +155,20 @@ function chooseTarget(
   return [chosen, controls];
 }
 
-function flagOf(action: Action, text: string | null): boolean {
+function flagOf(action: ControlAction, text: string | null): boolean {
   if (text === null || text === 'false') return false;
   if (text === 'true') return true;
   throw refusal(action, `"retry" is true or false, not ${quoted(text)}`);
 }
 
 /** The number of a generation as it is written by people; null: none is given. */
-export function generationOf(action: Action, text: string | null): number | null {
+export function generationOf(action: ControlAction, text: string | null): number | null {
   if (text === null) return null;
   if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
   throw refusal(action, `${quoted(text)} is no generation; "config-sidecar history" shows their numbers`);
 }
 
-function refusal(action: Action, reason: string): SidecarError {
+function refusal(action: ControlAction, reason: string): SidecarError {
   return new SidecarError(`Cannot ${VERBS[action]}: ${reason}.`, {
     code: 'control.parameter',
     stage: 'control',

@@ -4,7 +4,7 @@ import { cut } from '../lib/bounds.ts';
 import { type SidecarError, toSidecarError } from '../lib/errors.ts';
 import { atMostAFewTimesASecond } from './at-most.ts';
 import { checkBearer, hasToken } from './bearer.ts';
-import { type Action, type ControlsByTarget, steer } from './control.ts';
+import { type ControlAction, type ControlsByTarget, steer } from './control.ts';
 import { publicPageOf, publicStatusOf, type Status } from './status.ts';
 
 /** What the endpoints show and control; each is asked anew at every request. */
@@ -75,7 +75,7 @@ function createEndpoints(served: Served, channel: Channel): ReadonlyMap<string, 
     return { status: 200, type: METRICS_TYPE, body: bytes(await served.metrics()) };
   });
   const get = (answer: Endpoint['answer']): Endpoint => ({ method: 'GET', answer });
-  const post = (action: Action): Endpoint => ({
+  const post = (action: ControlAction): Endpoint => ({
     method: 'POST',
     answer: (request, query) => control(action, query, { request, served, channel }),
   });
@@ -147,7 +147,7 @@ interface Asked {
   readonly channel: Channel;
 }
 
-function control(action: Action, query: string, { request, served, channel }: Asked): Answer {
+function control(action: ControlAction, query: string, { request, served, channel }: Asked): Answer {
   const denial =
     channel === 'socket' ? null : checkBearer(action, request.headers.authorization, served.token);
   if (denial !== null) {

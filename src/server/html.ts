@@ -7,14 +7,14 @@ export interface Html {
 }
 
 /** What can stand in a piece: text is escaped. */
-export type Part = string | number | Html | readonly Html[];
+export type HtmlPart = string | number | Html | readonly Html[];
 
 /** A piece with its parts put in. */
-export function html(texts: TemplateStringsArray, ...parts: readonly Part[]): Html {
+export function html(texts: TemplateStringsArray, ...parts: readonly HtmlPart[]): Html {
   return { html: texts.map((text, i) => text + piece(parts[i])).join('') };
 }
 
-function piece(part: Part | undefined): string {
+function piece(part: HtmlPart | undefined): string {
   if (part === undefined) return '';
   if (typeof part === 'string' || typeof part === 'number') return escaped(shortDigests(String(part)));
   return 'html' in part ? part.html : part.map((one) => one.html).join('');

@@ -2,7 +2,7 @@
 import { ageOf, ageOfSeconds, toTheSecond } from '../lib/age.ts';
 import { withCode } from '../lib/errors.ts';
 import { trustIn } from '../settings/presets/describe.ts';
-import { type Html, html, type Part } from './html.ts';
+import { type Html, type HtmlPart, html } from './html.ts';
 import { nextSteps } from './next-steps.ts';
 import { STYLE } from './page-style.ts';
 import { shownApplication, shownMemory, shownPin } from './shown.ts';
@@ -48,9 +48,9 @@ ${steps.map((step) => html`<p class="next">${step}</p>\n`)}
 ${difference(target)}${generations(target, now)}${blocked(target, now)}${history(target, now)}${processes(target)}`;
 }
 
-function facts(target: TargetStatus, now: number): readonly (readonly [string, Part])[] {
+function facts(target: TargetStatus, now: number): readonly (readonly [string, HtmlPart])[] {
   const { running, lastKnownGood, desired, attempted, trial, template, preset } = target;
-  const all: readonly (readonly [string, Part] | null)[] = [
+  const all: readonly (readonly [string, HtmlPart] | null)[] = [
     trial && [
       'on trial',
       `since ${toTheSecond(trial.since)}, until ${toTheSecond(trial.until)} at the latest: ${trial.waitsFor.join(', ')}`,
@@ -72,7 +72,7 @@ function facts(target: TargetStatus, now: number): readonly (readonly [string, P
   return all.filter((row) => row !== null);
 }
 
-function pinned({ pinned: isPinned, pin }: TargetStatus): Part {
+function pinned({ pinned: isPinned, pin }: TargetStatus): HtmlPart {
   if (!isPinned) return 'no';
   const what = !pin ? 'yes' : shownPin(pin);
   return mark(false, '', `${what}, until "config-sidecar resume"`);
@@ -138,9 +138,9 @@ function history({ history: reports }: TargetStatus, now: number): Html {
   return table('Outcomes', ['outcome', 'when', ''], rows);
 }
 
-function table(title: string, head: readonly string[], rows: readonly (readonly Part[])[]): Html {
+function table(title: string, head: readonly string[], rows: readonly (readonly HtmlPart[])[]): Html {
   if (rows.length === 0) return html``;
-  const cell = (value: Part, i: number): Html =>
+  const cell = (value: HtmlPart, i: number): Html =>
     head[i] ? html`<td data-label="${head[i]}">${value}</td>` : html`<td>${value}</td>`;
   return html`<h3>${title}</h3>
 <table><tr class="head">${head.map((name) => html`<th>${name}</th>`)}</tr>

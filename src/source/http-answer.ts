@@ -20,7 +20,7 @@ export interface Cursor {
 }
 
 /** The answer at the end of the redirects, and the URL that gave it. */
-export interface Answer {
+export interface HttpAnswer {
   readonly url: string;
   readonly response: HttpResponse;
 }
@@ -60,7 +60,7 @@ export interface Understood {
  * `source.denied` (401, 403), `source.wrong-type` (a page of HTML) or `source.failed`.
  */
 export function understand(
-  { url, response }: Answer,
+  { url, response }: HttpAnswer,
   pointer: string | null,
   cursor: Cursor | null,
 ): Understood {

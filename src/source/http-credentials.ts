@@ -6,7 +6,7 @@ import { readTlsFiles } from './tls-files.ts';
 
 type Setting = ProviderOptions['setting'];
 
-export interface Credentials {
+export interface HttpCredentials {
   readonly username: string;
   readonly password: string;
 }
@@ -17,7 +17,7 @@ export interface Credentials {
  */
 export function credentialHeaders(
   setting: Setting,
-  { userinfo, stage }: { readonly userinfo: Credentials | null; readonly stage: Stage },
+  { userinfo, stage }: { readonly userinfo: HttpCredentials | null; readonly stage: Stage },
 ): readonly (readonly [name: string, value: string])[] {
   const headers = parseHeaders(setting('HTTP_HEADERS') ?? '', stage);
   const token = setting('HTTP_TOKEN')?.trim() ?? '';
@@ -54,13 +54,13 @@ export function loginMistakes({ has, said }: GivenSettings): readonly string[] {
 }
 
 /** A setting beats its part of the URL. */
-function basicCredentials(setting: Setting, userinfo: Credentials | null): Credentials | null {
+function basicCredentials(setting: Setting, userinfo: HttpCredentials | null): HttpCredentials | null {
   const username = setting('HTTP_USERNAME') ?? userinfo?.username;
   const password = setting('HTTP_PASSWORD') ?? userinfo?.password;
   return username === undefined ? null : { username, password: password ?? '' };
 }
 
-function basicHeader({ username, password }: Credentials): string {
+function basicHeader({ username, password }: HttpCredentials): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
 

@@ -3,10 +3,10 @@ import { SidecarError } from '../lib/errors.ts';
 import { type HttpClient, openClient } from '../lib/http/http.ts';
 import { maskUrl } from '../lib/mask.ts';
 import {
-  type Answer,
   answerFailure,
   type Cursor,
   conditions,
+  type HttpAnswer,
   isDoubtful,
   REDIRECTS,
   understand,
@@ -53,7 +53,7 @@ interface Asking {
 }
 
 /** An answer that may have been cut is believed when it comes twice alike. */
-async function askTwiceInDoubt(asking: Asking): Promise<Answer> {
+async function askTwiceInDoubt(asking: Asking): Promise<HttpAnswer> {
   const answer = await ask(asking);
   if (!isDoubtful(answer.response, asking.cursor)) return answer;
   const again = await ask({ ...asking, cursor: null });
@@ -64,7 +64,7 @@ async function askTwiceInDoubt(asking: Asking): Promise<Answer> {
 
 const MAX_REDIRECTS = 5;
 
-async function ask({ target, options, client, signal, cursor }: Asking): Promise<Answer> {
+async function ask({ target, options, client, signal, cursor }: Asking): Promise<HttpAnswer> {
   const endMs = performance.now() + options.fetchTimeoutMs;
   const credentials = credentialHeaders(options.setting, { userinfo: target.userinfo, stage: 'source' });
   const tls = readIdentity(options.setting);

@@ -1,6 +1,6 @@
 // The URL of an HTTP source: what is sent, what stays here.
 import { InvalidValue } from '../lib/invalid-value.ts';
-import type { Credentials } from './http-credentials.ts';
+import type { HttpCredentials } from './http-credentials.ts';
 
 /** Where an HTTP source is. */
 export interface HttpTarget {
@@ -8,7 +8,7 @@ export interface HttpTarget {
   readonly url: string;
   readonly tls: boolean;
   /** What stands before `@`, decoded; null where nothing does. */
-  readonly userinfo: Credentials | null;
+  readonly userinfo: HttpCredentials | null;
   /** JSON Pointer from the fragment; null without one. */
   readonly pointer: string | null;
 }

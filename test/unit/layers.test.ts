@@ -193,6 +193,15 @@ describe('the layers', () => {
     expect(users.filter((file) => file !== 'src/ledger/ledger-file.ts')).toEqual(['src/reconcile/world.ts']);
   });
 
+  it('the name of an exported type has one meaning in the whole tree', () => {
+    const places = new Map<string, string[]>();
+    for (const { file, text } of SOURCES) {
+      for (const [, name = ''] of text.matchAll(/^export (?:interface|type|class) (\w+)/gm))
+        places.set(name, [...(places.get(name) ?? []), file]);
+    }
+    expect([...places].filter(([, files]) => files.length > 1)).toEqual([]);
+  });
+
   it('no files import each other in a circle, types too', () => {
     const ours = circles().filter(
       (files) => !/src\/(publish|application\/process|source\/kubernetes)\//.test(files),

@@ -7,7 +7,7 @@ import type { Missing } from './view.ts';
 /** Unix seconds of the year 5138; more are milliseconds, which would be after any reload. */
 const LARGEST_SECONDS = 1e11;
 
-export interface Wanted {
+export interface WantedAnswer {
   readonly match: AnswerMatch;
   readonly version: Pick<Version, 'revision' | 'digest'>;
   /** Unix milliseconds: a group `time` must not lie before. */
@@ -17,7 +17,7 @@ export interface Wanted {
 /** null: it matches, and reports no time before the reload. */
 export async function findFlaw(
   body: string,
-  { match, version, notBeforeMs }: Wanted,
+  { match, version, notBeforeMs }: WantedAnswer,
 ): Promise<Missing | null> {
   const shown = `CONFIRM_MATCH "${match.text}"`;
   const compile = await loadRegExps();

@@ -15,7 +15,7 @@ export const GRADE = {
   mentions: 2,
 } as const;
 
-export interface Candidate {
+export interface ProcessCandidate {
   readonly row: ProcessRow;
   readonly program: Program;
   readonly grade: (typeof GRADE)[keyof typeof GRADE];
@@ -52,7 +52,11 @@ function isSharedNamespace(view: ProcessView): boolean {
 }
 
 /** The candidate; or why it is never chosen although it matches, as a clause after "is"; or null when it does not match. */
-export function candidateOf(row: ProcessRow, selector: Selector, scene: Scene): Candidate | string | null {
+export function candidateOf(
+  row: ProcessRow,
+  selector: Selector,
+  scene: Scene,
+): ProcessCandidate | string | null {
   const { view, byPid, isMachine } = scene;
   // Kernel threads have no command line, and take nothing.
   if (isMachine && row.ppid === 2 && byPid.get(2) !== undefined) return null;
@@ -62,7 +66,7 @@ export function candidateOf(row: ProcessRow, selector: Selector, scene: Scene): 
   return objectionTo({ row, program, grade }, scene) ?? { row, program, grade };
 }
 
-function gradeOf(program: Program, { pattern }: Selector): Candidate['grade'] {
+function gradeOf(program: Program, { pattern }: Selector): ProcessCandidate['grade'] {
   if (pattern === undefined) return GRADE.is;
   const search = (text: string): boolean => pattern.test(text);
   if (program.names.some(search)) return GRADE.is;
@@ -77,7 +81,7 @@ function gradeOf(program: Program, { pattern }: Selector): Candidate['grade'] {
  * Never: ourselves, what we descend from and what descends from us, other commands of ours with theirs, a zombie, the pod's
  * pause process, our own container while others are in sight, and a shell, launcher or supervisor that only mentions it.
  */
-function objectionTo({ row, program, grade }: Candidate, scene: Scene): string | null {
+function objectionTo({ row, program, grade }: ProcessCandidate, scene: Scene): string | null {
   const { view, isMachine } = scene;
   if (row.pid === view.self) return 'this sidecar itself';
   if (isDead(row)) return 'a zombie';
@@ -107,7 +111,7 @@ function isOwnInit(view: ProcessView): boolean {
 }
 
 /** A shell that was given a command, or a script with arguments: only the script's own name makes it the application. */
-function isCommandShell({ isShell }: Program, grade: Candidate['grade']): boolean {
+function isCommandShell({ isShell }: Program, grade: ProcessCandidate['grade']): boolean {
   return isShell && grade === GRADE.mentions;
 }
 

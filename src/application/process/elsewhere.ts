@@ -6,9 +6,9 @@ import type { ProcessDescriptor } from 'ps-list';
 import type { ProcessId } from '../../ledger/types.ts';
 import { bootStamp } from './boot-clock.ts';
 import { ancestorsOf } from './candidate.ts';
-import { find, type Wanted, type World } from './find.ts';
-import { type Credentials, type GateAnswer, gate, type ReloadSignal } from './gate.ts';
-import type { Lookup, ProcessFact } from './lookup.ts';
+import { find, type ProcessWorld, type Wanted } from './find.ts';
+import { type GateAnswer, gate, type ProcessCredentials, type SentSignal } from './gate.ts';
+import type { LookedUp, Lookup } from './looked-up.ts';
 import { describeProcess, type ProcessRow } from './proc.ts';
 import { createWrapperMemory, type WrapperMemory } from './wrappers.ts';
 
@@ -31,7 +31,7 @@ const FRESH_MS = 1000;
 const SOON: GateAnswer = { kind: 'settling', waitMs: 100 };
 
 export interface ElsewhereOptions extends Wanted {
-  readonly signal: ReloadSignal | null;
+  readonly signal: SentSignal | null;
   readonly gateOff: boolean;
 }
 
@@ -43,7 +43,7 @@ export interface ElsewhereOptions extends Wanted {
 export function createLookupElsewhere({ signal, gateOff, ...wanted }: ElsewhereOptions): Lookup {
   const wrappers = createWrapperMemory();
   const listings = createListings();
-  const look = (): ProcessFact => {
+  const look = (): LookedUp => {
     const { listing, failure } = listings.newest();
     if (listing === null) {
       const reason = `its processes are not listed yet${failure === null ? '' : ` (${failure})`}`;
@@ -111,7 +111,7 @@ function ticksOf(unixMs: number): number {
   return Math.floor(unixMs / 1000) * 100;
 }
 
-function worldOf(rows: readonly ListedProcess[], wrappers: WrapperMemory): World {
+function worldOf(rows: readonly ListedProcess[], wrappers: WrapperMemory): ProcessWorld {
   const lines = new Map(rows.map(({ pid, line }) => [pid, line]));
   const ownHead = headOf(lines.get(process.pid) ?? '');
   const wordsOf = (pid: number): readonly string[] =>
@@ -165,7 +165,7 @@ function askGate(
 }
 
 /** Outside Linux user 0 may do everything. */
-function credentials(uid: number): Credentials {
+function credentials(uid: number): ProcessCredentials {
   const effectiveCapabilities = process.geteuid?.() === 0 ? ~0n : 0n;
   return { realUid: uid, effectiveUid: uid, savedUid: uid, effectiveCapabilities };
 }

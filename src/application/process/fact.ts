@@ -3,7 +3,7 @@
 import type { BootStamp, ProcessId } from '../../ledger/types.ts';
 import type { Obstacle, ProcessFact } from '../types.ts';
 import { startedAfter } from './boot-clock.ts';
-import type { Lookup, ProcessFact as Sight } from './lookup.ts';
+import type { Lookup, LookedUp as Sight } from './lookup.ts';
 import { staleMount } from './mounts.ts';
 
 /** The fact, and the process it is about (null while there is none to tell). */

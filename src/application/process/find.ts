@@ -11,7 +11,7 @@ export interface Wanted extends Omit<Selector, 'pid'> {
 }
 
 /** The processes at one moment. */
-export interface World {
+export interface ProcessWorld {
   readonly view: ProcessView;
   /** Those that may be meant, with all their ancestors; null where processes cannot be listed. */
   readonly rows: (selector: Selector) => readonly ProcessRow[] | null;
@@ -30,7 +30,7 @@ export type Found =
   | { readonly kind: 'ambiguous'; readonly pids: readonly number[]; readonly reason: string };
 
 /** The topmost oldest process that is meant. Never throws. */
-export function find({ pidFile, ...selector }: Wanted, world: World): Found {
+export function find({ pidFile, ...selector }: Wanted, world: ProcessWorld): Found {
   if (pidFile === undefined) return findBy(selector, world);
   const number = readPidFile(pidFile);
   if (number.kind === 'none') return number;
@@ -43,7 +43,7 @@ export function find({ pidFile, ...selector }: Wanted, world: World): Found {
   return { kind: 'none', reason };
 }
 
-function findBy(selector: Selector, world: World): Found {
+function findBy(selector: Selector, world: ProcessWorld): Found {
   const rows = world.rows(selector);
   if (rows === null) return { kind: 'none', reason: 'the processes of this system cannot be listed' };
   const selection = select(rows, selector, world.view);
@@ -58,7 +58,7 @@ function findBy(selector: Selector, world: World): Found {
 const CLOCK_TOLERANCE_MS = 2000;
 
 /** Whether the process started after its number was written down: then the number was meant for another one. */
-function isReused(row: ProcessRow, writtenAtMs: number, world: World): boolean {
+function isReused(row: ProcessRow, writtenAtMs: number, world: ProcessWorld): boolean {
   const startedAtMs = world.startedAtMs(row);
   return startedAtMs !== null && startedAtMs > writtenAtMs + CLOCK_TOLERANCE_MS;
 }

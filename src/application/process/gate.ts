@@ -2,10 +2,10 @@
 import { constants } from 'node:os';
 
 /** The signals that can be sent. */
-export type ReloadSignal = 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGWINCH' | 'SIGTERM';
+export type SentSignal = 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGWINCH' | 'SIGTERM';
 
 /** The user and the rights somebody acts with, as `/proc/PID/status` shows them. */
-export interface Credentials {
+export interface ProcessCredentials {
   readonly realUid: number;
   readonly effectiveUid: number;
   readonly savedUid: number;
@@ -20,7 +20,7 @@ export interface Masks {
 
 export interface GateQuestion {
   /** null: nothing will be sent; a process that is there is enough. */
-  readonly signal: ReloadSignal | null;
+  readonly signal: SentSignal | null;
   /** It is the first process of a PID namespace: the kernel drops signals that it does not catch. */
   readonly isInit: boolean;
   /** It was stopped (SIGSTOP), and does nothing until it is continued. */
@@ -38,8 +38,8 @@ export interface GateQuestion {
    * kernel does not tell. Asked for only while `isOpaque` and younger than `START_MS`.
    */
   readonly busy: number | 'unseen' | null;
-  readonly sender: Credentials;
-  readonly receiver: Credentials;
+  readonly sender: ProcessCredentials;
+  readonly receiver: ProcessCredentials;
 }
 
 export type GateAnswer =
@@ -79,7 +79,7 @@ export function gate(question: GateQuestion): GateAnswer {
   return judgePermission(question) ?? judgeMasks(question, signal);
 }
 
-function unsettledMs(question: GateQuestion, signal: ReloadSignal): number {
+function unsettledMs(question: GateQuestion, signal: SentSignal): number {
   const { ageMs, stableForMs, masks, busy } = question;
   const unstableMs = ageMs < YOUNG_AGE_MS ? STABLE_MS - stableForMs : 0;
   if (!isOpaque(masks, signal)) return Math.max(0, SETTLED_AGE_MS - ageMs, unstableMs);
@@ -92,7 +92,7 @@ function unsettledMs(question: GateQuestion, signal: ReloadSignal): number {
  * its own sake as well: that the application does something with them does not show, and comes when it has read its
  * configuration, connected, ….
  */
-export function isOpaque(masks: Masks | null, signal: ReloadSignal): boolean {
+export function isOpaque(masks: Masks | null, signal: SentSignal): boolean {
   if (signal === 'SIGTERM') return false;
   const defects = bitOf('SIGSEGV') | bitOf('SIGBUS');
   return masks === null || ((masks.caught & defects) === defects && (masks.caught & bitOf(signal)) !== 0n);
@@ -107,7 +107,7 @@ function judgePermission({ sender, receiver }: GateQuestion): GateAnswer | null 
   return { kind: 'not-permitted', reason };
 }
 
-function judgeMasks({ isInit, gateOff, masks }: GateQuestion, signal: ReloadSignal): GateAnswer {
+function judgeMasks({ isInit, gateOff, masks }: GateQuestion, signal: SentSignal): GateAnswer {
   if (masks === null) return judgeBlindly({ isInit, gateOff }, signal);
   if (isReceived(masks, signal)) return { kind: 'ready' };
   if ((masks.ignored & bitOf(signal)) !== 0n) return { kind: 'ignored', reason: `ignores ${signal}` };
@@ -118,7 +118,7 @@ function judgeMasks({ isInit, gateOff, masks }: GateQuestion, signal: ReloadSign
 /** However old the process is: a long life is no sign of a handler. */
 function judgeBlindly(
   { isInit, gateOff }: Pick<GateQuestion, 'isInit' | 'gateOff'>,
-  signal: ReloadSignal,
+  signal: SentSignal,
 ): GateAnswer {
   if (gateOff || signal === 'SIGTERM') return { kind: 'ready' };
   const reason = `may have no handler for ${signal}, ${defaultEffect(signal, isInit)}: this system does not show handlers`;
@@ -135,13 +135,13 @@ const EVERY_SIGNAL = 0x7fff_ffffn & ~(1n << 8n) & ~(1n << 18n);
  */
 export function isReceived(
   masks: { readonly caught: bigint; readonly blocked: bigint },
-  signal: ReloadSignal,
+  signal: SentSignal,
 ): boolean {
   const blocked = (masks.blocked & EVERY_SIGNAL) === EVERY_SIGNAL ? 0n : masks.blocked;
   return ((masks.caught | blocked) & bitOf(signal)) !== 0n;
 }
 
-function defaultEffect(signal: ReloadSignal, isInit: boolean): string {
+function defaultEffect(signal: SentSignal, isInit: boolean): string {
   // The kernel protects the first process of a namespace from signals it does not handle.
   return signal === 'SIGWINCH' || isInit ? 'which would pass unnoticed' : 'which would kill it';
 }

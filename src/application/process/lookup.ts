@@ -1,9 +1,9 @@
 // What the loop of a target asks: is the application there, which process is it, and can it be told now?
-import type { BootStamp, ProcessId } from '../../ledger/types.ts';
 import { bootStamp } from './boot-clock.ts';
 import { createLookupElsewhere } from './elsewhere.ts';
 import { find, type Wanted } from './find.ts';
 import { type GateAnswer, gate } from './gate.ts';
+import type { LookedUp, Lookup } from './looked-up.ts';
 import { describeProcess, isStopped, listPids, type ProcessRow, processFolder, readStatus } from './proc.ts';
 import { allBlocked, type Sending } from './receives.ts';
 import { ageMs, type Look, nextSample, type Sample, type Sight } from './sample.ts';
@@ -14,28 +14,7 @@ export interface LookupOptions extends Wanted, Sending {
   readonly listing?: 'proc' | 'ps';
 }
 
-/** What is known of the application's process at one moment. `reason` is a clause, for `Cannot …: <reason>`. */
-export type ProcessFact =
-  | { readonly kind: 'none'; readonly reason: string }
-  | { readonly kind: 'ambiguous'; readonly pids: readonly number[]; readonly reason: string }
-  | {
-      readonly kind: 'found';
-      readonly id: ProcessId;
-      /** `4711 (nginx)`. */
-      readonly name: string;
-      readonly gate: GateAnswer;
-      /** When it was looked for, on the boot clock. */
-      readonly seenAt: BootStamp;
-    };
-
-/**
- * Finds one application, again and again. It remembers the last name and signal masks of that process, to see them change, and
- * for a moment which processes are certainly not meant.
- */
-export interface Lookup {
-  /** Looks now. `nowMs` is any clock that does not jump; it is compared with earlier looks only. Never throws. */
-  look(nowMs: number): ProcessFact;
-}
+export type { LookedUp, Lookup } from './looked-up.ts';
 
 /** A look-up by what the settings say (`APP_PROCESS`, `APP_CONTAINER`, `APP_PID_FILE`). */
 export function createLookup({ signal, gateOff, listing, ...wanted }: LookupOptions): Lookup {
@@ -43,7 +22,7 @@ export function createLookup({ signal, gateOff, listing, ...wanted }: LookupOpti
   if (listing === 'ps' || listPids().length === 0) return createLookupElsewhere({ ...options, ...wanted });
   const scanner = createScanner(options);
   let before: Look | null = null;
-  const look = (nowMs: number): ProcessFact => {
+  const look = (nowMs: number): LookedUp => {
     const seenAt = bootStamp();
     const first = find(wanted, scanner.scan(seenAt, nowMs));
     // That it is not there, and why, is said only after every process was asked.

@@ -48,7 +48,7 @@ export function staleMount(pid: number, outputPath: string): string | null {
 }
 
 /** Where the output lies, in terms every mount namespace shares. */
-export interface OutputPlace {
+export interface MountedOutput {
   readonly device: string;
   /** Path inside its file system. */
   readonly path: string;
@@ -57,13 +57,13 @@ export interface OutputPlace {
 }
 
 /** The rule of `staleMount`, on what was read. */
-export function findStaleMount(seen: readonly Mount[], place: OutputPlace): string | null {
+export function findStaleMount(seen: readonly Mount[], place: MountedOutput): string | null {
   const stale = seen.find((mount) => mount.device === place.device && isStale(mount.root, place));
   if (stale === undefined) return null;
   return `its mount at "${stale.point}" still shows what was there before; mount the directory, not the file, and restart it`;
 }
 
-function isStale(root: string, { path, liveGeneration }: OutputPlace): boolean {
+function isStale(root: string, { path, liveGeneration }: MountedOutput): boolean {
   const source = root.endsWith(DELETED) ? root.slice(0, -DELETED.length) : root;
   if (
     source !== root &&
@@ -75,7 +75,7 @@ function isStale(root: string, { path, liveGeneration }: OutputPlace): boolean {
   return source !== liveGeneration && !source.startsWith(`${liveGeneration}/`);
 }
 
-function locateOutput(outputPath: string): OutputPlace {
+function locateOutput(outputPath: string): MountedOutput {
   const mounts = parseMountInfo(readMountInfo('/proc/self') ?? '');
   const real = join(realpathSync(dirname(outputPath)), basename(outputPath));
   const place = locate(mounts, real);

@@ -1,5 +1,5 @@
 // Whether a process does something with a signal: asked of several, to see which of them is meant.
-import { isReceived, type ReloadSignal } from './gate.ts';
+import { isReceived, type SentSignal } from './gate.ts';
 import {
   type ProcessRow,
   type ProcessStatus,
@@ -11,7 +11,7 @@ import {
 /** What is to be sent. */
 export interface Sending {
   /** What will be sent; null where nothing is (another hook, or `none`): then a process that is there is ready. */
-  readonly signal: ReloadSignal | null;
+  readonly signal: SentSignal | null;
   /** `RELOAD_GATE=off`. */
   readonly gateOff: boolean;
 }
@@ -35,7 +35,7 @@ export function receives(row: ProcessRow, { signal, gateOff }: Sending, ticks: n
 export function allBlocked(
   pid: number,
   { caught, blocked }: ProcessStatus,
-  signal: ReloadSignal | null,
+  signal: SentSignal | null,
 ): bigint {
   if (signal === null || isReceived({ caught, blocked: 0n }, signal)) return 0n;
   return isReceived({ caught: 0n, blocked }, signal) ? readBlockedInAllThreads(processFolder(pid)) : 0n;

@@ -1,7 +1,7 @@
 // What is remembered of a process from one look to the next: only so can be seen that it changes, and how old it really is.
 import type { ProcessId } from '../../ledger/types.ts';
 import { readBusyMs } from './busy.ts';
-import { isOpaque, type ReloadSignal, START_MS } from './gate.ts';
+import { isOpaque, type SentSignal, START_MS } from './gate.ts';
 import { type ProcessRow, type ProcessStatus, processFolder } from './proc.ts';
 
 /** One process at the moment of a look. */
@@ -48,7 +48,7 @@ const RECENT_MS = 5000;
 const MAX_RENAMES = 5;
 
 /** What to remember of this look. */
-export function nextSample(before: Look | null, sight: Sight, signal: ReloadSignal | null): Sample {
+export function nextSample(before: Look | null, sight: Sight, signal: SentSignal | null): Sample {
   const { row, status, nowMs } = sight;
   const { pid, startTicks, comm } = row;
   const masks = `${status.caught.toString(16)} ${status.ignored.toString(16)}`;
@@ -71,7 +71,7 @@ const NOT_ASKED: Busy = { share: null, totalMs: 0, atMs: 0 };
 /** Over less than this nothing can be said. */
 const MEASURE_MS = 100;
 
-function nextBusy(last: Busy | null, sight: Sight, signal: ReloadSignal | null): Busy {
+function nextBusy(last: Busy | null, sight: Sight, signal: SentSignal | null): Busy {
   const { row, status, nowMs } = sight;
   const { caught, ignored, blocked } = status;
   if (signal === null || livedMs(sight) >= START_MS || !isOpaque({ caught, ignored, blocked }, signal)) {

@@ -1,7 +1,7 @@
 // The processes as `/proc` shows them at one moment: each is asked for each thing at most once.
 import type { BootStamp } from '../../ledger/types.ts';
 import { containerNameIn } from './container.ts';
-import type { World } from './find.ts';
+import type { ProcessWorld } from './find.ts';
 import { explainNobody } from './nobody.ts';
 import { createOwnCommandTest } from './ours.ts';
 import {
@@ -24,7 +24,7 @@ import { createWrapperMemory } from './wrappers.ts';
 /** Looks at the processes, again and again. */
 export interface Scanner {
   /** `nowMs`: any clock that does not jump. */
-  readonly scan: (seenAt: Pick<BootStamp, 'ticks'>, nowMs: number) => World;
+  readonly scan: (seenAt: Pick<BootStamp, 'ticks'>, nowMs: number) => ProcessWorld;
   /** Forgets which processes are not meant, so that the next scan asks all. @returns false when the last one did. */
   readonly forget: () => boolean;
 }

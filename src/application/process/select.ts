@@ -1,5 +1,12 @@
 // Says which process is the application. Pure: it is given what was seen, and asks for more only about candidates.
-import { ancestorsOf, type Candidate, candidateOf, createScene, GRADE, type Scene } from './candidate.ts';
+import {
+  ancestorsOf,
+  candidateOf,
+  createScene,
+  GRADE,
+  type ProcessCandidate,
+  type Scene,
+} from './candidate.ts';
 import { isHelper, isLauncher } from './launchers.ts';
 import { describeProcess, type ProcessRow } from './proc.ts';
 import { isSameProgram } from './program.ts';
@@ -21,7 +28,7 @@ export type Selection = Choice & { readonly wrappers: readonly ProcessRow[] };
 export function select(rows: readonly ProcessRow[], selector: Selector, view: ProcessView): Selection {
   const scene = createScene(rows, view);
   const excluded: string[] = [];
-  const all: Candidate[] = [];
+  const all: ProcessCandidate[] = [];
   for (const row of rows) {
     const found = candidateOf(row, selector, scene);
     if (typeof found === 'string') excluded.push(`${describeProcess(row)} is ${found}`);
@@ -34,7 +41,7 @@ export function select(rows: readonly ProcessRow[], selector: Selector, view: Pr
 }
 
 /** The best grade there is; of those that only mention it without what stands above another program that does, too. */
-function bestOf(all: readonly Candidate[], scene: Scene): readonly Candidate[] {
+function bestOf(all: readonly ProcessCandidate[], scene: Scene): readonly ProcessCandidate[] {
   const grade = Math.min(...all.map((one) => one.grade));
   const best = all.filter((one) => one.grade === grade);
   if (grade !== GRADE.mentions) return best;
@@ -44,18 +51,18 @@ function bestOf(all: readonly Candidate[], scene: Scene): readonly Candidate[] {
 }
 
 /** Only a process that *is* the program and takes the signal shows that: an application may start what mentions its file. */
-function isWrapper(one: Candidate, best: readonly Candidate[], scene: Scene): boolean {
+function isWrapper(one: ProcessCandidate, best: readonly ProcessCandidate[], scene: Scene): boolean {
   if (best.includes(one) || best[0]?.grade !== GRADE.is) return false;
   return best.some((other) => isAbove(one, other, scene) && scene.view.receives(other.row));
 }
 
-function isAbove(one: Candidate, other: Candidate, scene: Scene): boolean {
+function isAbove(one: ProcessCandidate, other: ProcessCandidate, scene: Scene): boolean {
   return ancestorsOf(other.row, scene).includes(one.row);
 }
 
-function choose(best: readonly Candidate[], selector: Selector, scene: Scene): Choice {
+function choose(best: readonly ProcessCandidate[], selector: Selector, scene: Scene): Choice {
   const tops = topsOf(best, scene);
-  const oldest = tops[0] as Candidate;
+  const oldest = tops[0] as ProcessCandidate;
   if (tops.length > 1 && !isOneContainer(tops, selector, scene)) {
     return severalOf(tops, `several unrelated processes match: ${listed(tops)}`);
   }
@@ -65,7 +72,7 @@ function choose(best: readonly Candidate[], selector: Selector, scene: Scene): C
 }
 
 /** Those with none of them above, oldest first. */
-function topsOf(some: readonly Candidate[], scene: Scene): readonly Candidate[] {
+function topsOf(some: readonly ProcessCandidate[], scene: Scene): readonly ProcessCandidate[] {
   return some
     .filter((one) => !some.some((other) => isAbove(other, one, scene)))
     .sort((a, b) => a.row.startTicks - b.row.startTicks || a.row.pid - b.row.pid);
@@ -75,11 +82,11 @@ function topsOf(some: readonly Candidate[], scene: Scene): readonly Candidate[] 
  * The topmost that takes the signal, from `top` downwards: itself, or what runs below a wrapper without a handler. Workers
  * are copies of their master, and several are no choice: then it is the master that is waited for.
  */
-function readyOf(top: Candidate, best: readonly Candidate[], scene: Scene): Choice {
+function readyOf(top: ProcessCandidate, best: readonly ProcessCandidate[], scene: Scene): Choice {
   const { view } = scene;
-  const one = ({ row }: Candidate): Choice => ({ kind: 'one', process: row });
+  const one = ({ row }: ProcessCandidate): Choice => ({ kind: 'one', process: row });
   if (view.receives(top.row)) return one(top);
-  const lineOf = ({ row }: Candidate): string => view.arguments(row.pid).join(' ');
+  const lineOf = ({ row }: ProcessCandidate): string => view.arguments(row.pid).join(' ');
   const below = best.filter((each) => isAbove(top, each, scene) && lineOf(each) !== lineOf(top));
   const ready = topsOf(
     below.filter(({ row }) => view.receives(row)),
@@ -98,8 +105,8 @@ interface InContainer {
 
 /** What runs in a container whose processes were not named is what its init or supervisor keeps, if that is one thing. */
 function chooseBelowInit(
-  main: Candidate,
-  members: readonly Candidate[],
+  main: ProcessCandidate,
+  members: readonly ProcessCandidate[],
   { scene, container }: InContainer,
 ): Choice {
   const kept = keptBy(main, members, scene);
@@ -115,7 +122,11 @@ function chooseBelowInit(
   return readyOf(one, members, scene);
 }
 
-function keptBy(one: Candidate, members: readonly Candidate[], scene: Scene): readonly Candidate[] {
+function keptBy(
+  one: ProcessCandidate,
+  members: readonly ProcessCandidate[],
+  scene: Scene,
+): readonly ProcessCandidate[] {
   if (isHelper(one.program)) return [];
   if (!isLauncher(one.program)) return [one];
   const children = members.filter(({ row }) => row.ppid === one.row.pid);
@@ -130,17 +141,17 @@ function isContainerAlone({ name, pattern, pid, container }: Selector): boolean 
  * Commands run in a container later (probes) have no parent in sight either; its oldest such process is its main one. Where
  * nothing but the container was named, daemons whose parent has ended are no rivals either.
  */
-function isOneContainer(tops: readonly Candidate[], selector: Selector, { view }: Scene): boolean {
+function isOneContainer(tops: readonly ProcessCandidate[], selector: Selector, { view }: Scene): boolean {
   const containers = new Set(tops.map(({ row }) => view.container(row.pid)));
   const [container] = containers;
   if (containers.size !== 1 || container === null || container === view.container(view.self)) return false;
   return isContainerAlone(selector) || tops.every(({ row }) => row.ppid === 0);
 }
 
-function severalOf(some: readonly Candidate[], reason: string): Choice {
+function severalOf(some: readonly ProcessCandidate[], reason: string): Choice {
   return { kind: 'ambiguous', processes: some.map(({ row }) => row), reason };
 }
 
-function listed(some: readonly Candidate[]): string {
+function listed(some: readonly ProcessCandidate[]): string {
   return some.map(({ row }) => describeProcess(row)).join(', ');
 }

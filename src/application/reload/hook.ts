@@ -3,11 +3,11 @@
 import type { ProcessId } from '../../ledger/types.ts';
 import type { TlsIdentity } from '../../lib/http/http.ts';
 import type { StatusRange } from '../../settings/web.ts';
-import type { ReloadSignal } from '../process/gate.ts';
+import type { SentSignal } from '../process/gate.ts';
 
 export interface SignalHook {
   readonly kind: 'signal';
-  readonly signal: ReloadSignal;
+  readonly signal: SentSignal;
   /** `RELOAD_GATE=off`: send it to a process without a handler as well. */
   readonly gateOff: boolean;
 }

@@ -2,7 +2,7 @@
 import type { ProcessId } from '../../ledger/types.ts';
 import { errnoOf } from '../../lib/errors.ts';
 import { isStillThere } from '../process/elsewhere.ts';
-import { isReceived, type ReloadSignal } from '../process/gate.ts';
+import { isReceived, type SentSignal } from '../process/gate.ts';
 import {
   isDead,
   listPids,
@@ -51,7 +51,7 @@ function send({ signal, gateOff }: SignalHook, id: ProcessId, folder: string): R
   return kill(id, signal);
 }
 
-function kill(id: ProcessId, signal: ReloadSignal): ReloadResult {
+function kill(id: ProcessId, signal: SentSignal): ReloadResult {
   try {
     process.kill(id.pid, signal);
     return { kind: 'told', evidence: null, process: id };
@@ -60,7 +60,7 @@ function kill(id: ProcessId, signal: ReloadSignal): ReloadResult {
   }
 }
 
-function showsHandler(folder: string, signal: ReloadSignal): boolean {
+function showsHandler(folder: string, signal: SentSignal): boolean {
   const status = readStatus(folder);
   if (status === null) return false;
   // Its default ends a process, which is what is asked for; the kernel keeps it from the first one of a namespace.
@@ -69,12 +69,12 @@ function showsHandler(folder: string, signal: ReloadSignal): boolean {
   return isReceived({ caught: 0n, blocked: readBlockedInAllThreads(folder) }, signal);
 }
 
-function noHandler({ pid }: ProcessId, signal: ReloadSignal, reason: string): ReloadResult {
+function noHandler({ pid }: ProcessId, signal: SentSignal, reason: string): ReloadResult {
   const message = `Cannot send ${signal} to process "${pid}": ${reason}`;
   return { kind: 'owed', class: 'unavailable', code: 'reload.no-handler', message };
 }
 
-function explainKill(code: string | undefined, { pid }: ProcessId, signal: ReloadSignal): ReloadResult {
+function explainKill(code: string | undefined, { pid }: ProcessId, signal: SentSignal): ReloadResult {
   if (code === 'ESRCH') return gone(signal, `process ${pid} ended`);
   if (code === 'EPERM' || code === 'EACCES') {
     const remedy =
@@ -88,7 +88,7 @@ function explainKill(code: string | undefined, { pid }: ProcessId, signal: Reloa
   return { kind: 'owed', class: 'unavailable', code: 'reload.signal', message };
 }
 
-function gone(signal: ReloadSignal, reason: string): ReloadResult {
+function gone(signal: SentSignal, reason: string): ReloadResult {
   return {
     kind: 'gone',
     code: 'reload.gone',

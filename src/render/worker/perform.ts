@@ -4,10 +4,10 @@ import { atOnce } from '../../lib/slices.ts';
 import { checkAtOnce, parseAtOnce, serialiseAtOnce } from '../document/at-once.ts';
 import { describeFault, Fault } from '../document/fault.ts';
 import { formatOfName } from '../document/format.ts';
-import { type Answer, decoding, describedFault, encoding, type Task } from './protocol.ts';
+import { decoding, describedFault, encoding, type Task, type TaskAnswer } from './protocol.ts';
 
 /** Does a task. What the document or the schema is to blame for is an answer too. */
-export async function perform(task: Task): Promise<Answer> {
+export async function perform(task: Task): Promise<TaskAnswer> {
   try {
     if (task.kind === 'validate') return await validate(task);
     return { kind: 'bytes', bytes: await work(task) };
@@ -33,7 +33,7 @@ async function work(task: Exclude<Task, { kind: 'validate' }>): Promise<Uint8Arr
   }
 }
 
-async function validate({ name, schema, json }: Task & { kind: 'validate' }): Promise<Answer> {
+async function validate({ name, schema, json }: Task & { kind: 'validate' }): Promise<TaskAnswer> {
   const { compileSchema, violationsIn } = await import('../schema.ts');
   let compiled: Awaited<ReturnType<typeof compileSchema>>;
   try {

@@ -32,7 +32,7 @@ export type Task =
       readonly json: Uint8Array;
     };
 
-export type Answer =
+export type TaskAnswer =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
   | { readonly kind: 'violations'; readonly violations: Violations }
   | { readonly kind: 'fault'; readonly fault: Described }

@@ -8,7 +8,7 @@ import { memoryLimit } from '../../lib/memory.ts';
 import { workerHeapMb } from '../document/budget.ts';
 import { Fault } from '../document/fault.ts';
 import { perform } from './perform.ts';
-import type { Answer, Task } from './protocol.ts';
+import type { Task, TaskAnswer } from './protocol.ts';
 
 /** With less than this a thread does not even start. */
 const LEAST_HEAP_MB = 12;
@@ -29,7 +29,7 @@ let last: Promise<unknown> = Promise.resolve();
  * Does a task, after those that were asked for before: two at a time would need the memory of two.
  * @throws Fault when it needs more time or memory than it may.
  */
-export function runTask(task: Task): Promise<Answer> {
+export function runTask(task: Task): Promise<TaskAnswer> {
   const path = FILE;
   if (path === undefined) return perform(task);
   const running = last.then(() => inThread(path, task));
@@ -37,7 +37,7 @@ export function runTask(task: Task): Promise<Answer> {
   return running;
 }
 
-async function inThread(path: string, task: Task): Promise<Answer> {
+async function inThread(path: string, task: Task): Promise<TaskAnswer> {
   collectGarbage();
   const heapMb = workerHeapMb(bytesOf(task).length);
   if (heapMb < LEAST_HEAP_MB) throw tooMuch(Math.max(0, heapMb));
@@ -57,7 +57,7 @@ async function inThread(path: string, task: Task): Promise<Answer> {
   }
 }
 
-function answerOf(worker: Worker, task: Task, heapMb: number): Promise<Answer> {
+function answerOf(worker: Worker, task: Task, heapMb: number): Promise<TaskAnswer> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       reject(new Fault(`it takes longer than ${LIMIT_MS / 1000} s; make it smaller or simpler`));
@@ -66,7 +66,7 @@ function answerOf(worker: Worker, task: Task, heapMb: number): Promise<Answer> {
       clearTimeout(timer);
       finish();
     };
-    worker.on('message', (answer: Answer) => end(() => resolve(answer)));
+    worker.on('message', (answer: TaskAnswer) => end(() => resolve(answer)));
     worker.on('error', (error) => end(() => reject(explain(error, heapMb))));
     worker.on('exit', () => end(() => reject(tooMuch(heapMb))));
     worker.postMessage(task, [bytesOf(task).buffer as ArrayBuffer]);

@@ -1,8 +1,9 @@
 // Asks the API server: a list of the objects, and a watch of what becomes of them. Each has its deadline.
 import { type HttpClient, type HttpRequest, openClient } from '../../lib/http/http.ts';
 import type { ProviderOptions } from '../provider.ts';
-import { type Cluster, type ClusterOptions, readCluster } from './cluster.ts';
+import { type ClusterOptions, readCluster } from './cluster.ts';
 import { type Question, refusal, statusOf } from './failure.ts';
+import type { Cluster } from './identity.ts';
 import { badAnswer } from './objects.ts';
 import type { KubernetesPlace } from './url.ts';
 

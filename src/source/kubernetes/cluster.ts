@@ -1,20 +1,10 @@
 // Which API server is asked, and as whom: the service account of the pod, or a context of KUBECONFIG. Read anew at each use.
 
-import type { TlsIdentity } from '../../lib/http/http.ts';
 import { InvalidValue } from '../../lib/invalid-value.ts';
 import { readSmallText } from '../../lib/small-file.ts';
 import type { ProviderOptions } from '../provider.ts';
 import { KubernetesFailure } from './failure.ts';
-
-/** A server and our identity there. */
-export interface Cluster {
-  /** `https://host:port`, with a path where the server has one; no slash at its end. */
-  readonly server: string;
-  /** Of the pod or the context. */
-  readonly namespace: string;
-  readonly headers: readonly (readonly [name: string, value: string])[];
-  readonly tls: TlsIdentity;
-}
+import { bearer, type Cluster } from './identity.ts';
 
 /** Where Kubernetes mounts the service account. */
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -66,12 +56,4 @@ function readSecret(path: string): string {
       `the service account of the pod cannot be used: "${path}": ${thrown.message}; set serviceAccountName, and do not set automountServiceAccountToken to false`,
     );
   }
-}
-
-/** @throws KubernetesFailure for a token that no header can carry. */
-export function bearer(token: string): Cluster['headers'] {
-  if (!/^[\x21-\x7e]+$/.test(token)) {
-    throw new KubernetesFailure('source.denied', 'the token is empty, or holds characters that no token has');
-  }
-  return [['Authorization', `Bearer ${token}`]];
 }

@@ -4,8 +4,8 @@ import { shownKey } from '../../lib/bounds.ts';
 import type { TlsIdentity } from '../../lib/http/http.ts';
 import { InvalidValue } from '../../lib/invalid-value.ts';
 import { readSmallText } from '../../lib/small-file.ts';
-import { bearer, type Cluster } from './cluster.ts';
 import { KubernetesFailure } from './failure.ts';
+import { bearer, type Cluster } from './identity.ts';
 
 const LARGEST_FILE = 1024 * 1024;
 

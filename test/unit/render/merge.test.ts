@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SidecarError } from '../../../src/lib/errors.ts';
 import { createMap, isMap, leavesOf, type Value, type ValueMap } from '../../../src/render/document/value.ts';
-import { type Layer, mergeLayers, originsOf } from '../../../src/render/merge.ts';
+import { type MergeLayer, mergeLayers, originsOf } from '../../../src/render/merge.ts';
 
 const KEYS = ['a', 'b', 'c', '__proto__', 'constructor'];
 
@@ -38,7 +38,7 @@ function mapOf(pairs: readonly (readonly [string, Value])[]): Value {
 
 const maps = (values: fc.Arbitrary<Value>): fc.Arbitrary<ValueMap> =>
   values.filter(isMap) as fc.Arbitrary<ValueMap>;
-const layersOf = (values: readonly Value[]): Layer[] =>
+const layersOf = (values: readonly Value[]): MergeLayer[] =>
   values.map((value, at) => ({ source: `s${at}`, value }));
 
 /** The merged value, or `refused`. */
@@ -122,12 +122,12 @@ describe('merging', () => {
   });
 
   it('names the path and both sources of a conflict', () => {
-    const layers: readonly Layer[] = [
+    const layers: readonly MergeLayer[] = [
       { source: 'etcd://h:2379/app/', value: mapOf([['db', mapOf([['host', mapOf([['name', 'a']])]])]]) },
       { source: '/base.yaml', value: mapOf([['log', 'x']]) },
       { source: 'consul://h:8500/app/', value: mapOf([['db', mapOf([['host', 'b']])]]) },
     ];
-    const refusal = (of: readonly Layer[]): string => {
+    const refusal = (of: readonly MergeLayer[]): string => {
       try {
         return String(mergeLayers(of));
       } catch (thrown) {

@@ -5,9 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { containerNameIn } from '../../../../src/application/process/container.ts';
 import {
   createLookup,
+  type LookedUp,
   type Lookup,
   type LookupOptions,
-  type ProcessFact,
 } from '../../../../src/application/process/lookup.ts';
 import { processFolder, readMountInfo } from '../../../../src/application/process/proc.ts';
 import type { ProcessId } from '../../../../src/ledger/types.ts';
@@ -87,7 +87,7 @@ function lookupOf(options: Partial<LookupOptions>): Lookup {
   return createLookup({ signal: null, gateOff: false, ...options });
 }
 
-async function found(lookup: Lookup, wanted: number): Promise<ProcessFact> {
+async function found(lookup: Lookup, wanted: number): Promise<LookedUp> {
   return await until(`process ${wanted} is found`, () => {
     const fact = lookup.look(performance.now());
     return fact.kind === 'found' && fact.id.pid === wanted && fact;

@@ -7,9 +7,9 @@ import { isStillThere } from '../../../../src/application/process/elsewhere.ts';
 import { isLiving } from '../../../../src/application/process/family.ts';
 import {
   createLookup,
+  type LookedUp,
   type Lookup,
   type LookupOptions,
-  type ProcessFact,
 } from '../../../../src/application/process/lookup.ts';
 import { signalElsewhere } from '../../../../src/application/reload/signal.ts';
 import type { ProcessId } from '../../../../src/ledger/types.ts';
@@ -26,7 +26,7 @@ function lookupOf(options: Partial<LookupOptions>): Lookup {
   return createLookup({ signal: 'SIGHUP', gateOff: false, listing: 'ps', ...options });
 }
 
-type Found = ProcessFact & { readonly kind: 'found' };
+type Found = LookedUp & { readonly kind: 'found' };
 
 async function found(lookup: Lookup, pid: number): Promise<Found> {
   return await until(`process ${pid} is found`, () => {

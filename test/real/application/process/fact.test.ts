@@ -4,7 +4,7 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { seeProcess } from '../../../../src/application/process/fact.ts';
 import type { GateAnswer } from '../../../../src/application/process/gate.ts';
-import type { ProcessFact } from '../../../../src/application/process/lookup.ts';
+import type { LookedUp } from '../../../../src/application/process/lookup.ts';
 import type { BootStamp } from '../../../../src/ledger/types.ts';
 import { createStage, until } from '../../../support/application/process/apart.ts';
 
@@ -12,11 +12,11 @@ const NOW: BootStamp = { bootId: 'this', ticks: 2000 };
 const BEFORE: BootStamp = { bootId: 'this', ticks: 500 };
 const AFTER: BootStamp = { bootId: 'this', ticks: 1500 };
 
-function found(gate: GateAnswer, pid = 2 ** 31 - 1): ProcessFact {
+function found(gate: GateAnswer, pid = 2 ** 31 - 1): LookedUp {
   return { kind: 'found', id: { pid, startTicks: 1000 }, name: `${pid} (app)`, gate, seenAt: NOW };
 }
 
-function see(sight: ProcessFact, moment: BootStamp | null = AFTER, outputPath = '/no/output') {
+function see(sight: LookedUp, moment: BootStamp | null = AFTER, outputPath = '/no/output') {
   return seeProcess({ lookup: { look: () => sight }, moment, outputPaths: [outputPath], nowMs: 10_000 });
 }
 

@@ -6,9 +6,9 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { isLiving } from '../../../../src/application/process/family.ts';
 import {
   createLookup,
+  type LookedUp,
   type Lookup,
   type LookupOptions,
-  type ProcessFact,
 } from '../../../../src/application/process/lookup.ts';
 import { listProcesses, processFolder, readRow } from '../../../../src/application/process/proc.ts';
 import { signalReload } from '../../../../src/application/reload/signal.ts';
@@ -27,12 +27,12 @@ function lookupOf(options: Partial<LookupOptions>): Lookup {
   return createLookup({ signal: 'SIGHUP', gateOff: false, ...options });
 }
 
-function look(lookup: Lookup): ProcessFact {
+function look(lookup: Lookup): LookedUp {
   return lookup.look(performance.now());
 }
 
 /** Looks until the process has settled; what the gate says then. */
-async function verdict(lookup: Lookup): Promise<ProcessFact & { readonly kind: 'found' }> {
+async function verdict(lookup: Lookup): Promise<LookedUp & { readonly kind: 'found' }> {
   return await until('the process settled', () => {
     const fact = look(lookup);
     return fact.kind === 'found' && fact.gate.kind !== 'settling' ? fact : null;
@@ -177,7 +177,7 @@ describe('an application', () => {
   });
 });
 
-function noneOf(fact: ProcessFact): ProcessFact & { readonly kind: 'none' } {
+function noneOf(fact: LookedUp): LookedUp & { readonly kind: 'none' } {
   if (fact.kind !== 'none') throw new Error(`found ${JSON.stringify(fact)}`);
   return fact;
 }

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync
 import { describe, expect, test } from 'vitest';
 import {
   findStaleMount,
-  type OutputPlace,
+  type MountedOutput,
   parseMountInfo,
   staleMount,
 } from '../../../../src/application/process/mounts.ts';
@@ -19,9 +19,9 @@ test('a mount table is read, with blanks in its paths', () => {
 });
 
 describe('a mount', () => {
-  const file: OutputPlace = { device: '8:1', path: '/vol/app.conf', liveGeneration: null };
-  const tree: OutputPlace = { device: '8:1', path: '/vol/conf', liveGeneration: '/vol/conf/..2' };
-  const stale = (root: string, place: OutputPlace, device = '8:1'): boolean =>
+  const file: MountedOutput = { device: '8:1', path: '/vol/app.conf', liveGeneration: null };
+  const tree: MountedOutput = { device: '8:1', path: '/vol/conf', liveGeneration: '/vol/conf/..2' };
+  const stale = (root: string, place: MountedOutput, device = '8:1'): boolean =>
     findStaleMount([{ device, root, point: '/etc/it' }], place) !== null;
 
   test('of our file, replaced since, is stale', () => {

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { isHalted, isLiving } from '../../../../src/application/process/family.ts';
 import {
   createLookup,
+  type LookedUp,
   type LookupOptions,
-  type ProcessFact,
 } from '../../../../src/application/process/lookup.ts';
 import { signalReload } from '../../../../src/application/reload/signal.ts';
 import { createStage, until } from '../../../support/application/process/apart.ts';
@@ -15,7 +15,7 @@ import { createPlace } from '../../../support/e2e/place.ts';
 const FIRST: readonly [string, ...string[]] =
   process.getuid?.() === 0 ? ['unshare', '-pf'] : ['unshare', '-rpf'];
 
-async function gateOf(options: Partial<LookupOptions>): Promise<ProcessFact & { readonly kind: 'found' }> {
+async function gateOf(options: Partial<LookupOptions>): Promise<LookedUp & { readonly kind: 'found' }> {
   const lookup = createLookup({ signal: 'SIGTERM', gateOff: false, ...options });
   return await until('it has settled', () => {
     const fact = lookup.look(performance.now());

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { isLiving } from '../../../../src/application/process/family.ts';
-import { createLookup, type ProcessFact } from '../../../../src/application/process/lookup.ts';
+import { createLookup, type LookedUp } from '../../../../src/application/process/lookup.ts';
 import { listPids, processFolder, readArguments } from '../../../../src/application/process/proc.ts';
 import { signalReload } from '../../../../src/application/reload/signal.ts';
 import { createStage, until } from '../../../support/application/process/apart.ts';
@@ -39,7 +39,7 @@ async function tryOut({ argv }: Row, context: TestContext): Promise<void> {
   const lines = (): readonly string[] => stage.read('record').trim().split('\n');
   const service = await until('the service runs', () => findService(kit.record, lines()));
   const lookup = createLookup({ pattern: new RegExp(kit.name), signal: 'SIGHUP', gateOff: false });
-  let last: ProcessFact | null = null;
+  let last: LookedUp | null = null;
   const found = await until('it is ready', () => {
     last = lookup.look(performance.now());
     return last.kind === 'found' && last.gate.kind === 'ready' && last;

@@ -1,14 +1,19 @@
 // Whether a signal can be sent without harm: every row of the table of masks, ages and users.
 import { describe, expect, test } from 'vitest';
 import {
-  type Credentials,
   type GateAnswer,
   type GateQuestion,
   gate,
+  type ProcessCredentials,
 } from '../../../../src/application/process/gate.ts';
 
 const HUP = 1n;
-const USER: Credentials = { realUid: 1000, effectiveUid: 1000, savedUid: 1000, effectiveCapabilities: 0n };
+const USER: ProcessCredentials = {
+  realUid: 1000,
+  effectiveUid: 1000,
+  savedUid: 1000,
+  effectiveCapabilities: 0n,
+};
 
 function ask(question: Partial<GateQuestion>): GateAnswer {
   return gate({
