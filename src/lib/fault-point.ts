@@ -3,9 +3,9 @@
 
 /** In the order in which a change passes them. */
 export const FAULT_POINTS = [
-  'intended',
   'stage',
   'flush',
+  'intended',
   'swap',
   'names',
   'published',

@@ -30,9 +30,9 @@ const BAD: readonly Kind[] = ['signal bad', 'http bad'];
 
 /** In the order in which they are passed. The second time is the copy that is kept, or the way back. */
 const FAULTS: readonly Fault[] = [
-  { at: 'intended:1', kinds: KINDS },
   { at: 'stage:1', kinds: KINDS },
   { at: 'flush:1', kinds: KINDS },
+  { at: 'intended:1', kinds: KINDS },
   { at: 'swap:1', kinds: KINDS },
   { at: 'names:1', kinds: KINDS, isDirectory: true },
   { at: 'published:1', kinds: KINDS },
