@@ -16,6 +16,7 @@ const MODULES: Readonly<Record<string, string>> = {
   v1: 'core/v1',
   'apps/v1': 'apps/v1',
   'batch/v1': 'batch/v1',
+  'rbac.authorization.k8s.io/v1': 'rbac/v1',
 };
 
 interface Manifest {

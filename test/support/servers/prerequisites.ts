@@ -224,9 +224,14 @@ const COMMANDS = {
   consul: { set: 'consul', path: 'usr/bin/consul', kinds: STORES },
   etcd: { set: 'etcd', path: 'usr/bin/etcd', kinds: [...STORES, 'kubernetes'] },
   etcdctl: { set: 'etcdctl', path: 'usr/bin/etcdctl', kinds: [...STORES, 'kubernetes'] },
-  git: { set: 'git', path: 'usr/bin/git', kinds: ['real'], env: gitEnv },
+  git: { set: 'git', path: 'usr/bin/git', kinds: ['real', 'kubernetes'], env: gitEnv },
   // By SSH it is this one that is run.
-  'git-upload-pack': { set: 'git', path: 'usr/bin/git-upload-pack', kinds: ['real'], env: gitEnv },
+  'git-upload-pack': {
+    set: 'git',
+    path: 'usr/bin/git-upload-pack',
+    kinds: ['real', 'kubernetes'],
+    env: gitEnv,
+  },
   go: {
     set: 'go',
     path: 'usr/lib/go-1.19/bin/go',
