@@ -62,7 +62,7 @@ function join(pool: SourcePool, provider: Provider): Follower {
   const followed = pool.follow(provider, {
     signal: controller.signal,
     now: () => 1_000,
-    random: () => 0,
+    random: () => 1,
     onNews: ({ snapshot, error }, what) => news.push(`${what} ${error?.code ?? snapshot?.revision ?? '-'}`),
   });
   const leave = async (): Promise<void> => {
@@ -73,8 +73,10 @@ function join(pool: SourcePool, provider: Provider): Follower {
   return { ...followed, news, leave };
 }
 
+/** Lets everything happen that is under way. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 test('all hear of everything from one watch', async () => {
@@ -83,10 +85,9 @@ test('all hear of everything from one watch', async () => {
   source.say('one');
   await settled();
   source.fail();
-  await settled();
-  expect(all.map(({ news }) => news)).toEqual(
-    Array(3).fill(['up -', 'snapshot one', 'down source.unreachable']),
-  );
+  await expect
+    .poll(() => all.map(({ news }) => news))
+    .toEqual(Array(3).fill(['up -', 'snapshot one', 'down source.unreachable']));
   expect(source.watches).toBe(1);
 });
 
@@ -98,10 +99,10 @@ test('one who joins late hears what is known, once', async () => {
   const late = join(pool, source.provider('a'));
   expect(late.state().snapshot?.revision).toBe('one');
   await settled();
-  expect(late.news).toEqual(['up one', 'snapshot one']);
+  await expect.poll(() => late.news).toEqual(['up one', 'snapshot one']);
   source.say('two');
   await settled();
-  expect(late.news).toEqual(['up one', 'snapshot one', 'snapshot two']);
+  await expect.poll(() => late.news).toEqual(['up one', 'snapshot one', 'snapshot two']);
   expect(source.watches).toBe(1);
 });
 
@@ -111,7 +112,7 @@ test('one who joins before the first answer hears it once', async () => {
   const second = join(pool, source.provider('a'));
   source.say('one');
   await settled();
-  expect(second.news).toEqual(['up -', 'snapshot one']);
+  await expect.poll(() => second.news).toEqual(['up -', 'snapshot one']);
 });
 
 test('who leaves hears no more; the last one ends the watch, and the next begins one', async () => {
