@@ -63,6 +63,7 @@ const RULES: readonly Rule[] = [
   confirmSuspicion,
   probeTrial,
   askSource,
+  tryUnnotified,
   renderInput,
   validateCandidate,
   publishGoal,
@@ -163,6 +164,16 @@ function probeTrial({
 function askSource({ session: { isAsked }, pin, policy: { askUntil }, now }: View): Wait | null {
   if (isAsked || now >= askUntil || pin !== null) return null;
   return { on: 'source', until: askUntil, settles: true, holdsUp: true };
+}
+
+/**
+ * An application that watches its files itself has what is published by now: that is on trial before anything newer takes its
+ * place, or the newer one is blamed for what the older one does.
+ */
+function tryUnnotified(view: View): Action | Wait | null {
+  const { ledger, policy, isShown } = view;
+  if (policy.notifies || !policy.isNamed || !isShown) return null;
+  return ledger.owed !== null ? { kind: 'clear-owed' } : startTrial(view);
 }
 
 /** Debounce, interval and splay put a change off, except the first publication after a start. */

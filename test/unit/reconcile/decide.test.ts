@@ -235,6 +235,16 @@ const TELLING: readonly Example[] = [
     wait(100_040, ABSENT),
   ],
   ['with no hook nothing stays owed', { ...OWED, hook: 'none', process: null }, { kind: 'clear-owed' }],
+  [
+    'what an application that watches its files has by now is tried before anything newer',
+    { ...OWED, ...NEWER, hook: 'none' },
+    { kind: 'clear-owed' },
+  ],
+  [
+    'where there is none the newer goes at once',
+    { ...OWED, ...NEWER, hook: 'none', process: null },
+    publish('candidate'),
+  ],
 ];
 
 const TRYING: readonly Example[] = [
