@@ -324,6 +324,9 @@ describe.concurrent('of the faults of the library, silence', () => {
   });
 
   it('a watch that has gone deaf is found out by the next listing, and taken anew', async (test) => {
+    // Of its own: what others write between its listing and its watch would be listed at once.
+    const server = await startEtcd();
+    test.onTestFinished(() => server.end());
     const proxy = await proxyTo(server, test);
     const ear = http2Mute();
     proxy.filter = ear.filter;
