@@ -88,11 +88,10 @@ describe.each(PODS)('%s/pod.yaml', (name) => {
       mkdirSync(join(empty, mount.name));
       return [mount.mountPath, join(empty, mount.name)] as const;
     });
-    const place = (text: string): string =>
-      places.reduce(
-        (value, [from, to]) => value.replaceAll(new RegExp(`(?<![\\w.])${from}/`, 'g'), `${to}/`),
-        text,
-      );
+    const byPath = new Map<string, string>(places);
+    // In one go: what stands in a place already is not moved once more.
+    const mounted = new RegExp(`(?<![\\w.])(${[...byPath.keys()].join('|')})(?=/)`, 'g');
+    const place = (text: string): string => text.replaceAll(mounted, (from) => byPath.get(from) ?? from);
     return Object.fromEntries(Object.entries(env).map(([key, value]) => [key, place(value)]));
   }
 });
