@@ -4,6 +4,7 @@
 //
 //   stalls [output]       how long 10,000 keys hold it up
 //   processor             processor time of a change, with few and many processes in sight, and at rest
+//   targets               memory and time of a change with 1 and with 20 targets in one process
 //   fleet                 what a store sees of 1,000 sidecars
 //   peers                 consul-template on the same work; needs Go
 //   image [another node]  what the image's sidecar weighs with each start-up flag
@@ -35,6 +36,7 @@ import {
   until,
 } from './stage.ts';
 import { fill, measureStalls, OUTPUTS, type Stalls } from './stalls.ts';
+import { benchTargets } from './targets.ts';
 
 /** Changes measured for each way, after the ones that warm it up. */
 const CHANGES = 150;
@@ -257,6 +259,10 @@ async function main(): Promise<boolean> {
   let isWithin = true;
   try {
     if (process.argv[2] === 'stalls') return await benchStalls(all);
+    if (process.argv[2] === 'targets') {
+      for (const store of all) if (store.name === 'etcd') await benchTargets(store);
+      return true;
+    }
     if (process.argv[2] === 'peers') {
       for (const store of all) if (store.name === 'consul') await benchPeers(store);
       return true;
@@ -304,6 +310,8 @@ async function main(): Promise<boolean> {
     }
     console.log('');
     for (const store of all) await benchProcessor(store);
+    console.log('');
+    for (const store of all) if (store.name === 'etcd') await benchTargets(store);
     console.log(`\np50 within ${BOUND} x floor: ${isWithin ? 'yes' : 'no'}\n`);
     if (!(await benchStalls(all))) isWithin = false;
   } finally {
