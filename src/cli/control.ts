@@ -3,7 +3,7 @@
 import { type SidecarError, toSidecarError, withCode } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { sleep } from '../lib/wait.ts';
-import { askSocket, askStatusOverSocket } from '../server/ask-socket.ts';
+import { askFirst, askSocket, askStatusOverSocket } from '../server/ask-socket.ts';
 import type { Accepted, Asker, ControlAction, ResumeAccepted, RollbackAccepted } from '../server/control.ts';
 import { VERBS } from '../server/control.ts';
 import type { TargetStatus } from '../server/status.ts';
@@ -35,7 +35,8 @@ const POLL_MS = 100;
  */
 export async function steerSidecar(steering: Steering): Promise<Result> {
   try {
-    const { socket, targets } = await findSidecar(steering.sockets);
+    const { socket, status } = await askFirst(steering.sockets);
+    const targets = Object.keys(status.targets);
     if (steering.target !== null || steering.action !== 'sync' || targets.length < 2)
       return await steerOne({ ...steering, socket });
     const steered = targets.map(async (target) => {
@@ -53,21 +54,6 @@ export async function steerSidecar(steering: Steering): Promise<Result> {
 }
 
 type SteeringOne = Steering & { readonly socket: string };
-
-/** @throws SidecarError as `askSocket`, of the first socket where none answers. */
-async function findSidecar(
-  sockets: readonly string[],
-): Promise<{ readonly socket: string; readonly targets: readonly string[] }> {
-  let failure: unknown;
-  for (const socket of sockets) {
-    try {
-      return { socket, targets: Object.keys((await askStatusOverSocket(socket)).targets) };
-    } catch (thrown) {
-      failure ??= thrown;
-    }
-  }
-  throw failure;
-}
 
 async function steerOne(steering: SteeringOne): Promise<Result> {
   const { status, body } = await askSocket(steering.socket, 'POST', urlOf(steering));

@@ -2,6 +2,7 @@
 import { toSidecarError } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { errorFields, type Log } from '../lib/log.ts';
+import { aborted } from '../lib/wait.ts';
 import { providerOptions } from '../reconcile/provider-options.ts';
 import { notInControl } from '../reconcile/sentences.ts';
 import { type RunningTarget, startTarget, type TargetOptions } from '../reconcile/start-target.ts';
@@ -41,7 +42,7 @@ export async function run(cli: Cli, load: () => Promise<Configured>): Promise<nu
   cli.onSync(() => {
     syncing = syncing.then(() => running.sync(load));
   });
-  await ended(cli.ending);
+  await aborted(cli.ending);
   await running.stop();
   return EXIT.done;
 }
@@ -87,11 +88,7 @@ class Running {
    * What may fail comes first, so that a failure leaves everything as it was.
    */
   async change(next: Configured): Promise<void> {
-    const staying = [...next.targets].filter(([name, loaded]) => {
-      const known = this.#targets.get(name);
-      return known !== undefined && sameSettings(known.loaded, loaded);
-    });
-    const kept = new Set(staying.map(([name]) => name));
+    const kept = this.#unchanged(next.targets);
     const starting = await this.#options(next, kept);
     await this.#listenAt(next);
     await this.#reportToPod(next);
@@ -105,6 +102,15 @@ class Running {
       return options === undefined ? [] : [[name, this.#start(options)]];
     });
     this.#targets = new Map(started);
+  }
+
+  /** Names of the targets that run with just these settings. */
+  #unchanged(next: Targets): ReadonlySet<string> {
+    const same = [...next].filter(([name, loaded]) => {
+      const known = this.#targets.get(name);
+      return known !== undefined && sameSettings(known.loaded, loaded);
+    });
+    return new Set(same.map(([name]) => name));
   }
 
   /** @throws SidecarError `settings.source` when the provider of one cannot work with its URL. */
@@ -193,7 +199,8 @@ class Running {
       const next = await load();
       if (this.#cli.ending.aborted) return;
       const before = this.#targets;
-      if (sameTargets(next.targets, before)) return syncAll(before);
+      const { size } = this.#unchanged(next.targets);
+      if (size === before.size && size === next.targets.size) return syncAll(before);
       await this.change(next);
       next.log.info('settings changed', { message: 'The new settings are in use.' });
       syncAll(new Map([...this.#targets].filter(([name, one]) => before.get(name) === one)));
@@ -227,23 +234,8 @@ function controlsOf(target: RunningTarget): Controls {
   };
 }
 
-function sameTargets(next: Targets, before: ReadonlyMap<string, Started>): boolean {
-  const isSame = ([name, loaded]: readonly [string, Loaded]): boolean => {
-    const known = before.get(name);
-    return known !== undefined && sameSettings(known.loaded, loaded);
-  };
-  return next.size === before.size && [...next].every(isSame);
-}
-
 function sameSettings(a: Loaded, b: Loaded): boolean {
   const text = ({ given }: Loaded): string =>
     JSON.stringify([...given].map(([name, one]) => [name, one.text, one.secretFile]));
   return text(a) === text(b);
-}
-
-function ended(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

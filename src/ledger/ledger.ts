@@ -268,7 +268,7 @@ export function restore(ledger: Ledger, kept: readonly KeptGeneration[]): Ledger
   return { ...ledger, kept, generation };
 }
 
-/** A copy that cannot be used is none. A pin stays: what would come in its place was not chosen. */
+/** A copy that cannot be used does not count. A pin stays: what would come in its place was not chosen. */
 export function withoutKept(ledger: Ledger, lost: string): Ledger {
   return { ...ledger, kept: ledger.kept.filter(({ rendering }) => rendering !== lost) };
 }

@@ -1,4 +1,4 @@
-// A sleep that an abort ends early.
+// Waits for time to pass, and for an abort.
 
 /** Beyond this a timer of Node.js fires at once. */
 const LONGEST_MS = 2 ** 31 - 1;
@@ -17,5 +17,13 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
     };
     const timer = setTimeout(done, Math.min(ms, LONGEST_MS));
     signal.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** Resolves when the signal aborts, at once when it has. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 }

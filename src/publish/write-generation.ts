@@ -79,7 +79,7 @@ interface Folder {
   /** Of the names of its files: empty, or ends with a slash. */
   readonly prefix: string;
   readonly handle: DirectoryHandle;
-  /** The same folder of the generation before; null when there is none. */
+  /** The same folder of the generation before; null where that has no such folder. */
   readonly before: DirectoryHandle | null;
 }
 

@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { inDirectory } from '../ledger/socket-path.ts';
 import { cut, MAX_MESSAGE, visible } from '../lib/bounds.ts';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
+import { UNKNOWN_TARGET } from './control.ts';
 import type { Status } from './status.ts';
 
 /** From connecting to the last byte. */
@@ -40,11 +41,31 @@ export async function askStatusOverSocket(socket: string, path = '/status'): Pro
   return JSON.parse(body) as Status;
 }
 
+/**
+ * The status from the first socket that answers.
+ * @throws SidecarError as `askSocket`, of the first socket where none answers; `control.unknown-target` of any, at once.
+ */
+export async function askFirst(
+  sockets: readonly string[],
+  path?: string,
+): Promise<{ readonly socket: string; readonly status: Status }> {
+  let failure: unknown;
+  for (const socket of sockets) {
+    try {
+      return { socket, status: await askStatusOverSocket(socket, path) };
+    } catch (thrown) {
+      if (thrown instanceof SidecarError && thrown.code === UNKNOWN_TARGET) throw thrown;
+      failure ??= thrown;
+    }
+  }
+  throw failure;
+}
+
 /** In the words of the sidecar that was asked for it. */
 export function unknownTarget(answer: string): SidecarError {
   const reason = visible(cut(answer.trim(), MAX_MESSAGE));
   return new SidecarError(`Cannot get the status: ${reason}.`, {
-    code: 'control.unknown-target',
+    code: UNKNOWN_TARGET,
     stage: 'control',
   });
 }

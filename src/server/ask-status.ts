@@ -7,11 +7,11 @@ import { request } from '../lib/http/http.ts';
 import { shortDigests } from '../lib/short-digests.ts';
 import { trustIn } from '../settings/presets/describe.ts';
 import type { Listen } from '../settings/web.ts';
+import { UNKNOWN_TARGET } from './control.ts';
 import { nextSteps } from './next-steps.ts';
 import { shownApplication, shownMemory, shownPin } from './shown.ts';
 import type { SeenStatus, SeenTarget, SourceStatus, TrialStatus } from './status.ts';
 
-const UNKNOWN_TARGET = 'control.unknown-target';
 const ASK_MS = 3_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 
@@ -25,31 +25,26 @@ export interface StatusQuestion {
 }
 
 /**
- * The status, or a sentence that says why there is none. The sockets are asked first: they show everything, and belong to
+ * The status, or a sentence that says why it cannot be had. The sockets are asked first: they show everything, and belong to
  * the one sidecar that holds the lock of the output.
  * @throws SidecarError `control.unknown-target` when a sidecar answers that it has no such target.
  */
 export async function askSidecar({ sockets, listen, target }: StatusQuestion): Promise<SeenStatus | string> {
   const path = `/status${target === null ? '' : `?target=${encodeURIComponent(target)}`}`;
-  const failures: string[] = [];
+  let failure: string | null = null;
   if (sockets.length > 0) {
-    const { askStatusOverSocket } = await import('./ask-socket.ts');
-    for (const socket of sockets) {
-      try {
-        return await askStatusOverSocket(socket, path);
-      } catch (thrown) {
-        const error = toSidecarError(thrown, 'control');
-        if (error.code === UNKNOWN_TARGET) throw error;
-        failures.push(error.message);
-      }
+    const { askFirst } = await import('./ask-socket.ts');
+    try {
+      return (await askFirst(sockets, path)).status;
+    } catch (thrown) {
+      const error = toSidecarError(thrown, 'control');
+      if (error.code === UNKNOWN_TARGET) throw error;
+      failure = error.message;
     }
   }
   const found = await askListen(listen, path);
   if (typeof found !== 'string') return found;
-  const [first] = failures;
-  return first === undefined
-    ? `Cannot get the status: ${found}`
-    : `Cannot get the status: ${first} Also, ${found}`;
+  return `Cannot get the status: ${failure === null ? found : `${failure} Also, ${found}`}`;
 }
 
 async function askListen(listen: Listen, path: string): Promise<SeenStatus | string> {

@@ -32,6 +32,9 @@ export type ControlsByTarget = ReadonlyMap<string, Controls>;
 
 export type ControlAction = 'sync' | 'rollback' | 'resume';
 
+/** Code of the error that says that there is no such target. */
+export const UNKNOWN_TARGET = 'control.unknown-target';
+
 /** What a request was taken as; the rest is still to come, and is seen in the status. */
 export interface Accepted {
   /** Where several were asked at once: their names, separated by blanks. */
@@ -150,7 +153,7 @@ function chooseTarget(
   const controls = targets.get(chosen);
   if (controls === undefined) {
     const message = `Cannot ${VERBS[action]} target ${quoted(chosen)}: there is no such target; there is ${names.join(', ')}.`;
-    throw new SidecarError(message, { code: 'control.unknown-target', stage: 'control' });
+    throw new SidecarError(message, { code: UNKNOWN_TARGET, stage: 'control' });
   }
   return [chosen, controls];
 }

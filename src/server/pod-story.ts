@@ -1,4 +1,4 @@
-// What the own pod is told of outcomes: an Event for each that needs a person, one when that is over, and a condition. Pure.
+// What the sidecar reports of outcomes to its own pod: an Event for each that needs a person, one when that is over, and a condition. Pure.
 import { createHash } from 'node:crypto';
 import { cut } from '../lib/bounds.ts';
 import type { Outcome, Report } from '../reconcile/journal.ts';

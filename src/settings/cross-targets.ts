@@ -1,9 +1,8 @@
 // What must be true of several targets together: each has outputs of its own, and an application of its own.
-import { realpathSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, type Given } from './given.ts';
 import type { Loaded, Settings, Targets } from './loaded.ts';
-import { relationOf } from './output-checks.ts';
+import { realPath, relationOf } from './output-checks.ts';
 import { shownPlace } from './outputs.ts';
 import type { Name } from './table.ts';
 
@@ -34,26 +33,16 @@ function outputsClash({ settings: a, given }: Some, { settings: b }: Some): stri
       if (how === 'same')
         return `both write OUTPUT "${given.get('OUTPUT')?.text ?? shownPlace(one)}"; give each an output of its own`;
       if (how !== null)
-        return `the output of one is inside that of the other ("${placeOf(one.path)}", "${placeOf(other.path)}"); give each a place of its own`;
+        return `the output of one is inside that of the other ("${realPath(one.path)}", "${realPath(other.path)}"); give each a place of its own`;
     }
   }
   if (a.OUTPUT === undefined || b.OUTPUT === undefined) return null;
-  const [first, second] = [placeOf(a.OUTPUT.path), placeOf(b.OUTPUT.path)];
+  const [first, second] = [realPath(a.OUTPUT.path), realPath(b.OUTPUT.path)];
   if (a.STATE_DIR === undefined || b.STATE_DIR === undefined) return null;
-  const isSameState = placeOf(a.STATE_DIR) === placeOf(b.STATE_DIR) && basename(first) === basename(second);
+  const isSameState = realPath(a.STATE_DIR) === realPath(b.STATE_DIR) && basename(first) === basename(second);
   return isSameState
     ? `both keep their state in "${join(a.STATE_DIR, basename(first))}"; give each a STATE_DIR of its own`
     : null;
-}
-
-/** The path with its links resolved, as far as it exists. */
-function placeOf(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    const above = dirname(path);
-    return above === path ? path : join(placeOf(above), basename(path));
-  }
 }
 
 /** What names an application: one of these, or one of these together. */

@@ -69,8 +69,8 @@ function identitiesOf({ kind, path }: Place): readonly string[] {
   return kind === 'file' ? [`${above[0]}/${basename(path)}`, ...above] : above;
 }
 
-/** As far as it is there; what is not there yet keeps its name. */
-function realPath(path: string): string {
+/** The path with its links resolved, as far as it is there; what is not there yet keeps its name. */
+export function realPath(path: string): string {
   try {
     return realpathSync.native(path);
   } catch (error) {

@@ -1,5 +1,6 @@
 // Sources that several targets name: each is followed once, and every target that named it hears of it.
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { aborted } from '../lib/wait.ts';
 import { type Follow, type Followed, followOne } from './follower.ts';
 import type { Provider, Snapshot } from './provider.ts';
 
@@ -80,11 +81,4 @@ function join(
   listeners.add(listener);
   if (isLate) void catchUp();
   return () => void listeners.delete(listener);
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
