@@ -5,6 +5,7 @@ import { readLedger } from '../ledger/ledger-file.ts';
 import { stateDirectoryOf } from '../ledger/state-directory.ts';
 import { withCode } from '../lib/errors.ts';
 import type { Release } from '../render/release.ts';
+import { pathsOf } from '../settings/outputs.ts';
 import type { Loaded } from '../settings/settings.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { checkConfirmation } from './confirmation.ts';
@@ -68,7 +69,7 @@ async function tryAll(subject: Subject, { open, desk }: Means): Promise<readonly
   const content = await checkContent(subject, source, ledger);
   const { generation } = content;
   const validation = await checkValidation(subject, generation, desk.directory);
-  const outputs = settings.OUTPUTS.map(({ place }) => place.path);
+  const outputs = pathsOf(settings.OUTPUTS);
   const output = settings.OUTPUTS.flatMap((one) =>
     checkOutput({
       ...{ output: one, isKept, maxBytes: settings.MAX_SIZE },

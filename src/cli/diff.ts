@@ -1,4 +1,5 @@
 // What a publication would change, as a unified diff, writing nothing.
+
 import { readLedger } from '../ledger/ledger-file.ts';
 import { stateDirectoryOf } from '../ledger/state-directory.ts';
 import { openOutputs } from '../publish/outputs.ts';
@@ -7,6 +8,7 @@ import { inputOf } from '../render/input.ts';
 import { patchOf } from '../render/patch.ts';
 import { originsOfKeys, prepare, renderingExtras, templatePaths } from '../render/prepare.ts';
 import type { Environment } from '../settings/environment.ts';
+import { placesOf } from '../settings/outputs.ts';
 import type { Loaded } from '../settings/settings.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { readOnce } from '../source/read-once.ts';
@@ -35,10 +37,7 @@ export async function diff({ loaded, env, open }: DiffOptions): Promise<string> 
   const { published } = readLedger(stateDirectoryOf(OUTPUT, STATE_DIR)).ledger;
   const revision = published?.input === input.id ? published.revision : snapshot.revision;
   const wanted = await prepare(input, { loaded, env, source: provider.source, revision });
-  const outputs = openOutputs(
-    OUTPUTS.map(({ place, owner }) => ({ ...place, owner })),
-    MAX_SIZE,
-  );
+  const outputs = openOutputs(placesOf(OUTPUTS), MAX_SIZE);
   const { rendering, problem } = outputs.look();
   if (problem !== null) throw problem;
   if (rendering === wanted.rendering) return '';

@@ -7,7 +7,7 @@ import { SidecarError } from '../lib/errors.ts';
 import { openOutputs } from '../publish/outputs.ts';
 import { patchOf } from '../render/patch.ts';
 import type { Release } from '../render/release.ts';
-import type { OutputSettings } from '../settings/outputs.ts';
+import { type OutputSettings, pathsOf, placesOf } from '../settings/outputs.ts';
 import type { Place } from '../settings/paths.ts';
 
 /** Where the generations of one target are, and what it shows. */
@@ -43,13 +43,7 @@ export function showGeneration(number: number, keeping: Keeping): string {
 export function diffGenerations(from: number, to: number | null, keeping: Keeping): string {
   const { outputs, maxBytes } = keeping;
   const before = readKept(from, keeping).release;
-  const after =
-    to !== null
-      ? readKept(to, keeping).release
-      : openOutputs(
-          outputs.map(({ place, owner }) => ({ ...place, owner })),
-          maxBytes,
-        ).read();
+  const after = to !== null ? readKept(to, keeping).release : openOutputs(placesOf(outputs), maxBytes).read();
   return patchOf(before, after, { outputs });
 }
 
@@ -64,7 +58,7 @@ function readKept(
   if (kept === undefined) throw unknown(number, all);
   return {
     kept,
-    release: readGeneration(directory, kept, { outputs: outputs.map(({ place }) => place.path), maxBytes }),
+    release: readGeneration(directory, kept, { outputs: pathsOf(outputs), maxBytes }),
   };
 }
 

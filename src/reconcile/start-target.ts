@@ -12,6 +12,7 @@ import { sleep } from '../lib/wait.ts';
 import { inputOf } from '../render/input.ts';
 import { renderingExtras, templatePaths } from '../render/prepare.ts';
 import type { Environment } from '../settings/environment.ts';
+import { pathsOf } from '../settings/outputs.ts';
 import { presetStatus } from '../settings/presets/describe.ts';
 import type { Loaded } from '../settings/settings.ts';
 import { type Followed, follow, type News, type SourceState, silenceBoundMs } from '../source/follow.ts';
@@ -81,7 +82,7 @@ interface PinAsker {
  */
 export function startTarget(options: TargetOptions): RunningTarget {
   const { name, loaded, env, instance, onRest, onOpen, onReport, asksForMs } = options;
-  const output = loaded.settings.OUTPUTS.map(({ place }) => place.path).join(' ');
+  const output = pathsOf(loaded.settings.OUTPUTS).join(' ');
   const log = withFields(options.log, { target: name, output });
   const { FETCH_TIMEOUT, STALE_AFTER, PRESET } = loaded.settings;
   const stopping = new AbortController();

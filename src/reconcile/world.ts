@@ -24,6 +24,7 @@ import { openOutputs } from '../publish/outputs.ts';
 import type { Volume } from '../publish/publisher.ts';
 import { prepare } from '../render/prepare.ts';
 import type { Environment } from '../settings/environment.ts';
+import { pathsOf, placesOf } from '../settings/outputs.ts';
 import { withoutSecrets } from '../settings/secrets.ts';
 import type { Loaded, Settings } from '../settings/settings.ts';
 import type { Steps } from './perform.ts';
@@ -148,11 +149,8 @@ export interface RealWorld {
 export function openWorld({ loaded, env, instance, source, random }: WorldOptions): RealWorld {
   const { OUTPUT: first, OUTPUTS, STATE_DIR, UPDATE_FREQUENCY, MAX_SIZE: maxBytes } = loaded.settings;
   const directory = stateDirectoryOf(first, STATE_DIR);
-  const publisher = openOutputs(
-    OUTPUTS.map(({ place, owner }) => ({ ...place, owner })),
-    maxBytes,
-  );
-  const outputs = OUTPUTS.map(({ place }) => place.path);
+  const publisher = openOutputs(placesOf(OUTPUTS), maxBytes);
+  const outputs = pathsOf(OUTPUTS);
   const find = processFinder(loaded.settings);
   const store = new Store(
     directory,
@@ -261,7 +259,7 @@ interface ProcessFinder {
 
 /** Looks the named process up, each time anew. */
 function processFinder(settings: Settings): ProcessFinder {
-  const outputPaths = settings.OUTPUTS.map(({ place }) => place.path);
+  const outputPaths = pathsOf(settings.OUTPUTS);
   let lookup: Lookup | null = null;
   let prefetched: { readonly atMs: number; readonly sight: Sight } | null = null;
   return {

@@ -6,6 +6,7 @@ import type { Block, KeptGeneration, Pin, Running } from '../ledger/ledger.ts';
 import { type AttemptedVersion, isOpen, type Report } from '../reconcile/journal.ts';
 import { blocksOf } from '../reconcile/state.ts';
 import { isReady, isUnderWay, nextTryAt, type TargetView, underTrialOf } from '../reconcile/view.ts';
+import { pathsOf } from '../settings/outputs.ts';
 import type { PresetStatus } from '../settings/presets/describe.ts';
 import { type SourceState, statesOf } from '../source/follow.ts';
 
@@ -203,7 +204,7 @@ function targetStatus(view: TargetView): TargetStatus {
   const tryAt = nextTryAt(state);
   const trial = underTrialOf(view);
   return {
-    output: settings.OUTPUTS.map(({ place }) => place.path).join(' '),
+    output: pathsOf(settings.OUTPUTS).join(' '),
     application: view.inSight.application(),
     hook: describeHook(settings),
     outcome: current?.outcome ?? null,

@@ -45,3 +45,15 @@ function outputOf(values: Omit<Partial<Values>, 'OUTPUT'> & Pick<OutputEntry, 'O
 export function shownPlace({ kind, path }: Place): string {
   return kind === 'file' ? path : `${path}/`;
 }
+
+/** Where each output is and whose its files are: what publishing asks. */
+export function placesOf(
+  outputs: readonly OutputSettings[],
+): readonly (Place & { readonly owner: Owner | null })[] {
+  return outputs.map(({ place, owner }) => ({ ...place, owner }));
+}
+
+/** Their paths, in the order in which they are published. */
+export function pathsOf(outputs: readonly OutputSettings[]): readonly string[] {
+  return outputs.map(({ place }) => place.path);
+}
