@@ -1,6 +1,6 @@
 // Kubernetes container names, read off mount tables: recorded texts, and real processes in mount namespaces of their own.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { containerNameIn } from '../../../../src/application/process/container.ts';
 import {
@@ -73,7 +73,9 @@ async function startContained(
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${folder}/1a2b3c4d`, '');
   writeFileSync(stage.at(`${name}-log`), '');
+  // One of the same name may have been started before.
   const mounted = stage.at(`${name}-mounted`);
+  rmSync(mounted, { force: true });
   const start = `mount --bind "$1" "$2" && echo yes > "$3" && shift 3 && { ${script}; }`;
   // Without root the same goes through a user namespace.
   const own = process.getuid?.() === 0 ? '-m' : '-rm';
@@ -129,7 +131,7 @@ describe('a container', () => {
     const one = await startContained(stage, a, 'exec "$1" 600', program);
     const two = await startContained(stage, b, 'exec "$1" 600', program);
     const both = lookupOf({ name: stage.name });
-    await until('both are seen', () => both.look(0).kind === 'ambiguous');
+    await until('both are seen', () => both.look(performance.now()).kind === 'ambiguous');
     await found(lookupOf({ name: stage.name, container: a }), one.pid);
     await found(lookupOf({ name: stage.name, container: b }), two.pid);
     writeFileSync(stage.at('pid'), `${one.pid}`);
@@ -160,6 +162,6 @@ describe('a container', () => {
     await startContained(stage, stage.name, 'exec sleep 600');
     await startContained(stage, stage.name, 'exec sleep 601');
     const lookup = lookupOf({ container: stage.name });
-    await until('both are seen', () => lookup.look(0).kind === 'ambiguous');
+    await until('both are seen', () => lookup.look(performance.now()).kind === 'ambiguous');
   });
 });
