@@ -5,20 +5,31 @@
  * alignment). Infinity when it takes more than `limit`, which must be small: the time is exponential in it.
  */
 export function distance(a: string, b: string, limit: number): number {
-  if (Math.abs(a.length - b.length) > limit) return Number.POSITIVE_INFINITY;
+  return distanceOfEnds({ a, b }, 0, 0, limit);
+}
+
+/** Of what follows position `i` of `a` and `j` of `b`. By position: copies of the ends would be most of the cost. */
+function distanceOfEnds(
+  words: { readonly a: string; readonly b: string },
+  i: number,
+  j: number,
+  limit: number,
+): number {
+  const { a, b } = words;
+  if (Math.abs(a.length - i - (b.length - j)) > limit) return Number.POSITIVE_INFINITY;
   let same = 0;
-  while (same < a.length && a[same] === b[same]) same += 1;
-  const [left, right] = [a.slice(same), b.slice(same)];
-  if (left === '' || right === '') return left.length + right.length;
+  while (i + same < a.length && a[i + same] === b[j + same]) same += 1;
+  const [left, right] = [i + same, j + same];
+  if (left >= a.length || right >= b.length) return a.length - left + b.length - right;
   if (limit === 0) return Number.POSITIVE_INFINITY;
-  const swapped = left[0] === right[1] && left[1] === right[0];
+  const isSwapped = a[left] === b[right + 1] && a[left + 1] === b[right];
   return (
     1 +
     Math.min(
-      distance(left.slice(1), right, limit - 1),
-      distance(left, right.slice(1), limit - 1),
-      distance(left.slice(1), right.slice(1), limit - 1),
-      swapped ? distance(left.slice(2), right.slice(2), limit - 1) : Number.POSITIVE_INFINITY,
+      distanceOfEnds(words, left + 1, right, limit - 1),
+      distanceOfEnds(words, left, right + 1, limit - 1),
+      distanceOfEnds(words, left + 1, right + 1, limit - 1),
+      isSwapped ? distanceOfEnds(words, left + 2, right + 2, limit - 1) : Number.POSITIVE_INFINITY,
     )
   );
 }
