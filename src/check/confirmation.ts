@@ -1,6 +1,6 @@
 // Whether what confirms a reload could be seen: CONFIRM_URL is asked once, as it always is; children are counted.
 import { findFlaw } from '../application/confirm/answer.ts';
-import { childrenOf } from '../application/process/family.ts';
+import { childrenOf } from '../application/process/liveness.ts';
 import { identityOf } from '../application/tls.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { toSidecarError } from '../lib/errors.ts';

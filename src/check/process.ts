@@ -1,7 +1,6 @@
 // Whether the application's process is found, may be sent the signal, and would survive it. Nothing is sent.
 
 import { constants } from 'node:os';
-import { isReceived, type SentSignal } from '../application/process/gate.ts';
 import type { LookedUp, Lookup } from '../application/process/lookup.ts';
 import {
   describeProcess,
@@ -14,6 +13,7 @@ import {
   readRootMount,
   readStatus,
 } from '../application/process/proc.ts';
+import { isReceived, type SentSignal } from '../application/process/readiness.ts';
 import { hookKind, lookupOf } from '../application/reload/settings.ts';
 import type { ProcessId } from '../ledger/types.ts';
 import { sleep } from '../lib/wait.ts';
@@ -29,13 +29,13 @@ export interface ProcessCheck {
 export async function checkProcess({ loaded: { settings }, signal }: Subject): Promise<ProcessCheck> {
   const lookup = await lookupOf(settings);
   if (lookup === null) return { findings: [unnamed(settings)], found: null };
-  const sight = await look(lookup, signal);
-  if (sight.kind === 'none') return { findings: [explainNone(sight.reason)], found: null };
-  if (sight.kind === 'ambiguous') {
-    const message = `Cannot say which process is the application: ${sight.reason}.`;
+  const found = await observe(lookup, signal);
+  if (found.kind === 'none') return { findings: [explainNone(found.reason)], found: null };
+  if (found.kind === 'ambiguous') {
+    const message = `Cannot say which process is the application: ${found.reason}.`;
     return { findings: [fail('process', 'reload.ambiguous', message, CHOOSE)], found: null };
   }
-  return { findings: [judge(sight, settings)], found: { id: sight.id, name: sight.name } };
+  return { findings: [judge(found, settings)], found: { id: found.id, name: found.name } };
 }
 
 const CHOOSE = 'Make APP_PROCESS match one of them, or add APP_CONTAINER or APP_PID_FILE.';
@@ -54,29 +54,29 @@ const YOUNG_MS = 5_000;
 /** Whatever it does, nobody is kept waiting for longer. */
 const SETTLES_WITHIN_MS = 7_000;
 
-async function look(lookup: Lookup, signal: AbortSignal): Promise<LookedUp> {
+async function observe(lookup: Lookup, signal: AbortSignal): Promise<LookedUp> {
   const end = performance.now() + SETTLES_WITHIN_MS;
   for (;;) {
     const now = performance.now();
-    const sight = lookup.look(now);
-    if (!isOpen(sight) || now >= end || signal.aborted) return sight;
+    const found = lookup.look(now);
+    if (!isOpen(found) || now >= end || signal.aborted) return found;
     await sleep(LOOK_EVERY_MS, signal);
   }
 }
 
 /** A handler that is missing, or a signal that is ignored, need not be so a moment later while it starts. */
-function isOpen(sight: LookedUp): boolean {
-  if (sight.kind !== 'found' || sight.gate.kind === 'ready') return false;
-  const { ticks } = sight.seenAt;
-  const isYoung = ticks !== null && (ticks - sight.id.startTicks) * 10 < YOUNG_MS;
-  return sight.gate.kind === 'settling' || (isYoung && sight.gate.kind !== 'not-permitted');
+function isOpen(found: LookedUp): boolean {
+  if (found.kind !== 'found' || found.readiness.kind === 'ready') return false;
+  const { ticks } = found.seenAt;
+  const isYoung = ticks !== null && (ticks - found.id.startTicks) * 10 < YOUNG_MS;
+  return found.readiness.kind === 'settling' || (isYoung && found.readiness.kind !== 'not-permitted');
 }
 
 /** The reason tells what the look-up saw; what can be done about it depends on who is in sight at all. */
 function explainNone(reason: string): Finding {
   const message = `Cannot find the application: ${reason}.`;
   if (reason.includes('hidepid')) return fail('process', 'reload.hidden', message, SHOW);
-  const { isAlone, names } = inSight();
+  const { isAlone, names } = visible();
   // What is wrong with these is known already, and may be all.
   const isKnown = reason.includes('PID file') || reason.includes('zombie');
   if (isAlone && !isKnown) {
@@ -92,7 +92,7 @@ const SHOW = 'Mount /proc in the sidecar without hidepid, or run both as the sam
 const SHARE =
   'Use RELOAD_URL, which needs no shared namespace; or set shareProcessNamespace: true in the pod (in Compose a namespace that both share: examples/haproxy-compose): its containers then see the processes of all, and as the same user their files.';
 
-interface Sight {
+interface Visible {
   /** Nobody but our own container is in sight, on what is no machine of its own. */
   readonly isAlone: boolean;
   /** Some that could have been meant. */
@@ -101,15 +101,15 @@ interface Sight {
 
 const MOST_NAMED = 12;
 
-function inSight(): Sight {
+function visible(): Visible {
   const rows = (listProcesses()?.rows ?? []).filter((row) => !isDead(row));
   const own = readRootMount('/proc/self');
   const isMachine = rows.some(({ pid, comm }) => pid === 2 && comm === 'kthreadd');
   const isOwn = ({ pid }: ProcessRow): boolean => readRootMount(processFolder(pid)) === own;
   const isAlone = !isMachine && rows.every(isOwn);
   const others = rows.filter((row) => row.pid !== process.pid && row.ppid !== 2 && row.pid !== 2);
-  const strangers = others.filter((row) => !isOwn(row));
-  const listed = (strangers.length > 0 && !isMachine ? strangers : others).map(describeProcess);
+  const elsewhere = others.filter((row) => !isOwn(row));
+  const listed = (elsewhere.length > 0 && !isMachine ? elsewhere : others).map(describeProcess);
   const more = listed.length > MOST_NAMED ? [`${listed.length - MOST_NAMED} more`] : [];
   return { isAlone, names: [...listed.slice(-MOST_NAMED), ...more] };
 }
@@ -118,21 +118,21 @@ type Found = Extract<LookedUp, { readonly kind: 'found' }>;
 
 /** What was found, as one sentence about signal, handler and permission. */
 export function judge(
-  { id, name, gate }: Found,
+  { id, name, readiness }: Found,
   { RELOAD_SIGNAL, RELOAD_GATE, ...settings }: Settings,
 ): Finding {
   const status = readStatus(processFolder(id.pid));
   const users = describeUsers(status);
-  if (gate.kind === 'settling') {
+  if (readiness.kind === 'settling') {
     const message = `Process ${name} was found, but is still starting: whether it can be notified is not known yet.`;
     return warn('process', 'reload.settling', message, 'Check again in a few seconds.');
   }
-  if (gate.kind !== 'ready') {
-    const { code, mend } = CLOSED[gate.kind];
+  if (readiness.kind !== 'ready') {
+    const { code, mend } = CLOSED[readiness.kind];
     return fail(
       'process',
       code,
-      `Cannot notify the application: process ${name} ${gate.reason}${users}.`,
+      `Cannot notify the application: process ${name} ${readiness.reason}${users}.`,
       mend,
     );
   }

@@ -2,7 +2,7 @@
 // the step goes on, which is the whole crash protocol: `yield intended; await swap; yield published`. No policy here.
 
 import type { ConfirmResult } from '../application/confirm/confirm.ts';
-import type { SeenProcess } from '../application/process/fact.ts';
+import type { ObservedProcess } from '../application/process/observe-process.ts';
 import type { ReloadContext, ReloadResult } from '../application/reload/hook.ts';
 import {
   type BadVerdict,
@@ -59,7 +59,7 @@ export interface Steps {
   readonly render: (input: Input, revision: string) => Promise<Release>;
   /** @throws SidecarError of stage `validate`, or what the disk said. */
   readonly validate: (generation: Release, signal: AbortSignal) => Promise<void>;
-  readonly findProcess: (published: Published) => SeenProcess;
+  readonly findProcess: (published: Published) => ObservedProcess;
   /** Whether a process from before this publication may still be about to die of what was there; until then, by the loop's clock. */
   readonly settlesUntil: (published: Published) => number | null;
   readonly childrenOf: (process: ProcessId) => readonly ProcessId[];

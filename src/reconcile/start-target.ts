@@ -2,10 +2,10 @@
 
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { createInSight } from '../application/in-sight.ts';
 import { processFolder, readComm } from '../application/process/proc.ts';
 import { describeHook } from '../application/reload/describe.ts';
 import { lookupOf } from '../application/reload/settings.ts';
+import { createVisibleProcesses } from '../application/visible-processes.ts';
 import type { KeptGeneration } from '../ledger/ledger.ts';
 import { errorFields, type Log, withFields } from '../lib/log.ts';
 import { sleep } from '../lib/wait.ts';
@@ -129,7 +129,7 @@ export function startTarget(options: TargetOptions): RunningTarget {
     isThere,
     preset: PRESET === undefined ? null : presetStatus(PRESET),
     settings: loaded.settings,
-    inSight: createInSight(
+    inSight: createVisibleProcesses(
       () => lookupOf(loaded.settings),
       () => reconciler.state.session.process?.id ?? null,
     ),

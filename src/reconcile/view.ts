@@ -1,6 +1,6 @@
 // What status, metrics, page and commands ask of a target: read off its state.
 
-import type { InSight } from '../application/in-sight.ts';
+import type { VisibleProcesses } from '../application/visible-processes.ts';
 import { type Version, versionOf } from '../ledger/ledger.ts';
 import type { PresetStatus } from '../settings/presets/describe.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -22,7 +22,7 @@ export interface TargetView {
   /** PRESET; null without one. */
   readonly preset: PresetStatus | null;
   /** The application and the other processes, as they are now. */
-  readonly inSight: InSight;
+  readonly inSight: VisibleProcesses;
   /** What the source has and the volume does not show, as a diff with secrets masked; null: nothing, or not rendered. */
   readonly difference: () => Promise<string | null>;
 }

@@ -3,9 +3,9 @@
 
 import { Confirmation, confirmSettingsOf } from '../application/confirm/confirm.ts';
 import { bootStamp, bootTicks } from '../application/process/boot-clock.ts';
-import { type SeenProcess, seeProcess } from '../application/process/fact.ts';
-import { childrenOf } from '../application/process/family.ts';
+import { childrenOf } from '../application/process/liveness.ts';
 import type { Lookup, LookedUp as Sight } from '../application/process/lookup.ts';
+import { type ObservedProcess, observeProcess } from '../application/process/observe-process.ts';
 import { reload } from '../application/reload/reload.ts';
 import { hookOf, lookupOf } from '../application/reload/settings.ts';
 import {
@@ -249,7 +249,7 @@ function settlesUntil({ moment }: Published, periodMs: number): number | null {
 interface ProcessFinder {
   /** Before the first of the others. @throws SidecarError `reload.pattern-unsupported`. */
   readonly open: () => Promise<void>;
-  readonly find: (published: Published) => SeenProcess;
+  readonly find: (published: Published) => ObservedProcess;
   /**
    * Looks the process up while the disk is at work on a publication, for the look-up right after it. Nothing is lost by that:
    * a process that is there now started before, and that it is still the same and ready is checked again before it is notified.
@@ -273,14 +273,14 @@ function processFinder(settings: Settings): ProcessFinder {
       prefetched = null;
       const isFresh = known !== null && nowMs - known.atMs <= PREFETCH_MS;
       const from = isFresh ? { look: () => known.sight } : lookup;
-      return seeProcess({ lookup: from, moment, outputPaths, nowMs });
+      return observeProcess({ lookup: from, moment, outputPaths, nowMs });
     },
     prefetch: () => {
       if (lookup === null) return;
       const atMs = performance.now();
       const sight = lookup.look(atMs);
       // Only the good case: anything else may have changed by then.
-      prefetched = sight.kind === 'found' && sight.gate.kind === 'ready' ? { atMs, sight } : null;
+      prefetched = sight.kind === 'found' && sight.readiness.kind === 'ready' ? { atMs, sight } : null;
     },
   };
 }

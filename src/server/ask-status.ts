@@ -1,5 +1,5 @@
 // The `status` command's side: asks the sidecar that runs here, and puts its answer into words.
-import type { ProcessInSight } from '../application/in-sight.ts';
+import type { VisibleProcess } from '../application/visible-processes.ts';
 import { ageOfSeconds } from '../lib/age.ts';
 import { visible } from '../lib/bounds.ts';
 import { SidecarError, toSidecarError, withCode } from '../lib/errors.ts';
@@ -186,7 +186,7 @@ function describeDifference(text: string): readonly (readonly [string, string])[
 /** More are in `status --json`. */
 const MOST_LISTED = 12;
 
-function describeProcesses(all: readonly ProcessInSight[]): readonly (readonly [string, string])[] {
+function describeProcesses(all: readonly VisibleProcess[]): readonly (readonly [string, string])[] {
   const more = all.length - MOST_LISTED;
   return [
     ...all.slice(0, MOST_LISTED).map(describeProcess),
@@ -194,7 +194,7 @@ function describeProcesses(all: readonly ProcessInSight[]): readonly (readonly [
   ].map((line, i) => [i === 0 ? 'processes' : '', line] as const);
 }
 
-function describeProcess(one: ProcessInSight): string {
+function describeProcess(one: VisibleProcess): string {
   const { pid, program, user, ageSeconds, isApplication } = one;
   const memory = shownMemory(one);
   const parts = [

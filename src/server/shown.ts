@@ -1,5 +1,5 @@
 // Small facts in words, the same on the page and in `status`.
-import type { ProcessInSight, SeenApplication } from '../application/in-sight.ts';
+import type { SeenApplication, VisibleProcess } from '../application/visible-processes.ts';
 import { toTheSecond } from '../lib/age.ts';
 import type { PinStatus } from './status.ts';
 
@@ -18,6 +18,6 @@ export function shownPin({ generation, by, at, reason }: PinStatus): string {
 }
 
 /** `12.3 MiB`; the empty text where it cannot be seen. */
-export function shownMemory({ memoryBytes }: ProcessInSight): string {
+export function shownMemory({ memoryBytes }: VisibleProcess): string {
   return memoryBytes === null ? '' : `${(memoryBytes / 2 ** 20).toFixed(1)} MiB`;
 }

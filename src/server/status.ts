@@ -1,7 +1,7 @@
 // What is known of every target, as plain data: for /status, /readyz, /metrics, the page and the commands.
 
-import type { ProcessInSight, SeenApplication } from '../application/in-sight.ts';
 import { describeHook } from '../application/reload/describe.ts';
+import type { SeenApplication, VisibleProcess } from '../application/visible-processes.ts';
 import type { Block, KeptGeneration, Pin, Running } from '../ledger/ledger.ts';
 import { type AttemptedVersion, isOpen, type Report } from '../reconcile/journal.ts';
 import { blocksOf } from '../reconcile/state.ts';
@@ -72,7 +72,7 @@ export interface TargetStatus extends PublicTargetStatus {
   /** Which generation was chosen by hand, when, by whom and why; null while the source is followed. Absent where not everything is shown. */
   readonly pin?: PinStatus | null;
   /** The processes in sight. Absent where it was not asked for. */
-  readonly processes?: readonly ProcessInSight[];
+  readonly processes?: readonly VisibleProcess[];
   /** What the source has and the volume does not show, as a unified diff; null: nothing, or it could not be rendered. */
   readonly difference?: string | null;
   /** What is known not to work under the settings as they are, newest first. */

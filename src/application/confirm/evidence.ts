@@ -1,7 +1,7 @@
 // What was proved, in the contract's order, and what is missing.
 
 import type { Evidence } from '../../ledger/ledger.ts';
-import { childrenOf } from '../process/family.ts';
+import { childrenOf } from '../process/liveness.ts';
 import { isStillLiving, watches } from './life.ts';
 import { startedAfterTellingMs } from './trial-clock.ts';
 import type { Missing, View } from './view.ts';

@@ -2,7 +2,7 @@
 
 import type { ProcessId } from '../../ledger/types.ts';
 import { printDuration } from '../../settings/units.ts';
-import { isHalted, isLiving } from '../process/family.ts';
+import { isHalted, isLiving } from '../process/liveness.ts';
 import { isOfAnotherBoot, startedAfterTellingMs, startedAfterTrialMs } from './trial-clock.ts';
 import { type ConfirmResult, intervalMs, type Missing, pending, type View } from './view.ts';
 

@@ -87,8 +87,8 @@ function objectionTo({ row, program, grade }: ProcessCandidate, scene: Scene): s
   if (isDead(row)) return 'a zombie';
   const ancestors = ancestorsOf(row, scene);
   if (ancestors.some(({ pid }) => pid === view.self)) return 'a command started by this sidecar';
-  if (view.isOurs(row)) return 'another command of this program';
-  if (ancestors.some((ancestor) => view.isOurs(ancestor)))
+  if (view.isOwnCommand(row)) return 'another command of this program';
+  if (ancestors.some((ancestor) => view.isOwnCommand(ancestor)))
     return 'started by another command of this program';
   if (isPause(row, view)) return "the pod's pause process";
   const isAlone = !isMachine && isOwnInit(view);

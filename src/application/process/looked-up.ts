@@ -1,6 +1,6 @@
 // What a look for the application's process finds.
 import type { BootStamp, ProcessId } from '../../ledger/types.ts';
-import type { GateAnswer } from './gate.ts';
+import type { SignalReadiness } from './readiness.ts';
 
 /** What is known of the application's process at one moment. `reason` is a clause, for `Cannot …: <reason>`. */
 export type LookedUp =
@@ -11,7 +11,7 @@ export type LookedUp =
       readonly id: ProcessId;
       /** `4711 (nginx)`. */
       readonly name: string;
-      readonly gate: GateAnswer;
+      readonly readiness: SignalReadiness;
       /** When it was looked for, on the boot clock. */
       readonly seenAt: BootStamp;
     };

@@ -1,5 +1,5 @@
 // Whether a process does something with a signal: asked of several, to see which of them is meant.
-import { isReceived, type SentSignal } from './gate.ts';
+
 import {
   type ProcessRow,
   type ProcessStatus,
@@ -7,6 +7,7 @@ import {
   readBlockedInAllThreads,
   readStatus,
 } from './proc.ts';
+import { isReceived, type SentSignal } from './readiness.ts';
 
 /** What is to be sent. */
 export interface Sending {

@@ -2,8 +2,8 @@
 import type { BootStamp } from '../../ledger/types.ts';
 import { containerNameIn } from './container.ts';
 import type { ProcessWorld } from './find.ts';
-import { explainNobody } from './nobody.ts';
-import { createOwnCommandTest } from './ours.ts';
+import { explainNotFound } from './not-found.ts';
+import { createOwnCommandTest } from './own-command.ts';
 import {
   findProcess,
   listPids,
@@ -30,7 +30,7 @@ export interface Scanner {
 }
 
 export function createScanner(sending: Sending): Scanner {
-  const isOurs = createOwnCommandTest();
+  const isOwnCommand = createOwnCommandTest();
   const isAboveUs = createAncestorTest();
   const wrappers = createWrapperMemory();
   const unrelated = createUnrelatedMemory();
@@ -40,7 +40,7 @@ export function createScanner(sending: Sending): Scanner {
       receives: (row: ProcessRow) => receives(row, sending, ticks),
       wasWrapper: (row: ProcessRow) => wrappers.has(row, view.arguments(row.pid)),
     };
-    return { ...view, ...asked, isOurs, isAboveUs };
+    return { ...view, ...asked, isOwnCommand, isAboveUs };
   };
   const scan: Scanner['scan'] = ({ ticks }, nowMs) => {
     const view = createSceneView(ticks);
@@ -51,13 +51,13 @@ export function createScanner(sending: Sending): Scanner {
         for (const row of rows) wrappers.add(row, view.arguments(row.pid));
       },
       startedAtMs: ({ startTicks }) => (ticks === null ? null : Date.now() - (ticks - startTicks) * 10),
-      explain: (reason, selector) => explainNobody(reason, selector, view),
+      explain: (reason, selector) => explainNotFound(reason, selector, view),
     };
   };
   return { scan, forget: unrelated.forget };
 }
 
-function createView(): Omit<ProcessView, 'isOurs' | 'isAboveUs' | 'receives' | 'wasWrapper'> {
+function createView(): Omit<ProcessView, 'isOwnCommand' | 'isAboveUs' | 'receives' | 'wasWrapper'> {
   const container = once((pid: number) => readRootMount(processFolder(pid)));
   const names = new Map<string, string | null>();
   return {
@@ -139,6 +139,6 @@ function listRows(
   // Without the dear `stat`: what passes is looked at again, wholly, by the rules of choice.
   const isMeant = (pid: number): boolean =>
     fits(selector, { ...view, pid, comm: () => readComm(processFolder(pid)) });
-  const meant = new Set(unrelated.sieve(pids, isMeant, nowMs));
+  const meant = new Set(unrelated.prefilter(pids, isMeant, nowMs));
   return listProcesses((pid) => meant.has(pid), pids)?.rows ?? null;
 }

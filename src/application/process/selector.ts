@@ -27,7 +27,7 @@ export interface ProcessView {
   /** Name of its Kubernetes container, or null when the runtime shows none. */
   readonly containerName: (pid: number) => string | null;
   /** Whether it is another command of this program. */
-  readonly isOurs: (row: ProcessRow) => boolean;
+  readonly isOwnCommand: (row: ProcessRow) => boolean;
   /** Whether we descend from it. */
   readonly isAboveUs: (row: ProcessRow) => boolean;
   /** Whether it stood above a better match earlier. */

@@ -8,12 +8,12 @@ const KNOWN_MS = 1000;
 
 export interface UnrelatedMemory {
   /** Those of `pids` that may be meant. `isMeant` is asked only about those that are not known to be unrelated. */
-  readonly sieve: (
+  readonly prefilter: (
     pids: readonly number[],
     isMeant: (pid: number) => boolean,
     nowMs: number,
   ) => readonly number[];
-  /** Forgets them all. @returns false when the last sieve asked about every process. */
+  /** Forgets them all. @returns false when the last prefilter asked about every process. */
   readonly forget: () => boolean;
 }
 
@@ -21,7 +21,7 @@ export function createUnrelatedMemory(): UnrelatedMemory {
   /** By number, when they were asked. */
   let askedAtMs: ReadonlyMap<number, number> = new Map();
   let hasSkipped = false;
-  const sieve: UnrelatedMemory['sieve'] = (pids, isMeant, nowMs) => {
+  const prefilter: UnrelatedMemory['prefilter'] = (pids, isMeant, nowMs) => {
     const next = new Map<number, number>();
     const passed: number[] = [];
     hasSkipped = false;
@@ -39,5 +39,5 @@ export function createUnrelatedMemory(): UnrelatedMemory {
     askedAtMs = new Map();
     return hasSkipped;
   };
-  return { sieve, forget };
+  return { prefilter, forget };
 }

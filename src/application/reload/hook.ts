@@ -3,7 +3,7 @@
 import type { ProcessId } from '../../ledger/types.ts';
 import type { TlsIdentity } from '../../lib/http/http.ts';
 import type { StatusRange } from '../../settings/web.ts';
-import type { SentSignal } from '../process/gate.ts';
+import type { SentSignal } from '../process/readiness.ts';
 
 export interface SignalHook {
   readonly kind: 'signal';

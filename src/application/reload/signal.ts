@@ -1,8 +1,6 @@
 // Sends the signal, to exactly the process that was chosen.
 import type { ProcessId } from '../../ledger/types.ts';
 import { errnoOf } from '../../lib/errors.ts';
-import { isStillThere } from '../process/elsewhere.ts';
-import { isReceived, type SentSignal } from '../process/gate.ts';
 import {
   isDead,
   listPids,
@@ -11,6 +9,8 @@ import {
   readStatus,
   withProcessFolder,
 } from '../process/proc.ts';
+import { isStillThere } from '../process/ps.ts';
+import { isReceived, type SentSignal } from '../process/readiness.ts';
 import type { ReloadContext, ReloadResult, SignalHook } from './hook.ts';
 
 /**
@@ -24,7 +24,7 @@ export function signalReload(hook: SignalHook, context: ReloadContext): ReloadRe
   // 0 and less would be whole groups of processes.
   if (!Number.isSafeInteger(id.pid) || id.pid < 1) return gone(hook.signal, `${id.pid} is no process`);
   const result = withProcessFolder(id.pid, (folder) => send(hook, id, folder));
-  if (result === null && listPids().length === 0) return signalElsewhere(hook, id);
+  if (result === null && listPids().length === 0) return signalWithoutProc(hook, id);
   return result ?? gone(hook.signal, `process ${id.pid} ended`);
 }
 
@@ -32,7 +32,7 @@ export function signalReload(hook: SignalHook, context: ReloadContext): ReloadRe
  * The same where there is no `/proc`: only number and start time can be looked at again. Handlers do not show there, so
  * without `RELOAD_GATE=off` nothing but SIGTERM is sent.
  */
-export function signalElsewhere({ signal, gateOff }: SignalHook, id: ProcessId): ReloadResult {
+export function signalWithoutProc({ signal, gateOff }: SignalHook, id: ProcessId): ReloadResult {
   if (!gateOff && signal !== 'SIGTERM')
     return noHandler(id, signal, 'this system does not show whether it has a handler');
   if (!isStillThere(id)) return gone(signal, `process ${id.pid} ended`);

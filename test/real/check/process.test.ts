@@ -150,9 +150,9 @@ describe('the process', () => {
       cwd: '/',
     });
     const id = { pid: 2 ** 31 - 1, startTicks: 1 };
-    const gate = { kind: 'unknown-handler', reason: 'may have no handler for SIGHUP' } as const;
+    const readiness = { kind: 'unknown-handler', reason: 'may have no handler for SIGHUP' } as const;
     const seenAt = { bootId: null, ticks: null };
-    expect(judge({ kind: 'found', id, name: '7 (web)', gate, seenAt }, settings)).toEqual({
+    expect(judge({ kind: 'found', id, name: '7 (web)', readiness, seenAt }, settings)).toEqual({
       area: 'process',
       level: 'fail',
       code: 'reload.held-back',

@@ -1,7 +1,7 @@
 // The application of the small world, its hook and its supervisor: what it runs, when it dies, and when it is back.
 
 import { startedAfter } from '../../../src/application/process/boot-clock.ts';
-import type { SeenProcess } from '../../../src/application/process/fact.ts';
+import type { ObservedProcess } from '../../../src/application/process/observe-process.ts';
 import type { OwedClass, ReloadResult } from '../../../src/application/reload/hook.ts';
 import type { Obstacle, ProcessFact } from '../../../src/application/types.ts';
 import type { Published } from '../../../src/ledger/ledger.ts';
@@ -79,7 +79,7 @@ export class Application {
     return isThere && (this.runs === undefined || this.runs === rendering);
   }
 
-  see({ moment }: Published): SeenProcess {
+  see({ moment }: Published): ObservedProcess {
     const { app } = this;
     const { setting } = this.#world;
     if (this.isAmbiguous) return { fact: obstacle('ambiguous'), id: null };

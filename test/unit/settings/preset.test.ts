@@ -112,7 +112,7 @@ describe('a preset', () => {
     expect(found('RELOAD_SIGNAL')).toEqual(['SIGHUP', 'preset']);
   });
 
-  test('opens the gate for its own signal only', async () => {
+  test('sets RELOAD_GATE=off for its own signal only', async () => {
     expect((await inEffect({ PRESET: 'bind' }))('RELOAD_GATE')).toEqual(['off', 'preset']);
     expect((await inEffect({ PRESET: 'bind', RELOAD_SIGNAL: 'SIGHUP' }))('RELOAD_GATE')).toEqual([
       'off',

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { bootId } from '../../../../src/application/process/boot-clock.ts';
-import { childrenOf, isHalted, isLiving } from '../../../../src/application/process/family.ts';
+import { childrenOf, isHalted, isLiving } from '../../../../src/application/process/liveness.ts';
 import type { Trial } from '../../../../src/ledger/ledger.ts';
 import type { ProcessId } from '../../../../src/ledger/types.ts';
 import {

@@ -10,7 +10,7 @@ import {
   type ConfirmSettings,
 } from '../../../../src/application/confirm/confirm.ts';
 import { bootStamp, bootTicks } from '../../../../src/application/process/boot-clock.ts';
-import { childrenOf, isLiving } from '../../../../src/application/process/family.ts';
+import { childrenOf, isLiving } from '../../../../src/application/process/liveness.ts';
 import { processFolder, readRow } from '../../../../src/application/process/proc.ts';
 import type { Trial, Version } from '../../../../src/ledger/ledger.ts';
 import type { ProcessId } from '../../../../src/ledger/types.ts';

@@ -1,7 +1,7 @@
 // CONFIRM_URL against real servers: how often, how long, what counts, and what is said when it does not.
 import { performance } from 'node:perf_hooks';
 import { describe, expect, test } from 'vitest';
-import { isLiving } from '../../../../src/application/process/family.ts';
+import { isLiving } from '../../../../src/application/process/liveness.ts';
 import { SidecarError } from '../../../../src/lib/errors.ts';
 import {
   type Answer,

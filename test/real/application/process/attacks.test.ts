@@ -3,7 +3,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
-import { childrenOf, isLiving } from '../../../../src/application/process/family.ts';
+import { childrenOf, isLiving } from '../../../../src/application/process/liveness.ts';
 import { createLookup, type Lookup, type LookupOptions } from '../../../../src/application/process/lookup.ts';
 import { processFolder, readRow } from '../../../../src/application/process/proc.ts';
 import { loadPattern } from '../../../../src/lib/linear-regexp.ts';
@@ -95,7 +95,7 @@ test('a process that renames itself all the time is told all the same', async (c
     await until('it is ready', () => {
       names.add(readRow(processFolder(id.pid))?.comm ?? '');
       const fact = lookup.look(performance.now());
-      return fact.kind === 'found' && fact.id.pid === id.pid && fact.gate.kind === 'ready';
+      return fact.kind === 'found' && fact.id.pid === id.pid && fact.readiness.kind === 'ready';
     });
   }
   expect(names.size).toBeGreaterThan(5);

@@ -106,7 +106,7 @@ describe('a container', () => {
     const lookup = lookupOf({ container: `${stage.name}-a` });
     expect(await found(lookup, main.pid)).toMatchObject({
       name: `${main.pid} (${stage.name})`,
-      gate: { kind: 'ready' },
+      readiness: { kind: 'ready' },
     });
   });
 

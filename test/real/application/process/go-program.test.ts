@@ -1,7 +1,7 @@
 // A real program written in Go: its runtime catches SIGHUP from the first moment, in order to die of it.
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { isLiving } from '../../../../src/application/process/family.ts';
+import { isLiving } from '../../../../src/application/process/liveness.ts';
 import { createLookup } from '../../../../src/application/process/lookup.ts';
 import { signalReload } from '../../../../src/application/reload/signal.ts';
 import { createStage, until } from '../../../support/application/process/apart.ts';
@@ -21,7 +21,7 @@ test('a Go program that is looked at from its first milliseconds is told once it
   const lookup = createLookup({ name: stage.name, signal: 'SIGHUP', gateOff: false });
   await until('it is ready', () => {
     const fact = lookup.look(performance.now());
-    return fact.kind === 'found' && fact.gate.kind === 'ready';
+    return fact.kind === 'found' && fact.readiness.kind === 'ready';
   });
   const hook = { kind: 'signal', signal: 'SIGHUP', gateOff: false } as const;
   const result = signalReload(hook, { process: id, output: '/out', revision: '1', previousRevision: null });

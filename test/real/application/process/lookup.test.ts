@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { isLiving } from '../../../../src/application/process/family.ts';
+import { isLiving } from '../../../../src/application/process/liveness.ts';
 import {
   createLookup,
   type LookedUp,
@@ -31,11 +31,11 @@ function look(lookup: Lookup): LookedUp {
   return lookup.look(performance.now());
 }
 
-/** Looks until the process has settled; what the gate says then. */
+/** Looks until the process has settled; what its readiness is then. */
 async function verdict(lookup: Lookup): Promise<LookedUp & { readonly kind: 'found' }> {
   return await until('the process settled', () => {
     const fact = look(lookup);
-    return fact.kind === 'found' && fact.gate.kind !== 'settling' ? fact : null;
+    return fact.kind === 'found' && fact.readiness.kind !== 'settling' ? fact : null;
   });
 }
 
@@ -57,8 +57,8 @@ describe('an application', () => {
     const found = await until('it is ready', () => {
       const fact = look(lookup);
       if (fact.kind !== 'found') return null;
-      kinds.add(fact.gate.kind);
-      return fact.gate.kind === 'ready' ? fact : null;
+      kinds.add(fact.readiness.kind);
+      return fact.readiness.kind === 'ready' ? fact : null;
     });
     expect([...kinds]).toEqual(['settling', 'no-handler', 'ready']);
     expect(found).toMatchObject({ id, name: `${id.pid} (${stage.name})` });
@@ -70,8 +70,11 @@ describe('an application', () => {
   test('without a handler is never ready, though a thread of it blocks every signal', async (context) => {
     const stage = createStage(context);
     const id = startNode(stage, 'dies-on-hup.mjs');
-    const { gate } = await verdict(lookupOf({ name: stage.name }));
-    expect(gate).toEqual({ kind: 'no-handler', reason: 'has no handler for SIGHUP, which would kill it' });
+    const { readiness } = await verdict(lookupOf({ name: stage.name }));
+    expect(readiness).toEqual({
+      kind: 'no-handler',
+      reason: 'has no handler for SIGHUP, which would kill it',
+    });
     expect(hangUp(id)).toBe('owed');
     expect(isLiving(id)).toBe(true);
   });
@@ -79,18 +82,18 @@ describe('an application', () => {
   test('that ignores the signal is said to', async (context) => {
     const stage = createStage(context);
     stage.start(['sh', fixture('ignores-hup.sh'), stage.called(stage.name, '/bin/sleep'), '600']);
-    const { gate } = await verdict(lookupOf({ name: stage.name }));
-    expect(gate).toEqual({ kind: 'ignored', reason: 'ignores SIGHUP' });
+    const { readiness } = await verdict(lookupOf({ name: stage.name }));
+    expect(readiness).toEqual({ kind: 'ignored', reason: 'ignores SIGHUP' });
   });
 
-  test('that waits with sigwait is told with the gate off', async (context) => {
+  test('that waits with sigwait is told with RELOAD_GATE=off', async (context) => {
     const stage = createStage(context);
     const id = stage.start(['python3', fixture('waits-for-hup.py'), 'sigwait', stage.at('record')]);
     await until('it waits', () => stage.read('record') === 'listening\n');
     const pattern = new RegExp(`waits-for-hup.py sigwait ${stage.at('record')}`);
-    expect((await verdict(lookupOf({ pattern }))).gate.kind).toBe('no-handler');
-    const { gate, id: found } = await verdict(lookupOf({ pattern, gateOff: true }));
-    expect(gate).toEqual({ kind: 'ready' });
+    expect((await verdict(lookupOf({ pattern }))).readiness.kind).toBe('no-handler');
+    const { readiness, id: found } = await verdict(lookupOf({ pattern, gateOff: true }));
+    expect(readiness).toEqual({ kind: 'ready' });
     expect(hangUp(found, true)).toBe('told');
     await until('it was told', () => stage.read('record') === 'listening\ntold\n');
     expect(isLiving(id)).toBe(true);
@@ -100,8 +103,8 @@ describe('an application', () => {
     const stage = createStage(context);
     stage.start(['python3', fixture('waits-for-hup.py'), 'blocked', stage.at('record')]);
     const pattern = new RegExp(`waits-for-hup.py blocked ${stage.at('record')}`);
-    const { gate, id } = await verdict(lookupOf({ pattern }));
-    expect(gate).toEqual({ kind: 'ready' });
+    const { readiness, id } = await verdict(lookupOf({ pattern }));
+    expect(readiness).toEqual({ kind: 'ready' });
     expect(hangUp(id)).toBe('told');
     await until('it was told', () => stage.read('record') === 'listening\ntold\n');
   });
@@ -111,12 +114,12 @@ describe('an application', () => {
     const { pid } = await processOfAnother(stage);
     writeFileSync(stage.at('pid'), `${pid}`);
     const lookup = withoutRights(() => lookupOf({ pidFile: stage.at('pid'), gateOff: true }));
-    const gate = await until('the process settled', () => {
+    const readiness = await until('the process settled', () => {
       const fact = withoutRights(() => look(lookup));
-      return fact.kind === 'found' && fact.gate.kind !== 'settling' && fact.gate;
+      return fact.kind === 'found' && fact.readiness.kind !== 'settling' && fact.readiness;
     });
-    expect(gate).toMatchObject({ kind: 'not-permitted' });
-    expect('reason' in gate && gate.reason).toMatch(
+    expect(readiness).toMatchObject({ kind: 'not-permitted' });
+    expect('reason' in readiness && readiness.reason).toMatch(
       /^belongs to user \d+, and this sidecar runs as user \d+ without CAP_KILL$/,
     );
   });
@@ -129,7 +132,7 @@ describe('an application', () => {
       const seen = look(lookup);
       return seen.kind === 'found' && seen;
     });
-    expect(fact.gate).toEqual({ kind: 'ready' });
+    expect(fact.readiness).toEqual({ kind: 'ready' });
   });
 
   test('is not one of two that have nothing to do with each other', async (context) => {

@@ -1,6 +1,6 @@
 // Numbers of another PID namespace, and the first process of one: with real namespaces, and the built program in its own.
 import { expect, test } from 'vitest';
-import { isHalted, isLiving } from '../../../../src/application/process/family.ts';
+import { isHalted, isLiving } from '../../../../src/application/process/liveness.ts';
 import {
   createLookup,
   type LookedUp,
@@ -15,11 +15,11 @@ import { createPlace } from '../../../support/e2e/place.ts';
 const FIRST: readonly [string, ...string[]] =
   process.getuid?.() === 0 ? ['unshare', '-pf'] : ['unshare', '-rpf'];
 
-async function gateOf(options: Partial<LookupOptions>): Promise<LookedUp & { readonly kind: 'found' }> {
+async function readinessOf(options: Partial<LookupOptions>): Promise<LookedUp & { readonly kind: 'found' }> {
   const lookup = createLookup({ signal: 'SIGTERM', gateOff: false, ...options });
   return await until('it has settled', () => {
     const fact = lookup.look(performance.now());
-    return fact.kind === 'found' && fact.gate.kind !== 'settling' && fact;
+    return fact.kind === 'found' && fact.readiness.kind !== 'settling' && fact;
   });
 }
 
@@ -27,8 +27,8 @@ test('the first process of a namespace that has no handler for SIGTERM is not as
   const stage = createStage(context);
   const program = stage.called(stage.name, '/bin/sleep');
   stage.start([...FIRST, '--kill-child', program, '600']);
-  const { id, gate } = await gateOf({ name: stage.name });
-  expect(gate).toEqual({
+  const { id, readiness } = await readinessOf({ name: stage.name });
+  expect(readiness).toEqual({
     kind: 'no-handler',
     reason: 'has no handler for SIGTERM, which would pass unnoticed',
   });
@@ -37,7 +37,7 @@ test('the first process of a namespace that has no handler for SIGTERM is not as
   expect(sent).toMatchObject({ kind: 'owed', code: 'reload.no-handler' });
   // Anywhere else SIGTERM needs no handler.
   const plain = stage.start([stage.called(`${stage.name}b`, '/bin/sleep'), '600']);
-  expect((await gateOf({ name: `${stage.name}b` })).gate).toEqual({ kind: 'ready' });
+  expect((await readinessOf({ name: `${stage.name}b` })).readiness).toEqual({ kind: 'ready' });
   expect(
     signalReload({ kind: 'signal', signal: 'SIGTERM', gateOff: false }, { ...context2, process: plain }).kind,
   ).toBe('told');
@@ -47,13 +47,16 @@ test('the first process of a namespace that has no handler for SIGTERM is not as
 test('a process that was stopped is held back until it runs again', async (context) => {
   const stage = createStage(context);
   const id = stage.start([stage.called(stage.name, '/bin/sleep'), '600']);
-  await gateOf({ name: stage.name });
+  await readinessOf({ name: stage.name });
   process.kill(id.pid, 'SIGSTOP');
   await until('it is stopped', () => isHalted(id));
   for (const signal of ['SIGTERM', null] as const)
-    expect((await gateOf({ name: stage.name, signal })).gate.kind).toBe('stopped');
+    expect((await readinessOf({ name: stage.name, signal })).readiness.kind).toBe('stopped');
   process.kill(id.pid, 'SIGCONT');
-  await until('it is ready', async () => (await gateOf({ name: stage.name })).gate.kind === 'ready');
+  await until(
+    'it is ready',
+    async () => (await readinessOf({ name: stage.name })).readiness.kind === 'ready',
+  );
 });
 
 test.for([

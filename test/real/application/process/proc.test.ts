@@ -1,6 +1,6 @@
 // Reading the process table, on text as the kernel writes it and on real processes.
 import { describe, expect, test } from 'vitest';
-import { isLiving } from '../../../../src/application/process/family.ts';
+import { isLiving } from '../../../../src/application/process/liveness.ts';
 import {
   listProcesses,
   parseStat,

@@ -2,8 +2,7 @@
 
 import { readdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { isLiving } from '../../../../src/application/process/family.ts';
-import { type GateAnswer, isReceived } from '../../../../src/application/process/gate.ts';
+import { isLiving } from '../../../../src/application/process/liveness.ts';
 import { createLookup, type Lookup, type LookupOptions } from '../../../../src/application/process/lookup.ts';
 import {
   listProcesses,
@@ -12,6 +11,7 @@ import {
   readRow,
   readStatus,
 } from '../../../../src/application/process/proc.ts';
+import { isReceived, type SignalReadiness } from '../../../../src/application/process/readiness.ts';
 import type { ReloadResult } from '../../../../src/application/reload/hook.ts';
 import { signalReload } from '../../../../src/application/reload/signal.ts';
 import type { ProcessId } from '../../../../src/ledger/types.ts';
@@ -26,9 +26,9 @@ function hangUp(id: ProcessId): ReloadResult {
   return signalReload(hook, { process: id, output: '/out', revision: '7', previousRevision: null });
 }
 
-function gateOf(lookup: Lookup): GateAnswer | null {
+function readinessOf(lookup: Lookup): SignalReadiness | null {
   const fact = lookup.look(performance.now());
-  return fact.kind === 'found' ? fact.gate : null;
+  return fact.kind === 'found' ? fact.readiness : null;
 }
 
 test('a thread that blocks the signal proves nothing while another would die of it', async (context) => {
@@ -36,11 +36,11 @@ test('a thread that blocks the signal proves nothing while another would die of 
   const id = stage.start(['python3', fixture('thread-blocks-hup.py'), stage.at('record')]);
   await until('its thread blocks the signal', () => stage.read('record') === 'blocking\n');
   const lookup = lookupOf({ pattern: new RegExp(`thread-blocks-hup.py ${stage.at('record')}$`) });
-  const gate = await until('it settled', () => {
-    const answer = gateOf(lookup);
+  const readiness = await until('it settled', () => {
+    const answer = readinessOf(lookup);
     return answer?.kind !== 'settling' && answer;
   });
-  expect(gate.kind).toBe('no-handler');
+  expect(readiness.kind).toBe('no-handler');
   expect(readBlockedInAllThreads(processFolder(id.pid)) & 1n).toBe(0n);
   expect(hangUp(id)).toMatchObject({ kind: 'owed', code: 'reload.no-handler' });
   expect(isLiving(id)).toBe(true);
@@ -65,11 +65,14 @@ describe('a mask of blocked signals', () => {
     const id = stage.start(['python3', fixture('blocks-everything.py'), stage.at('name')]);
     await until('it blocks', () => ((readStatus(processFolder(id.pid))?.blocked ?? 0n) & 1n) === 1n);
     const lookup = lookupOf({ pattern: new RegExp(`blocks-everything.py ${stage.at('name')}$`) });
-    const gate = await until('it settled', () => {
-      const answer = gateOf(lookup);
+    const readiness = await until('it settled', () => {
+      const answer = readinessOf(lookup);
       return answer?.kind !== 'settling' && answer;
     });
-    expect(gate).toEqual({ kind: 'no-handler', reason: 'has no handler for SIGHUP, which would kill it' });
+    expect(readiness).toEqual({
+      kind: 'no-handler',
+      reason: 'has no handler for SIGHUP, which would kill it',
+    });
     expect(hangUp(id)).toEqual({
       kind: 'owed',
       class: 'unavailable',
@@ -88,11 +91,11 @@ test('a program that takes the place of a long start script is as young as that'
   let seenAtMs = 0;
   const first = await until('it takes the place', () => {
     seenAtMs = performance.now();
-    return gateOf(watching);
+    return readinessOf(watching);
   });
   expect(first.kind).toBe('settling');
-  expect(gateOf(lookupOf({ name: stage.name }))?.kind).toBe('no-handler');
-  await until('it settled', () => gateOf(watching)?.kind === 'no-handler');
+  expect(readinessOf(lookupOf({ name: stage.name }))?.kind).toBe('no-handler');
+  await until('it settled', () => readinessOf(watching)?.kind === 'no-handler');
   expect(performance.now() - seenAtMs).toBeGreaterThan(990);
 });
 
@@ -108,11 +111,11 @@ test('a runtime that catches the signal for itself is not told while it computes
   const lookup = lookupOf({ pattern: new RegExp(`computes-first.py ${stage.at('enough')}`) });
   const startedAtMs = performance.now();
   await until('it is seven seconds old', () => {
-    expect(['settling', undefined]).toContain(gateOf(lookup)?.kind);
+    expect(['settling', undefined]).toContain(readinessOf(lookup)?.kind);
     return performance.now() - startedAtMs > 7000;
   });
   writeFileSync(stage.at('enough'), '');
-  await until('it is ready', () => gateOf(lookup)?.kind === 'ready');
+  await until('it is ready', () => readinessOf(lookup)?.kind === 'ready');
   expect(stage.read('record')).toBe('computing\nlistening\n');
   expect(isLiving({ pid, startTicks: readRow(processFolder(pid))?.startTicks ?? 0 })).toBe(true);
 });
@@ -125,10 +128,13 @@ test('a process that was there before we began to look has not appeared', async 
   const startedAtMs = performance.now();
   expect(lookup.look(startedAtMs - 60_000).kind).toBe('none');
   writeFileSync(stage.at('pid'), `${pid}`);
-  await until('it is five seconds old', () => gateOf(lookupOf({ name: stage.name }))?.kind === 'no-handler');
+  await until(
+    'it is five seconds old',
+    () => readinessOf(lookupOf({ name: stage.name }))?.kind === 'no-handler',
+  );
   await until('five seconds', () => performance.now() > startedAtMs + 5500);
   const fact = lookup.look(performance.now());
-  expect(fact).toMatchObject({ kind: 'found', id: { pid, startTicks }, gate: { kind: 'no-handler' } });
+  expect(fact).toMatchObject({ kind: 'found', id: { pid, startTicks }, readiness: { kind: 'no-handler' } });
 });
 
 test('the number of a thread is that of no process', async (context) => {

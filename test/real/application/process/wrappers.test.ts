@@ -1,7 +1,7 @@
 // Inits, supervisors, launchers and interpreters as they are: the service below them is chosen and signalled, and lives.
 import { readFileSync } from 'node:fs';
 import { describe, expect, type TestContext, test } from 'vitest';
-import { isLiving } from '../../../../src/application/process/family.ts';
+import { isLiving } from '../../../../src/application/process/liveness.ts';
 import { createLookup, type LookedUp } from '../../../../src/application/process/lookup.ts';
 import { listPids, processFolder, readArguments } from '../../../../src/application/process/proc.ts';
 import { signalReload } from '../../../../src/application/reload/signal.ts';
@@ -42,7 +42,7 @@ async function tryOut({ argv }: Row, context: TestContext): Promise<void> {
   let last: LookedUp | null = null;
   const found = await until('it is ready', () => {
     last = lookup.look(performance.now());
-    return last.kind === 'found' && last.gate.kind === 'ready' && last;
+    return last.kind === 'found' && last.readiness.kind === 'ready' && last;
   }).catch((thrown: unknown) => {
     throw new Error(`${String(thrown)}: ${JSON.stringify(last)}`);
   });

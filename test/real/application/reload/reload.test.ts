@@ -4,7 +4,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSocketServer, type Server as SocketServer } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { isLiving } from '../../../../src/application/process/family.ts';
+import { isLiving } from '../../../../src/application/process/liveness.ts';
 import { processFolder, readStatus } from '../../../../src/application/process/proc.ts';
 import type {
   CommandHook,
@@ -82,7 +82,7 @@ describe('the signal', () => {
     });
   });
 
-  test('is held back from one that became a program without a handler, unless the gate is off', async (context) => {
+  test('is held back from one that became a program without a handler, unless RELOAD_GATE is off', async (context) => {
     const stage = createStage(context);
     const id = stage.start(['sleep', '600']);
     expect(await reload(HUP, contextOf(id), never())).toEqual({

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { isLiving } from '../../../../src/application/process/family.ts';
+import { isLiving } from '../../../../src/application/process/liveness.ts';
 import {
   listProcesses,
   processFolder,

@@ -1,5 +1,5 @@
 // Waits, or (with numbers as words) prints which of these processes are commands of this program.
-import { createOwnCommandTest } from '../../../../src/application/process/ours.ts';
+import { createOwnCommandTest } from '../../../../src/application/process/own-command.ts';
 import { processFolder, readRow } from '../../../../src/application/process/proc.ts';
 
 const numbers = process.argv.slice(2).map(Number);

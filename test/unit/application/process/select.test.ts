@@ -35,7 +35,7 @@ function choose(made: readonly Made[], selector: Selector, view: Partial<Process
     arguments: (pid) => find(pid)?.args ?? [find(pid)?.comm ?? ''],
     container: (pid) => find(pid)?.container ?? 'one',
     containerName: (pid) => find(pid)?.container ?? null,
-    isOurs: () => false,
+    isOwnCommand: () => false,
     isAboveUs: () => false,
     wasWrapper: () => false,
     receives: () => true,
@@ -179,9 +179,9 @@ describe('never chosen is', () => {
   });
 
   test('another command of ours', () => {
-    expect(choose([INIT, { pid: 9, comm: 'nginx' }], nginx, { isOurs: ({ pid }) => pid === 9 })).toEqual(
-      left('another command of this program'),
-    );
+    expect(
+      choose([INIT, { pid: 9, comm: 'nginx' }], nginx, { isOwnCommand: ({ pid }) => pid === 9 }),
+    ).toEqual(left('another command of this program'));
   });
 
   test('what another command of ours started', () => {
@@ -189,7 +189,7 @@ describe('never chosen is', () => {
       { pid: 8, comm: 'node' },
       { pid: 9, ppid: 8, comm: 'nginx' },
     ];
-    expect(choose([INIT, ...check], nginx, { isOurs: ({ pid }) => pid === 8 })).toEqual(
+    expect(choose([INIT, ...check], nginx, { isOwnCommand: ({ pid }) => pid === 8 })).toEqual(
       left('started by another command of this program'),
     );
   });

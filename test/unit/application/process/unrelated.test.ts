@@ -11,7 +11,7 @@ function sieving(meant: readonly number[]) {
       asked.push(pid);
       return meant.includes(pid);
     };
-    return { passed: memory.sieve(pids, isMeant, nowMs), asked };
+    return { passed: memory.prefilter(pids, isMeant, nowMs), asked };
   };
   return { sieve, forget: memory.forget };
 }

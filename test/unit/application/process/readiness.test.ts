@@ -1,11 +1,11 @@
 // Whether a signal can be sent without harm: every row of the table of masks, ages and users.
 import { describe, expect, test } from 'vitest';
 import {
-  type GateAnswer,
-  type GateQuestion,
-  gate,
   type ProcessCredentials,
-} from '../../../../src/application/process/gate.ts';
+  type ReadinessQuestion,
+  readiness,
+  type SignalReadiness,
+} from '../../../../src/application/process/readiness.ts';
 
 const HUP = 1n;
 const USER: ProcessCredentials = {
@@ -15,8 +15,8 @@ const USER: ProcessCredentials = {
   effectiveCapabilities: 0n,
 };
 
-function ask(question: Partial<GateQuestion>): GateAnswer {
-  return gate({
+function ask(question: Partial<ReadinessQuestion>): SignalReadiness {
+  return readiness({
     signal: 'SIGHUP',
     isInit: false,
     isStopped: false,
@@ -24,7 +24,7 @@ function ask(question: Partial<GateQuestion>): GateAnswer {
     masks: { caught: HUP, ignored: 0n, blocked: 0n },
     ageMs: 60_000,
     stableForMs: 0,
-    busy: null,
+    busyProcessors: null,
     sender: USER,
     receiver: USER,
     ...question,
@@ -41,13 +41,13 @@ describe('a settled process', () => {
     expect(ask({ masks: { ...none, blocked: HUP, ignored: HUP } })).toEqual({ kind: 'ready' });
   });
 
-  test('that ignores it is said to, also with the gate off', () => {
+  test('that ignores it is said to, also with RELOAD_GATE=off', () => {
     const answer = { kind: 'ignored', reason: 'ignores SIGHUP' };
     expect(ask({ masks: { ...none, ignored: HUP } })).toEqual(answer);
     expect(ask({ masks: { ...none, ignored: HUP }, gateOff: true })).toEqual(answer);
   });
 
-  test('without a handler is held back unless the gate is off', () => {
+  test('without a handler is held back unless RELOAD_GATE is off', () => {
     const reason = 'has no handler for SIGHUP, which would kill it';
     expect(ask({ masks: none })).toEqual({ kind: 'no-handler', reason });
     expect(ask({ masks: none, gateOff: true })).toEqual({ kind: 'ready' });
@@ -104,11 +104,11 @@ describe('a runtime that catches signals for its own sake', () => {
 
   test('is waited for while it is busy, until it is half a minute old', () => {
     const question = { masks: { ...none, caught: masks.java }, stableForMs: 900, ageMs: 6000 };
-    expect(ask({ ...question, busy: 0.6 })).toEqual({ kind: 'settling', waitMs: 250 });
-    expect(ask({ ...question, busy: 'unseen' })).toEqual({ kind: 'settling', waitMs: 250 });
-    expect(ask({ ...question, busy: 0.4 })).toEqual({ kind: 'ready' });
-    expect(ask({ ...question, busy: 4, ageMs: 30_000 })).toEqual({ kind: 'ready' });
-    expect(ask({ ageMs: 6000, busy: 4 })).toEqual({ kind: 'ready' });
+    expect(ask({ ...question, busyProcessors: 0.6 })).toEqual({ kind: 'settling', waitMs: 250 });
+    expect(ask({ ...question, busyProcessors: 'unseen' })).toEqual({ kind: 'settling', waitMs: 250 });
+    expect(ask({ ...question, busyProcessors: 0.4 })).toEqual({ kind: 'ready' });
+    expect(ask({ ...question, busyProcessors: 4, ageMs: 30_000 })).toEqual({ kind: 'ready' });
+    expect(ask({ ageMs: 6000, busyProcessors: 4 })).toEqual({ kind: 'ready' });
   });
 
   test('is waited for no longer than others when it is to end, or does not catch this signal', () => {
@@ -121,7 +121,7 @@ describe('a runtime that catches signals for its own sake', () => {
 describe('a process whose handlers the system does not show', () => {
   const blind = { masks: null, ageMs: 60_000 };
 
-  test('is held back however old it is, unless the gate is off', () => {
+  test('is held back however old it is, unless RELOAD_GATE is off', () => {
     expect(ask(blind)).toEqual({
       kind: 'unknown-handler',
       reason: 'may have no handler for SIGHUP, which would kill it: this system does not show handlers',

@@ -18,7 +18,7 @@ export interface Masks {
   readonly blocked: bigint;
 }
 
-export interface GateQuestion {
+export interface ReadinessQuestion {
   /** null: nothing will be sent; a process that is there is enough. */
   readonly signal: SentSignal | null;
   /** It is the first process of a PID namespace: the kernel drops signals that it does not catch. */
@@ -37,12 +37,12 @@ export interface GateQuestion {
    * How many processors it kept busy, or would have, since the look before: `unseen` when there was none, null where the
    * kernel does not tell. Asked for only while `isOpaque` and younger than `START_MS`.
    */
-  readonly busy: number | 'unseen' | null;
+  readonly busyProcessors: number | 'unseen' | null;
   readonly sender: ProcessCredentials;
   readonly receiver: ProcessCredentials;
 }
 
-export type GateAnswer =
+export type SignalReadiness =
   | { readonly kind: 'ready' }
   /** Too young to be judged; ask again after `waitMs`. */
   | { readonly kind: 'settling'; readonly waitMs: number }
@@ -70,7 +70,7 @@ const KILL = 1n << 5n;
  * SIGHUP at their own start in order to die of it, and what is ignored at first may be caught a moment later. So
  * nothing is concluded before the process has settled.
  */
-export function gate(question: GateQuestion): GateAnswer {
+export function readiness(question: ReadinessQuestion): SignalReadiness {
   const { signal, isStopped } = question;
   if (isStopped) return { kind: 'stopped', reason: 'is stopped (SIGSTOP), so it can take nothing' };
   if (signal === null) return { kind: 'ready' };
@@ -79,11 +79,12 @@ export function gate(question: GateQuestion): GateAnswer {
   return judgePermission(question) ?? judgeMasks(question, signal);
 }
 
-function unsettledMs(question: GateQuestion, signal: SentSignal): number {
-  const { ageMs, stableForMs, masks, busy } = question;
+function unsettledMs(question: ReadinessQuestion, signal: SentSignal): number {
+  const { ageMs, stableForMs, masks, busyProcessors } = question;
   const unstableMs = ageMs < YOUNG_AGE_MS ? STABLE_MS - stableForMs : 0;
   if (!isOpaque(masks, signal)) return Math.max(0, SETTLED_AGE_MS - ageMs, unstableMs);
-  const isStarting = ageMs < START_MS && busy !== null && (busy === 'unseen' || busy > IDLE);
+  const isStarting =
+    ageMs < START_MS && busyProcessors !== null && (busyProcessors === 'unseen' || busyProcessors > IDLE);
   return Math.max(0, OPAQUE_AGE_MS - ageMs, unstableMs, isStarting ? STABLE_MS : 0);
 }
 
@@ -99,7 +100,7 @@ export function isOpaque(masks: Masks | null, signal: SentSignal): boolean {
 }
 
 /** kill(2): our real or effective user is its real or saved one, or we have CAP_KILL. */
-function judgePermission({ sender, receiver }: GateQuestion): GateAnswer | null {
+function judgePermission({ sender, receiver }: ReadinessQuestion): SignalReadiness | null {
   const targets = [receiver.realUid, receiver.savedUid];
   const isSameUser = targets.includes(sender.realUid) || targets.includes(sender.effectiveUid);
   if (isSameUser || (sender.effectiveCapabilities & KILL) !== 0n) return null;
@@ -107,7 +108,7 @@ function judgePermission({ sender, receiver }: GateQuestion): GateAnswer | null 
   return { kind: 'not-permitted', reason };
 }
 
-function judgeMasks({ isInit, gateOff, masks }: GateQuestion, signal: SentSignal): GateAnswer {
+function judgeMasks({ isInit, gateOff, masks }: ReadinessQuestion, signal: SentSignal): SignalReadiness {
   if (masks === null) return judgeBlindly({ isInit, gateOff }, signal);
   if (isReceived(masks, signal)) return { kind: 'ready' };
   if ((masks.ignored & bitOf(signal)) !== 0n) return { kind: 'ignored', reason: `ignores ${signal}` };
@@ -117,9 +118,9 @@ function judgeMasks({ isInit, gateOff, masks }: GateQuestion, signal: SentSignal
 
 /** However old the process is: a long life is no sign of a handler. */
 function judgeBlindly(
-  { isInit, gateOff }: Pick<GateQuestion, 'isInit' | 'gateOff'>,
+  { isInit, gateOff }: Pick<ReadinessQuestion, 'isInit' | 'gateOff'>,
   signal: SentSignal,
-): GateAnswer {
+): SignalReadiness {
   if (gateOff || signal === 'SIGTERM') return { kind: 'ready' };
   const reason = `may have no handler for ${signal}, ${defaultEffect(signal, isInit)}: this system does not show handlers`;
   return { kind: 'unknown-handler', reason };

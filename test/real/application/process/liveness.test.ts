@@ -1,6 +1,6 @@
 // Who lives, and whose children: what a reload is judged by.
 import { expect, test } from 'vitest';
-import { childrenOf, isLiving } from '../../../../src/application/process/family.ts';
+import { childrenOf, isLiving } from '../../../../src/application/process/liveness.ts';
 import { listProcesses, processFolder, readRow } from '../../../../src/application/process/proc.ts';
 import { createStage, makeZombie, until } from '../../../support/application/process/apart.ts';
 

@@ -7,9 +7,9 @@ import type { ProcessId } from '../../ledger/types.ts';
 import { bootStamp } from './boot-clock.ts';
 import { ancestorsOf } from './candidate.ts';
 import { find, type ProcessWorld, type Wanted } from './find.ts';
-import { type GateAnswer, gate, type ProcessCredentials, type SentSignal } from './gate.ts';
 import type { LookedUp, Lookup } from './looked-up.ts';
 import { describeProcess, type ProcessRow } from './proc.ts';
+import { type ProcessCredentials, readiness, type SentSignal, type SignalReadiness } from './readiness.ts';
 import { createWrapperMemory, type WrapperMemory } from './wrappers.ts';
 
 /** One line of `ps`. Its `startTicks` count since 1970, in full seconds: boot time is not to be had. */
@@ -28,9 +28,9 @@ interface Listing {
 /** An older listing is renewed before anything is concluded from it; one takes tens of milliseconds. */
 const FRESH_MS = 1000;
 /** When to look again while a listing is on its way. */
-const SOON: GateAnswer = { kind: 'settling', waitMs: 100 };
+const SOON: SignalReadiness = { kind: 'settling', waitMs: 100 };
 
-export interface ElsewhereOptions extends Wanted {
+export interface PsLookupOptions extends Wanted {
   readonly signal: SentSignal | null;
   readonly gateOff: boolean;
 }
@@ -40,7 +40,7 @@ export interface ElsewhereOptions extends Wanted {
  * clock, so nothing "started after the publication"; whether there is a handler is not known, so a signal is held back
  * unless `RELOAD_GATE=off` says that there is one, and the process is five seconds old.
  */
-export function createLookupElsewhere({ signal, gateOff, ...wanted }: ElsewhereOptions): Lookup {
+export function createPsLookup({ signal, gateOff, ...wanted }: PsLookupOptions): Lookup {
   const wrappers = createWrapperMemory();
   const listings = createListings();
   const look = (): LookedUp => {
@@ -53,9 +53,9 @@ export function createLookupElsewhere({ signal, gateOff, ...wanted }: ElsewhereO
     if (found.kind !== 'one') return found;
     const { pid, startTicks } = found.process;
     const isFresh = performance.now() - listing.atMs < FRESH_MS;
-    const answer = isFresh ? askGate(found.process, listing.rows, { signal, gateOff }) : SOON;
+    const answer = isFresh ? readinessOf(found.process, listing.rows, { signal, gateOff }) : SOON;
     const name = describeProcess(found.process);
-    return { kind: 'found', id: { pid, startTicks }, name, gate: answer, seenAt: bootStamp() };
+    return { kind: 'found', id: { pid, startTicks }, name, readiness: answer, seenAt: bootStamp() };
   };
   listings.newest();
   return { look };
@@ -72,7 +72,7 @@ function createListings(): Listings {
   let isUnderWay = false;
   const renew = async (): Promise<void> => {
     try {
-      const rows = await listElsewhere();
+      const rows = await listByPs();
       [listing, failure] = [{ rows, atMs: performance.now() }, null];
     } catch (thrown) {
       [listing, failure] = [null, thrown instanceof Error ? thrown.message : String(thrown)];
@@ -90,7 +90,7 @@ function createListings(): Listings {
   return { newest };
 }
 
-async function listElsewhere(): Promise<readonly ListedProcess[]> {
+async function listByPs(): Promise<readonly ListedProcess[]> {
   const { default: psList } = await import('ps-list');
   return (await psList()).map(parse);
 }
@@ -117,7 +117,7 @@ function worldOf(rows: readonly ListedProcess[], wrappers: WrapperMemory): Proce
   const wordsOf = (pid: number): readonly string[] =>
     (lines.get(pid) ?? '').split(' ').filter((word) => word !== '');
   const byPid = new Map(rows.map((row) => [row.pid, row]));
-  const above = ancestorsOf({ ...OURSELVES, ppid: process.ppid }, { byPid });
+  const above = ancestorsOf({ ...OWN_ROW, ppid: process.ppid }, { byPid });
   return {
     view: {
       self: process.pid,
@@ -128,7 +128,7 @@ function worldOf(rows: readonly ListedProcess[], wrappers: WrapperMemory): Proce
       receives: () => true,
       container: () => null,
       containerName: () => null,
-      isOurs: ({ pid }) => pid !== process.pid && headOf(lines.get(pid) ?? '') === ownHead,
+      isOwnCommand: ({ pid }) => pid !== process.pid && headOf(lines.get(pid) ?? '') === ownHead,
     },
     rows: () => rows,
     noteWrappers: (found) => {
@@ -142,23 +142,23 @@ function worldOf(rows: readonly ListedProcess[], wrappers: WrapperMemory): Proce
   };
 }
 
-const OURSELVES = { pid: process.pid, startTicks: 0, comm: 'node', state: 'R' } as const;
+const OWN_ROW = { pid: process.pid, startTicks: 0, comm: 'node', state: 'R' } as const;
 
 /** Program and script. */
 function headOf(line: string): string {
   return line.split(' ', 2).join(' ');
 }
 
-function askGate(
+function readinessOf(
   { pid, startTicks }: ProcessRow,
   rows: readonly ListedProcess[],
-  options: Pick<ElsewhereOptions, 'signal' | 'gateOff'>,
-): GateAnswer {
+  options: Pick<PsLookupOptions, 'signal' | 'gateOff'>,
+): SignalReadiness {
   const ageMs = Date.now() - startTicks * 10;
   const uid = rows.find((row) => row.pid === pid)?.uid ?? process.getuid?.() ?? 0;
-  return gate({
+  return readiness({
     ...options,
-    ...{ isInit: pid === 1, isStopped: false, masks: null, ageMs, stableForMs: ageMs, busy: null },
+    ...{ isInit: pid === 1, isStopped: false, masks: null, ageMs, stableForMs: ageMs, busyProcessors: null },
     sender: { ...credentials(process.getuid?.() ?? 0), effectiveUid: process.geteuid?.() ?? 0 },
     receiver: credentials(uid),
   });

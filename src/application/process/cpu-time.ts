@@ -8,7 +8,7 @@ const MAX_THREADS = 256;
  * Milliseconds since its start in which its threads ran, or waited for a processor; null where the kernel does not count
  * that. Threads that have ended are not in it, so it can shrink.
  */
-export function readBusyMs(folder: string): number | null {
+export function readCpuTimeMs(folder: string): number | null {
   let nanoseconds = 0;
   let isKnown = false;
   for (const thread of listThreads(folder).slice(0, MAX_THREADS)) {

@@ -3,7 +3,7 @@ import { listPids, processFolder, readMountInfo, readRow } from './proc.ts';
 import type { ProcessView, Selector } from './selector.ts';
 
 /** The reason of `select`, with what hides processes in brackets; another reason where no container has a name. */
-export function explainNobody(reason: string, selector: Selector, view: ProcessView): string {
+export function explainNotFound(reason: string, selector: Selector, view: ProcessView): string {
   const names = selector.container === undefined ? null : namesInSight(view);
   if (names?.size === 0) {
     return 'this pod runtime does not show container names; use APP_PROCESS or APP_PID_FILE instead of APP_CONTAINER';

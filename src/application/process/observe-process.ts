@@ -3,11 +3,11 @@
 import type { BootStamp, ProcessId } from '../../ledger/types.ts';
 import type { Obstacle, ProcessFact } from '../types.ts';
 import { startedAfter } from './boot-clock.ts';
-import type { Lookup, LookedUp as Sight } from './lookup.ts';
+import type { LookedUp, Lookup } from './lookup.ts';
 import { staleMount } from './mounts.ts';
 
 /** The fact, and the process it is about (null while there is none to tell). */
-export interface SeenProcess {
+export interface ObservedProcess {
   readonly fact: ProcessFact;
   readonly id: ProcessId | null;
 }
@@ -20,32 +20,34 @@ export interface ProcessQuestion {
   readonly nowMs: number;
 }
 
-export function seeProcess({ lookup, moment, outputPaths, nowMs }: ProcessQuestion): SeenProcess {
-  const sight = lookup.look(nowMs);
-  if (sight.kind !== 'found') return { fact: { kind: 'obstacle', obstacle: missing(sight) }, id: null };
-  const { id, gate } = sight;
-  const isLater = moment !== null && startedAfter(id, moment, sight.seenAt);
+export function observeProcess({ lookup, moment, outputPaths, nowMs }: ProcessQuestion): ObservedProcess {
+  const found = lookup.look(nowMs);
+  if (found.kind !== 'found') return { fact: { kind: 'obstacle', obstacle: notFound(found) }, id: null };
+  const { id, readiness } = found;
+  const isLater = moment !== null && startedAfter(id, moment, found.seenAt);
   if (!isLater) {
-    if (gate.kind === 'settling') return { fact: { kind: 'settling', until: nowMs + gate.waitMs }, id };
-    if (gate.kind !== 'ready') return { fact: { kind: 'obstacle', obstacle: closed(sight.name, gate) }, id };
+    if (readiness.kind === 'settling')
+      return { fact: { kind: 'settling', until: nowMs + readiness.waitMs }, id };
+    if (readiness.kind !== 'ready')
+      return { fact: { kind: 'obstacle', obstacle: notReady(found.name, readiness) }, id };
   }
   // A container mounts once: a process started in it later reads the old file like the one before.
   const stale = outputPaths.map((path) => staleMount(id.pid, path)).find((reason) => reason !== null);
-  if (stale != null) return { fact: { kind: 'obstacle', obstacle: blind(sight.name, stale) }, id };
+  if (stale != null) return { fact: { kind: 'obstacle', obstacle: staleMountOf(found.name, stale) }, id };
   return { fact: { kind: isLater ? 'started-after' : 'ready' }, id };
 }
 
-function missing(sight: Exclude<Sight, { kind: 'found' }>): Obstacle {
-  return sight.kind === 'none'
+function notFound(found: Exclude<LookedUp, { kind: 'found' }>): Obstacle {
+  return found.kind === 'none'
     ? {
         outcome: 'no-target',
         code: 'reload.no-target',
-        message: `Cannot notify the application: ${sight.reason}. It is notified as soon as it is there.`,
+        message: `Cannot notify the application: ${found.reason}. It is notified as soon as it is there.`,
       }
     : {
         outcome: 'ambiguous',
         code: 'reload.ambiguous',
-        message: `Cannot notify the application: ${sight.reason}. None was notified. Set APP_PROCESS so that it matches exactly one, or use APP_PID_FILE.`,
+        message: `Cannot notify the application: ${found.reason}. None was notified. Set APP_PROCESS so that it matches exactly one, or use APP_PID_FILE.`,
       };
 }
 
@@ -77,19 +79,19 @@ const CLOSED = {
   ],
 } as const;
 
-function closed(
+function notReady(
   name: string,
-  gate: { readonly kind: keyof typeof CLOSED; readonly reason: string },
+  readiness: { readonly kind: keyof typeof CLOSED; readonly reason: string },
 ): Obstacle {
-  const [outcome, code, advice] = CLOSED[gate.kind];
+  const [outcome, code, advice] = CLOSED[readiness.kind];
   return {
     outcome,
     code,
-    message: `Cannot notify the application: process ${name} ${gate.reason}. ${advice}`,
+    message: `Cannot notify the application: process ${name} ${readiness.reason}. ${advice}`,
   };
 }
 
-function blind(name: string, reason: string): Obstacle {
+function staleMountOf(name: string, reason: string): Obstacle {
   return {
     outcome: 'stale-mount',
     code: 'reload.stale-mount',

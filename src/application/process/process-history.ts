@@ -1,11 +1,11 @@
 // What is remembered of a process from one look to the next: only so can be seen that it changes, and how old it really is.
 import type { ProcessId } from '../../ledger/types.ts';
-import { readBusyMs } from './busy.ts';
-import { isOpaque, type SentSignal, START_MS } from './gate.ts';
+import { readCpuTimeMs } from './cpu-time.ts';
 import { type ProcessRow, type ProcessStatus, processFolder } from './proc.ts';
+import { isOpaque, type SentSignal, START_MS } from './readiness.ts';
 
 /** One process at the moment of a look. */
-export interface Sight {
+export interface ProcessObservation {
   readonly row: ProcessRow;
   readonly status: ProcessStatus;
   /** Any clock that does not jump. */
@@ -14,13 +14,13 @@ export interface Sight {
   readonly ticks: number | null;
 }
 
-/** A look, and what was remembered then; `sample` is null when nobody was found. */
-export interface Look {
+/** A look, and what was remembered then; `history` is null when nobody was found. */
+export interface PastLook {
   readonly nowMs: number;
-  readonly sample: Sample | null;
+  readonly history: ProcessHistory | null;
 }
 
-export interface Sample extends ProcessId {
+export interface ProcessHistory extends ProcessId {
   readonly comm: string;
   /** What must stay the same for a while. */
   readonly masks: string;
@@ -30,11 +30,11 @@ export interface Sample extends ProcessId {
   readonly hasAppeared: boolean;
   /** How often it has changed its name. */
   readonly renames: number;
-  readonly busy: Busy;
+  readonly busy: CpuUse;
 }
 
-interface Busy {
-  /** See `GateQuestion.busy`. */
+interface CpuUse {
+  /** See `ReadinessQuestion.busyProcessors`. */
   readonly share: number | 'unseen' | null;
   /** What the kernel had counted, and when that was read. */
   readonly totalMs: number;
@@ -48,12 +48,16 @@ const RECENT_MS = 5000;
 const MAX_RENAMES = 5;
 
 /** What to remember of this look. */
-export function nextSample(before: Look | null, sight: Sight, signal: SentSignal | null): Sample {
-  const { row, status, nowMs } = sight;
+export function nextHistory(
+  before: PastLook | null,
+  observation: ProcessObservation,
+  signal: SentSignal | null,
+): ProcessHistory {
+  const { row, status, nowMs } = observation;
   const { pid, startTicks, comm } = row;
   const masks = `${status.caught.toString(16)} ${status.ignored.toString(16)}`;
-  const sample = before?.sample ?? null;
-  const last = sample?.pid === pid && sample.startTicks === startTicks ? sample : null;
+  const history = before?.history ?? null;
+  const last = history?.pid === pid && history.startTicks === startTicks ? history : null;
   const isRenamed = last !== null && last.comm !== comm && last.renames < MAX_RENAMES;
   const isSame = last !== null && !isRenamed;
   const appears = before !== null && nowMs - before.nowMs < RECENT_MS;
@@ -63,23 +67,27 @@ export function nextSample(before: Look | null, sight: Sight, signal: SentSignal
     sameSinceMs: isSame && last.masks === masks ? last.sameSinceMs : nowMs,
     hasAppeared: isSame ? last.hasAppeared : appears,
     renames: (last?.renames ?? 0) + (isRenamed ? 1 : 0),
-    busy: nextBusy(isSame ? last.busy : null, sight, signal),
+    busy: nextCpuUse(isSame ? last.busy : null, observation, signal),
   };
 }
 
-const NOT_ASKED: Busy = { share: null, totalMs: 0, atMs: 0 };
+const NOT_ASKED: CpuUse = { share: null, totalMs: 0, atMs: 0 };
 /** Over less than this nothing can be said. */
 const MEASURE_MS = 100;
 
-function nextBusy(last: Busy | null, sight: Sight, signal: SentSignal | null): Busy {
-  const { row, status, nowMs } = sight;
+function nextCpuUse(last: CpuUse | null, observation: ProcessObservation, signal: SentSignal | null): CpuUse {
+  const { row, status, nowMs } = observation;
   const { caught, ignored, blocked } = status;
-  if (signal === null || livedMs(sight) >= START_MS || !isOpaque({ caught, ignored, blocked }, signal)) {
+  if (
+    signal === null ||
+    livedMs(observation) >= START_MS ||
+    !isOpaque({ caught, ignored, blocked }, signal)
+  ) {
     return NOT_ASKED;
   }
   const seen = last === null || last.share === null ? null : last;
   if (seen !== null && nowMs - seen.atMs < MEASURE_MS) return seen;
-  const totalMs = readBusyMs(processFolder(row.pid));
+  const totalMs = readCpuTimeMs(processFolder(row.pid));
   if (totalMs === null) return NOT_ASKED;
   const share = seen === null ? 'unseen' : (totalMs - seen.totalMs) / (nowMs - seen.atMs);
   return { share, totalMs, atMs: nowMs };
@@ -89,13 +97,13 @@ function nextBusy(last: Busy | null, sight: Sight, signal: SentSignal | null): B
  * A program that took the place of another in the same process (`exec` at the end of a long start script) is as young
  * as that. Where start times mean nothing, what we saw ourselves must do.
  */
-export function ageMs(sight: Sight, sample: Sample): number {
-  const seenForMs = sight.nowMs - sample.firstSeenMs;
-  if (sight.ticks === null) return seenForMs;
-  return sample.hasAppeared ? Math.min(livedMs(sight), seenForMs) : livedMs(sight);
+export function ageMs(observation: ProcessObservation, history: ProcessHistory): number {
+  const seenForMs = observation.nowMs - history.firstSeenMs;
+  if (observation.ticks === null) return seenForMs;
+  return history.hasAppeared ? Math.min(livedMs(observation), seenForMs) : livedMs(observation);
 }
 
 /** Without start times as young as can be. */
-function livedMs({ row, ticks }: Sight): number {
+function livedMs({ row, ticks }: ProcessObservation): number {
   return ticks === null ? 0 : (ticks - row.startTicks) * 10;
 }

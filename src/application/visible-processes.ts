@@ -2,7 +2,7 @@
 
 import type { ProcessId } from '../ledger/types.ts';
 import { bootTicks } from './process/boot-clock.ts';
-import { isLiving } from './process/family.ts';
+import { isLiving } from './process/liveness.ts';
 import type { Lookup } from './process/lookup.ts';
 import {
   isDead,
@@ -24,7 +24,7 @@ export interface SeenApplication {
 }
 
 /** One process in sight. */
-export interface ProcessInSight extends SeenApplication {
+export interface VisibleProcess extends SeenApplication {
   readonly ageSeconds: number | null;
   /** Resident; null when that cannot be seen. */
   readonly memoryBytes: number | null;
@@ -32,13 +32,13 @@ export interface ProcessInSight extends SeenApplication {
 }
 
 /** What can be seen of processes; nothing where there is no `/proc`. */
-export interface InSight {
+export interface VisibleProcesses {
   /** The application, or null: none is named, or it is not there. */
   readonly application: () => SeenApplication | null;
   /** Resolves when all of this can be asked for; before, the application may be null. */
   readonly ready: () => Promise<void>;
   /** Every process but the kernel's own, the application first; at most `MOST_SHOWN`. */
-  readonly processes: () => readonly ProcessInSight[];
+  readonly processes: () => readonly VisibleProcess[];
 }
 
 /** A whole look at the process table is worth this long: status can be asked for often. */
@@ -50,7 +50,10 @@ const MOST_SHOWN = 60;
  * @param load makes a look-up that nothing else asks, when it is needed; null when no process is named.
  * @param known the process that was notified or looked at last.
  */
-export function createInSight(load: () => Promise<Lookup | null>, known: () => ProcessId | null): InSight {
+export function createVisibleProcesses(
+  load: () => Promise<Lookup | null>,
+  known: () => ProcessId | null,
+): VisibleProcesses {
   let found: ProcessId | null = null;
   let lookup: Lookup | null = null;
   let loading: Promise<void> | null = null;
@@ -79,7 +82,7 @@ export function createInSight(load: () => Promise<Lookup | null>, known: () => P
     return found;
   };
   let listed: Listed | null = null;
-  const processes = (): readonly ProcessInSight[] => {
+  const processes = (): readonly VisibleProcess[] => {
     const application = current();
     const nowMs = performance.now();
     const isOld = listed === null || nowMs - listed.atMs >= LOOK_MS;
@@ -102,13 +105,13 @@ export function createInSight(load: () => Promise<Lookup | null>, known: () => P
 interface Listed {
   readonly atMs: number;
   readonly application: ProcessId | null;
-  readonly all: readonly ProcessInSight[];
+  readonly all: readonly VisibleProcess[];
 }
 
 /** Parent of the kernel's threads. */
 const KERNEL = 2;
 
-function listAll(application: ProcessId | null): readonly ProcessInSight[] {
+function listAll(application: ProcessId | null): readonly VisibleProcess[] {
   const ticks = bootTicks();
   const isApplication = (row: ProcessRow): boolean =>
     row.pid === application?.pid && row.startTicks === application.startTicks;

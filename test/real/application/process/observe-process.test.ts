@@ -2,9 +2,9 @@
 
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { seeProcess } from '../../../../src/application/process/fact.ts';
-import type { GateAnswer } from '../../../../src/application/process/gate.ts';
 import type { LookedUp } from '../../../../src/application/process/lookup.ts';
+import { observeProcess } from '../../../../src/application/process/observe-process.ts';
+import type { SignalReadiness } from '../../../../src/application/process/readiness.ts';
 import type { BootStamp } from '../../../../src/ledger/types.ts';
 import { createStage, until } from '../../../support/application/process/apart.ts';
 
@@ -12,17 +12,17 @@ const NOW: BootStamp = { bootId: 'this', ticks: 2000 };
 const BEFORE: BootStamp = { bootId: 'this', ticks: 500 };
 const AFTER: BootStamp = { bootId: 'this', ticks: 1500 };
 
-function found(gate: GateAnswer, pid = 2 ** 31 - 1): LookedUp {
-  return { kind: 'found', id: { pid, startTicks: 1000 }, name: `${pid} (app)`, gate, seenAt: NOW };
+function found(readiness: SignalReadiness, pid = 2 ** 31 - 1): LookedUp {
+  return { kind: 'found', id: { pid, startTicks: 1000 }, name: `${pid} (app)`, readiness, seenAt: NOW };
 }
 
 function see(sight: LookedUp, moment: BootStamp | null = AFTER, outputPath = '/no/output') {
-  return seeProcess({ lookup: { look: () => sight }, moment, outputPaths: [outputPath], nowMs: 10_000 });
+  return observeProcess({ lookup: { look: () => sight }, moment, outputPaths: [outputPath], nowMs: 10_000 });
 }
 
 describe('a process', () => {
   const id = { pid: 2 ** 31 - 1, startTicks: 1000 };
-  const unready: GateAnswer = {
+  const unready: SignalReadiness = {
     kind: 'no-handler',
     reason: 'has no handler for SIGHUP, which would kill it',
   };
@@ -76,7 +76,7 @@ describe('a process', () => {
       'belongs to user 7, and this sidecar runs as user 8 without CAP_KILL',
       'Give both containers the same runAsUser, or use RELOAD_URL.',
     ],
-  ] as const)('of which the gate says %s is %s, with the remedy', (kind, outcome, reason, advice) => {
+  ] as const)('whose readiness is %s is reported as %s, with the remedy', (kind, outcome, reason, advice) => {
     const message = `Cannot notify the application: process ${id.pid} (app) ${reason}. ${advice}`;
     expect(see(found({ kind, reason })).fact).toEqual({
       kind: 'obstacle',

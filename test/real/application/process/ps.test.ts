@@ -3,15 +3,15 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { isStillThere } from '../../../../src/application/process/elsewhere.ts';
-import { isLiving } from '../../../../src/application/process/family.ts';
+import { isLiving } from '../../../../src/application/process/liveness.ts';
 import {
   createLookup,
   type LookedUp,
   type Lookup,
   type LookupOptions,
 } from '../../../../src/application/process/lookup.ts';
-import { signalElsewhere } from '../../../../src/application/reload/signal.ts';
+import { isStillThere } from '../../../../src/application/process/ps.ts';
+import { signalWithoutProc } from '../../../../src/application/reload/signal.ts';
 import type { ProcessId } from '../../../../src/ledger/types.ts';
 import {
   createStage,
@@ -31,7 +31,7 @@ type Found = LookedUp & { readonly kind: 'found' };
 async function found(lookup: Lookup, pid: number): Promise<Found> {
   return await until(`process ${pid} is found`, () => {
     const fact = lookup.look(performance.now());
-    return fact.kind === 'found' && fact.id.pid === pid && fact.gate.kind !== 'settling' && fact;
+    return fact.kind === 'found' && fact.id.pid === pid && fact.readiness.kind !== 'settling' && fact;
   });
 }
 
@@ -58,7 +58,7 @@ describe('a process is found', () => {
     const pattern = new RegExp(`${stage.name} 600$`);
     for (const who of [{ name: stage.name }, { pattern }, { pidFile: stage.at('pid') }]) {
       const fact = await found(lookupOf({ ...who, signal: null }), pid);
-      expect(fact.gate).toEqual({ kind: 'ready' });
+      expect(fact.readiness).toEqual({ kind: 'ready' });
       expect(isStillThere(fact.id)).toBe(true);
       expect(isStillThere({ ...fact.id, startTicks: fact.id.startTicks - 300 })).toBe(false);
     }
@@ -102,19 +102,19 @@ describe('a signal', () => {
     const name = stage.called(stage.name, process.execPath);
     const id = stage.start([name, fixture('takes-hup.mjs'), stage.at('record')]);
     const held = await found(lookupOf({ name: stage.name }), id.pid);
-    expect(held.gate).toEqual({
+    expect(held.readiness).toEqual({
       kind: 'unknown-handler',
       reason: 'may have no handler for SIGHUP, which would kill it: this system does not show handlers',
     });
-    expect(signalElsewhere(hook, held.id)).toEqual({
+    expect(signalWithoutProc(hook, held.id)).toEqual({
       kind: 'owed',
       class: 'unavailable',
       code: 'reload.no-handler',
       message: `Cannot send SIGHUP to process "${id.pid}": this system does not show whether it has a handler`,
     });
     const ready = await found(lookupOf({ name: stage.name, gateOff: true }), id.pid);
-    expect(ready.gate).toEqual({ kind: 'ready' });
-    expect(signalElsewhere({ ...hook, gateOff: true }, ready.id)).toEqual({
+    expect(ready.readiness).toEqual({ kind: 'ready' });
+    expect(signalWithoutProc({ ...hook, gateOff: true }, ready.id)).toEqual({
       kind: 'told',
       evidence: null,
       process: ready.id,
@@ -126,7 +126,7 @@ describe('a signal', () => {
   test('is not sent to another process with the number', async (context) => {
     const { pid, startTicks } = createStage(context).start(['sleep', '600']);
     const other: ProcessId = { pid, startTicks: 100 };
-    expect(signalElsewhere({ ...hook, signal: 'SIGTERM' }, other)).toEqual({
+    expect(signalWithoutProc({ ...hook, signal: 'SIGTERM' }, other)).toEqual({
       kind: 'gone',
       code: 'reload.gone',
       message: `Cannot send SIGTERM to the application: process ${pid} ended`,
@@ -137,9 +137,9 @@ describe('a signal', () => {
   test('that asks to end needs no handler', async (context) => {
     const stage = createStage(context);
     const id = stage.start([stage.called(stage.name, '/bin/sleep'), '600']);
-    const { gate, id: seen } = await found(lookupOf({ name: stage.name, signal: 'SIGTERM' }), id.pid);
-    expect(gate).toEqual({ kind: 'ready' });
-    expect(signalElsewhere({ ...hook, signal: 'SIGTERM' }, seen).kind).toBe('told');
+    const { readiness, id: seen } = await found(lookupOf({ name: stage.name, signal: 'SIGTERM' }), id.pid);
+    expect(readiness).toEqual({ kind: 'ready' });
+    expect(signalWithoutProc({ ...hook, signal: 'SIGTERM' }, seen).kind).toBe('told');
     await until('it ended', () => !isLiving(id));
   });
 
@@ -148,10 +148,10 @@ describe('a signal', () => {
     const { pid } = await processOfAnother(stage);
     writeFileSync(stage.at('pid'), `${pid}`);
     const lookup = withoutRights(() => lookupOf({ pidFile: stage.at('pid'), gateOff: true }));
-    const gate = await until('it settled', () => {
+    const readiness = await until('it settled', () => {
       const fact = withoutRights(() => lookup.look(performance.now()));
-      return fact.kind === 'found' && fact.gate.kind !== 'settling' && fact.gate;
+      return fact.kind === 'found' && fact.readiness.kind !== 'settling' && fact.readiness;
     });
-    expect(gate).toMatchObject({ kind: 'not-permitted' });
+    expect(readiness).toMatchObject({ kind: 'not-permitted' });
   });
 });

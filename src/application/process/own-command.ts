@@ -16,17 +16,17 @@ export function createOwnCommandTest(): (row: ProcessRow) => boolean {
     const key = `${pid} ${startTicks} ${comm}`;
     const nowMs = performance.now();
     const before = known.get(key);
-    if (before !== undefined && nowMs - before.atMs <= KNOWN_MS) return before.isOurs;
+    if (before !== undefined && nowMs - before.atMs <= KNOWN_MS) return before.isOwnCommand;
     if (known.size >= MOST_KNOWN) known.clear();
     const folder = processFolder(pid);
-    const isOurs = readRootMount(folder) === container && scriptOf(folder) === own;
-    known.set(key, { isOurs, atMs: nowMs });
-    return isOurs;
+    const isOwnCommand = readRootMount(folder) === container && scriptOf(folder) === own;
+    known.set(key, { isOwnCommand, atMs: nowMs });
+    return isOwnCommand;
   };
 }
 
 interface Answer {
-  readonly isOurs: boolean;
+  readonly isOwnCommand: boolean;
   readonly atMs: number;
 }
 
