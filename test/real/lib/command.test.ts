@@ -123,7 +123,7 @@ describe('a command', () => {
       kind: 'timeout',
       output: expect.stringMatching(/^(y\n)+\n… \d+ bytes left out/),
     });
-    expect(longestMs).toBeLessThan(700);
+    expect(longestMs).toBeLessThan(900);
     const script = `yes & echo $! > "${stage.at('child')}"`;
     expect(await sh(script, { maxOutputBytes: 40 })).toMatchObject({ kind: 'exit', code: 0 });
     await until('nobody reads it, so it has ended', () => !isRunning(stage.read('child')));
@@ -171,7 +171,7 @@ describe('a command', () => {
     const begun = performance.now();
     stop.abort();
     expect(await running).toEqual({ kind: 'aborted', output: '' });
-    expect(performance.now() - begun).toBeLessThan(1000);
+    expect(performance.now() - begun).toBeLessThan(10_000);
     await until('its child ended', () => !isRunning(stage.read('child')));
     expect(await sh('exit 0', { signal: stop.signal })).toEqual({ kind: 'aborted', output: '' });
   });

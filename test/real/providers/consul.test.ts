@@ -522,7 +522,7 @@ describe('what only looks like Consul', () => {
     expect(textOf(snapshotOf(await follower.next()).content)).toBe('at 100');
     expect(textOf(snapshotOf(await follower.next()).content)).toBe('at 40');
     expect(textOf(snapshotOf(await follower.next()).content)).toBe('at 41');
-    expect(performance.now() - startedMs).toBeLessThan(900);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
     await follower.stop();
     expect(requests.map((request) => request.url?.includes('index=')).slice(0, 3)).toEqual([
       false,

@@ -260,7 +260,7 @@ describe('a request that hangs', () => {
     const startedAt = performance.now();
     stopping.abort();
     expect(await looking).toEqual({ kind: 'pending', inMs: 1 });
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
     expect(await one.look(trial, VERSION, atAge(trial, 0), stopping.signal)).toEqual({
       kind: 'pending',
       inMs: 1,

@@ -32,7 +32,7 @@ test.each([
     kind: 'none',
     reason: `the PID file "${path}" ${reason}`,
   });
-  expect(performance.now() - startedAt).toBeLessThan(2000);
+  expect(performance.now() - startedAt).toBeLessThan(10_000);
 });
 
 test('a PID file may be a link to one that holds a number', async (context) => {
