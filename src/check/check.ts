@@ -11,20 +11,20 @@ import type { OpenProvider } from '../source/provider.ts';
 import { checkConfirmation } from './confirmation.ts';
 import { checkContent, checkValidation } from './content.ts';
 import { checkEndpoints } from './endpoints.ts';
-import { exitCodeOf, type Finding, hasFailed, type Subject } from './finding.ts';
+import { type CheckContext, exitCodeOf, type Finding, hasFailed } from './finding.ts';
+import { checkHistory } from './history.ts';
 import { checkHook } from './hook.ts';
-import { checkKept } from './kept.ts';
 import { checkProcess } from './process.ts';
 import { checkRoom } from './room.ts';
 import { checkSettings } from './settings.ts';
-import { checkMount } from './sight.ts';
+import { checkMount } from './shared-volume.ts';
 import { checkSource } from './source.ts';
-import { type Desk, openDesk } from './state.ts';
 import { checkOutput } from './volume.ts';
+import { type CheckWorkspace, openWorkspace } from './workspace.ts';
 
 export type { Finding } from './finding.ts';
 
-export interface CheckOptions extends Subject {
+export interface CheckOptions extends CheckContext {
   /** Opens the provider of the source's scheme, already loaded. */
   readonly open: OpenProvider;
   /** Print the findings as JSON: `[{area, level, code, message, mend}]`. */
@@ -45,30 +45,30 @@ export async function check({ json, ...options }: CheckOptions): Promise<Checked
 }
 
 /** The findings in the order in which things are needed. */
-async function examine({ open, ...subject }: Omit<CheckOptions, 'json'>): Promise<readonly Finding[]> {
-  const desk = await openDesk(subject);
+async function examine({ open, ...context }: Omit<CheckOptions, 'json'>): Promise<readonly Finding[]> {
+  const workspace = await openWorkspace(context);
   try {
-    return await tryAll(subject, { open, desk });
+    return await tryAll(context, { open, workspace });
   } finally {
-    desk.release();
+    workspace.release();
   }
 }
 
 interface Means {
   readonly open: OpenProvider;
-  readonly desk: Desk;
+  readonly workspace: CheckWorkspace;
 }
 
-async function tryAll(subject: Subject, { open, desk }: Means): Promise<readonly Finding[]> {
-  const { loaded } = subject;
+async function tryAll(context: CheckContext, { open, workspace }: Means): Promise<readonly Finding[]> {
+  const { loaded } = context;
   const { settings } = loaded;
-  const isKept = desk.keeper !== null;
+  const isKept = workspace.lockHolder !== null;
   const directory = stateDirectoryOf(settings.OUTPUT, settings.STATE_DIR);
   const { ledger } = readLedger(directory);
-  const source = await checkSource(subject, open);
-  const content = await checkContent(subject, source, ledger);
+  const source = await checkSource(context, open);
+  const content = await checkContent(context, source, ledger);
   const { generation } = content;
-  const validation = await checkValidation(subject, generation, desk.directory);
+  const validation = await checkValidation(context, generation, workspace.directory);
   const outputs = pathsOf(settings.OUTPUTS);
   const output = settings.OUTPUTS.flatMap((one) =>
     checkOutput({
@@ -76,19 +76,19 @@ async function tryAll(subject: Subject, { open, desk }: Means): Promise<readonly
       generation: generation?.parts.find(({ path }) => path === one.place.path)?.generation ?? null,
     }),
   );
-  const application = await checkProcess(subject);
+  const application = await checkProcess(context);
   return [
     ...checkSettings(loaded),
     ...source.findings,
     ...content.findings,
     ...validation,
     ...output,
-    ...stateFindings(desk, { output, loaded, generation }),
-    ...checkKept({ directory, outputs, ledger, generation, rollback: settings.ROLLBACK }),
+    ...stateFindings(workspace, { output, loaded, generation }),
+    ...checkHistory({ directory, outputs, ledger, generation, rollback: settings.ROLLBACK }),
     ...application.findings,
     ...checkMount(settings, application.found),
-    ...(await checkHook(subject, desk.status)),
-    ...(await checkConfirmation(subject, { application: application.found, ledger })),
+    ...(await checkHook(context, workspace.status)),
+    ...(await checkConfirmation(context, { application: application.found, ledger })),
     ...(await checkEndpoints(settings.LISTEN, isKept)),
   ];
 }
@@ -102,12 +102,12 @@ interface StateQuestion {
 
 /** A default state directory lies in the output's: a volume that is missing, or too small, is told once. */
 function stateFindings(
-  { findings }: Desk,
+  { findings }: CheckWorkspace,
   { loaded, generation, output }: StateQuestion,
 ): readonly Finding[] {
   const { STATE_DIR, KEEP_GENERATIONS } = loaded.settings;
   const files = generation?.parts.flatMap((part) => part.generation.files) ?? null;
-  if (loaded.given.has('STATE_DIR')) {
+  if (loaded.raw.has('STATE_DIR')) {
     const room = checkRoom('state', STATE_DIR, { files, versions: KEEP_GENERATIONS + 1 });
     return hasFailed(findings) ? findings : [...room, ...findings];
   }

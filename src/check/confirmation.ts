@@ -8,7 +8,7 @@ import { request } from '../lib/http/http.ts';
 import { maskUrl } from '../lib/mask.ts';
 import type { AnswerMatch } from '../settings/answer-match.ts';
 import { currentOf } from '../settings/secrets.ts';
-import { type Finding, fail, failure, ok, type Subject, warn } from './finding.ts';
+import { type CheckContext, type Finding, fail, failure, ok, warn } from './finding.ts';
 import type { Application } from './readable.ts';
 
 export interface Surroundings {
@@ -17,14 +17,14 @@ export interface Surroundings {
 }
 
 export async function checkConfirmation(
-  subject: Subject,
+  context: CheckContext,
   { application, ledger }: Surroundings,
 ): Promise<readonly Finding[]> {
-  const { CONFIRM_WORKERS } = subject.loaded.settings;
+  const { CONFIRM_WORKERS } = context.loaded.settings;
   const workers = CONFIRM_WORKERS && application !== null ? [checkWorkers(application)] : [];
   try {
-    const url = currentOf(subject.loaded, 'CONFIRM_URL');
-    return url === undefined ? workers : [...workers, await checkUrl(subject, { url, ledger })];
+    const url = currentOf(context.loaded, 'CONFIRM_URL');
+    return url === undefined ? workers : [...workers, await checkUrl(context, { url, ledger })];
   } catch (thrown) {
     return [...workers, failure('confirmation', thrown, 'Correct what it names.')];
   }
@@ -54,7 +54,7 @@ interface Asked {
   readonly ledger: Ledger;
 }
 
-async function checkUrl({ loaded, signal }: Subject, { url, ledger }: Asked): Promise<Finding> {
+async function checkUrl({ loaded, signal }: CheckContext, { url, ledger }: Asked): Promise<Finding> {
   const { CONFIRM_MATCH, CONFIRM_TIMEOUT } = loaded.settings;
   const shown = `CONFIRM_URL "${maskUrl(url)}"`;
   const timeoutMs = Math.min(CONFIRM_TIMEOUT, MAX_WAIT_MS);

@@ -11,7 +11,7 @@ import { withoutSecrets } from '../settings/secrets.ts';
 import type { TargetSnapshot } from '../source/provider.ts';
 import { readOnce } from '../source/read-once.ts';
 import { openTemplates } from '../source/template-source.ts';
-import { type Finding, fail, failure, ok, type Subject, warn } from './finding.ts';
+import { type CheckContext, type Finding, fail, failure, ok, warn } from './finding.ts';
 
 export interface ContentCheck {
   readonly findings: readonly Finding[];
@@ -26,11 +26,11 @@ export interface ReadSource {
 }
 
 export async function checkContent(
-  subject: Subject,
+  context: CheckContext,
   { snapshot, shown }: ReadSource,
   { published }: Ledger,
 ): Promise<ContentCheck> {
-  const { loaded, env, signal } = subject;
+  const { loaded, env, signal } = context;
   if (snapshot === null) return { findings: [untried()], generation: null };
   const { FETCH_TIMEOUT } = loaded.settings;
   try {
@@ -43,7 +43,7 @@ export async function checkContent(
     const revision = published?.input === input.id ? published.revision : snapshot.revision;
     const generation = await prepare(input, { loaded, env, source: shown, revision });
     const origins = await originsOfKeys(input, { loaded, source: shown });
-    const accepted = ok('content', 'content.accepted', describe(subject, generation));
+    const accepted = ok('content', 'content.accepted', describe(context, generation));
     const keys = origins.length === 0 ? [] : [ok('content', 'content.origins', describeOrigins(origins))];
     return { findings: [accepted, ...keys], generation };
   } catch (thrown) {
@@ -61,7 +61,7 @@ function untried(): Finding {
   );
 }
 
-function describe({ loaded }: Subject, { parts }: Release): string {
+function describe({ loaded }: CheckContext, { parts }: Release): string {
   const { SCHEMA, REQUIRED_KEYS, OUTPUTS } = loaded.settings;
   const files = parts.flatMap(({ generation }) => generation.files);
   const templates = templatePaths(loaded.settings).map((path) => `"${path}"`);
@@ -103,7 +103,7 @@ function advice(code: string): string {
  * @param directory null: there is no place for a copy.
  */
 export async function checkValidation(
-  { loaded, env, signal }: Subject,
+  { loaded, env, signal }: CheckContext,
   release: Release | null,
   directory: string | null,
 ): Promise<readonly Finding[]> {

@@ -38,7 +38,7 @@ export interface Finding {
 }
 
 /** What every area is given. */
-export interface Subject {
+export interface CheckContext {
   readonly loaded: Loaded;
   readonly env: Environment;
   /** Aborts when the command is to end. */

@@ -6,11 +6,11 @@ import { maskUrl } from '../lib/mask.ts';
 import { explainProgram } from '../lib/program.ts';
 import type { SeenStatus } from '../server/status.ts';
 import { connectTo } from './connect.ts';
-import { type Finding, fail, failure, ok, type Subject } from './finding.ts';
+import { type CheckContext, type Finding, fail, failure, ok } from './finding.ts';
 
 /** `status`: what the sidecar that runs here says; null when none does. It has used the hook, which a check never does. */
 export async function checkHook(
-  { loaded, env, signal }: Subject,
+  { loaded, env, signal }: CheckContext,
   status: SeenStatus | null = null,
 ): Promise<readonly Finding[]> {
   const known = status === null ? [] : knownFailures(status);

@@ -18,7 +18,7 @@ import { hookKind, lookupOf } from '../application/reload/settings.ts';
 import type { ProcessId } from '../ledger/types.ts';
 import { sleep } from '../lib/wait.ts';
 import type { Settings } from '../settings/settings.ts';
-import { type Finding, fail, ok, type Subject, warn } from './finding.ts';
+import { type CheckContext, type Finding, fail, ok, warn } from './finding.ts';
 
 export interface ProcessCheck {
   readonly findings: readonly Finding[];
@@ -26,7 +26,7 @@ export interface ProcessCheck {
   readonly found: { readonly id: ProcessId; readonly name: string } | null;
 }
 
-export async function checkProcess({ loaded: { settings }, signal }: Subject): Promise<ProcessCheck> {
+export async function checkProcess({ loaded: { settings }, signal }: CheckContext): Promise<ProcessCheck> {
   const lookup = await lookupOf(settings);
   if (lookup === null) return { findings: [unnamed(settings)], found: null };
   const found = await observe(lookup, signal);

@@ -21,7 +21,7 @@ export function checkSettings(loaded: Loaded): readonly Finding[] {
     ),
   ];
   if (found.length > 0) return found;
-  return [ok(AREA, 'settings.accepted', `${loaded.given.size} settings are given, and all are accepted.`)];
+  return [ok(AREA, 'settings.accepted', `${loaded.raw.size} settings are given, and all are accepted.`)];
 }
 
 /** What there is to know of it, where whoever asks why it does not reload reads it. */
@@ -32,8 +32,8 @@ function presetInUse({ settings: { PRESET } }: Loaded): readonly Finding[] {
   return [ok(AREA, 'settings.preset', message.replaceAll('`', ''))];
 }
 
-function shadowedSource({ given }: Loaded): Finding | null {
-  if (!given.has('CONFIG_FILE') || !given.has('SOURCE')) return null;
+function shadowedSource({ raw }: Loaded): Finding | null {
+  if (!raw.has('CONFIG_FILE') || !raw.has('SOURCE')) return null;
   return warn(
     AREA,
     'settings.shadowed-source',
@@ -53,9 +53,9 @@ function openGate({ settings }: Loaded): Finding | null {
   );
 }
 
-function blindPeriod({ settings, given }: Loaded): Finding | null {
+function blindPeriod({ settings, raw }: Loaded): Finding | null {
   const { CONFIRM_PERIOD, ROLLBACK } = settings;
-  if (CONFIRM_PERIOD !== 0 || !ROLLBACK || !namesProcess(given)) return null;
+  if (CONFIRM_PERIOD !== 0 || !ROLLBACK || !namesProcess(raw)) return null;
   return warn(
     AREA,
     'settings.period-off',
@@ -64,9 +64,9 @@ function blindPeriod({ settings, given }: Loaded): Finding | null {
   );
 }
 
-function nothingConfirms({ settings, given }: Loaded): Finding | null {
+function nothingConfirms({ settings, raw }: Loaded): Finding | null {
   const { CONFIRM_PERIOD, CONFIRM_URL, CONFIRM_WORKERS } = settings;
-  const lives = namesProcess(given) && CONFIRM_PERIOD > 0;
+  const lives = namesProcess(raw) && CONFIRM_PERIOD > 0;
   const answers = ['http', 'command'].includes(hookKind(settings));
   if (lives || answers || CONFIRM_URL !== undefined || CONFIRM_WORKERS) return null;
   return warn(

@@ -5,7 +5,7 @@ import { sourceOf } from '../settings/secrets.ts';
 import { mergeSnapshots } from '../source/merge.ts';
 import type { OpenProvider, Provider, ProviderGroup, Snapshot, TargetSnapshot } from '../source/provider.ts';
 import { readProvider } from '../source/read-once.ts';
-import { type Finding, failure, ok, type Subject } from './finding.ts';
+import { type CheckContext, type Finding, failure, ok } from './finding.ts';
 
 export interface SourceCheck {
   /** One for each source. */
@@ -16,20 +16,23 @@ export interface SourceCheck {
   readonly shown: string;
 }
 
-export async function checkSource(subject: Subject, open: OpenProvider): Promise<SourceCheck> {
-  const { loaded, env } = subject;
+export async function checkSource(context: CheckContext, open: OpenProvider): Promise<SourceCheck> {
+  const { loaded, env } = context;
   try {
     const source = open(providerOptions(loaded, env));
-    if ('parts' in source) return await checkGroup(subject, source);
-    const { finding, snapshot } = await checkOne(subject, source, 0);
+    if ('parts' in source) return await checkGroup(context, source);
+    const { finding, snapshot } = await checkOne(context, source, 0);
     return { findings: [finding], snapshot, shown: source.source };
   } catch (thrown) {
     return { findings: [failed(loaded, thrown, 0)], snapshot: null, shown: '' };
   }
 }
 
-async function checkGroup(subject: Subject, { parts, source: shown }: ProviderGroup): Promise<SourceCheck> {
-  const read = await Promise.all(parts.map(({ provider }, at) => checkOne(subject, provider, at)));
+async function checkGroup(
+  context: CheckContext,
+  { parts, source: shown }: ProviderGroup,
+): Promise<SourceCheck> {
+  const read = await Promise.all(parts.map(({ provider }, at) => checkOne(context, provider, at)));
   const snapshots = read.flatMap(({ snapshot }) => (snapshot === null ? [] : [snapshot]));
   return {
     findings: read.map(({ finding }) => finding),
@@ -44,7 +47,7 @@ interface OneRead {
 }
 
 /** @param at its place in SOURCE. */
-async function checkOne({ loaded, signal }: Subject, provider: Provider, at: number): Promise<OneRead> {
+async function checkOne({ loaded, signal }: CheckContext, provider: Provider, at: number): Promise<OneRead> {
   try {
     const snapshot = await readProvider(provider, loaded.settings.FETCH_TIMEOUT, signal);
     return { finding: ok('source', 'source.readable', describe(provider.source, snapshot)), snapshot };
@@ -53,7 +56,7 @@ async function checkOne({ loaded, signal }: Subject, provider: Provider, at: num
   }
 }
 
-function failed(loaded: Subject['loaded'], thrown: unknown, at: number): Finding {
+function failed(loaded: CheckContext['loaded'], thrown: unknown, at: number): Finding {
   const { code } = toSidecarError(thrown, 'source');
   return failure('source', thrown, adviceFor(loaded, code, at));
 }
@@ -68,7 +71,7 @@ function describe(source: string, { content, revision }: Snapshot): string {
   return `"${source}" was read: ${keys} with ${bytes} bytes${at}.`;
 }
 
-function adviceFor(loaded: Subject['loaded'], code: string, at: number): string {
+function adviceFor(loaded: CheckContext['loaded'], code: string, at: number): string {
   if (code.startsWith('settings')) return 'Correct what it names.';
   return (
     sourceOf(loaded).entries[at]?.url.kind.advice[code] ??

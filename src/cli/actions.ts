@@ -19,7 +19,7 @@ import {
   type Targets,
 } from '../settings/settings.ts';
 import type { CommandName } from './commands.ts';
-import type { Keeping } from './generations.ts';
+import type { KeptHistory } from './generations.ts';
 import { helpOn } from './help.ts';
 import { misuse, unknownWord } from './misuse.ts';
 import { once } from './once.ts';
@@ -143,7 +143,7 @@ async function diffKept(cli: Cli, words: Words): Promise<number> {
 }
 
 /** Where the one target keeps its generations. */
-async function keepingOf(cli: Cli, words: Words): Promise<Keeping> {
+async function keepingOf(cli: Cli, words: Words): Promise<KeptHistory> {
   const targets = chosen(words, await loadPartialTargets(optionsOf(cli, words)));
   const [only, ...others] = targets.values();
   if (others.length > 0)
@@ -258,8 +258,8 @@ async function control(cli: Cli, action: ControlAction, words: Words): Promise<n
   const sockets = await socketsOf(await loadPartialTargets(optionsOf(cli, words)));
   if (sockets.length === 0)
     throw misuse('Cannot find the sidecar without OUTPUT: give it the same OUTPUT and STATE_DIR.');
-  const { steerSidecar } = await import('./control.ts');
-  const controlling = steerSidecar({
+  const { sendControl } = await import('./control.ts');
+  const controlling = sendControl({
     ...{ sockets, action, generation, signal: cli.ending, target: targetNamed(words) },
     asker: askerOf(cli, words),
     retry: words.own.has('retry'),

@@ -5,7 +5,7 @@ import type { ControlAction } from '../server/control.ts';
 import type { GenerationStatus, SourceStatus, TargetStatus } from '../server/status.ts';
 
 /** A request that was taken. */
-export interface Asked {
+export interface AwaitedRequest {
   readonly action: ControlAction;
   /** When it was taken, by the sidecar's clock. ISO 8601. */
   readonly at: string;
@@ -40,8 +40,8 @@ const NOT_RUNNING: readonly (string | null)[] = [
 ];
 
 /** What came of it; null while that is not known. `now`: Unix milliseconds. */
-export function settled(asked: Asked, target: TargetStatus, now: number): Result | null {
-  if (asked.action === 'rollback') return isBusy(target) ? null : wentBack(asked, target);
+export function outcomeOfRequest(asked: AwaitedRequest, target: TargetStatus, now: number): Result | null {
+  if (asked.action === 'rollback') return isBusy(target) ? null : rolledBack(asked, target);
   const followed = [...target.sources, ...(target.template === null ? [] : [target.template])];
   const down = followed.find(({ up }) => !up);
   if (down !== undefined) {
@@ -52,7 +52,7 @@ export function settled(asked: Asked, target: TargetStatus, now: number): Result
 }
 
 /** What there is to say when the time is up. */
-export function unsettled(asked: Asked, target: TargetStatus, waitedMs: number): Result {
+export function timedOut(asked: AwaitedRequest, target: TargetStatus, waitedMs: number): Result {
   const { outcome, message, reloadOwed } = target;
   const isAboutReload = reloadOwed || NOT_RUNNING.includes(outcome);
   const text = `${DID[asked.action]}, but nothing came of it within ${waitedMs / 1000} s: ${stands(outcome, message)} See "config-sidecar status".`;
@@ -77,7 +77,7 @@ function isReadSince({ lastContactAt }: SourceStatus, at: string): boolean {
   return lastContactAt !== null && lastContactAt >= at;
 }
 
-function wentBack({ at, generation: wanted }: Asked, target: TargetStatus): Result | null {
+function rolledBack({ at, generation: wanted }: AwaitedRequest, target: TargetStatus): Result | null {
   const { outcome, code, message, generations, history } = target;
   const pinned = generations.find((one) => one.pinned);
   if (pinned === undefined || pinned.generation !== wanted) {
@@ -101,14 +101,14 @@ function proof({ running }: TargetStatus, { rendering }: Pick<GenerationStatus, 
   return 'it is on the volume';
 }
 
-function unreachable({ action }: Asked, { url, error, lastContactAt }: SourceStatus): Result {
+function unreachable({ action }: AwaitedRequest, { url, error, lastContactAt }: SourceStatus): Result {
   const since = lastContactAt === null ? 'never reached' : `last reached ${lastContactAt}`;
   const reason = error === null ? '' : `: ${error.message}`;
   const text = `${DID[action]}, but "${url}" cannot be reached (${since})${reason}`;
   return { exitCode: EXIT.source, text };
 }
 
-function caughtUp({ action }: Asked, target: TargetStatus): Result {
+function caughtUp({ action }: AwaitedRequest, target: TargetStatus): Result {
   const { outcome, code, message, desired, pinned, generations } = target;
   const did = action === 'sync' ? 'Read the source' : DID[action];
   if (pinned) {

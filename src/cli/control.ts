@@ -7,9 +7,9 @@ import { askFirst, askSocket, askStatusOverSocket } from '../server/ask-socket.t
 import type { Accepted, Asker, ControlAction, ResumeAccepted, RollbackAccepted } from '../server/control.ts';
 import { VERBS } from '../server/control.ts';
 import type { TargetStatus } from '../server/status.ts';
-import { type Asked, type Result, settled, unsettled } from './await-outcome.ts';
+import { type AwaitedRequest, outcomeOfRequest, type Result, timedOut } from './await-outcome.ts';
 
-export interface Steering {
+export interface ControlRequest {
   /** The paths of its control sockets, at least one: the first that answers is used. */
   readonly sockets: readonly string[];
   /** null: all; `rollback` and `resume` need one where there are several. */
@@ -33,38 +33,38 @@ const POLL_MS = 100;
  * Asks, waits, and says what came of it. Exit codes besides those of `Result`: 8 when no sidecar is there, 1 when it does
  * not do what was asked.
  */
-export async function steerSidecar(steering: Steering): Promise<Result> {
+export async function sendControl(request: ControlRequest): Promise<Result> {
   try {
-    const { socket, status } = await askFirst(steering.sockets);
+    const { socket, status } = await askFirst(request.sockets);
     const targets = Object.keys(status.targets);
-    if (steering.target !== null || steering.action !== 'sync' || targets.length < 2)
-      return await steerOne({ ...steering, socket });
-    const steered = targets.map(async (target) => {
-      const { exitCode, text } = await steerOne({ ...steering, socket, target });
+    if (request.target !== null || request.action !== 'sync' || targets.length < 2)
+      return await sendOne({ ...request, socket });
+    const sent = targets.map(async (target) => {
+      const { exitCode, text } = await sendOne({ ...request, socket, target });
       return { exitCode, text: `${target}: ${text}` };
     });
-    const results = await Promise.all(steered);
+    const results = await Promise.all(sent);
     return {
       exitCode: Math.max(...results.map(({ exitCode }) => exitCode)),
       text: results.map(({ text }) => text).join('\n'),
     };
   } catch (thrown) {
-    return notThere(steering.action, toSidecarError(thrown, 'control'));
+    return notThere(request.action, toSidecarError(thrown, 'control'));
   }
 }
 
-type SteeringOne = Steering & { readonly socket: string };
+type AddressedRequest = ControlRequest & { readonly socket: string };
 
-async function steerOne(steering: SteeringOne): Promise<Result> {
-  const { status, body } = await askSocket(steering.socket, 'POST', urlOf(steering));
+async function sendOne(request: AddressedRequest): Promise<Result> {
+  const { status, body } = await askSocket(request.socket, 'POST', urlOf(request));
   const answer: unknown = JSON.parse(body);
-  if (status !== 200) return refused(steering, status, answer);
+  if (status !== 200) return refused(request, status, answer);
   const accepted = answer as Accepted;
-  const waits = steering.waitMs > 0 && isToWaitFor(steering.action, accepted);
-  return waits ? await follow(steering, accepted) : taken(steering, accepted);
+  const waits = request.waitMs > 0 && isToWaitFor(request.action, accepted);
+  return waits ? await follow(request, accepted) : taken(request, accepted);
 }
 
-function urlOf({ action, retry, generation, target, asker: { by, reason } }: Steering): string {
+function urlOf({ action, retry, generation, target, asker: { by, reason } }: ControlRequest): string {
   const parameters = new URLSearchParams({
     ...(target !== null && { target }),
     ...(action === 'sync' && retry && { retry: 'true' }),
@@ -87,7 +87,7 @@ const EXIT_BY_CODE: Readonly<Partial<Record<string, number>>> = {
 };
 
 /** In the sidecar's own words. */
-function refused({ action }: Steering, status: number, answer: unknown): Result {
+function refused({ action }: ControlRequest, status: number, answer: unknown): Result {
   const { message, code = '' } = (answer ?? {}) as { readonly message?: unknown; readonly code?: string };
   const text =
     typeof message === 'string' ? message : `Cannot ${VERBS[action]}: the sidecar answered ${status}.`;
@@ -108,7 +108,7 @@ function isToWaitFor(action: ControlAction, accepted: Accepted): boolean {
   return action !== 'resume' || (accepted as ResumeAccepted).wasPinned;
 }
 
-function taken({ action, retry }: Steering, accepted: Accepted): Result {
+function taken({ action, retry }: ControlRequest, accepted: Accepted): Result {
   return { exitCode: EXIT.done, text: sentence() };
 
   function sentence(): string {
@@ -121,16 +121,19 @@ function taken({ action, retry }: Steering, accepted: Accepted): Result {
   }
 }
 
-async function follow({ socket, action, waitMs, signal }: SteeringOne, accepted: Accepted): Promise<Result> {
+async function follow(
+  { socket, action, waitMs, signal }: AddressedRequest,
+  accepted: Accepted,
+): Promise<Result> {
   const generation = action === 'rollback' ? (accepted as RollbackAccepted).generation : null;
-  const asked: Asked = { action, at: accepted.at, generation };
+  const asked: AwaitedRequest = { action, at: accepted.at, generation };
   const until = Date.now() + waitMs;
   for (;;) {
     const target: TargetStatus | undefined = (await askStatusOverSocket(socket)).targets[accepted.target];
-    const result = target === undefined ? null : settled(asked, target, Date.now());
+    const result = target === undefined ? null : outcomeOfRequest(asked, target, Date.now());
     if (result !== null) return result;
     if (target !== undefined && (Date.now() >= until || signal.aborted))
-      return unsettled(asked, target, waitMs);
+      return timedOut(asked, target, waitMs);
     await sleep(POLL_MS, signal);
   }
 }

@@ -11,7 +11,7 @@ import { type OutputSettings, pathsOf, placesOf } from '../settings/outputs.ts';
 import type { Place } from '../settings/paths.ts';
 
 /** Where the generations of one target are, and what it shows. */
-export interface Keeping {
+export interface KeptHistory {
   readonly output: Place;
   readonly outputs: readonly OutputSettings[];
   readonly stateDir: string;
@@ -23,14 +23,14 @@ export interface Keeping {
  * One generation with its files, as they are.
  * @throws SidecarError `control.unknown-generation`, or `state.generation-damaged`.
  */
-export function showGeneration(number: number, keeping: Keeping): string {
-  const { kept, release } = readKept(number, keeping);
+export function showGeneration(number: number, history: KeptHistory): string {
+  const { kept, release } = readKept(number, history);
   const { generation, revision, rendering, confirmedAt } = kept;
   const head = `# generation ${generation}, revision ${revision}, ${rendering}, confirmed ${new Date(confirmedAt).toISOString()}\n`;
   const files = release.parts.flatMap((part) => {
     const { files: all, mode } = part.generation;
     const isDirectory =
-      keeping.outputs.find(({ place }) => place.path === part.path)?.place.kind === 'directory';
+      history.outputs.find(({ place }) => place.path === part.path)?.place.kind === 'directory';
     return all.map((file) => {
       const path = isDirectory ? `${part.path}/${file.name}` : part.path;
       return `# ${path}, mode ${(file.mode ?? mode).toString(8).padStart(4, '0')}\n${Buffer.from(file.bytes).toString()}`;
@@ -40,16 +40,16 @@ export function showGeneration(number: number, keeping: Keeping): string {
 }
 
 /** The diff from one generation to another, or to what the outputs show (null). Empty: nothing differs. Errors as `showGeneration`. */
-export function diffGenerations(from: number, to: number | null, keeping: Keeping): string {
-  const { outputs, maxBytes } = keeping;
-  const before = readKept(from, keeping).release;
-  const after = to !== null ? readKept(to, keeping).release : openOutputs(placesOf(outputs), maxBytes).read();
+export function diffGenerations(from: number, to: number | null, history: KeptHistory): string {
+  const { outputs, maxBytes } = history;
+  const before = readKept(from, history).release;
+  const after = to !== null ? readKept(to, history).release : openOutputs(placesOf(outputs), maxBytes).read();
   return patchOf(before, after, { outputs });
 }
 
 function readKept(
   number: number,
-  { output, outputs, stateDir, maxBytes }: Keeping,
+  { output, outputs, stateDir, maxBytes }: KeptHistory,
 ): { readonly kept: KeptGeneration; readonly release: Release } {
   const directory = stateDirectoryOf(output, stateDir);
   const { ledger } = readLedger(directory);

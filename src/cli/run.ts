@@ -235,7 +235,7 @@ function controlsOf(target: RunningTarget): Controls {
 }
 
 function sameSettings(a: Loaded, b: Loaded): boolean {
-  const text = ({ given }: Loaded): string =>
-    JSON.stringify([...given].map(([name, one]) => [name, one.text, one.secretFile]));
+  const text = ({ raw }: Loaded): string =>
+    JSON.stringify([...raw].map(([name, one]) => [name, one.text, one.secretFile]));
   return text(a) === text(b);
 }

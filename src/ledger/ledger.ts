@@ -38,7 +38,7 @@ export interface Published extends Version {
  */
 export type Evidence = 'answered' | 'alive' | 'workers' | 'probed' | 'started';
 
-interface Told {
+interface LastNotified {
   readonly version: Version;
   /** Unix milliseconds. */
   readonly at: number;
@@ -135,7 +135,7 @@ export interface Ledger {
   } | null;
   /** The application has not been told of what is on the volume; since when (Unix milliseconds). */
   readonly owed: { readonly since: number } | null;
-  readonly told: Told | null;
+  readonly told: LastNotified | null;
   readonly trial: Trial | null;
   /** What the application is known to run; null without evidence. */
   readonly running: Running | null;
@@ -204,7 +204,7 @@ export function markNotified(ledger: Ledger, trial: Trial): Ledger {
   if (ledger.published === null) return { ...ledger, owed: null };
   const version = versionOf(ledger.published);
   const { at, process } = trial;
-  const [evidence = null] = trial.evidence as readonly Told['evidence'][];
+  const [evidence = null] = trial.evidence as readonly LastNotified['evidence'][];
   const running = evidence === null ? null : { version, at, evidence: [evidence] };
   return {
     ...ledger,
@@ -252,7 +252,7 @@ export function nextKept(
 }
 
 /** There is a copy of it, which makes it the last known good; at most `limit` are kept to roll back to. A pinned one always stays. */
-export function keep(ledger: Ledger, newest: KeptGeneration, limit: number): Ledger {
+export function addKept(ledger: Ledger, newest: KeptGeneration, limit: number): Ledger {
   const all = [newest, ...ledger.kept.filter(({ rendering }) => rendering !== newest.rendering)];
   return { ...ledger, kept: all.filter((one, i) => i < limit || one.rendering === ledger.pinned?.rendering) };
 }

@@ -70,10 +70,10 @@ export function policyOf({ loaded, instance, askUntil }: PolicyOptions): Policy 
   };
 }
 
-function digestOfSettings({ given }: Loaded): string {
+function digestOfSettings({ raw }: Loaded): string {
   // Without what is not set: a release that knows more settings would forget every verdict.
-  const texts = NAMES.filter((name) => given.has(name) && VERDICT_SECTIONS.includes(rowOf(name).section)).map(
-    (name) => [name, given.get(name)?.text],
+  const texts = NAMES.filter((name) => raw.has(name) && VERDICT_SECTIONS.includes(rowOf(name).section)).map(
+    (name) => [name, raw.get(name)?.text],
   );
   return `sha256:${createHash('sha256').update(JSON.stringify(texts)).digest('hex')}`;
 }

@@ -15,7 +15,13 @@ import type { Environment } from '../settings/environment.ts';
 import { pathsOf } from '../settings/outputs.ts';
 import { presetStatus } from '../settings/presets/describe.ts';
 import type { Loaded } from '../settings/settings.ts';
-import { type Followed, follow, type News, type SourceState, silenceBoundMs } from '../source/follow.ts';
+import {
+  type Followed,
+  follow,
+  type SourceEvent,
+  type SourceState,
+  silenceBoundMs,
+} from '../source/follow.ts';
 import { SourcePool } from '../source/pool.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { openTemplates } from '../source/template-source.ts';
@@ -238,7 +244,7 @@ function inputReader({ loaded, env, source, template, isFailureAnAnswer }: Readi
 function logNews(
   log: Log,
   fields: Readonly<Record<string, string>>,
-  { state, news }: { state: SourceState; news: News },
+  { state, news }: { state: SourceState; news: SourceEvent },
 ): void {
   const { error, snapshot } = state;
   if (news === 'snapshot')

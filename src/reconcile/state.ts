@@ -465,7 +465,7 @@ export function reduce(state: State, event: Event, at: Time): State {
       return next({}, ledgers.confirmSuspect(ledger));
     case 'kept':
       if (published?.rendering !== event.kept.rendering || verdict !== 'good') return state;
-      return next({ errors: { ...errors, keep: null } }, ledgers.keep(ledger, event.kept, policy.keeps));
+      return next({ errors: { ...errors, keep: null } }, ledgers.addKept(ledger, event.kept, policy.keeps));
     case 'keep-failed':
       return next({ errors: { ...errors, keep: event.error } });
     case 'failed':
@@ -543,7 +543,7 @@ function confirmed(state: State, event: Extract<Event, { kind: 'confirmed' }>, a
       ...{ arrival: arrivalOf(state, trial), reason: null },
       ...{ tries: { ...session.tries, renotify: NEVER }, errors: { ...session.errors, keep: keepError } },
     },
-    kept === null ? good : ledgers.keep(good, kept, policy.keeps),
+    kept === null ? good : ledgers.addKept(good, kept, policy.keeps),
   );
 }
 

@@ -4,8 +4,8 @@ import { SidecarError } from '../lib/errors.ts';
 import { inSlices, type Sliced } from '../lib/slices.ts';
 import { kindOf } from '../settings/source.ts';
 import type { Content, Entry, Merged, Snapshot } from '../source/provider.ts';
-import { Fault } from './document/fault.ts';
 import { formatOfDocument, type ParsedFormat, type SourceFormat } from './document/format.ts';
+import { FormatError } from './document/format-error.ts';
 import { type KeysAs, nestingTree, readingEntries, sortEntries, type TreeEntry } from './document/tree.ts';
 import { leavesOf, type Value } from './document/value.ts';
 import { type DocumentContent, openDocument } from './read-document.ts';
@@ -143,7 +143,7 @@ async function readTree<T>(source: string, reading: Sliced<T>): Promise<T> {
   try {
     return await inSlices(reading);
   } catch (thrown) {
-    if (!(thrown instanceof Fault)) throw thrown;
+    if (!(thrown instanceof FormatError)) throw thrown;
     throw refuse('render.key', `Cannot use the keys of "${source}": ${thrown.message}`, thrown);
   }
 }

@@ -5,8 +5,8 @@ import { SidecarError } from '../lib/errors.ts';
 import { inSlices } from '../lib/slices.ts';
 import type { Data } from './data.ts';
 import { checkDocument, parseDocument } from './document/document.ts';
-import { describeFault, Fault } from './document/fault.ts';
 import { type Format, formatOfName, titleOf } from './document/format.ts';
+import { describeFormatError, FormatError } from './document/format-error.ts';
 import { writingJson } from './document/json.ts';
 import { Bytes } from './document/special.ts';
 import { encodeWhole } from './document/text.ts';
@@ -86,7 +86,7 @@ async function violationsIn(data: Data, value: Value, schema: SchemaFile): Promi
   }
   const task = { kind: 'validate', name: schema.path, schema: schema.bytes, json } as const;
   const answer = await runTask(task).catch((thrown: unknown) => {
-    if (!(thrown instanceof Fault)) throw thrown;
+    if (!(thrown instanceof FormatError)) throw thrown;
     const reason = `the check by the schema "${schema.path}" was stopped: ${thrown.message}`;
     throw refuse('guard.schema', `Cannot accept "${data.source}": ${reason}`, thrown);
   });
@@ -118,7 +118,7 @@ async function compile(schema: SchemaFile): Promise<CompiledSchema> {
     const value = await parseDocument(schema.bytes, format);
     return await (await import('./schema.ts')).compileSchema(value);
   } catch (thrown) {
-    const reason = thrown instanceof Fault ? describeFault(thrown) : reasonOf(thrown);
+    const reason = thrown instanceof FormatError ? describeFormatError(thrown) : reasonOf(thrown);
     throw refuse('guard.schema-file', `Cannot use the schema "${schema.path}": ${reason}`, thrown);
   }
 }
@@ -142,8 +142,8 @@ export async function guardFiles(
     const effective = format ?? formatOfName(name) ?? 'raw';
     if (effective === 'raw') continue;
     await checkDocument(bytes, effective).catch((thrown: unknown) => {
-      if (!(thrown instanceof Fault)) throw thrown;
-      const reason = `it is not valid ${titleOf(effective)}: ${describeFault(thrown)}`;
+      if (!(thrown instanceof FormatError)) throw thrown;
+      const reason = `it is not valid ${titleOf(effective)}: ${describeFormatError(thrown)}`;
       const what = source === null ? `the rendered file "${name}"` : `"${source}" as "${name}"`;
       throw refuse('guard.parse', `Cannot accept ${what}: ${reason}`, thrown);
     });

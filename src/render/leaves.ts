@@ -1,7 +1,7 @@
 // A document that is a map, as files of a directory output: one for each value that is no map.
 
 import { inSlices, type Sliced } from '../lib/slices.ts';
-import { Fault } from './document/fault.ts';
+import { FormatError } from './document/format-error.ts';
 import { Bytes } from './document/special.ts';
 import { encodeText } from './document/text.ts';
 import { leavesOf, scalarText, type Value, type ValueMap } from './document/value.ts';
@@ -26,7 +26,7 @@ function* makingFiles(value: ValueMap): Sliced<GenerationFile[]> {
 
 function textOf(value: Value, path: readonly string[]): Uint8Array {
   if (value === null || Array.isArray(value))
-    throw new Fault(
+    throw new FormatError(
       `it is ${value === null ? 'null' : 'a list'}, and a file holds one text, number or boolean`,
       { path },
     );

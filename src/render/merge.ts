@@ -2,7 +2,7 @@
 // came from.
 import { SidecarError } from '../lib/errors.ts';
 import type { Entry } from '../source/provider.ts';
-import { showPath } from './document/fault.ts';
+import { showPath } from './document/format-error.ts';
 import { sortEntries } from './document/tree.ts';
 import { createMap, isMap, type Value, type ValueMap } from './document/value.ts';
 

@@ -1,6 +1,6 @@
 // Which source each key came from, in words, for the commands that a person reads.
 import type { Data } from './data.ts';
-import { showPath } from './document/fault.ts';
+import { showPath } from './document/format-error.ts';
 import { leavesOf } from './document/value.ts';
 
 /** More keys of one source than this are counted and not named. */

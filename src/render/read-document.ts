@@ -2,7 +2,6 @@
 import { SidecarError } from '../lib/errors.ts';
 import type { Content } from '../source/provider.ts';
 import { parseDocument } from './document/document.ts';
-import { describeFault, Fault } from './document/fault.ts';
 import {
   explainUnknown,
   formatOfDocument,
@@ -12,6 +11,7 @@ import {
   type SourceFormat,
   titleOf,
 } from './document/format.ts';
+import { describeFormatError, FormatError } from './document/format-error.ts';
 import { lastNameOf, resolvePointer } from './document/pointer.ts';
 import { Bytes } from './document/special.ts';
 import { decodeText, encodeText } from './document/text.ts';
@@ -83,8 +83,8 @@ async function parseShown(bytes: Uint8Array, format: ParsedFormat, shown: string
   try {
     return await parseDocument(bytes, format);
   } catch (thrown) {
-    if (!(thrown instanceof Fault)) throw thrown;
-    const reason = `as ${titleOf(format)}: ${describeFault(thrown)}`;
+    if (!(thrown instanceof FormatError)) throw thrown;
+    const reason = `as ${titleOf(format)}: ${describeFormatError(thrown)}`;
     throw refuse('render.document', `Cannot read ${shown} ${reason}`, thrown);
   }
 }
@@ -93,7 +93,7 @@ function partOf(value: Value, pointer: string, shown: string): Value {
   try {
     return resolvePointer(value, pointer);
   } catch (thrown) {
-    if (!(thrown instanceof Fault)) throw thrown;
+    if (!(thrown instanceof FormatError)) throw thrown;
     const message = `Cannot find "${pointer}" in ${shown}: ${thrown.message}`;
     throw refuse('render.pointer', message, thrown);
   }

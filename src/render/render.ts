@@ -7,8 +7,8 @@ import type { ModeRule } from '../settings/modes.ts';
 import type { Owner } from '../settings/types.ts';
 import type { Data } from './data.ts';
 import { serialiseDocument } from './document/document.ts';
-import { Fault, showPath } from './document/fault.ts';
 import { FORMATS, type Format, formatOfName, titleOf } from './document/format.ts';
+import { FormatError, showPath } from './document/format-error.ts';
 import { decodeText, encodeText, withoutMark } from './document/text.ts';
 import type { TreeEntry } from './document/tree.ts';
 import { createMap, datesAsText, isMap, type Value } from './document/value.ts';
@@ -93,7 +93,7 @@ async function leafFiles(
       'it is a map without entries, which would remove every file; set ALLOW_EMPTY=true where that is meant',
     );
   return filesOfLeaves(value).catch(async (thrown: unknown) => {
-    if (!(thrown instanceof Fault)) throw thrown;
+    if (!(thrown instanceof FormatError)) throw thrown;
     const path = thrown.path ?? [];
     const [source = data.source] = (await data.origins?.(path)) ?? [];
     const what = `"${showPath(path)}" of "${source}": ${thrown.message}`;
@@ -115,7 +115,7 @@ async function fileBytes(data: Data, { output, format }: RenderOptions): Promise
     );
   }
   return serialiseDocument(value, effective).catch(async (thrown: unknown) => {
-    if (!(thrown instanceof Fault)) throw thrown;
+    if (!(thrown instanceof FormatError)) throw thrown;
     const path = thrown.path ?? [];
     const [source = data.source] = (await data.origins?.(path)) ?? [];
     const where = `"${showPath(path)}" of "${source}"`;

@@ -75,7 +75,7 @@ export const VERBS: Readonly<Record<ControlAction, string>> = {
  * @throws SidecarError stage `control`: `control.parameter`, `control.unknown-target`, `control.target-needed`,
  * `control.starting`; or what the control throws.
  */
-export function steer(
+export function handleControl(
   action: ControlAction,
   query: string,
   { targets, from }: { readonly targets: ControlsByTarget; readonly from: string },

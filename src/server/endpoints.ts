@@ -4,7 +4,7 @@ import { cut } from '../lib/bounds.ts';
 import { type SidecarError, toSidecarError } from '../lib/errors.ts';
 import { atMostAFewTimesASecond } from './at-most.ts';
 import { checkBearer, hasToken } from './bearer.ts';
-import { type ControlAction, type ControlsByTarget, steer } from './control.ts';
+import { type ControlAction, type ControlsByTarget, handleControl } from './control.ts';
 import { publicPageOf, publicStatusOf, type Status } from './status.ts';
 
 /** What the endpoints show and control; each is asked anew at every request. */
@@ -158,7 +158,7 @@ function control(action: ControlAction, query: string, { request, served, channe
   try {
     const from =
       channel === 'socket' ? 'control socket' : `CONTROL_TOKEN, from ${request.socket.remoteAddress ?? '?'}`;
-    const accepted = steer(action, query, { targets: served.controls(), from });
+    const accepted = handleControl(action, query, { targets: served.controls(), from });
     return { status: 200, type: JSON_TYPE, body: json(accepted) };
   } catch (thrown) {
     const error = toSidecarError(thrown);

@@ -2,16 +2,16 @@
 import { statSync } from 'node:fs';
 import { sep } from 'node:path';
 import { errnoOf } from '../lib/errors.ts';
-import { describe, type Facts, holdsSecret } from './given.ts';
 import { outputsFit, saidOutput } from './output-checks.ts';
 import { outputsOf } from './outputs.ts';
+import { describe, holdsSecret, type LoadedValues } from './raw-setting.ts';
 import { flagOf, isName, type Name, type Values } from './table.ts';
 import { printDuration } from './units.ts';
 
-type Check = (facts: Facts) => readonly string[];
+type Check = (facts: LoadedValues) => readonly string[];
 
 /** Everything that is wrong with settings that are all right one by one. */
-export function crossCheck(facts: Facts): readonly string[] {
+export function crossCheck(facts: LoadedValues): readonly string[] {
   const checks: readonly Check[] = [
     timesFit,
     oneHook,
@@ -29,7 +29,7 @@ export function crossCheck(facts: Facts): readonly string[] {
 const RESTARTS_WITHIN_MS = 360_000;
 
 /** Sentences for what is legal but probably not meant. */
-export function suspicious(facts: Facts): readonly string[] {
+export function suspicious(facts: LoadedValues): readonly string[] {
   return [...restartsTooLate(facts), ...secretsInFlags(facts)];
 }
 
@@ -37,8 +37,8 @@ export function suspicious(facts: Facts): readonly string[] {
  * We hide our own command line, but not that of what starts us: tini, a shell, `docker run`. It is open to every process in
  * sight, as an environment is not.
  */
-function secretsInFlags({ given }: Facts): readonly string[] {
-  return [...given.values()]
+function secretsInFlags({ raw }: LoadedValues): readonly string[] {
+  return [...raw.values()]
     .filter((one) => one.from === 'flag' && holdsSecret(one))
     .map(
       ({ name, spelled }) =>
@@ -46,7 +46,7 @@ function secretsInFlags({ given }: Facts): readonly string[] {
     );
 }
 
-function restartsTooLate({ values }: Facts): readonly string[] {
+function restartsTooLate({ values }: LoadedValues): readonly string[] {
   const { RELOAD_SIGNAL, CONFIRM_PERIOD = 0, CONFIRM_TIMEOUT = 0 } = values;
   if (RELOAD_SIGNAL !== 'SIGTERM' || CONFIRM_PERIOD === 0 || CONFIRM_TIMEOUT >= RESTARTS_WITHIN_MS) return [];
   return [
@@ -55,14 +55,14 @@ function restartsTooLate({ values }: Facts): readonly string[] {
 }
 
 /** What a command that follows a source cannot do without. */
-export function missing({ given }: Facts): readonly string[] {
+export function missing({ raw }: LoadedValues): readonly string[] {
   const problems: string[] = [];
-  if (!given.has('OUTPUT') && !given.has('OUTPUTS')) {
+  if (!raw.has('OUTPUT') && !raw.has('OUTPUTS')) {
     problems.push(
       `Cannot start without OUTPUT: ${waysToGive('OUTPUT')} to a file, or to a directory with a trailing slash`,
     );
   }
-  if (!given.has('SOURCE') && !given.has('CONFIG_FILE')) {
+  if (!raw.has('SOURCE') && !raw.has('CONFIG_FILE')) {
     problems.push(
       `Cannot start without SOURCE: ${waysToGive('SOURCE')} to a URL such as https://host/app.json or to a path, or CONFIG_FILE to a file`,
     );
@@ -75,18 +75,18 @@ function waysToGive(name: Name): string {
 }
 
 /** `RELOAD_URL "https://…"` where it was given; its name and default where not. */
-function said({ given }: Facts, name: Name): string {
-  const found = given.get(name);
+function said({ raw }: LoadedValues, name: Name): string {
+  const found = raw.get(name);
   return found === undefined ? name : describe(found);
 }
 
 /** `CONFIRM_PERIOD "5s"`; one that is the preset's says so. */
-function named({ given }: Facts, name: Name, ms: number): string {
-  const spelled = given.get(name)?.from === 'preset' ? given.get(name)?.spelled : name;
+function named({ raw }: LoadedValues, name: Name, ms: number): string {
+  const spelled = raw.get(name)?.from === 'preset' ? raw.get(name)?.spelled : name;
   return `${spelled} "${printDuration(ms)}"`;
 }
 
-function timesFit(facts: Facts): readonly string[] {
+function timesFit(facts: LoadedValues): readonly string[] {
   const { UPDATE_FREQUENCY, STALE_AFTER, DEBOUNCE, DEBOUNCE_MAX } = facts.values;
   const problems: string[] = [];
   if (UPDATE_FREQUENCY !== undefined && STALE_AFTER !== undefined && STALE_AFTER <= UPDATE_FREQUENCY) {
@@ -102,58 +102,58 @@ function timesFit(facts: Facts): readonly string[] {
   return problems;
 }
 
-function oneHook(facts: Facts): readonly string[] {
+function oneHook(facts: LoadedValues): readonly string[] {
   const hooks = (['RELOAD_SIGNAL', 'RELOAD_URL', 'RELOAD_COMMAND'] as const).filter((name) => {
-    return facts.given.has(name) && !(name === 'RELOAD_SIGNAL' && facts.values.RELOAD_SIGNAL === 'none');
+    return facts.raw.has(name) && !(name === 'RELOAD_SIGNAL' && facts.values.RELOAD_SIGNAL === 'none');
   });
   if (hooks.length < 2) return [];
   const [first = '', ...others] = hooks.map((name) => said(facts, name));
   return [`Cannot use ${first} with ${others.join(' and ')}: an application has one hook; keep one of them`];
 }
 
-function processNamed(facts: Facts): readonly string[] {
-  const { given, values } = facts;
+function processNamed(facts: LoadedValues): readonly string[] {
+  const { raw, values } = facts;
   const signal = values.RELOAD_SIGNAL;
-  if (!given.has('RELOAD_SIGNAL') || signal === undefined || signal === 'none') return [];
-  if (namesProcess(given)) return [];
+  if (!raw.has('RELOAD_SIGNAL') || signal === undefined || signal === 'none') return [];
+  if (namesProcess(raw)) return [];
   return [
     `Cannot use ${said(facts, 'RELOAD_SIGNAL')}: no process is configured to receive it; set APP_PROCESS, APP_CONTAINER or APP_PID_FILE`,
   ];
 }
 
 /** Whether the settings say how the application is reloaded, or that it is not. */
-export function givesHook(given: ReadonlyMap<Name, unknown>): boolean {
-  return given.has('RELOAD_SIGNAL') || given.has('RELOAD_URL') || given.has('RELOAD_COMMAND');
+export function givesHook(raw: ReadonlyMap<Name, unknown>): boolean {
+  return raw.has('RELOAD_SIGNAL') || raw.has('RELOAD_URL') || raw.has('RELOAD_COMMAND');
 }
 
 /** Whether the settings say which process is the application. */
-export function namesProcess(given: ReadonlyMap<Name, unknown>): boolean {
-  return given.has('APP_PROCESS') || given.has('APP_CONTAINER') || given.has('APP_PID_FILE');
+export function namesProcess(raw: ReadonlyMap<Name, unknown>): boolean {
+  return raw.has('APP_PROCESS') || raw.has('APP_CONTAINER') || raw.has('APP_PID_FILE');
 }
 
 /** `CONFIRM_URL` is asked this often, and not before the period is over. */
 const PROBES_APART_MS = 250;
 
-function enoughTime({ given, values }: Facts): readonly string[] {
+function enoughTime({ raw, values }: LoadedValues): readonly string[] {
   const { CONFIRM_PERIOD = 0, CONFIRM_TIMEOUT, CONFIRM_SUCCESSES } = values;
-  if (!given.has('CONFIRM_URL') || CONFIRM_SUCCESSES === undefined) return [];
+  if (!raw.has('CONFIRM_URL') || CONFIRM_SUCCESSES === undefined) return [];
   if (CONFIRM_TIMEOUT === undefined || CONFIRM_TIMEOUT <= CONFIRM_PERIOD) return [];
-  const neededMs = (namesProcess(given) ? CONFIRM_PERIOD : 0) + CONFIRM_SUCCESSES * PROBES_APART_MS;
+  const neededMs = (namesProcess(raw) ? CONFIRM_PERIOD : 0) + CONFIRM_SUCCESSES * PROBES_APART_MS;
   if (neededMs < CONFIRM_TIMEOUT) return [];
   return [
     `Cannot use CONFIRM_SUCCESSES "${CONFIRM_SUCCESSES}" with CONFIRM_TIMEOUT "${printDuration(CONFIRM_TIMEOUT)}": so many answers take longer than that, and nothing could ever be confirmed`,
   ];
 }
 
-function confirmationFits(facts: Facts): readonly string[] {
-  const { given } = facts;
+function confirmationFits(facts: LoadedValues): readonly string[] {
+  const { raw } = facts;
   const { CONFIRM_PERIOD, CONFIRM_TIMEOUT, CONFIRM_WORKERS } = facts.values;
   const problems: string[] = [];
   for (const name of ['CONFIRM_MATCH', 'CONFIRM_SUCCESSES', 'CONFIRM_HEADERS'] as const) {
-    if (given.has(name) && !given.has('CONFIRM_URL'))
+    if (raw.has(name) && !raw.has('CONFIRM_URL'))
       problems.push(`Cannot use ${said(facts, name)} without CONFIRM_URL: it is about that request`);
   }
-  if (CONFIRM_WORKERS && !namesProcess(given)) {
+  if (CONFIRM_WORKERS && !namesProcess(raw)) {
     problems.push(
       `Cannot use ${said(facts, 'CONFIRM_WORKERS')}: no process is configured whose children it could look at; set APP_PROCESS, APP_CONTAINER or APP_PID_FILE`,
     );
@@ -168,18 +168,18 @@ function confirmationFits(facts: Facts): readonly string[] {
 }
 
 /** A certificate goes with its key, and both with a URL that asks for TLS. */
-function certificatesFit(facts: Facts): readonly string[] {
-  const { given, values } = facts;
+function certificatesFit(facts: LoadedValues): readonly string[] {
+  const { raw, values } = facts;
   const problems: string[] = [];
-  if (given.has('RELOAD_CERT') !== given.has('RELOAD_KEY')) {
-    const [there, absent] = given.has('RELOAD_CERT')
+  if (raw.has('RELOAD_CERT') !== raw.has('RELOAD_KEY')) {
+    const [there, absent] = raw.has('RELOAD_CERT')
       ? (['RELOAD_CERT', 'RELOAD_KEY'] as const)
       : (['RELOAD_KEY', 'RELOAD_CERT'] as const);
     problems.push(
       `Cannot use ${said(facts, there)} without ${absent}: a certificate and its key go together`,
     );
   }
-  const first = (['RELOAD_CACERT', 'RELOAD_CERT'] as const).find((name) => given.has(name));
+  const first = (['RELOAD_CACERT', 'RELOAD_CERT'] as const).find((name) => raw.has(name));
   const urls = [values.RELOAD_URL, values.CONFIRM_URL];
   if (first !== undefined && !urls.some((url) => url?.startsWith('https:') === true)) {
     problems.push(
@@ -190,11 +190,11 @@ function certificatesFit(facts: Facts): readonly string[] {
 }
 
 /** Credentials of a kind of source that is not in use are left alone: they may be there for other tools. */
-function credentialsFit(facts: Facts): readonly string[] {
+function credentialsFit(facts: LoadedValues): readonly string[] {
   const { SOURCE, CONFIG_FILE } = facts.values;
   if (SOURCE === undefined || CONFIG_FILE !== undefined) return [];
   const shared = {
-    has: (name: string) => isName(name) && facts.given.has(name),
+    has: (name: string) => isName(name) && facts.raw.has(name),
     said: (name: string) => (isName(name) ? said(facts, name) : name),
   };
   const mistakes = SOURCE.flatMap(({ url, own }) =>
@@ -208,9 +208,9 @@ function credentialsFit(facts: Facts): readonly string[] {
 }
 
 /** An output that is read again as source or template would change itself for ever. */
-function nothingFeedsItself(facts: Facts): readonly string[] {
+function nothingFeedsItself(facts: LoadedValues): readonly string[] {
   const outputs = outputsOf(facts.values);
-  const follows = facts.given.has('CONFIG_FILE') ? ('CONFIG_FILE' as const) : ('SOURCE' as const);
+  const follows = facts.raw.has('CONFIG_FILE') ? ('CONFIG_FILE' as const) : ('SOURCE' as const);
   const sources = followedPaths(facts.values).map((path) => [said(facts, follows), path] as const);
   const templates = new Set(outputs.flatMap(({ template }) => template?.path ?? []));
   const inputs = [...sources, ...[...templates].map((path) => [saidTemplate(facts, path), path] as const)];
@@ -229,7 +229,7 @@ function nothingFeedsItself(facts: Facts): readonly string[] {
   ]);
 }
 
-function saidTemplate(facts: Facts, path: string): string {
+function saidTemplate(facts: LoadedValues, path: string): string {
   return facts.values.TEMPLATE?.path === path ? said(facts, 'TEMPLATE') : `TEMPLATE "${path}"`;
 }
 

@@ -1,9 +1,9 @@
 // What must be true of several targets together: each has outputs of its own, and an application of its own.
 import { basename, join } from 'node:path';
-import { describe, type Given } from './given.ts';
 import type { Loaded, Settings, Targets } from './loaded.ts';
 import { realPath, relationOf } from './output-checks.ts';
 import { shownPlace } from './outputs.ts';
+import { describe, type RawSetting } from './raw-setting.ts';
 import type { Name } from './table.ts';
 
 type Some = Loaded<Partial<Settings>>;
@@ -26,12 +26,12 @@ function clashes(one: Named, other: Named): readonly string[] {
   ];
 }
 
-function outputsClash({ settings: a, given }: Some, { settings: b }: Some): string | null {
+function outputsClash({ settings: a, raw }: Some, { settings: b }: Some): string | null {
   for (const { place: one } of a.OUTPUTS ?? []) {
     for (const { place: other } of b.OUTPUTS ?? []) {
       const how = relationOf(one, other);
       if (how === 'same')
-        return `both write OUTPUT "${given.get('OUTPUT')?.text ?? shownPlace(one)}"; give each an output of its own`;
+        return `both write OUTPUT "${raw.get('OUTPUT')?.text ?? shownPlace(one)}"; give each an output of its own`;
       if (how !== null)
         return `the output of one is inside that of the other ("${realPath(one.path)}", "${realPath(other.path)}"); give each a place of its own`;
     }
@@ -56,13 +56,13 @@ const APPLICATIONS: readonly (readonly Name[])[] = [
 /** How both name it, as messages show it; null: they name different ones, or none. */
 function sharedApplication(a: Some, b: Some): string | null {
   for (const names of APPLICATIONS) {
-    const given = names.flatMap((name) => a.given.get(name) ?? []);
-    const isSame = names.every((name) => a.given.get(name)?.text.trim() === b.given.get(name)?.text.trim());
-    if (given.length > 0 && isSame) return given.map(shownAs).join(', ');
+    const raw = names.flatMap((name) => a.raw.get(name) ?? []);
+    const isSame = names.every((name) => a.raw.get(name)?.text.trim() === b.raw.get(name)?.text.trim());
+    if (raw.length > 0 && isSame) return raw.map(shownAs).join(', ');
   }
   return null;
 }
 
-function shownAs(given: Given): string {
-  return describe({ ...given, spelled: given.name });
+function shownAs(raw: RawSetting): string {
+  return describe({ ...raw, spelled: raw.name });
 }

@@ -1,8 +1,8 @@
 // The table of settings in words: what is in effect, the help text, and the reference in `docs/settings.md`.
 
 import { wrap } from '../lib/wrap.ts';
-import { type From, shown } from './given.ts';
 import type { Loaded, Settings } from './loaded.ts';
+import { type From, shown } from './raw-setting.ts';
 import { flagOf, NAMES, type Name, rowOf, SECTIONS, type Section } from './table.ts';
 
 /** One setting as it is in effect. */
@@ -17,9 +17,9 @@ export interface Explained {
 }
 
 /** Every setting with its value and where that came from. */
-export function explain({ settings, given }: Loaded<Partial<Settings>>): readonly Explained[] {
+export function explain({ settings, raw }: Loaded<Partial<Settings>>): readonly Explained[] {
   return NAMES.map((name) => {
-    const one = given.get(name);
+    const one = raw.get(name);
     const { meaning, kind } = rowOf(name);
     const value = settings[name];
     const text = one?.text ?? rowOf(name).fallback ?? (typeof value === 'string' ? value : '');

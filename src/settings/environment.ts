@@ -1,8 +1,8 @@
 // Settings given as environment variables, misspelt ones among them, and the environment that commands of ours get.
 import { holdsSecret } from '../lib/mask.ts';
 import type { SourceKind } from '../source/provider.ts';
-import { didYouMean, type Given, type Layer } from './given.ts';
 import { distance, nearest } from './nearest.ts';
+import { didYouMean, type Layer, type RawSetting } from './raw-setting.ts';
 import { SOURCE_KINDS } from './sources.ts';
 import { rowOf, SPELLINGS } from './table.ts';
 
@@ -24,7 +24,7 @@ const WELL_KNOWN = new Set([
 
 /** The settings under their plain names. An empty variable counts as not set: manifests leave such behind. */
 export function readEnvironment(env: Environment): Layer {
-  return { given: settingsOf(env, ''), problems: [] };
+  return { raw: settingsOf(env, ''), problems: [] };
 }
 
 /** The settings under our prefix. An unknown name with that prefix is a mistake. */
@@ -37,10 +37,10 @@ export function readPrefixedEnvironment(env: Environment): Layer {
     const meant = nearest(variable.slice(PREFIX.length), [...SPELLINGS.keys()]);
     return `Cannot use ${variable}: unknown setting${didYouMean(meant && PREFIX + meant)}`;
   });
-  return { given: settingsOf(env, PREFIX), problems };
+  return { raw: settingsOf(env, PREFIX), problems };
 }
 
-function settingsOf(env: Environment, prefix: string): readonly Given[] {
+function settingsOf(env: Environment, prefix: string): readonly RawSetting[] {
   return [...SPELLINGS].flatMap(([written, spelling]) => {
     const text = env[prefix + written];
     if (text === undefined || isEmpty(text, rowOf(spelling.name).kind.verbatim === true)) return [];

@@ -3,10 +3,9 @@
 import { resolve } from 'node:path';
 import { InvalidValue } from '../lib/invalid-value.ts';
 import { readSmallText } from '../lib/small-file.ts';
-import { didYouMean, type Given, type Layer } from './given.ts';
-
 import { textFrom } from './kind.ts';
 import { nearest } from './nearest.ts';
+import { didYouMean, type Layer, type RawSetting } from './raw-setting.ts';
 import { isOfTheProcess, rowOf, SPELLINGS, type Spelling } from './table.ts';
 
 const LARGEST_BYTES = 2 ** 20;
@@ -27,8 +26,8 @@ export interface FileSettings {
 }
 
 /** Reads the settings file named by `given`. Every mistake in it is reported with the key's name. */
-export async function readSettingsFile(given: Given, cwd: string): Promise<FileSettings> {
-  const file = resolve(cwd, given.text.trim());
+export async function readSettingsFile(raw: RawSetting, cwd: string): Promise<FileSettings> {
+  const file = resolve(cwd, raw.text.trim());
   try {
     const content = await parse(readSmallText(file, LARGEST_BYTES, '1MiB'));
     if (!isMapping(content))
@@ -36,8 +35,8 @@ export async function readSettingsFile(given: Given, cwd: string): Promise<FileS
     return 'targets' in content ? readTargets(content, file) : readDefaults(content, file);
   } catch (error) {
     if (!(error instanceof InvalidValue)) throw error;
-    const problems = [`Cannot use ${given.spelled} "${file}": ${error.message}`];
-    return { defaults: { given: [], problems }, targets: null };
+    const problems = [`Cannot use ${raw.spelled} "${file}": ${error.message}`];
+    return { defaults: { raw: [], problems }, targets: null };
   }
 }
 
@@ -84,7 +83,7 @@ function readTargets({ targets, defaults, ...others }: Mapping, file: string): F
     ([name, settings]) => [name, readTarget(name, settings, file)] as const,
   );
   return {
-    defaults: { given: shared.given, problems: [...shared.problems, ...astray] },
+    defaults: { raw: shared.raw, problems: [...shared.problems, ...astray] },
     targets: new Map(read),
   };
 }
@@ -98,12 +97,12 @@ function readTarget(name: string, settings: unknown, file: string): Layer {
       ];
   if (!isMapping(settings)) {
     const problem = `Cannot use targets.${name} in "${file}": it must be a map of settings`;
-    return { given: [], problems: [...named, problem] };
+    return { raw: [], problems: [...named, problem] };
   }
-  const { given, problems } = readKeys(settings, where);
-  const shared = given.filter(({ name }) => isOfTheProcess(name));
+  const { raw, problems } = readKeys(settings, where);
+  const shared = raw.filter(({ name }) => isOfTheProcess(name));
   return {
-    given: given.filter((one) => !shared.includes(one)),
+    raw: raw.filter((one) => !shared.includes(one)),
     problems: [
       ...named,
       ...problems,
@@ -116,7 +115,7 @@ function readTarget(name: string, settings: unknown, file: string): Layer {
 
 /** @param where what messages say behind the key: `in "/etc/settings.yaml"`. */
 function readKeys(content: Mapping, where: string): Layer {
-  const given: Given[] = [];
+  const raw: RawSetting[] = [];
   const problems: string[] = [];
   for (const [key, value] of Object.entries(content)) {
     const spelled = `${key} ${where}`;
@@ -128,9 +127,9 @@ function readKeys(content: Mapping, where: string): Layer {
     }
     const text = textOf(spelling, value);
     if (text === undefined) problems.push(`Cannot use ${spelled}: ${expected(spelling)}`);
-    else given.push({ ...spelling, from: 'file', spelled, text });
+    else raw.push({ ...spelling, from: 'file', spelled, text });
   }
-  return { given, problems };
+  return { raw, problems };
 }
 
 function expected({ name, secretFile }: Spelling): string {

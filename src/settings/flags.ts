@@ -1,7 +1,7 @@
 // Settings given as flags: `--reload-signal SIGHUP`, `--reload-signal=SIGHUP`, `--allow-empty`.
 import { parseArgs } from 'node:util';
-import { didYouMean, type Given, type Layer } from './given.ts';
 import { nearest } from './nearest.ts';
+import { didYouMean, type Layer, type RawSetting } from './raw-setting.ts';
 import { flagOf, rowOf, SPELLINGS } from './table.ts';
 
 const FLAGS = new Map([...SPELLINGS].map(([written, spelling]) => [flagOf(written).slice(2), spelling]));
@@ -35,7 +35,7 @@ export interface Arguments {
 /** Takes a command line apart. `own` are the flags that are no settings. */
 export function separateArguments(argv: readonly string[], own: readonly OwnFlag[]): Arguments {
   const positionals: string[] = [];
-  const given = new Map<string, string | true>();
+  const raw = new Map<string, string | true>();
   const flags: string[] = [];
   const problems: string[] = [];
   for (const piece of piecesOf(argv, own)) {
@@ -45,10 +45,10 @@ export function separateArguments(argv: readonly string[], own: readonly OwnFlag
     else {
       const problem = valueProblem(known, piece);
       if (problem !== null) problems.push(problem);
-      given.set(known.name, piece.value ?? true);
+      raw.set(known.name, piece.value ?? true);
     }
   }
-  return { positionals, own: given, flags, problems };
+  return { positionals, own: raw, flags, problems };
 }
 
 function valueProblem({ takesValue = false }: OwnFlag, { raw, value, inline }: FlagPiece): string | null {
@@ -64,7 +64,7 @@ function valueProblem({ takesValue = false }: OwnFlag, { raw, value, inline }: F
  * @param others flags of the command, without dashes, that an unknown one may be meant for.
  */
 export function readFlags(argv: readonly string[], others: readonly string[] = []): Layer {
-  const given: Given[] = [];
+  const raw: RawSetting[] = [];
   const problems: string[] = [];
   for (const piece of piecesOf(argv)) {
     if (piece.kind === 'word') {
@@ -73,14 +73,14 @@ export function readFlags(argv: readonly string[], others: readonly string[] = [
     }
     const read = readFlag(piece, others);
     if (typeof read === 'string') problems.push(read);
-    else if (given.some(({ spelled }) => spelled === read.spelled)) {
+    else if (raw.some(({ spelled }) => spelled === read.spelled)) {
       problems.push(`Cannot use ${read.spelled}: it is given twice; give it once`);
-    } else given.push(read);
+    } else raw.push(read);
   }
-  return { given, problems: [...new Set(problems)] };
+  return { raw, problems: [...new Set(problems)] };
 }
 
-function readFlag({ raw, flag, value, inline }: FlagPiece, others: readonly string[]): Given | string {
+function readFlag({ raw, flag, value, inline }: FlagPiece, others: readonly string[]): RawSetting | string {
   const spelling = FLAGS.get(flag);
   if (spelling === undefined || !raw.startsWith('--')) {
     const meant = nearest(flag, [...others, ...FLAGS.keys()]);

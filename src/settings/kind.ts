@@ -80,8 +80,8 @@ export function count({
 }): Kind<number> {
   return {
     type: 'number',
-    parse: (given) => {
-      const value = /^\d{1,9}$/.test(given) ? Number(given) : Number.NaN;
+    parse: (raw) => {
+      const value = /^\d{1,9}$/.test(raw) ? Number(raw) : Number.NaN;
       if (value >= atLeast && value <= atMost) return value;
       throw new InvalidValue(`it must be a whole number from ${atLeast} to ${atMost}`);
     },
@@ -89,27 +89,27 @@ export function count({
 }
 
 /** Any text, white space at its ends included. */
-export const text: Kind<string> = { type: 'text', verbatim: true, parse: (given) => given };
+export const text: Kind<string> = { type: 'text', verbatim: true, parse: (raw) => raw };
 
 /** A word that travels in a header: visible ASCII, no blanks. */
 export const token: Kind<string> = {
   type: 'text',
-  parse: (given) => {
-    if (!/^[\x21-\x7e]+$/.test(given)) {
+  parse: (raw) => {
+    if (!/^[\x21-\x7e]+$/.test(raw)) {
       throw new InvalidValue(
         'it must be visible ASCII characters without blanks, since it is sent in a header',
       );
     }
-    return given;
+    return raw;
   },
 };
 
 /** A name without blanks or control characters. */
 export const word: Kind<string> = {
   type: 'name',
-  parse: (given) => {
-    if (/[\s\x00-\x1f\x7f]/.test(given)) throw new InvalidValue('it must be one word without blanks');
-    return given;
+  parse: (raw) => {
+    if (/[\s\x00-\x1f\x7f]/.test(raw)) throw new InvalidValue('it must be one word without blanks');
+    return raw;
   },
 };
 
@@ -118,8 +118,8 @@ function list(type: string, check: (item: string) => void): Kind<readonly string
   return {
     type,
     fromList: (items) => items.join(' '),
-    parse: (given) => {
-      const items = given.split(/\s+/).filter((item) => item !== '');
+    parse: (raw) => {
+      const items = raw.split(/\s+/).filter((item) => item !== '');
       items.forEach(check);
       return items;
     },

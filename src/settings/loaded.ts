@@ -1,7 +1,8 @@
 // Settings that were accepted, as the rest of the program has them.
-import type { Given } from './given.ts';
+
 import type { OutputSettings } from './outputs.ts';
 import type { Place } from './paths.ts';
+import type { RawSetting } from './raw-setting.ts';
 import type { Name, Values } from './table.ts';
 
 /** Every setting by its name, with what follows from others filled in. Ask `secretOf` or `currentOf` for secrets. */
@@ -18,7 +19,7 @@ export type Settings = Omit<Values, 'OUTPUT' | 'OUTPUTS' | 'STATE_DIR'> & {
 export interface Loaded<S = Settings> {
   readonly settings: S;
   /** What was given, and where; names that are missing have their default. */
-  readonly given: ReadonlyMap<Name, Given>;
+  readonly raw: ReadonlyMap<Name, RawSetting>;
   /** Sentences for what is legal but probably not meant. */
   readonly warnings: readonly string[];
   /** Relative paths start here. */

@@ -3,16 +3,16 @@
 import { realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../lib/errors.ts';
-import { describe, type Facts } from './given.ts';
 import { outputsOf, shownPlace } from './outputs.ts';
 import type { Place } from './paths.ts';
+import { describe, type LoadedValues } from './raw-setting.ts';
 
 /** `OUTPUT "/srv/app.json"`, or `outputs[1].output in "/etc/settings.yaml" "/srv/app.json"`. */
-export function saidOutput({ given, values }: Facts, place: Place): string {
-  const all = given.get('OUTPUTS');
+export function saidOutput({ raw, values }: LoadedValues, place: Place): string {
+  const all = raw.get('OUTPUTS');
   const at = values.OUTPUTS?.findIndex(({ OUTPUT }) => OUTPUT === place) ?? -1;
   if (all !== undefined && at >= 0) return `${partOf(all.spelled, `[${at}].output`)} "${shownPlace(place)}"`;
-  const one = given.get('OUTPUT');
+  const one = raw.get('OUTPUT');
   return one === undefined ? `OUTPUT "${shownPlace(place)}"` : describe(one);
 }
 
@@ -21,12 +21,12 @@ function partOf(spelled: string, at: string): string {
   return spelled.replace(/^\S+/, (key) => key + at);
 }
 
-export function outputsFit(facts: Facts): readonly string[] {
+export function outputsFit(facts: LoadedValues): readonly string[] {
   return [...eitherWay(facts), ...apart(facts), ...templatesFit(facts), ...modesFit(facts)];
 }
 
-function eitherWay({ given }: Facts): readonly string[] {
-  const [one, all] = [given.get('OUTPUT'), given.get('OUTPUTS')];
+function eitherWay({ raw }: LoadedValues): readonly string[] {
+  const [one, all] = [raw.get('OUTPUT'), raw.get('OUTPUTS')];
   if (one === undefined || all === undefined) return [];
   return [
     `Cannot use ${describe(one)} with ${all.spelled}: every entry has an output of its own; keep one of the two`,
@@ -34,7 +34,7 @@ function eitherWay({ given }: Facts): readonly string[] {
 }
 
 /** Two outputs that are one, or of which one lies in the other, would overwrite each other. */
-function apart(facts: Facts): readonly string[] {
+function apart(facts: LoadedValues): readonly string[] {
   const places = outputsOf(facts.values).map(({ place }) => place);
   return places.flatMap((place, at) =>
     places.slice(0, at).flatMap((before) => {
@@ -90,14 +90,14 @@ function identityOf(path: string): string {
   }
 }
 
-function templatesFit(facts: Facts): readonly string[] {
+function templatesFit(facts: LoadedValues): readonly string[] {
   return outputsOf(facts.values).flatMap(({ place, template }) => {
     if (template?.kind !== 'directory' || place.kind !== 'file') return [];
-    const given = facts.given.get('TEMPLATE');
+    const raw = facts.raw.get('TEMPLATE');
     const isOwn = facts.values.OUTPUTS?.some(
       ({ OUTPUT, TEMPLATE }) => OUTPUT === place && TEMPLATE !== undefined,
     );
-    const said = given === undefined || isOwn ? `TEMPLATE "${template.path}"` : describe(given);
+    const said = raw === undefined || isOwn ? `TEMPLATE "${template.path}"` : describe(raw);
     return [
       `Cannot use ${said} with ${saidOutput(facts, place)}: a directory of templates needs an OUTPUT that is a directory and ends with a slash`,
     ];
@@ -105,10 +105,10 @@ function templatesFit(facts: Facts): readonly string[] {
 }
 
 /** Modes by name need names: a file output has OUTPUT_MODE. */
-function modesFit(facts: Facts): readonly string[] {
-  const { values, given } = facts;
+function modesFit(facts: LoadedValues): readonly string[] {
+  const { values, raw } = facts;
   const all = outputsOf(values);
-  const shared = given.get('MODES');
+  const shared = raw.get('MODES');
   const mistakes = (values.OUTPUTS ?? []).flatMap(({ OUTPUT, MODES }) =>
     MODES !== undefined && OUTPUT?.kind === 'file' ? [`modes with ${saidOutput(facts, OUTPUT)}`] : [],
   );

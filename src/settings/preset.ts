@@ -3,11 +3,11 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { basename, delimiter, join } from 'node:path';
 import { givesHook, namesProcess } from './checks.ts';
 import type { Environment } from './environment.ts';
-import { describe, type Given, type Layer } from './given.ts';
 import type { Loaded } from './loaded.ts';
 import type { OutputSettings } from './outputs.ts';
 import type { Checker, Preset } from './presets/preset.ts';
 import { PRESETS, type PresetName } from './presets/table.ts';
+import { describe, type Layer, type RawSetting } from './raw-setting.ts';
 import { isName, type Name } from './table.ts';
 import { quoteWord } from './words.ts';
 
@@ -21,31 +21,31 @@ const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
  * The settings of PRESET, as far as `given` leaves room for them. A hook that is given replaces the preset's whole
  * hook, and a process that is named replaces its process. Its checker is set where the program can be found.
  */
-export function readPreset(given: ReadonlyMap<Name, Given>, env: Environment): Layer {
-  const asked = given.get('PRESET');
+export function readPreset(raw: ReadonlyMap<Name, RawSetting>, env: Environment): Layer {
+  const asked = raw.get('PRESET');
   const name = asked?.text.trim() ?? '';
-  if (asked === undefined || !Object.hasOwn(PRESETS, name)) return { given: [], problems: [] };
+  if (asked === undefined || !Object.hasOwn(PRESETS, name)) return { raw: [], problems: [] };
   const preset: Preset = PRESETS[name as PresetName];
-  const hook = givesHook(given) ? {} : preset.hook;
-  if (hook === null) return { given: [], problems: [cannotReload(describe(asked), preset)] };
-  const written = { ...writtenIn(given), ...hook };
+  const hook = givesHook(raw) ? {} : preset.hook;
+  if (hook === null) return { raw: [], problems: [cannotReload(describe(asked), preset)] };
+  const written = { ...writtenIn(raw), ...hook };
   const checker = preset.checker === null ? undefined : commandOf(preset.checker, preset, written, env);
   const isSignalled = signalOf(written) !== undefined;
   const isItsSignal = isSignalled && written.RELOAD_SIGNAL === preset.hook?.RELOAD_SIGNAL;
-  const texts: Written = {
+  const texts: SettingTexts = {
     ...hook,
     ...(preset.gate !== undefined && isItsSignal && { RELOAD_GATE: preset.gate }),
-    ...(isSignalled && !namesByItself(given) && { APP_PROCESS: preset.process }),
+    ...(isSignalled && !namesByItself(raw) && { APP_PROCESS: preset.process }),
     ...(checker !== undefined && { VALIDATE_COMMAND: checker }),
-    ...confirmationOf(preset, written, given),
+    ...confirmationOf(preset, written, raw),
   };
-  const entries = Object.entries(texts).flatMap(([setting, text]): readonly Given[] => {
-    if (!isName(setting) || given.has(setting) || text === undefined) return [];
+  const entries = Object.entries(texts).flatMap(([setting, text]): readonly RawSetting[] => {
+    if (!isName(setting) || raw.has(setting) || text === undefined) return [];
     return [{ name: setting, from: 'preset', spelled: `${setting} of PRESET`, text, secretFile: false }];
   });
-  const lacks = checker === undefined && preset.checker !== null && !given.has('VALIDATE_COMMAND');
+  const lacks = checker === undefined && preset.checker !== null && !raw.has('VALIDATE_COMMAND');
   return {
-    given: entries,
+    raw: entries,
     problems: [],
     warnings: [
       ...(preset.verified === null ? [unverified(name, preset)] : []),
@@ -55,44 +55,48 @@ export function readPreset(given: ReadonlyMap<Name, Given>, env: Environment): L
 }
 
 /** Settings as they are written. */
-type Written = { readonly [N in Name]?: string };
+type SettingTexts = { readonly [N in Name]?: string };
 
-function writtenIn(given: ReadonlyMap<Name, Given>): Written {
-  return Object.fromEntries([...given].map(([name, { text }]) => [name, text.trim()]));
+function writtenIn(raw: ReadonlyMap<Name, RawSetting>): SettingTexts {
+  return Object.fromEntries([...raw].map(([name, { text }]) => [name, text.trim()]));
 }
 
 /**
  * The signal that is sent, if one is. With another hook no process has to be found: waiting for one that is out of sight would
  * delay every reload.
  */
-function signalOf({ RELOAD_SIGNAL, RELOAD_URL, RELOAD_COMMAND }: Written): string | undefined {
+function signalOf({ RELOAD_SIGNAL, RELOAD_URL, RELOAD_COMMAND }: SettingTexts): string | undefined {
   if (RELOAD_URL !== undefined || RELOAD_COMMAND !== undefined || RELOAD_SIGNAL === 'none') return undefined;
   return RELOAD_SIGNAL;
 }
 
-function namesByItself(given: ReadonlyMap<Name, Given>): boolean {
-  return given.has('APP_PROCESS') || given.has('APP_PID_FILE');
+function namesByItself(raw: ReadonlyMap<Name, RawSetting>): boolean {
+  return raw.has('APP_PROCESS') || raw.has('APP_PID_FILE');
 }
 
 /** Without a hook there is no reload to confirm; and workers are those of a process. */
-function confirmationOf(preset: Preset, written: Written, given: ReadonlyMap<Name, Given>): Written {
+function confirmationOf(
+  preset: Preset,
+  written: SettingTexts,
+  raw: ReadonlyMap<Name, RawSetting>,
+): SettingTexts {
   const { RELOAD_SIGNAL, RELOAD_URL, RELOAD_COMMAND } = written;
   const isTold = RELOAD_URL !== undefined || RELOAD_COMMAND !== undefined || RELOAD_SIGNAL !== 'none';
   if (!isTold && preset.hook?.RELOAD_SIGNAL !== 'none') return {};
   const { CONFIRM_WORKERS, CONFIRM_MATCH, ...others } = preset.confirm;
-  const isSeen = signalOf(written) !== undefined || namesProcess(given);
+  const isSeen = signalOf(written) !== undefined || namesProcess(raw);
   return {
     ...others,
     ...(isSeen && CONFIRM_WORKERS !== undefined && { CONFIRM_WORKERS }),
-    ...(isOfSamePage(preset, given.get('CONFIRM_URL')) && CONFIRM_MATCH !== undefined && { CONFIRM_MATCH }),
+    ...(isOfSamePage(preset, raw.get('CONFIRM_URL')) && CONFIRM_MATCH !== undefined && { CONFIRM_MATCH }),
   };
 }
 
 /** What is looked for stands on the page the preset names, on whatever port or below whatever prefix, and on no other. */
-function isOfSamePage({ confirm }: Preset, given: Given | undefined): boolean {
-  if (given === undefined || given.secretFile || confirm.CONFIRM_URL === undefined) return true;
+function isOfSamePage({ confirm }: Preset, raw: RawSetting | undefined): boolean {
+  if (raw === undefined || raw.secretFile || confirm.CONFIRM_URL === undefined) return true;
   const page = pageOf(confirm.CONFIRM_URL);
-  return page !== undefined && pageOf(given.text.trim())?.endsWith(page) === true;
+  return page !== undefined && pageOf(raw.text.trim())?.endsWith(page) === true;
 }
 
 function pageOf(url: string): string | undefined {
@@ -103,7 +107,7 @@ function pageOf(url: string): string | undefined {
 function commandOf(
   checker: Checker,
   { main }: Preset,
-  { OUTPUT }: Written,
+  { OUTPUT }: SettingTexts,
   env: Environment,
 ): string | undefined {
   const onPath = (env['PATH'] ?? DEFAULT_PATH).split(delimiter).filter((folder) => folder !== '');
@@ -150,12 +154,12 @@ function noChecker(name: string, { application, onBadFile }: Preset, { programs 
  * own checker is for the one that holds the application's main file.
  */
 export function checkerOf(
-  { given, settings }: Loaded,
+  { raw, settings }: Loaded,
   { place, validateCommand }: OutputSettings,
   names: readonly string[],
 ): readonly string[] | undefined {
   const { PRESET, OUTPUTS, VALIDATE_COMMAND } = settings;
-  const isOfPreset = given.get('VALIDATE_COMMAND')?.from === 'preset' && validateCommand === VALIDATE_COMMAND;
+  const isOfPreset = raw.get('VALIDATE_COMMAND')?.from === 'preset' && validateCommand === VALIDATE_COMMAND;
   if (!isOfPreset || PRESET === undefined || OUTPUTS.length === 1) return validateCommand;
   const { main } = PRESETS[PRESET];
   if (place.kind === 'file') return basename(place.path) === main ? validateCommand : undefined;
@@ -164,9 +168,9 @@ export function checkerOf(
 }
 
 /** A hint for a refusal by a preset's checker, when OUTPUT may be only a part of what that checker reads: a clause. */
-export function checkerHint({ given, settings }: Loaded): string | undefined {
+export function checkerHint({ raw, settings }: Loaded): string | undefined {
   const { OUTPUT, OUTPUTS, PRESET } = settings;
-  if (PRESET === undefined || OUTPUTS.length > 1 || given.get('VALIDATE_COMMAND')?.from !== 'preset')
+  if (PRESET === undefined || OUTPUTS.length > 1 || raw.get('VALIDATE_COMMAND')?.from !== 'preset')
     return undefined;
   const { main } = PRESETS[PRESET];
   if (OUTPUT.kind === 'file' && basename(OUTPUT.path) === main) return undefined;

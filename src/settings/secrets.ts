@@ -6,9 +6,9 @@ import { InvalidValue } from '../lib/invalid-value.ts';
 import { secretsInQuery } from '../lib/mask.ts';
 import { groupOf } from '../source/merge.ts';
 import type { OpenProvider } from '../source/provider.ts';
-import { describe, type Given } from './given.ts';
 import type { Loaded, Settings } from './loaded.ts';
 import { readSecretFile } from './paths.ts';
+import { describe, type RawSetting } from './raw-setting.ts';
 import { type OwnSetting, type SourceEntry, sources } from './source-list.ts';
 import { type RawSource, safely } from './source-text.ts';
 import { isName, type Name, rowOf, SPELLINGS } from './table.ts';
@@ -17,7 +17,7 @@ import { isName, type Name, rowOf, SPELLINGS } from './table.ts';
  * The text of a setting as it is now. Of a secret file one trailing newline is dropped; it holds at most 64 KiB.
  * Throws a InvalidValue.
  */
-export function currentText({ name, text, secretFile }: Given, cwd: string): string {
+export function currentText({ name, text, secretFile }: RawSetting, cwd: string): string {
   const { verbatim = false } = rowOf(name).kind;
   if (!secretFile) return verbatim ? text : text.trim();
   const secret = readSecretFile(resolve(cwd, text.trim()));
@@ -34,16 +34,16 @@ export function secretOf(loaded: Loaded<unknown>, name: Name): string | undefine
 
 /** The setting's value as it is now, or its default. Errors as `secretOf`. */
 export function currentOf<N extends keyof Settings>(loaded: Loaded, name: N): Settings[N] {
-  if (loaded.given.get(name)?.secretFile !== true) return loaded.settings[name];
+  if (loaded.raw.get(name)?.secretFile !== true) return loaded.settings[name];
   return current(loaded, name)?.value as Settings[N];
 }
 
-function current({ given, cwd }: Loaded<unknown>, name: Name): { text: string; value: unknown } | undefined {
-  const one = given.get(name);
+function current({ raw, cwd }: Loaded<unknown>, name: Name): { text: string; value: unknown } | undefined {
+  const one = raw.get(name);
   return one === undefined ? undefined : textAndValue(one, cwd);
 }
 
-function textAndValue(one: Given, cwd: string): { text: string; value: unknown } {
+function textAndValue(one: RawSetting, cwd: string): { text: string; value: unknown } {
   try {
     const text = currentText(one, cwd);
     return { text, value: rowOf(one.name).kind.parse(text, cwd) };
@@ -99,10 +99,10 @@ async function loadSources(entries: readonly SourceEntry[], loaded: Loaded): Pro
 }
 
 /** What it reads, how often and how, and with which credentials as they were given. */
-function identityOf({ url, own }: SourceEntry, { given, settings }: Loaded): string {
+function identityOf({ url, own }: SourceEntry, { raw, settings }: Loaded): string {
   const { UPDATE_FREQUENCY, FETCH_TIMEOUT, MAX_SIZE } = settings;
   const shared = Object.keys(url.kind.settings).map((name) => {
-    const one = isName(name) ? given.get(name) : undefined;
+    const one = isName(name) ? raw.get(name) : undefined;
     return one && [name, one.text, one.secretFile];
   });
   const credentials =
@@ -120,7 +120,7 @@ function ownSetting(own: OwnSetting | undefined, name: string, cwd: string): str
 /** What a provider asks for its settings: texts, paths absolute, secrets read again at every question. */
 export function settingsForProvider(loaded: Loaded): (name: string) => string | undefined {
   return (name) => {
-    if (!isName(name) || !loaded.given.has(name)) return undefined;
+    if (!isName(name) || !loaded.raw.has(name)) return undefined;
     const found = current(loaded, name);
     return found !== undefined && rowOf(name).kind.type === 'path' ? String(found.value) : found?.text;
   };
@@ -131,7 +131,7 @@ const SHORTEST_MASKED = 4;
 
 /** A foreign text, such as what a hook printed, with every secret in use now replaced by `***`. */
 export function withoutSecrets(loaded: Loaded<unknown>, text: string): string {
-  const secrets = [...loaded.given.values()].flatMap((one) => secretsIn(one, loaded.cwd));
+  const secrets = [...loaded.raw.values()].flatMap((one) => secretsIn(one, loaded.cwd));
   const masked = secrets
     .filter((secret) => secret.length >= SHORTEST_MASKED)
     .sort((a, b) => b.length - a.length);
@@ -139,7 +139,7 @@ export function withoutSecrets(loaded: Loaded<unknown>, text: string): string {
 }
 
 /** The parts of a setting that are secret, as they are written and as they may be repeated. */
-function secretsIn(one: Given, cwd: string): readonly string[] {
+function secretsIn(one: RawSetting, cwd: string): readonly string[] {
   const { secret } = rowOf(one.name);
   if (secret === undefined) return [];
   try {

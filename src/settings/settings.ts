@@ -14,11 +14,11 @@ import {
 } from './environment.ts';
 import { type FileSettings, readSettingsFile } from './file.ts';
 import { readFlags } from './flags.ts';
-import { complaints, describe, type Facts, type Given, type Layer } from './given.ts';
 import type { Loaded, Settings, Targets } from './loaded.ts';
 import { outputsOf } from './outputs.ts';
 import type { Place } from './paths.ts';
 import { readPreset } from './preset.ts';
+import { complaints, describe, type Layer, type LoadedValues, type RawSetting } from './raw-setting.ts';
 import { currentText } from './secrets.ts';
 import { isName, NAMES, type Name, rowOf, type Values } from './table.ts';
 
@@ -61,7 +61,7 @@ export async function loadPartialTargets(options: LoadOptions): Promise<Targets<
   return await load(options, () => []);
 }
 
-type Required = (facts: Facts) => readonly string[];
+type Required = (facts: LoadedValues) => readonly string[];
 
 async function load(options: LoadOptions, required: Required): Promise<Targets<Partial<Settings>>> {
   const { common, defaults, targets } = await gather(options);
@@ -108,26 +108,26 @@ const RIVALS: readonly (readonly Name[])[] = [
 
 function withoutRivals(layer: Layer, own: Layer | null): Layer {
   if (own === null) return layer;
-  const chosen = RIVALS.filter((names) => own.given.some(({ name }) => names.includes(name))).flat();
-  return { ...layer, given: layer.given.filter(({ name }) => !chosen.includes(name)) };
+  const chosen = RIVALS.filter((names) => own.raw.some(({ name }) => names.includes(name))).flat();
+  return { ...layer, raw: layer.raw.filter(({ name }) => !chosen.includes(name)) };
 }
 
-interface Outcome {
+interface LoadResult {
   readonly loaded: Loaded<Partial<Settings>>;
   readonly problems: readonly string[];
 }
 
 /** @param layers the strongest first. */
-function loadOne(layers: readonly Layer[], { env, cwd }: LoadOptions, required: Required): Outcome {
-  const given = new Map<Name, Given>();
+function loadOne(layers: readonly Layer[], { env, cwd }: LoadOptions, required: Required): LoadResult {
+  const raw = new Map<Name, RawSetting>();
   const add = (layer: Layer): void => {
-    for (const one of layer.given) if (!given.has(one.name)) given.set(one.name, one);
+    for (const one of layer.raw) if (!raw.has(one.name)) raw.set(one.name, one);
   };
   for (const layer of layers) add(layer);
-  const preset = readPreset(given, env);
+  const preset = readPreset(raw, env);
   add(preset);
-  const checked = parseAll(given, cwd);
-  const facts = { values: derive(checked.values, given), given };
+  const checked = parseAll(raw, cwd);
+  const facts = { values: derive(checked.values, raw), raw };
   const { SOURCE, CONFIG_FILE } = facts.values;
   const kinds = new Set(CONFIG_FILE === undefined ? SOURCE?.map(({ url }) => url.kind) : []);
   const unread = [...kinds].flatMap((kind) => unreadVariables(env, kind));
@@ -135,7 +135,7 @@ function loadOne(layers: readonly Layer[], { env, cwd }: LoadOptions, required: 
   return {
     loaded: {
       settings: settingsOf(facts.values),
-      given,
+      raw,
       warnings: [...misspeltVariables(env), ...unread, ...said, ...suspicious(facts)],
       cwd,
     },
@@ -157,16 +157,16 @@ interface Gathered extends FileSettings {
 
 async function gather({ flags, env, cwd, otherFlags }: LoadOptions): Promise<Gathered> {
   const common = [readFlags(flags, otherFlags), readPrefixedEnvironment(env), readEnvironment(env)];
-  const file = common.flatMap((layer) => layer.given).find(({ name }) => name === 'SETTINGS_FILE');
-  if (file === undefined) return { common, defaults: { given: [], problems: [] }, targets: null };
+  const file = common.flatMap((layer) => layer.raw).find(({ name }) => name === 'SETTINGS_FILE');
+  if (file === undefined) return { common, defaults: { raw: [], problems: [] }, targets: null };
   return { common, ...(await readSettingsFile(file, cwd)) };
 }
 
-function givenBothWays({ given }: Layer): readonly string[] {
-  return given
+function givenBothWays({ raw }: Layer): readonly string[] {
+  return raw
     .filter((one) => one.secretFile)
     .flatMap((one) => {
-      const plain = given.find(({ name, secretFile }) => name === one.name && !secretFile);
+      const plain = raw.find(({ name, secretFile }) => name === one.name && !secretFile);
       return plain === undefined
         ? []
         : [`Cannot use ${describe(one)} with ${describe(plain)}: keep one of them`];
@@ -175,14 +175,14 @@ function givenBothWays({ given }: Layer): readonly string[] {
 
 /** Each value alone, by envalid: defaults go the same way as what was given, since it would not check them itself. */
 function parseAll(
-  given: ReadonlyMap<Name, Given>,
+  raw: ReadonlyMap<Name, RawSetting>,
   cwd: string,
 ): { values: Partial<Values>; problems: string[] } {
   const texts: Record<string, string> = {};
   const refusals = new Map<Name, InvalidValue>();
   const specs = Object.fromEntries(
     NAMES.map((name) => {
-      const one = given.get(name);
+      const one = raw.get(name);
       const text = one === undefined ? rowOf(name).fallback : '';
       if (text !== undefined) texts[name] = text;
       const parse = makeExactValidator<unknown>((fallback) => {
@@ -201,7 +201,7 @@ function parseAll(
     },
   });
   const problems = [...refusals].flatMap(([name, refusal]) => {
-    const one = given.get(name);
+    const one = raw.get(name);
     return one === undefined ? [] : complaints(one, refusal);
   });
   return { values, problems };
@@ -211,16 +211,15 @@ function parseAll(
 const POLLS_TO_STALE = 3;
 
 /** What other settings decide: where the state lies, which hook a named process gets, when a slowly polled source is stale. */
-function derive(values: Partial<Values>, given: ReadonlyMap<Name, Given>): Partial<Values> {
+function derive(values: Partial<Values>, raw: ReadonlyMap<Name, RawSetting>): Partial<Values> {
   const { RELOAD_SIGNAL, STALE_AFTER, UPDATE_FREQUENCY } = values;
   const OUTPUT = values.OUTPUT ?? values.OUTPUTS?.[0]?.OUTPUT;
   const derived: { OUTPUT?: Place; STATE_DIR?: string; RELOAD_SIGNAL?: 'SIGHUP'; STALE_AFTER?: number } = {};
   if (OUTPUT !== undefined) derived.OUTPUT = OUTPUT;
-  if (!given.has('STALE_AFTER') && STALE_AFTER !== undefined && UPDATE_FREQUENCY !== undefined)
+  if (!raw.has('STALE_AFTER') && STALE_AFTER !== undefined && UPDATE_FREQUENCY !== undefined)
     derived.STALE_AFTER = Math.max(STALE_AFTER, POLLS_TO_STALE * UPDATE_FREQUENCY);
-  if (!given.has('STATE_DIR') && OUTPUT !== undefined) derived.STATE_DIR = stateBeside(OUTPUT);
-  if (RELOAD_SIGNAL === undefined && namesProcess(given) && !givesHook(given))
-    derived.RELOAD_SIGNAL = 'SIGHUP';
+  if (!raw.has('STATE_DIR') && OUTPUT !== undefined) derived.STATE_DIR = stateBeside(OUTPUT);
+  if (RELOAD_SIGNAL === undefined && namesProcess(raw) && !givesHook(raw)) derived.RELOAD_SIGNAL = 'SIGHUP';
   return { ...values, ...derived };
 }
 

@@ -49,17 +49,17 @@ const ACCEPTED = `a URL beginning with ${alternatives(
 )}, or a path beginning with /, ./ or ../`;
 
 function checkedScheme(text: string): string {
-  const [, given, slashes] = /^([a-z][a-z0-9+.-]*):(\/*)/i.exec(text) ?? [];
-  if (given === undefined || slashes === undefined) {
+  const [, written, slashes] = /^([a-z][a-z0-9+.-]*):(\/*)/i.exec(text) ?? [];
+  if (written === undefined || slashes === undefined) {
     throw new InvalidValue(
       `it must be ${ACCEPTED}`,
       /^[\w.-]+(?:\/[\w.-]+)*$/.test(text) ? `./${text}` : undefined,
     );
   }
-  const scheme = given.toLowerCase();
+  const scheme = written.toLowerCase();
   if (SCHEMES.includes(scheme) && slashes.length >= 2) return scheme;
-  const meant = nearest(given, SCHEMES);
-  const rest = text.slice(given.length + 1 + slashes.length);
+  const meant = nearest(written, SCHEMES);
+  const rest = text.slice(written.length + 1 + slashes.length);
   throw new InvalidValue(
     `it must be ${ACCEPTED}`,
     meant && maskUrl(`${meant}://${meant === 'file' ? '/' : ''}${rest}`),

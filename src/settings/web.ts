@@ -8,10 +8,10 @@ import { nearest } from './nearest.ts';
 export const httpUrl: Kind<string> = {
   type: 'URL',
   parse: (text) => {
-    const [, given, slashes] = /^([a-z][a-z0-9+.-]*):(\/*)/i.exec(text) ?? [];
-    if (given === undefined || !/^https?$/i.test(given) || slashes !== '//') {
+    const [, written, slashes] = /^([a-z][a-z0-9+.-]*):(\/*)/i.exec(text) ?? [];
+    if (written === undefined || !/^https?$/i.test(written) || slashes !== '//') {
       const reason = 'it must be a URL beginning with http:// or https://';
-      const meant = given === undefined ? undefined : nearest(given, ['http', 'https']);
+      const meant = written === undefined ? undefined : nearest(written, ['http', 'https']);
       throw new InvalidValue(reason, meant && maskUrl(`${meant}://${text.replace(/^[^:]*:\/*/, '')}`));
     }
     if (!URL.canParse(text)) {

@@ -4,7 +4,7 @@ import { followGroup } from './merge.ts';
 import type { SourcePool } from './pool.ts';
 import type { Provider, ProviderGroup } from './provider.ts';
 
-export type { Follow, Followed, News, SourceState } from './follower.ts';
+export type { Follow, Followed, SourceEvent, SourceState } from './follower.ts';
 export { silenceBoundMs } from './follower.ts';
 
 /** Starts following, together with others in the pool. Never throws and never ends before its signal aborts. */

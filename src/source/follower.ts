@@ -29,7 +29,7 @@ export interface Follow<S extends TargetSnapshot = TargetSnapshot> {
   readonly now: () => number;
   readonly random: Random;
   /** Called for a new snapshot, and when the source goes up or down. */
-  readonly onNews: (state: SourceState<S>, news: News) => void;
+  readonly onNews: (state: SourceState<S>, news: SourceEvent) => void;
   /** A watch that says nothing for this long, in milliseconds, is opened anew. Default: never. See `silenceBoundMs`. */
   readonly silentAfterMs?: number;
   /** Steady milliseconds, by which health and delays are measured. Default `performance.now`. */
@@ -47,7 +47,7 @@ export function silenceBoundMs(updateFrequencyMs: number, fetchTimeoutMs: number
 }
 
 /** `down` is said once per outage and again when its reason changes. */
-export type News = 'snapshot' | 'up' | 'down' | 'still-down';
+export type SourceEvent = 'snapshot' | 'up' | 'down' | 'still-down';
 
 export interface Followed<S extends TargetSnapshot = TargetSnapshot> {
   readonly state: () => SourceState<S>;

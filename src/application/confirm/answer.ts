@@ -2,7 +2,7 @@
 import type { Version } from '../../ledger/ledger.ts';
 import { type LinearRegExp, loadRegExps } from '../../lib/linear-regexp.ts';
 import { type AnswerMatch, fillIn } from '../../settings/answer-match.ts';
-import type { Missing } from './view.ts';
+import type { FailedCheck } from './view.ts';
 
 /** Unix seconds of the year 5138; more are milliseconds, which would be after any reload. */
 const LARGEST_SECONDS = 1e11;
@@ -18,7 +18,7 @@ export interface WantedAnswer {
 export async function findFlaw(
   body: string,
   { match, version, notBeforeMs }: WantedAnswer,
-): Promise<Missing | null> {
+): Promise<FailedCheck | null> {
   const shown = `CONFIRM_MATCH "${match.text}"`;
   const compile = await loadRegExps();
   const pattern = fillIn(match, version);
@@ -39,7 +39,7 @@ function withPlainLines(body: string, pattern: string): string {
   return pattern.includes('\\r') ? body : body.replaceAll('\r\n', '\n');
 }
 
-function timeFlaw(text: string | undefined, notBeforeMs: number, shown: string): Missing | null {
+function timeFlaw(text: string | undefined, notBeforeMs: number, shown: string): FailedCheck | null {
   const seconds = Number(text === undefined || text.trim() === '' ? Number.NaN : text);
   if (!(seconds >= 0 && seconds < LARGEST_SECONDS)) {
     return {

@@ -7,7 +7,14 @@ import { lookAtProcess, missingLife, watches } from './life.ts';
 import { Probing } from './probe.ts';
 import type { ConfirmSettings } from './settings.ts';
 import { ageMs } from './trial-clock.ts';
-import { type ConfirmResult, intervalMs, type Missing, pending, type Sightings, type View } from './view.ts';
+import {
+  type ConfirmResult,
+  type FailedCheck,
+  intervalMs,
+  pending,
+  type Sightings,
+  type View,
+} from './view.ts';
 
 export { type ConfirmSettings, confirmSettingsOf } from './settings.ts';
 export type { ConfirmResult, Sightings } from './view.ts';
@@ -92,7 +99,7 @@ export class Confirmation {
   }
 }
 
-function unconfirmed({ version, settings }: View, missing: readonly Missing[]): ConfirmResult {
+function unconfirmed({ version, settings }: View, missing: readonly FailedCheck[]): ConfirmResult {
   const reasons = missing.map(({ reason }) => reason).join('; and ');
   const message = `Cannot confirm revision "${version.revision}" within ${printDuration(settings.timeoutMs)} (CONFIRM_TIMEOUT): ${reasons}`;
   const output = missing.find((one) => one.output !== undefined)?.output;

@@ -4,7 +4,7 @@ import type { Evidence } from '../../ledger/ledger.ts';
 import { childrenOf } from '../process/liveness.ts';
 import { isStillLiving, watches } from './life.ts';
 import { startedAfterTellingMs } from './trial-clock.ts';
-import type { Missing, View } from './view.ts';
+import type { FailedCheck, View } from './view.ts';
 
 const ORDER: readonly Evidence[] = ['answered', 'alive', 'workers', 'probed', 'started'];
 
@@ -20,7 +20,7 @@ export function bestEvidence(view: View): readonly Evidence[] {
 }
 
 /** `CONFIRM_WORKERS`: a living child that is not among those of before. null: it has one, or nobody asks. */
-export function missingWorkers(view: View): Missing | null {
+export function missingWorkers(view: View): FailedCheck | null {
   const { trial, settings } = view;
   const { process: id } = trial;
   if (!settings.workers || id === null) return null;

@@ -4,7 +4,7 @@ import type { ProcessId } from '../../ledger/types.ts';
 import { printDuration } from '../../settings/units.ts';
 import { isHalted, isLiving } from '../process/liveness.ts';
 import { isOfAnotherBoot, startedAfterTellingMs, startedAfterTrialMs } from './trial-clock.ts';
-import { type ConfirmResult, intervalMs, type Missing, pending, type View } from './view.ts';
+import { type ConfirmResult, type FailedCheck, intervalMs, pending, type View } from './view.ts';
 
 /** Whether there is a process that must live. */
 export function watches({ trial, settings }: Pick<View, 'trial' | 'settings'>): boolean {
@@ -28,7 +28,7 @@ export function isStillLiving({ trial: { process: id, moment } }: Pick<View, 'tr
 }
 
 /** Stopped (SIGSTOP) it shows nothing. null: it runs, or none is watched. */
-export function missingLife(view: View): Missing | null {
+export function missingLife(view: View): FailedCheck | null {
   const { process: id } = view.trial;
   if (id === null || !watches(view) || !isHalted(id)) return null;
   const reason = `process ${id.pid} is stopped (SIGSTOP or a debugger), so it cannot show that it works`;

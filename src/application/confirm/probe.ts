@@ -8,7 +8,7 @@ import { TLS_ADVICE } from '../tls.ts';
 import { findFlaw } from './answer.ts';
 
 import { isStillLiving, watches } from './life.ts';
-import type { Missing, View } from './view.ts';
+import type { FailedCheck, View } from './view.ts';
 
 /** Least time between two requests, start to start; after failures it doubles up to the longest. */
 const INTERVAL_MS = 250;
@@ -27,7 +27,7 @@ export class Probing {
   #failures = 0;
   #tries = 0;
   #dueAtMs = 0;
-  #last: Missing | null = null;
+  #last: FailedCheck | null = null;
 
   /** How long until the next request, in milliseconds; far away where there is nothing to ask any more. */
   dueInMs(view: View): number {
@@ -37,7 +37,7 @@ export class Probing {
   }
 
   /** What is still missing; null when it has answered as wanted often enough, or nobody asks. */
-  missing({ settings }: View): Missing | null {
+  missing({ settings }: View): FailedCheck | null {
     const { url, successes } = settings;
     if (url === undefined || this.#successes >= successes) return null;
     if (this.#last !== null) return this.#last;
@@ -69,7 +69,7 @@ function leftMs({ settings, waitedMs }: View): number {
   return settings.timeoutMs - waitedMs;
 }
 
-async function ask(view: View, signal: AbortSignal): Promise<Missing | 'interrupted' | null> {
+async function ask(view: View, signal: AbortSignal): Promise<FailedCheck | 'interrupted' | null> {
   const ending = new AbortController();
   const end = (): void => ending.abort();
   if (signal.aborted) return 'interrupted';
@@ -88,7 +88,7 @@ async function ask(view: View, signal: AbortSignal): Promise<Missing | 'interrup
   }
 }
 
-async function tryOnce(view: View, signal: AbortSignal): Promise<Missing | null> {
+async function tryOnce(view: View, signal: AbortSignal): Promise<FailedCheck | null> {
   let shown = 'CONFIRM_URL';
   try {
     const url = view.settings.url?.() ?? '';
@@ -115,7 +115,7 @@ interface Asked {
   readonly shown: string;
 }
 
-async function judge(response: HttpResponse, view: View, { url, shown }: Asked): Promise<Missing | null> {
+async function judge(response: HttpResponse, view: View, { url, shown }: Asked): Promise<FailedCheck | null> {
   const { status, body, isCut = false } = response;
   const text = body.toString();
   const output = text === '' ? {} : { output: text.slice(0, MAX_OUTPUT_LENGTH) };

@@ -5,7 +5,7 @@ import type { ProcessId } from '../../ledger/types.ts';
 import type { ConfirmSettings } from './settings.ts';
 
 /** A check that has not passed: its stable code, half a sentence, and what the other side said, cut to size. */
-export interface Missing {
+export interface FailedCheck {
   readonly code: string;
   readonly reason: string;
   readonly output?: string;

@@ -5,8 +5,8 @@ import { decoding, encoding, faultOf, type HeavyFormat, type Task } from '../wor
 import { runTask } from '../worker/run.ts';
 import { checkAtOnce, parseAtOnce, serialiseAtOnce } from './at-once.ts';
 import { parsingEnv } from './env.ts';
-import { Fault } from './fault.ts';
 import type { ParsedFormat } from './format.ts';
+import { FormatError } from './format-error.ts';
 import { parsingIni } from './ini.ts';
 import { parsingJson, writingJson } from './json.ts';
 import { parsingProperties } from './properties.ts';
@@ -83,6 +83,6 @@ async function runHeavy(task: Task): Promise<Uint8Array> {
 
 function textOf(bytes: Uint8Array): string {
   const text = decodeText(bytes);
-  if (text === null) throw new Fault('it is not UTF-8 text');
+  if (text === null) throw new FormatError('it is not UTF-8 text');
   return text;
 }

@@ -1,7 +1,7 @@
 // dotenv: written so that a POSIX shell (`set -a; . file`) and line-wise readers read back what was meant.
 import { atOnce, type Sliced } from '../../lib/slices.ts';
 import { maxValues, tooManyValues } from './budget.ts';
-import { Fault, positionAt, showPath } from './fault.ts';
+import { FormatError, positionAt, showPath } from './format-error.ts';
 import { linesOf } from './lines.ts';
 import { createMap, isMap, leavesOf, refuseControls, scalarText, type Value } from './value.ts';
 
@@ -20,7 +20,7 @@ export function* parsingEnv(text: string): Sliced<Value> {
   let left = maxValues();
   for (const { line, offset } of linesOf(text)) {
     yield;
-    const fault = (reason: string) => new Fault(reason, { position: positionAt(text, offset) });
+    const fault = (reason: string) => new FormatError(reason, { position: positionAt(text, offset) });
     const content = line.trim();
     if (content !== '' && !content.startsWith('#')) {
       const [head = '', name = ''] = ASSIGNMENT.exec(content) ?? [];
@@ -30,7 +30,7 @@ export function* parsingEnv(text: string): Sliced<Value> {
       if (value === null) throw fault('a quote is not closed on its line, or something stands behind it');
       map[name] = value;
       left -= 1;
-      if (left < 0) throw new Fault(tooManyValues());
+      if (left < 0) throw new FormatError(tooManyValues());
     }
   }
   return map;
@@ -90,15 +90,16 @@ function undoEscapes(text: string): string {
  * paths that make one name.
  */
 export function serialiseEnv(value: Value): string {
-  if (!isMap(value)) throw new Fault('a dotenv document is a map', { path: [] });
+  if (!isMap(value)) throw new FormatError('a dotenv document is a map', { path: [] });
   const names = new Map<string, readonly string[]>();
   const lines: string[] = [];
   for (const { path, value: leaf } of leavesOf(value, { lists: false })) {
     const name = nameOf(path);
-    if (!/[A-Za-z0-9]/.test(name)) throw new Fault('nothing of its name is left for a variable', { path });
+    if (!/[A-Za-z0-9]/.test(name))
+      throw new FormatError('nothing of its name is left for a variable', { path });
     const other = names.get(name);
     if (other !== undefined) {
-      throw new Fault(`it would be the same variable "${name}" as "${showPath(other)}"`, { path });
+      throw new FormatError(`it would be the same variable "${name}" as "${showPath(other)}"`, { path });
     }
     names.set(name, path);
     const text = scalarText(leaf, path);

@@ -1,6 +1,6 @@
 // INI, written so that C readers (inih, GLib) and Python's configparser without interpolation read back what was meant.
 import { atOnce, type Sliced } from '../../lib/slices.ts';
-import { Fault, positionAt, showPath } from './fault.ts';
+import { FormatError, positionAt, showPath } from './format-error.ts';
 import { type Named, nesting } from './keys.ts';
 import { linesOf } from './lines.ts';
 import { isMap, refuseControls, scalarText, type Value, type ValueMap } from './value.ts';
@@ -42,7 +42,7 @@ function readLine(line: string, position: Position): Line | null {
   const content = line.trim();
   if (content === '' || /^[;#]/.test(content)) return null;
   if (/^\s/.test(line)) {
-    throw new Fault('a line begins with a blank, which some readers take for a continuation', {
+    throw new FormatError('a line begins with a blank, which some readers take for a continuation', {
       position: position(),
     });
   }
@@ -50,14 +50,16 @@ function readLine(line: string, position: Position): Line | null {
   if (section !== undefined) return { kind: 'section', name: section };
   const split = content.search(/[=:]/);
   if (split < 1 || content.startsWith('[') || /[\r\u2028\u2029]/.test(content)) {
-    throw new Fault('a line is neither "key = value", "[section]" nor a comment', { position: position() });
+    throw new FormatError('a line is neither "key = value", "[section]" nor a comment', {
+      position: position(),
+    });
   }
   return { kind: 'key', key: content.slice(0, split).trimEnd(), value: content.slice(split + 1).trimStart() };
 }
 
 function once(seen: Set<string>, name: string, position: Position): void {
   if (seen.has(name))
-    throw new Fault('this key or section stands here for the second time', { position: position() });
+    throw new FormatError('this key or section stands here for the second time', { position: position() });
   seen.add(name);
 }
 
@@ -67,7 +69,7 @@ function once(seen: Set<string>, name: string, position: Position): void {
  * characters, `=` and `:` in keys, a section named `DEFAULT`.
  */
 export function serialiseIni(value: Value): string {
-  if (!isMap(value)) throw new Fault('an INI document is a map', { path: [] });
+  if (!isMap(value)) throw new FormatError('an INI document is a map', { path: [] });
   const sections = new Map<string, readonly string[]>();
   const texts: string[] = [];
   collectSections(value, [], (path, map) => {
@@ -104,21 +106,23 @@ function writeSection(
 function writeHeader(path: readonly string[], sections: Map<string, readonly string[]>): string {
   const name = path.join('.');
   const other = sections.get(name);
-  if (other !== undefined) throw new Fault(`it would be the same section as "${showPath(other)}"`, { path });
+  if (other !== undefined)
+    throw new FormatError(`it would be the same section as "${showPath(other)}"`, { path });
   sections.set(name, path);
   checkText(name, path, 'name');
   if (/[[\]]/.test(name))
-    throw new Fault('a bracket in a section name is read differently by readers', { path });
-  if (name === 'DEFAULT') throw new Fault('a section named DEFAULT is special to some readers', { path });
-  if (path.includes('')) throw new Fault('a part of its name is empty', { path });
+    throw new FormatError('a bracket in a section name is read differently by readers', { path });
+  if (name === 'DEFAULT')
+    throw new FormatError('a section named DEFAULT is special to some readers', { path });
+  if (path.includes('')) throw new FormatError('a part of its name is empty', { path });
   return `[${name}]`;
 }
 
 function writeLine(path: readonly string[], key: string, item: Value): string {
-  if (key === '') throw new Fault('a key is empty', { path });
+  if (key === '') throw new FormatError('a key is empty', { path });
   checkText(key, path, 'name');
-  if (/[=:]/.test(key)) throw new Fault('its name holds "=" or ":", which ends a key', { path });
-  if (key.startsWith('[')) throw new Fault('its name begins like a section', { path });
+  if (/[=:]/.test(key)) throw new FormatError('its name holds "=" or ":", which ends a key', { path });
+  if (key.startsWith('[')) throw new FormatError('its name begins like a section', { path });
   const text = scalarText(item, path);
   checkText(text, path, 'value');
   return text === '' ? `${key} =` : `${key} = ${text}`;
@@ -127,8 +131,8 @@ function writeLine(path: readonly string[], key: string, item: Value): string {
 function checkText(text: string, path: readonly string[], what: 'name' | 'value'): void {
   refuseControls(text, '\t', path);
   if (text !== text.trim())
-    throw new Fault(`its ${what} begins or ends with a blank, which readers cut`, { path });
+    throw new FormatError(`its ${what} begins or ends with a blank, which readers cut`, { path });
   if (/(?:^|\s)[;#]/.test(text)) {
-    throw new Fault(`its ${what} holds ";" or "#" where some readers begin a comment`, { path });
+    throw new FormatError(`its ${what} holds ";" or "#" where some readers begin a comment`, { path });
   }
 }

@@ -1,7 +1,7 @@
 // JSON, more strictly than the language reads it: no duplicate keys, no rounded integers, positions in every error.
 import { atOnce, type Sliced } from '../../lib/slices.ts';
 import { maxValues, tooManyValues } from './budget.ts';
-import { Fault, positionAt } from './fault.ts';
+import { FormatError, positionAt } from './format-error.ts';
 import { Bytes, Decimal, exactNumber } from './special.ts';
 import {
   createMap,
@@ -22,7 +22,7 @@ interface Cursor {
 }
 
 /** What keeps a text from being JSON, as opposed to JSON that we refuse: see `isSyntaxFault`. */
-class SyntaxFault extends Fault {}
+class SyntaxFault extends FormatError {}
 
 /** True when the text was no JSON at all, false when it was JSON that says something we refuse. */
 export function isSyntaxFault(fault: unknown): boolean {
@@ -51,7 +51,7 @@ function opens(cursor: Cursor, depth: number): boolean {
   skipBlanks(cursor);
   if (depth > MAX_DEPTH) throw refused(cursor, `it is nested deeper than ${MAX_DEPTH} levels`);
   cursor.left -= 1;
-  if (cursor.left < 0) throw new Fault(tooManyValues());
+  if (cursor.left < 0) throw new FormatError(tooManyValues());
   const char = cursor.text[cursor.at];
   return char === '{' || char === '[';
 }
@@ -167,17 +167,17 @@ function takes(cursor: Cursor, char: string): boolean {
   return true;
 }
 
-function unexpected(cursor: Cursor, expected: string): Fault {
+function unexpected(cursor: Cursor, expected: string): FormatError {
   const what = cursor.at >= cursor.text.length ? 'the text ends' : 'something else stands';
   return syntax(cursor, `${what} where ${expected} is expected`);
 }
 
-function syntax({ text, at }: Cursor, reason: string): Fault {
+function syntax({ text, at }: Cursor, reason: string): FormatError {
   return new SyntaxFault(reason, { position: positionAt(text, at) });
 }
 
-function refused({ text, at }: Cursor, reason: string): Fault {
-  return new Fault(reason, { position: positionAt(text, at) });
+function refused({ text, at }: Cursor, reason: string): FormatError {
+  return new FormatError(reason, { position: positionAt(text, at) });
 }
 
 /**
@@ -218,7 +218,7 @@ function writeScalar(value: Exclude<Value, ValueMap | readonly Value[]>, layout:
   if (special !== null) return special;
   if (value instanceof Bytes) throw notText([...layout.path]);
   if (typeof value === 'number' && !Number.isFinite(value)) {
-    throw new Fault('it is not a finite number, which JSON cannot say', { path: [...layout.path] });
+    throw new FormatError('it is not a finite number, which JSON cannot say', { path: [...layout.path] });
   }
   return JSON.stringify(value);
 }

@@ -1,7 +1,7 @@
 // Names with separators into nested maps: `db/host` is `host` in `db`.
 import type { Sliced } from '../../lib/slices.ts';
 import { maxValues, tooManyValues } from './budget.ts';
-import { Fault } from './fault.ts';
+import { FormatError } from './format-error.ts';
 import { createMap, MAX_DEPTH, type Value } from './value.ts';
 
 /** A value and the parts of its name. Without a value the name is a map that may stay empty. */
@@ -29,7 +29,7 @@ export function* nesting(named: Iterable<Named>, separator: string): Sliced<Reco
   for (const { path, value } of named) {
     checkPath(path, separator);
     left -= path.length;
-    if (left < 0) throw new Fault(tooManyValues());
+    if (left < 0) throw new FormatError(tooManyValues());
     if (value === undefined) folderAt(tree, path, path.length);
     else put(tree, path, value);
     yield;
@@ -67,16 +67,16 @@ function checkPath(path: readonly string[], separator: string): void {
   const bad = path.find((part) => part === '' || part.includes('\0'));
   if (bad === undefined && path.length <= MAX_DEPTH) return;
   const name = path.join(separator);
-  if (path.length > MAX_DEPTH) throw new Fault(`a key has more than ${MAX_DEPTH} parts`, { path });
-  if (bad === '') throw new Fault(`a part of the key "${name}" is empty`, { path });
-  throw new Fault(`the key ${JSON.stringify(name)} holds a NUL`, { path });
+  if (path.length > MAX_DEPTH) throw new FormatError(`a key has more than ${MAX_DEPTH} parts`, { path });
+  if (bad === '') throw new FormatError(`a part of the key "${name}" is empty`, { path });
+  throw new FormatError(`the key ${JSON.stringify(name)} holds a NUL`, { path });
 }
 
-function both(path: readonly string[], separator: string): Fault {
+function both(path: readonly string[], separator: string): FormatError {
   const name = path.join(separator);
-  return new Fault(`the key "${name}" is both a value and a folder ("${name}${separator}…")`, { path });
+  return new FormatError(`the key "${name}" is both a value and a folder ("${name}${separator}…")`, { path });
 }
 
-function twice(path: readonly string[], separator: string): Fault {
-  return new Fault(`the key "${path.join(separator)}" is given twice`, { path });
+function twice(path: readonly string[], separator: string): FormatError {
+  return new FormatError(`the key "${path.join(separator)}" is given twice`, { path });
 }

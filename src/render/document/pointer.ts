@@ -1,5 +1,5 @@
 // JSON Pointer (RFC 6901): the part of a document that counts.
-import { Fault } from './fault.ts';
+import { FormatError } from './format-error.ts';
 import { isList, isMap, type Value } from './value.ts';
 
 /**
@@ -9,14 +9,15 @@ import { isList, isMap, type Value } from './value.ts';
  */
 export function resolvePointer(value: Value, pointer: string): Value {
   if (pointer === '') return value;
-  if (!pointer.startsWith('/')) throw new Fault('a JSON Pointer begins with "/" (RFC 6901)');
-  if (/~(?![01])/.test(pointer)) throw new Fault('"~" stands for itself only as "~0" (RFC 6901)');
+  if (!pointer.startsWith('/')) throw new FormatError('a JSON Pointer begins with "/" (RFC 6901)');
+  if (/~(?![01])/.test(pointer)) throw new FormatError('"~" stands for itself only as "~0" (RFC 6901)');
   let at = value;
   const seen: string[] = [];
   for (const part of pointer.slice(1).split('/')) {
     const name = undoEscapes(part);
     const next = childOf(at, name);
-    if (next === undefined) throw new Fault(`there is no "${name}" in "${['', ...seen].join('/') || '/'}"`);
+    if (next === undefined)
+      throw new FormatError(`there is no "${name}" in "${['', ...seen].join('/') || '/'}"`);
     seen.push(part);
     at = next;
   }

@@ -1,6 +1,6 @@
 // Java properties, by the rules of java.util.Properties; written in ASCII, so that every version of Java reads the same.
 import { atOnce, type Sliced } from '../../lib/slices.ts';
-import { Fault, positionAt, showPath } from './fault.ts';
+import { FormatError, positionAt, showPath } from './format-error.ts';
 import { type Named, nesting } from './keys.ts';
 import { isBroken, isMap, leavesOf, refuseControls, scalarText, type Value } from './value.ts';
 
@@ -18,7 +18,7 @@ export function* parsingProperties(text: string): Sliced<Value> {
   const seen = new Set<string>();
   for (const { content, offset } of logicalLines(text)) {
     yield;
-    const fault = (reason: string) => new Fault(reason, { position: positionAt(text, offset) });
+    const fault = (reason: string) => new FormatError(reason, { position: positionAt(text, offset) });
     const [, rawKey = '', rawValue = ''] = KEY_AND_VALUE.exec(content) ?? [];
     const key = undoEscapes(rawKey, fault);
     if (seen.has(key)) throw fault('this key stands here for the second time');
@@ -52,7 +52,7 @@ function* logicalLines(text: string): Generator<LogicalLine, void, void> {
 
 const ESCAPES: Readonly<Record<string, string>> = { t: '\t', n: '\n', r: '\r', f: '\f' };
 
-function undoEscapes(text: string, fault: (reason: string) => Fault): string {
+function undoEscapes(text: string, fault: (reason: string) => FormatError): string {
   const plain = text.replace(/\\(?:u([0-9A-Fa-f]{4})|(.))/gs, (_, hex: string | undefined, char: string) => {
     if (hex !== undefined) return String.fromCharCode(Number.parseInt(hex, 16));
     if (char === 'u') throw fault('"\\u" is not followed by four hexadecimal digits');
@@ -68,14 +68,14 @@ function undoEscapes(text: string, fault: (reason: string) => Fault): string {
  * paths that make one key.
  */
 export function serialiseProperties(value: Value): string {
-  if (!isMap(value)) throw new Fault('a properties document is a map', { path: [] });
+  if (!isMap(value)) throw new FormatError('a properties document is a map', { path: [] });
   const keys = new Map<string, readonly string[]>();
   const lines: string[] = [];
   for (const { path, value: leaf } of leavesOf(value, { lists: true })) {
     const key = path.join('.');
     const other = keys.get(key);
     if (other !== undefined)
-      throw new Fault(`it would be the same key "${key}" as "${showPath(other)}"`, { path });
+      throw new FormatError(`it would be the same key "${key}" as "${showPath(other)}"`, { path });
     keys.set(key, path);
     const text = scalarText(leaf, path);
     refuseControls(key, '\t\n\r\f', path);

@@ -1,10 +1,10 @@
 // TOML through smol-toml. Loads the library: import it only when needed.
 import { randomUUID } from 'node:crypto';
 import { parse, stringify, TomlError } from 'smol-toml';
-import { Fault } from './fault.ts';
+import { FormatError } from './format-error.ts';
 import { Bytes, Decimal, exactNumber } from './special.ts';
 import { replaceDecimals } from './toml-decimals.ts';
-import { adopt, createMap, isList, isMap, MAX_DEPTH, notText, type Value } from './value.ts';
+import { createMap, isList, isMap, MAX_DEPTH, notText, toValue, type Value } from './value.ts';
 
 /**
  * Reads a TOML document.
@@ -16,7 +16,7 @@ export function parseToml(text: string): Value {
     const exact = exactNumber(decimal.replaceAll('_', '').replace('+', ''));
     return exact instanceof Decimal ? `"${mark}${exact.text}"` : undefined;
   });
-  const value = adopt(parsed(marked, text));
+  const value = toValue(parsed(marked, text));
   return marked === text ? value : withDecimals(value, mark);
 }
 
@@ -39,7 +39,7 @@ function parsed(text: string, original: string): unknown {
     if (!(thrown instanceof TomlError)) throw thrown;
     // The library's message goes on with an excerpt of the text, which may hold secrets.
     const reason = thrown.message.split('\n')[0]?.replace('Invalid TOML document: ', '') ?? '';
-    throw new Fault(reason, { position: { line: thrown.line, column: thrown.column } });
+    throw new FormatError(reason, { position: { line: thrown.line, column: thrown.column } });
   }
 }
 
@@ -48,7 +48,7 @@ function parsed(text: string, original: string): unknown {
  * @throws Fault on null, on integers beyond 64 bits, and when the value is no map.
  */
 export function serialiseToml(value: Value): string {
-  if (!isMap(value)) throw new Fault('a TOML document is a map', { path: [] });
+  if (!isMap(value)) throw new FormatError('a TOML document is a map', { path: [] });
   return stringify(writable(value, []), { maxDepth: MAX_DEPTH + 2 });
 }
 
@@ -76,11 +76,11 @@ const INT64 = 2n ** 63n;
 
 /** The library drops what TOML cannot say, which is an error here, and knows no decimals with a text of their own. */
 function writable(value: Value, path: readonly string[]): unknown {
-  if (value === null) throw new Fault('it is null, which TOML cannot say', { path });
+  if (value === null) throw new FormatError('it is null, which TOML cannot say', { path });
   if (value instanceof Bytes) throw notText(path);
   if (value instanceof Decimal) return new WrittenDecimal(value.text);
   if (typeof value === 'bigint' && (value >= INT64 || value < -INT64)) {
-    throw new Fault('it is an integer beyond 64 bits, which TOML cannot say', { path });
+    throw new FormatError('it is an integer beyond 64 bits, which TOML cannot say', { path });
   }
   if (isList(value)) return value.map((item, index) => writable(item, [...path, `${index}`]));
   if (!isMap(value)) return value;

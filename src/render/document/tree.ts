@@ -2,7 +2,7 @@
 
 import type { Sliced } from '../../lib/slices.ts';
 import type { Entry } from '../../source/provider.ts';
-import { Fault } from './fault.ts';
+import { FormatError } from './format-error.ts';
 import { isSyntaxFault, parseJson } from './json.ts';
 import { type Named, nesting } from './keys.ts';
 import { Bytes } from './special.ts';
@@ -43,8 +43,8 @@ function jsonOrText(key: string, text: string): Value {
   try {
     return parseJson(text);
   } catch (fault) {
-    if (isSyntaxFault(fault) || !(fault instanceof Fault)) return text;
-    throw new Fault(`the value of the key "${key}" is JSON that cannot be used: ${fault.message}`);
+    if (isSyntaxFault(fault) || !(fault instanceof FormatError)) return text;
+    throw new FormatError(`the value of the key "${key}" is JSON that cannot be used: ${fault.message}`);
   }
 }
 

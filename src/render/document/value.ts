@@ -1,6 +1,6 @@
 // The one shape that every format is read into and written from.
 import { maxValues, tooManyValues } from './budget.ts';
-import { Fault, showPath } from './fault.ts';
+import { FormatError, showPath } from './format-error.ts';
 import { Bytes, Decimal, Special } from './special.ts';
 
 /**
@@ -51,28 +51,29 @@ export function isBroken(text: string): boolean {
  * Copies what a library parsed into our shape. Aliases of YAML can stand for far more values than there is text.
  * @throws Fault on lone surrogates, on too many values, too deep nesting, and on what is no value.
  */
-export function adopt(parsed: unknown): Value {
-  return adoptAt(parsed, [], { left: maxValues() });
+export function toValue(parsed: unknown): Value {
+  return toValueAt(parsed, [], { left: maxValues() });
 }
 
-function adoptAt(parsed: unknown, path: readonly string[], budget: { left: number }): Value {
+function toValueAt(parsed: unknown, path: readonly string[], budget: { left: number }): Value {
   budget.left -= 1;
-  if (budget.left < 0) throw new Fault(tooManyValues());
-  if (path.length > MAX_DEPTH) throw new Fault(`it is nested deeper than ${MAX_DEPTH} levels`);
+  if (budget.left < 0) throw new FormatError(tooManyValues());
+  if (path.length > MAX_DEPTH) throw new FormatError(`it is nested deeper than ${MAX_DEPTH} levels`);
   if (typeof parsed === 'string') return checked(parsed, path);
   if (parsed === null || typeof parsed === 'boolean' || typeof parsed === 'number') return parsed;
   if (typeof parsed === 'bigint' || parsed instanceof Date || parsed instanceof Decimal) return parsed;
-  if (Array.isArray(parsed)) return parsed.map((item, index) => adoptAt(item, [...path, `${index}`], budget));
-  if (typeof parsed !== 'object') throw new Fault(`what stands at "${showPath(path)}" is no value`);
+  if (Array.isArray(parsed))
+    return parsed.map((item, index) => toValueAt(item, [...path, `${index}`], budget));
+  if (typeof parsed !== 'object') throw new FormatError(`what stands at "${showPath(path)}" is no value`);
   const map = createMap();
   for (const [key, item] of Object.entries(parsed)) {
-    map[checked(key, path)] = adoptAt(item, [...path, key], budget);
+    map[checked(key, path)] = toValueAt(item, [...path, key], budget);
   }
   return map;
 }
 
 function checked(text: string, path: readonly string[]): string {
-  if (isBroken(text)) throw new Fault(`a text at "${showPath(path)}" has half of a surrogate pair`);
+  if (isBroken(text)) throw new FormatError(`a text at "${showPath(path)}" has half of a surrogate pair`);
   return text;
 }
 
@@ -119,8 +120,8 @@ export function leavesOf(value: Value, options: { readonly lists: boolean }): Le
 }
 
 /** Bytes stand where a format, a template or a filter needs text. */
-export function notText(path: readonly string[]): Fault {
-  return new Fault('it is not UTF-8 text; publish it as a file, or write it with the filter base64', {
+export function notText(path: readonly string[]): FormatError {
+  return new FormatError('it is not UTF-8 text; publish it as a file, or write it with the filter base64', {
     path,
   });
 }
@@ -130,13 +131,13 @@ export function notText(path: readonly string[]): Fault {
  * @throws Fault on null, lists, maps, and numbers that JSON has not.
  */
 export function scalarText(value: Value, path: readonly string[]): string {
-  if (value === null) throw new Fault('it is null, which this format cannot say', { path });
+  if (value === null) throw new FormatError('it is null, which this format cannot say', { path });
   if (value instanceof Bytes) throw notText(path);
   if (value instanceof Date) return value.toISOString();
-  if (isList(value)) throw new Fault('it is a list, which this format cannot hold', { path });
-  if (isMap(value)) throw new Fault('it is a map, which this format cannot hold here', { path });
+  if (isList(value)) throw new FormatError('it is a list, which this format cannot hold', { path });
+  if (isMap(value)) throw new FormatError('it is a map, which this format cannot hold here', { path });
   if (typeof value === 'number' && !Number.isFinite(value)) {
-    throw new Fault('it is not a finite number, which this format cannot say', { path });
+    throw new FormatError('it is not a finite number, which this format cannot say', { path });
   }
   return String(value);
 }
@@ -150,7 +151,7 @@ export function refuseControls(text: string, allowed: string, path: readonly str
   for (const [found] of text.matchAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g)) {
     if (allowed.includes(found)) continue;
     const name = found === '\n' ? 'a line break' : `the control character ${codeName(found)}`;
-    throw new Fault(`it holds ${name}, which this format cannot carry safely`, { path });
+    throw new FormatError(`it holds ${name}, which this format cannot carry safely`, { path });
   }
 }
 

@@ -22,9 +22,9 @@ import {
   YAMLException,
 } from 'js-yaml';
 import { maxValues, tooManyValues } from './budget.ts';
-import { Fault } from './fault.ts';
+import { FormatError } from './format-error.ts';
 import { Bytes, Decimal, exactNumber } from './special.ts';
-import { adopt, createMap, isList, isMap, MAX_DEPTH, notText, type Value } from './value.ts';
+import { createMap, isList, isMap, MAX_DEPTH, notText, toValue, type Value } from './value.ts';
 
 /** A number with more digits than any reader of numbers keeps apart. */
 const MAX_DIGITS = 400;
@@ -38,9 +38,9 @@ const intTag = {
   resolve(source: string, isExplicit: boolean, tagName: string) {
     const rounded = intCoreTag.resolve(source, isExplicit, tagName);
     if (rounded === NOT_RESOLVED) return rounded;
-    if (/^[-+]?0\d/.test(source)) throw new Fault(LEADING_ZERO);
+    if (/^[-+]?0\d/.test(source)) throw new FormatError(LEADING_ZERO);
     if (Number.isSafeInteger(rounded)) return rounded;
-    if (source.length > MAX_DIGITS) throw new Fault('a number is too large');
+    if (source.length > MAX_DIGITS) throw new FormatError('a number is too large');
     return source.startsWith('-') ? -BigInt(source.slice(1)) : BigInt(source.replace('+', ''));
   },
 };
@@ -76,7 +76,7 @@ const UNKNOWN_STANDARD = /^tag:yaml\.org,2002:(?!(?:binary|timestamp|set|omap|pa
 
 function checkedTag(tagName: string): void {
   if (UNKNOWN_STANDARD.test(tagName))
-    throw new Fault('it has an unknown tag ("!!…"), which may make a reader run code');
+    throw new FormatError('it has an unknown tag ("!!…"), which may make a reader run code');
 }
 
 /** Tags of an application's own (`!include`, `!Ref`): nothing to us, but no mistake in a rendered file. */
@@ -139,8 +139,8 @@ function asYaml11(text: string): string {
  */
 export function parseYaml(text: string): Value {
   const documents = load(text, READ);
-  if (documents.length > 1) throw new Fault('it holds several YAML documents; only one can be used');
-  return adopt(documents[0] ?? null);
+  if (documents.length > 1) throw new FormatError('it holds several YAML documents; only one can be used');
+  return toValue(documents[0] ?? null);
 }
 
 /**
@@ -155,8 +155,8 @@ export function checkYaml(text: string): void {
 /** Aliases make many values of few, or one that holds itself: what a reader would make of them is counted. */
 function measure(parsed: unknown, depth: number, budget: { left: number }): void {
   budget.left -= 1;
-  if (budget.left < 0) throw new Fault(tooManyValues());
-  if (depth > MAX_DEPTH) throw new Fault(`it is nested deeper than ${MAX_DEPTH} levels`);
+  if (budget.left < 0) throw new FormatError(tooManyValues());
+  if (depth > MAX_DEPTH) throw new FormatError(`it is nested deeper than ${MAX_DEPTH} levels`);
   if (typeof parsed !== 'object' || parsed === null) return;
   for (const part of Object.values(parsed)) measure(part, depth + 1, budget);
 }
@@ -168,14 +168,14 @@ function load(text: string, schema: typeof READ): unknown[] {
   try {
     return loadAll(text, { schema, maxDepth: MAX_DEPTH });
   } catch (thrown) {
-    if (thrown instanceof Fault) throw thrown;
-    if (!(thrown instanceof YAMLException)) throw new Fault('it cannot be read');
+    if (thrown instanceof FormatError) throw thrown;
+    if (!(thrown instanceof YAMLException)) throw new FormatError('it cannot be read');
     // The library's own reasons quote names from the text, which may be secrets: cut before the first of them.
     const reason = thrown.reason
       .slice(0, MAX_REASON)
       .replace(/\s*(?:["<!`]|name cannot contain such characters:).*$/s, '');
     const { mark } = thrown;
-    throw new Fault(reason, mark ? { position: { line: mark.line + 1, column: mark.column + 1 } } : {});
+    throw new FormatError(reason, mark ? { position: { line: mark.line + 1, column: mark.column + 1 } } : {});
   }
 }
 

@@ -1,6 +1,6 @@
 // What templates can do with a value besides Liquid's own filters: write it in a format, quote it for a shell or nginx.
 import { Buffer, isUtf8 } from 'node:buffer';
-import { describeFault, Fault } from '../document/fault.ts';
+import { describeFormatError, FormatError } from '../document/format-error.ts';
 import { parseJson, serialiseJson } from '../document/json.ts';
 import { Bytes } from '../document/special.ts';
 import { isList, isMap, refuseControls, scalarText, type Value } from '../document/value.ts';
@@ -58,8 +58,8 @@ function parsed(parse: (text: string) => Value, value: Value | undefined, title:
   try {
     return parse(text);
   } catch (thrown) {
-    if (!(thrown instanceof Fault)) throw thrown;
-    throw new Fault(`the text cannot be read as ${title}: ${describeFault(thrown)}`);
+    if (!(thrown instanceof FormatError)) throw thrown;
+    throw new FormatError(`the text cannot be read as ${title}: ${describeFormatError(thrown)}`);
   }
 }
 
@@ -72,8 +72,9 @@ const encodeBase64: Filter = (value) =>
 const decodeBase64: Filter = (value) => {
   const text = textOf(value).replace(/[\t\n\f\r ]/g, '');
   const bytes = Buffer.from(text, 'base64');
-  if (withoutPadding(bytes.toString('base64')) !== withoutPadding(text)) throw new Fault('it is not base64');
-  if (!isUtf8(bytes)) throw new Fault('what it holds in base64 is not UTF-8 text');
+  if (withoutPadding(bytes.toString('base64')) !== withoutPadding(text))
+    throw new FormatError('it is not base64');
+  if (!isUtf8(bytes)) throw new FormatError('what it holds in base64 is not UTF-8 text');
   return bytes.toString('utf8');
 };
 
@@ -85,7 +86,7 @@ function withoutPadding(base64: string): string {
 
 const quoteForShell: Filter = (value) => {
   const text = textOf(value);
-  if (text.includes('\0')) throw new Fault('it holds a NUL, which a shell cannot take');
+  if (text.includes('\0')) throw new FormatError('it holds a NUL, which a shell cannot take');
   return `'${text.replaceAll("'", "'\\''")}'`;
 };
 
@@ -93,14 +94,14 @@ const quoteForNginx: Filter = (value) => {
   const text = textOf(value);
   refuseControls(text, '', []);
   // nginx has no escape for it: in most directives what follows would be replaced by a variable.
-  if (text.includes('$')) throw new Fault('it holds "$", which nginx cannot quote');
+  if (text.includes('$')) throw new FormatError('it holds "$", which nginx cannot quote');
   return `"${text.replace(/["\\]/g, '\\$&')}"`;
 };
 
 const countParts: Filter = (value) => {
   if (typeof value === 'string' || isList(value)) return value.length;
   if (isMap(value)) return Object.keys(value).length;
-  throw new Fault(`a list, a map or a text is needed, and this is ${kindOf(value)}`);
+  throw new FormatError(`a list, a map or a text is needed, and this is ${kindOf(value)}`);
 };
 
 function textOf(value: Value | undefined): string {
@@ -108,11 +109,11 @@ function textOf(value: Value | undefined): string {
 }
 
 function given(value: Value | undefined): Value {
-  if (value === undefined) throw new Fault('there is no value');
+  if (value === undefined) throw new FormatError('there is no value');
   return value;
 }
 
 function blanks(indent: unknown): number {
   if (typeof indent === 'number' && Number.isInteger(indent) && indent >= 0 && indent <= 80) return indent;
-  throw new Fault('the indentation must be a whole number from 0 to 80');
+  throw new FormatError('the indentation must be a whole number from 0 to 80');
 }

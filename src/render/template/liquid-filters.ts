@@ -1,7 +1,7 @@
 // Liquid's own filters, strictly: none of them guesses what text or number a value might have been meant to be.
 import type { Context } from 'liquidjs';
 import { toValue } from 'liquidjs';
-import { Fault } from '../document/fault.ts';
+import { FormatError } from '../document/format-error.ts';
 import { compare, exact, itemsOf, kindOf, numberOf, printable } from './operands.ts';
 
 interface This {
@@ -73,7 +73,8 @@ function argumentOf(given: unknown): unknown {
 function onNumbers(handler: Handler): Handler {
   return function (this: This, value, ...args) {
     const operands = [value, ...args].map((one) => (typeof one === 'boolean' ? one : numberOf(toValue(one))));
-    if (typeof operands[0] === 'boolean') throw new Fault(`a number is needed, and this is ${kindOf(value)}`);
+    if (typeof operands[0] === 'boolean')
+      throw new FormatError(`a number is needed, and this is ${kindOf(value)}`);
     return exact(handler.call(this, ...(operands as [unknown])));
   };
 }
@@ -130,7 +131,7 @@ function onDate(handler: Handler): Handler {
     const made = handler.call(this, typeof value === 'string' ? value : numberOf(value), ...args);
     // The library hands back what it cannot read.
     if (made === value || typeof made !== 'string' || made.includes('NaN'))
-      throw new Fault('it is not a date');
+      throw new FormatError('it is not a date');
     return made;
   };
 }
@@ -145,7 +146,7 @@ function onSlice(handler: Handler): Handler {
 
 function wholeNumber(value: unknown): number {
   const number = numberOf(value);
-  if (!Number.isInteger(number)) throw new Fault('a whole number is needed');
+  if (!Number.isInteger(number)) throw new FormatError('a whole number is needed');
   return number;
 }
 
@@ -159,7 +160,7 @@ function onEnds(handler: Handler): Handler {
   return function (this: This, given) {
     const value: unknown = toValue(given);
     if (typeof value !== 'string' && !Array.isArray(value)) {
-      throw new Fault(`a list or a text is needed, and this is ${kindOf(value)}`);
+      throw new FormatError(`a list or a text is needed, and this is ${kindOf(value)}`);
     }
     return handler.call(this, value);
   };
@@ -172,7 +173,7 @@ function* readEach(context: Context, items: readonly unknown[], key: unknown): G
   const values: unknown[] = [];
   for (const [at, item] of items.entries()) {
     const value: unknown = yield context._getFromScope(item, name, false);
-    if (value === undefined) throw new Fault(`item ${at + 1} of the list has no "${name}"`);
+    if (value === undefined) throw new FormatError(`item ${at + 1} of the list has no "${name}"`);
     values.push(value);
   }
   return values;

@@ -1,5 +1,5 @@
 // What filters take as text, as a number and as a list. What would be guessed at elsewhere is a Fault here.
-import { Fault } from '../document/fault.ts';
+import { FormatError } from '../document/format-error.ts';
 import { Bytes, Decimal } from '../document/special.ts';
 import { notText } from '../document/value.ts';
 
@@ -9,13 +9,17 @@ import { notText } from '../document/value.ts';
  */
 export function printable(value: unknown): string {
   if (typeof value === 'string') return value;
-  if (value === null || value === undefined) throw new Fault('there is no value to print; give it a default');
+  if (value === null || value === undefined)
+    throw new FormatError('there is no value to print; give it a default');
   if (value instanceof Decimal) return value.text;
   if (value instanceof Bytes) throw notText([]);
-  if (Array.isArray(value)) throw new Fault('a list has no text of its own; use a filter (join, json, yaml)');
+  if (Array.isArray(value))
+    throw new FormatError('a list has no text of its own; use a filter (join, json, yaml)');
   if (typeof value === 'object')
-    throw new Fault('a map has no text of its own; print one of its values, or use a filter (json, yaml)');
-  if (typeof value === 'number' && !Number.isFinite(value)) throw new Fault('the number is not finite');
+    throw new FormatError(
+      'a map has no text of its own; print one of its values, or use a filter (json, yaml)',
+    );
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new FormatError('the number is not finite');
   return String(value);
 }
 
@@ -25,17 +29,17 @@ const NUMBER = /^[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 export function numberOf(value: unknown): number {
   if (value instanceof Decimal) return value.valueOf();
   if (typeof value === 'number' && Number.isFinite(value)) return value;
-  if (typeof value === 'bigint') throw new Fault('the number is too large to calculate with');
-  if (typeof value !== 'string') throw new Fault(`a number is needed, and this is ${kindOf(value)}`);
-  if (!NUMBER.test(value)) throw new Fault('a number is needed, and this text is not one');
+  if (typeof value === 'bigint') throw new FormatError('the number is too large to calculate with');
+  if (typeof value !== 'string') throw new FormatError(`a number is needed, and this is ${kindOf(value)}`);
+  if (!NUMBER.test(value)) throw new FormatError('a number is needed, and this text is not one');
   return exact(Number(value));
 }
 
 /** @throws Fault when a result is not finite, or is an integer beyond those that are exact. */
 export function exact(result: number): number {
-  if (!Number.isFinite(result)) throw new Fault('the number is not finite');
+  if (!Number.isFinite(result)) throw new FormatError('the number is not finite');
   if (Number.isInteger(result) && !Number.isSafeInteger(result) && Math.abs(result) < 1e21) {
-    throw new Fault('the number is too large to be exact');
+    throw new FormatError('the number is too large to be exact');
   }
   return result;
 }
@@ -60,7 +64,7 @@ export function kindOf(value: unknown): string {
 export function compare(left: unknown, right: unknown): number {
   const [a, b] = [orderOf(left), orderOf(right)];
   if (typeof a !== typeof b && [a, b].some((one) => typeof one === 'string')) {
-    throw new Fault('texts and numbers stand in no order; sort by one or the other');
+    throw new FormatError('texts and numbers stand in no order; sort by one or the other');
   }
   return a < b ? -1 : a > b ? 1 : 0;
 }
@@ -68,5 +72,5 @@ export function compare(left: unknown, right: unknown): number {
 function orderOf(value: unknown): string | number | bigint {
   if (typeof value === 'string' || typeof value === 'bigint') return value;
   if (typeof value === 'number' || value instanceof Decimal) return numberOf(value);
-  throw new Fault(`only texts or numbers can be sorted, and this is ${kindOf(value)}`);
+  throw new FormatError(`only texts or numbers can be sorted, and this is ${kindOf(value)}`);
 }

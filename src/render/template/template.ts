@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { type Context, type Emitter, type FilterImplOptions, type FS, Liquid, LiquidError } from 'liquidjs';
 import { SidecarError } from '../../lib/errors.ts';
 import { inSlices, type Sliced } from '../../lib/slices.ts';
-import { Fault } from '../document/fault.ts';
+import { FormatError } from '../document/format-error.ts';
 import { isBroken } from '../document/value.ts';
 import { createFilters, type FormatFilters, UNSTEADY_FILTERS } from './filters.ts';
 import { strictFilters } from './liquid-filters.ts';
@@ -62,7 +62,7 @@ export async function openTemplates(
       const known = parsed.get(name) ?? engine.parse(text, name);
       parsed.set(name, known);
       await inSlices(evaluating(engine.renderer.renderTemplates(known, context, emitter)));
-      if (isBroken(emitter.buffer)) throw new Fault('it makes half of a surrogate pair');
+      if (isBroken(emitter.buffer)) throw new FormatError('it makes half of a surrogate pair');
       return emitter.buffer;
     } catch (thrown) {
       throw templateError(thrown, name, files);
@@ -82,7 +82,7 @@ function processorLimit(): Limiter {
     if (nowMs < looksAt) return;
     const { user, system } = process.cpuUsage(before);
     const leftMs = RENDER_LIMIT_MS - (user + system) / 1_000;
-    if (leftMs <= 0) throw new Fault('it takes too long; make it simpler, or give it less data');
+    if (leftMs <= 0) throw new FormatError('it takes too long; make it simpler, or give it less data');
     looksAt = nowMs + leftMs;
   };
   return { check, use: () => undefined } as unknown as Limiter;
@@ -107,7 +107,7 @@ function* evaluating(evaluation: Evaluation): Sliced<void> {
       value = step?.value;
       if (step?.done !== false) open.pop();
       if (isEvaluation(value)) {
-        if (open.length > MAX_NESTING) throw new Fault('templates include each other without end');
+        if (open.length > MAX_NESTING) throw new FormatError('templates include each other without end');
         open.push(value);
         value = undefined;
       }
@@ -161,7 +161,7 @@ function createEngine(files: ReadonlyMap<string, string | null>, formats: Format
   engine.registerFilter('raw', (value: unknown) => value);
   for (const name of UNSTEADY_FILTERS) {
     engine.registerFilter(name, () => {
-      throw new Fault(`the filter "${name}" gives something else at every rendering`);
+      throw new FormatError(`the filter "${name}" gives something else at every rendering`);
     });
   }
   for (const name of DATE_FILTERS) refuseNow(engine, name);
@@ -180,7 +180,7 @@ function refuseNow(engine: Liquid, name: string): void {
   const original = originalFilter(engine, name);
   engine.registerFilter(name, function (value: unknown, ...rest: unknown[]) {
     if (value === 'now' || value === 'today') {
-      throw new Fault(`the date "${value}" is another one at every rendering`);
+      throw new FormatError(`the date "${value}" is another one at every rendering`);
     }
     return original.call(this, value, ...rest);
   });
@@ -191,7 +191,7 @@ function memoryFs(files: ReadonlyMap<string, string | null>): FS {
   const existsSync = (name: string) => files.has(name);
   const readFileSync = (name: string) => {
     const text = files.get(name);
-    if (typeof text !== 'string') throw new Fault(`the template "${name}" is not UTF-8 text`);
+    if (typeof text !== 'string') throw new FormatError(`the template "${name}" is not UTF-8 text`);
     return text;
   };
   return {

@@ -2,8 +2,8 @@
 import { Buffer } from 'node:buffer';
 import { atOnce } from '../../lib/slices.ts';
 import { checkAtOnce, parseAtOnce, serialiseAtOnce } from '../document/at-once.ts';
-import { describeFault, Fault } from '../document/fault.ts';
 import { formatOfName } from '../document/format.ts';
+import { describeFormatError, FormatError } from '../document/format-error.ts';
 import { decoding, describedFault, encoding, type Task, type TaskAnswer } from './protocol.ts';
 
 /** Does a task. What the document or the schema is to blame for is an answer too. */
@@ -13,7 +13,7 @@ export async function perform(task: Task): Promise<TaskAnswer> {
     return { kind: 'bytes', bytes: await work(task) };
   } catch (thrown) {
     // Texts that are too long, and stacks that are too deep, are the document's fault as well.
-    const fault = thrown instanceof Fault ? thrown : new Fault(reasonOf(thrown));
+    const fault = thrown instanceof FormatError ? thrown : new FormatError(reasonOf(thrown));
     return { kind: 'fault', fault: describedFault(fault) };
   }
 }
@@ -39,7 +39,10 @@ async function validate({ name, schema, json }: Task & { kind: 'validate' }): Pr
   try {
     compiled = await compileSchema(await parseAtOnce(textOf(schema), formatOfName(name) ?? 'json'));
   } catch (thrown) {
-    return { kind: 'bad-schema', reason: thrown instanceof Fault ? describeFault(thrown) : reasonOf(thrown) };
+    return {
+      kind: 'bad-schema',
+      reason: thrown instanceof FormatError ? describeFormatError(thrown) : reasonOf(thrown),
+    };
   }
   return { kind: 'violations', violations: violationsIn(compiled, JSON.parse(textOf(json))) };
 }

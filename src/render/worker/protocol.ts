@@ -1,7 +1,7 @@
 // What is said between the program and the thread that does heavy work on large documents.
 
 import type { Sliced } from '../../lib/slices.ts';
-import { Fault } from '../document/fault.ts';
+import { FormatError } from '../document/format-error.ts';
 import { parsingJson, writingJson } from '../document/json.ts';
 import { createMap, isList, isMap, type Value } from '../document/value.ts';
 import type { Violations } from '../violations.ts';
@@ -41,16 +41,16 @@ export type TaskAnswer =
 
 interface Described {
   readonly reason: string;
-  readonly position: Fault['position'];
-  readonly path: Fault['path'];
+  readonly position: FormatError['position'];
+  readonly path: FormatError['path'];
 }
 
-export function describedFault({ message, position, path }: Fault): Described {
+export function describedFault({ message, position, path }: FormatError): Described {
   return { reason: message, position, path };
 }
 
-export function faultOf({ reason, position, path }: Described): Fault {
-  return new Fault(reason, { ...(position && { position }), ...(path && { path }) });
+export function faultOf({ reason, position, path }: Described): FormatError {
+  return new FormatError(reason, { ...(position && { position }), ...(path && { path }) });
 }
 
 /** A value as JSON on one line, dates and numbers that are not finite marked. */

@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { memoryLimit } from '../../lib/memory.ts';
 import { workerHeapMb } from '../document/budget.ts';
-import { Fault } from '../document/fault.ts';
+import { FormatError } from '../document/format-error.ts';
 import { perform } from './perform.ts';
 import type { Task, TaskAnswer } from './protocol.ts';
 
@@ -60,7 +60,7 @@ async function inThread(path: string, task: Task): Promise<TaskAnswer> {
 function answerOf(worker: Worker, task: Task, heapMb: number): Promise<TaskAnswer> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      reject(new Fault(`it takes longer than ${LIMIT_MS / 1000} s; make it smaller or simpler`));
+      reject(new FormatError(`it takes longer than ${LIMIT_MS / 1000} s; make it smaller or simpler`));
     }, LIMIT_MS);
     const end = (finish: () => void) => {
       clearTimeout(timer);
@@ -89,11 +89,11 @@ function explain(error: Error, heapMb: number): Error {
   return 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? tooMuch(heapMb) : error;
 }
 
-function tooMuch(heapMb: number): Fault {
+function tooMuch(heapMb: number): FormatError {
   const limit = memoryLimit();
   const advice =
     limit < Number.POSITIVE_INFINITY
       ? `make it smaller, or raise the memory limit of the container, which is ${Math.floor(limit / MIB)} MiB`
       : 'make it smaller';
-  return new Fault(`it needs more memory than the ${heapMb} MiB that are left for it; ${advice}`);
+  return new FormatError(`it needs more memory than the ${heapMb} MiB that are left for it; ${advice}`);
 }

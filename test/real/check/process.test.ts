@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { readStatus } from '../../../src/application/process/proc.ts';
 import { checkProcess, judge } from '../../../src/check/process.ts';
-import { checkMount, compareMounts } from '../../../src/check/sight.ts';
+import { checkMount, compareMounts } from '../../../src/check/shared-volume.ts';
 import { createStage, fixture, type Stage, until } from '../../support/application/process/apart.ts';
 import { createSite, type Examined, examine, type Site, withCode } from '../../support/check/examining.ts';
 import type { Env } from '../../support/check/run-check.ts';

@@ -14,7 +14,7 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type Steering, steerSidecar } from '../../../src/cli/control.ts';
+import { type ControlRequest, sendControl } from '../../../src/cli/control.ts';
 import { controlSocketOf } from '../../../src/ledger/socket-path.ts';
 import { createLog } from '../../../src/lib/log.ts';
 import { startTarget } from '../../../src/reconcile/start-target.ts';
@@ -203,7 +203,7 @@ describe('the control socket', () => {
   });
 });
 
-function steering(socket: string, more: Partial<Steering> = {}): Steering {
+function request(socket: string, more: Partial<ControlRequest> = {}): ControlRequest {
   return {
     ...{ sockets: [socket], target: null, action: 'sync', retry: false, generation: null, waitMs: 20_000 },
     ...{ asker: { by: 'alice', reason: null }, signal: new AbortController().signal, ...more },
@@ -217,7 +217,7 @@ describe('a command', () => {
     const { served, asked, become } = recording();
     const { socket } = await startIn(scratch(), served);
     let isDone = false;
-    const result = steerSidecar(steering(socket)).finally(() => {
+    const result = sendControl(request(socket)).finally(() => {
       isDone = true;
     });
     await vi.waitFor(() => expect(asked).toEqual(['sync']), PATIENCE);
@@ -232,7 +232,7 @@ describe('a command', () => {
   it('goes back to a generation, and says when the application does not take it', async () => {
     const { served, asked, become } = recording();
     const { socket } = await startIn(scratch(), served);
-    const result = steerSidecar(steering(socket, { action: 'rollback', generation: 1 }));
+    const result = sendControl(request(socket, { action: 'rollback', generation: 1 }));
     await vi.waitFor(() => expect(asked).toEqual(['rollback 1']), PATIENCE);
     const outcome = { outcome: 'refused', code: 'reload.command', message: 'It said no.' } as const;
     const generations = [
@@ -263,7 +263,7 @@ describe('a command', () => {
       { action: 'rollback', generation: 2 },
       { action: 'resume' },
     ] as const) {
-      const { exitCode, text } = await steerSidecar(steering(socket, { ...more, waitMs: 0 }));
+      const { exitCode, text } = await sendControl(request(socket, { ...more, waitMs: 0 }));
       expect(exitCode).toBe(0);
       texts.push(text);
     }
@@ -283,7 +283,7 @@ describe('a command', () => {
     if (controls === undefined) throw new Error('no controls');
     const unpinned = new Map([['default', { ...controls, resume: () => false }]]);
     const { socket } = await startIn(scratch(), { ...served, controls: () => unpinned });
-    expect(await steerSidecar(steering(socket, { action: 'resume' }))).toEqual({
+    expect(await sendControl(request(socket, { action: 'resume' }))).toEqual({
       exitCode: 0,
       text: 'Nothing was pinned.',
     });
@@ -291,7 +291,7 @@ describe('a command', () => {
 
   it('says what stands when its time is up', async () => {
     const { socket } = await startIn(scratch());
-    expect(await steerSidecar(steering(socket, { waitMs: 300 }))).toEqual({
+    expect(await sendControl(request(socket, { waitMs: 300 }))).toEqual({
       exitCode: 1,
       text: 'Asked to sync, but nothing came of it within 0.3 s: applied: The configuration of the source is on the volume. See "config-sidecar status".',
     });
@@ -299,7 +299,7 @@ describe('a command', () => {
 
   it('passes on what the sidecar refuses', async () => {
     const { socket } = await startIn(scratch());
-    expect(await steerSidecar(steering(socket, { action: 'rollback', generation: 9 }))).toEqual({
+    expect(await sendControl(request(socket, { action: 'rollback', generation: 9 }))).toEqual({
       exitCode: 2,
       text: 'Cannot go back to generation "9": it is not kept; there are 2, 1. [control.unknown-generation]',
     });
@@ -312,15 +312,15 @@ describe('a command', () => {
       exitCode: 8,
       text: `Cannot resume: no sidecar answers at "${socket}"; does one run, with this OUTPUT and STATE_DIR? [control.nobody]`,
     };
-    const resume = steering(socket, { action: 'resume' });
-    expect(await steerSidecar(resume)).toEqual(absent);
+    const resume = request(socket, { action: 'resume' });
+    expect(await sendControl(resume)).toEqual(absent);
     writeFileSync(socket, 'no socket');
-    expect(await steerSidecar(resume)).toEqual(absent);
+    expect(await sendControl(resume)).toEqual(absent);
     rmSync(socket);
     await leaveDeadSocket(socket);
-    expect(await steerSidecar(resume)).toEqual(absent);
+    expect(await sendControl(resume)).toEqual(absent);
     rmSync(directory, { recursive: true });
-    expect(await steerSidecar(resume)).toEqual(absent);
+    expect(await sendControl(resume)).toEqual(absent);
   });
 
   it('says whose the sidecar is when that is another user', async () => {
@@ -328,7 +328,7 @@ describe('a command', () => {
     mkdirSync(directory, { mode: 0o700 });
     const { socket } = await startIn(directory);
     const owner = process.getuid?.() ?? 0;
-    const { exitCode, text } = await asAnotherUser(directory, () => steerSidecar(steering(socket)));
+    const { exitCode, text } = await asAnotherUser(directory, () => sendControl(request(socket)));
     expect([exitCode, text]).toEqual([
       8,
       `Cannot sync: "${socket}" is for user ${owner} only, and this is user ${owner === 0 ? ANOTHER : owner}; run the command as that user. [control.denied]`,
@@ -342,7 +342,7 @@ describe('a command', () => {
     const socket = join(scratch(), 'control.sock');
     await new Promise<void>((resolve) => server.listen(socket, resolve));
     onTestFinished(() => void server.close());
-    expect(await steerSidecar(steering(socket))).toEqual({
+    expect(await sendControl(request(socket))).toEqual({
       exitCode: 8,
       text: `Cannot sync: the sidecar at "${socket}" does not answer: socket hang up [control.no-answer]`,
     });

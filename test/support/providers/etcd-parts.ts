@@ -1,7 +1,11 @@
 // What the tests of the etcd provider share: opening a URL, reading a tree, and following with the real loop.
 import { isDeepStrictEqual } from 'node:util';
 import type { TestContext } from 'vitest';
-import { followOne as followForever, type News, type SourceState } from '../../../src/source/follower.ts';
+import {
+  followOne as followForever,
+  type SourceEvent,
+  type SourceState,
+} from '../../../src/source/follower.ts';
 import type { Content, Provider, ProviderOptions, Snapshot } from '../../../src/source/provider.ts';
 import { until as eventually } from '../e2e/until.ts';
 import type { EtcdServer } from '../servers/etcd.ts';
@@ -50,7 +54,7 @@ export interface Following {
   /** Every snapshot so far, newest last. */
   readonly snapshots: readonly Snapshot[];
   /** What was said so far. */
-  readonly news: readonly News[];
+  readonly news: readonly SourceEvent[];
   /** Waits until the newest snapshot is this tree; gives the milliseconds that took. */
   readonly until: (tree: Readonly<Record<string, string>>, withinMs?: number) => Promise<number>;
   /** Waits until the source is reported down, and why; gives the milliseconds that took. */
@@ -71,7 +75,7 @@ export async function proxyTo(server: EtcdServer, { onTestFinished }: Ends): Pro
 export function following(provider: Provider, { onTestFinished }: Ends): Following {
   const controller = new AbortController();
   const snapshots: Snapshot[] = [];
-  const news: News[] = [];
+  const news: SourceEvent[] = [];
   const { state, done } = followForever(provider, {
     signal: controller.signal,
     now: Date.now,

@@ -4,7 +4,7 @@ import { SidecarError } from '../../../src/lib/errors.ts';
 import { loadRegExps } from '../../../src/lib/linear-regexp.ts';
 import { maskUrl } from '../../../src/lib/mask.ts';
 import { checkAtOnce, parseAtOnce, serialiseAtOnce } from '../../../src/render/document/at-once.ts';
-import { Fault } from '../../../src/render/document/fault.ts';
+import { FormatError } from '../../../src/render/document/format-error.ts';
 import { resolvePointer } from '../../../src/render/document/pointer.ts';
 import { createMap } from '../../../src/render/document/value.ts';
 import { compileSchema, violationsIn } from '../../../src/render/schema.ts';
@@ -115,7 +115,7 @@ export async function costMs({ name, read }: Reader, text: string): Promise<numb
   try {
     await read(text);
   } catch (thrown) {
-    if (!(thrown instanceof Fault || thrown instanceof SidecarError)) {
+    if (!(thrown instanceof FormatError || thrown instanceof SidecarError)) {
       throw new Error(`${name} throws on ${JSON.stringify(text.slice(0, 80))}`, { cause: thrown });
     }
   }

@@ -1,6 +1,11 @@
 // What the status says of a request: still to come, done, or why not.
 import { describe, expect, it } from 'vitest';
-import { type Asked, type Result, settled, unsettled } from '../../../src/cli/await-outcome.ts';
+import {
+  type AwaitedRequest,
+  outcomeOfRequest,
+  type Result,
+  timedOut,
+} from '../../../src/cli/await-outcome.ts';
 import type { TargetStatus } from '../../../src/server/status.ts';
 import { ONE, SOURCE, TARGET, TWO } from '../../support/cli/served.ts';
 
@@ -9,9 +14,9 @@ const LATER = '2026-01-31T12:00:11.000Z';
 const SOON = Date.parse(LATER);
 const MUCH_LATER = Date.parse(AT) + 4_000;
 
-const sync: Asked = { action: 'sync', at: AT, generation: null };
-const resume: Asked = { action: 'resume', at: AT, generation: null };
-const rollback: Asked = { action: 'rollback', at: AT, generation: 1 };
+const sync: AwaitedRequest = { action: 'sync', at: AT, generation: null };
+const resume: AwaitedRequest = { action: 'resume', at: AT, generation: null };
+const rollback: AwaitedRequest = { action: 'rollback', at: AT, generation: 1 };
 
 /** Read since the request, with nothing under way. */
 const READ: TargetStatus = {
@@ -37,13 +42,13 @@ const done = (text: string): Result => ({ exitCode: 0, text });
 
 describe('a sync', () => {
   it('is done when the source was read and the application runs what it says', () => {
-    expect(settled(sync, READ, SOON)).toEqual(
+    expect(outcomeOfRequest(sync, READ, SOON)).toEqual(
       done('Read the source: revision r2, applied; the application runs it (answered alive).'),
     );
   });
 
   it('says what is known where there is no evidence', () => {
-    expect(settled(sync, { ...READ, running: null }, SOON)).toEqual(
+    expect(outcomeOfRequest(sync, { ...READ, running: null }, SOON)).toEqual(
       done('Read the source: revision r2, applied; it is on the volume.'),
     );
   });
@@ -58,19 +63,19 @@ describe('a sync', () => {
     ['the application has no handler yet', { outcome: 'held-back', reloadOwed: true }],
     ['it is not pinned any more, but that is what stands', { outcome: 'pinned' }],
   ])('is waited for while %s', (_what, target) => {
-    expect(settled(sync, { ...READ, ...target }, MUCH_LATER)).toBeNull();
+    expect(outcomeOfRequest(sync, { ...READ, ...target }, MUCH_LATER)).toBeNull();
   });
 
   it('gives a source that is down a moment to come back', () => {
     const error = { code: 'source.timeout', message: 'Cannot read "file:///source/app.json": no answer.' };
     const target = { ...READ, sources: [{ ...SOURCE, up: false, error }] };
-    expect(settled(sync, target, SOON)).toBeNull();
-    expect(settled(sync, target, MUCH_LATER)).toEqual({
+    expect(outcomeOfRequest(sync, target, SOON)).toBeNull();
+    expect(outcomeOfRequest(sync, target, MUCH_LATER)).toEqual({
       exitCode: 3,
       text: 'Asked to sync, but "file:///source/app.json" cannot be reached (last reached 2026-01-31T12:00:00.000Z): Cannot read "file:///source/app.json": no answer.',
     });
     const never = { ...READ, sources: [{ ...SOURCE, up: false, lastContactAt: null }] };
-    expect(settled(sync, never, MUCH_LATER)?.text).toBe(
+    expect(outcomeOfRequest(sync, never, MUCH_LATER)?.text).toBe(
       'Asked to sync, but "file:///source/app.json" cannot be reached (never reached)',
     );
   });
@@ -99,14 +104,14 @@ describe('a sync', () => {
       message: 'It did not work.',
       reloadOwed: outcome === 'no-target',
     };
-    expect(settled(sync, target, SOON)).toEqual({
+    expect(outcomeOfRequest(sync, target, SOON)).toEqual({
       exitCode,
       text: `Read the source, but: ${outcome}: It did not work.`,
     });
   });
 
   it('of a pinned target changes nothing, and says so', () => {
-    expect(settled(sync, BACK, SOON)).toEqual({
+    expect(outcomeOfRequest(sync, BACK, SOON)).toEqual({
       exitCode: 4,
       text: 'Read the source, but the target is pinned to generation 1; "config-sidecar resume" follows the source again.',
     });
@@ -115,7 +120,7 @@ describe('a sync', () => {
 
 describe('going back', () => {
   it('is done when the generation is on the volume and the application runs it', () => {
-    expect(settled(rollback, BACK, SOON)).toEqual(
+    expect(outcomeOfRequest(rollback, BACK, SOON)).toEqual(
       done(
         'Went back to generation 1 (revision r1), and stays there until "config-sidecar resume"; the application runs it (alive).',
       ),
@@ -124,7 +129,7 @@ describe('going back', () => {
 
   it('needs no source', () => {
     const sources = [{ ...SOURCE, up: false, lastContactAt: null }];
-    expect(settled(rollback, { ...BACK, sources }, SOON)?.exitCode).toBe(0);
+    expect(outcomeOfRequest(rollback, { ...BACK, sources }, SOON)?.exitCode).toBe(0);
   });
 
   it.each<readonly [string, Partial<TargetStatus>]>([
@@ -132,7 +137,7 @@ describe('going back', () => {
     ['it is not on the volume', { generations: [TWO, { ...ONE, pinned: true }] }],
     ['the application is owed the telling', { reloadOwed: true }],
   ])('is waited for while %s', (_what, target) => {
-    expect(settled(rollback, { ...BACK, ...target }, MUCH_LATER)).toBeNull();
+    expect(outcomeOfRequest(rollback, { ...BACK, ...target }, MUCH_LATER)).toBeNull();
   });
 
   it('says when the application does not take it', () => {
@@ -141,7 +146,7 @@ describe('going back', () => {
       ...{ outcome: 'refused', code: 'reload.command', message: 'It said no.' },
       history: [{ outcome: 'refused', code: 'reload.command', message: 'It said no.', count: 1, at: LATER }],
     } as const;
-    expect(settled(rollback, target, SOON)).toEqual({
+    expect(outcomeOfRequest(rollback, target, SOON)).toEqual({
       exitCode: 6,
       text: 'Went back to generation 1 (revision r1), but: refused: It said no.',
     });
@@ -155,11 +160,11 @@ describe('going back', () => {
         { outcome: 'rolled-back', code: null, message: 'Before.', count: 1, at: SOURCE.lastContactAt ?? '' },
       ],
     } as const;
-    expect(settled(rollback, target, SOON)?.exitCode).toBe(0);
+    expect(outcomeOfRequest(rollback, target, SOON)?.exitCode).toBe(0);
   });
 
   it('says when another request was quicker', () => {
-    expect(settled({ ...rollback, generation: 2 }, BACK, SOON)).toEqual({
+    expect(outcomeOfRequest({ ...rollback, generation: 2 }, BACK, SOON)).toEqual({
       exitCode: 1,
       text: 'Went back to generation 2, but something else was chosen meanwhile. See "config-sidecar history".',
     });
@@ -168,14 +173,14 @@ describe('going back', () => {
 
 describe('resuming', () => {
   it('is done when what the source says is what the application runs', () => {
-    expect(settled(resume, READ, SOON)).toEqual(
+    expect(outcomeOfRequest(resume, READ, SOON)).toEqual(
       done('Follows the source again: revision r2, applied; the application runs it (answered alive).'),
     );
   });
 
   it('says when the source cannot be reached', () => {
     const sources = [{ ...SOURCE, up: false }];
-    expect(settled(resume, { ...READ, sources }, MUCH_LATER)).toEqual({
+    expect(outcomeOfRequest(resume, { ...READ, sources }, MUCH_LATER)).toEqual({
       exitCode: 3,
       text: 'Follows the source again, but "file:///source/app.json" cannot be reached (last reached 2026-01-31T12:00:00.000Z)',
     });
@@ -185,10 +190,10 @@ describe('resuming', () => {
 describe('when the time is up', () => {
   it('names the outcome that stands, and whether it is about the application', () => {
     const held = { ...READ, outcome: 'held-back', message: 'No handler yet.', reloadOwed: true };
-    expect(unsettled(sync, held, 60_000)).toEqual({
+    expect(timedOut(sync, held, 60_000)).toEqual({
       exitCode: 6,
       text: 'Asked to sync, but nothing came of it within 60 s: held-back: No handler yet. See "config-sidecar status".',
     });
-    expect(unsettled(rollback, { ...READ, underWay: true }, 60_000).exitCode).toBe(1);
+    expect(timedOut(rollback, { ...READ, underWay: true }, 60_000).exitCode).toBe(1);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  addKept,
   adoptVolume,
   type Block,
   carryOut,
@@ -9,7 +10,6 @@ import {
   EMPTY_LEDGER,
   intend,
   type KeptGeneration,
-  keep,
   type Ledger,
   lastKnownGoodOf,
   loseTrial,
@@ -64,7 +64,7 @@ function trying(ledger: Ledger, what: Published): Ledger {
 /** The ledger with a copy of what is published. */
 function withCopy(ledger: Ledger, limit: number): Ledger {
   const newest = nextKept(ledger, 1_900);
-  return newest === null ? ledger : keep(ledger, newest, limit);
+  return newest === null ? ledger : addKept(ledger, newest, limit);
 }
 
 /** The ledger with this on the volume and found good, with a copy of it. */

@@ -59,8 +59,8 @@ reload_body: |
 });
 
 test('an empty file, or one of comments, holds no settings', async () => {
-  expect((await loadFile('')).given.has('SPLAY')).toBe(false);
-  expect((await loadFile('# nothing\n\n  # at all\n')).given.has('SPLAY')).toBe(false);
+  expect((await loadFile('')).raw.has('SPLAY')).toBe(false);
+  expect((await loadFile('# nothing\n\n  # at all\n')).raw.has('SPLAY')).toBe(false);
 });
 
 const KEYS: ReadonlyArray<readonly [text: string, key: string, said: string]> = [

@@ -54,7 +54,7 @@ test('flag beats prefixed variable beats plain variable beats file beats default
   const directory = scratch({
     'settings.yaml': 'splay: 1s\ndebounce: 1ms\nreload_wait: 1s\nfetch_timeout: 1s\n',
   });
-  const { settings, given } = await load(
+  const { settings, raw } = await load(
     {
       SETTINGS_FILE: join(directory, 'settings.yaml'),
       RELOAD_WAIT: '2s',
@@ -73,7 +73,7 @@ test('flag beats prefixed variable beats plain variable beats file beats default
     RELOAD_TIMEOUT: 30_000,
   });
   expect(
-    ['SPLAY', 'DEBOUNCE', 'RELOAD_WAIT', 'FETCH_TIMEOUT'].map((name) => given.get(name as 'SPLAY')?.spelled),
+    ['SPLAY', 'DEBOUNCE', 'RELOAD_WAIT', 'FETCH_TIMEOUT'].map((name) => raw.get(name as 'SPLAY')?.spelled),
   ).toEqual([
     '--splay',
     'CONFIG_SIDECAR_DEBOUNCE',
@@ -185,7 +185,7 @@ test("a command's own flag takes its value, or none", () => {
 });
 
 test('an empty variable counts as not set', async () => {
-  expect((await load({ SPLAY: '', TEMPLATE: '  ', CONFIG_SIDECAR_DEBOUNCE: '' })).given.size).toBe(2);
+  expect((await load({ SPLAY: '', TEMPLATE: '  ', CONFIG_SIDECAR_DEBOUNCE: '' })).raw.size).toBe(2);
 });
 
 test('all mistakes are reported at once, one on each line', async () => {

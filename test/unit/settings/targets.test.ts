@@ -18,9 +18,9 @@ async function load(text: string, { env = {}, flags = [], cwd }: Given = {}): Pr
 }
 
 /** The sentences, the path of the settings file shortened. */
-async function problemsOf(text: string, given: Given = {}): Promise<readonly string[]> {
+async function problemsOf(text: string, raw: Given = {}): Promise<readonly string[]> {
   try {
-    await load(text, given);
+    await load(text, raw);
     return [];
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
@@ -68,9 +68,9 @@ targets:
   web: { output: /srv/a }
   api: { output: /srv/b, reload_url: "http://localhost:1/", config_file: ./b.yaml, app_pid_file: /run/b.pid }
 `);
-  const { settings, given } = targets.get('api') ?? {};
+  const { settings, raw } = targets.get('api') ?? {};
   expect(settings).toMatchObject({ RELOAD_SIGNAL: undefined, RELOAD_URL: 'http://localhost:1/' });
-  expect([given?.has('SOURCE'), given?.has('APP_PROCESS')]).toEqual([false, false]);
+  expect([raw?.has('SOURCE'), raw?.has('APP_PROCESS')]).toEqual([false, false]);
   expect(targets.get('web')?.settings.RELOAD_SIGNAL).toBe('SIGHUP');
 });
 

@@ -6,7 +6,7 @@ import {
   type Follow,
   type Followed,
   followOne,
-  type News,
+  type SourceEvent,
   type SourceState,
   silenceBoundMs,
 } from '../../../src/source/follower.ts';
@@ -48,16 +48,16 @@ async function untilAborted(signal: AbortSignal): Promise<void> {
 
 interface Watched {
   readonly followed: Followed;
-  readonly news: News[];
+  readonly news: SourceEvent[];
   readonly states: SourceState[];
   readonly stop: () => Promise<void>;
 }
 
 function start(provider: Provider, more: Partial<Follow> = {}): Watched {
   const controller = new AbortController();
-  const news: News[] = [];
+  const news: SourceEvent[] = [];
   const states: SourceState[] = [];
-  const onNews = (state: SourceState, what: News): void => {
+  const onNews = (state: SourceState, what: SourceEvent): void => {
     news.push(what);
     states.push(state);
   };

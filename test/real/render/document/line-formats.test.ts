@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseEnv, serialiseEnv } from '../../../../src/render/document/env.ts';
-import { Fault, showPath } from '../../../../src/render/document/fault.ts';
+import { FormatError, showPath } from '../../../../src/render/document/format-error.ts';
 import { parseIni, serialiseIni } from '../../../../src/render/document/ini.ts';
 import { parseProperties, serialiseProperties } from '../../../../src/render/document/properties.ts';
 import { isMap, leavesOf, scalarText, type Value } from '../../../../src/render/document/value.ts';
@@ -37,7 +37,7 @@ function written(
     try {
       return [{ value, text: write(value) }];
     } catch (thrown) {
-      expect(thrown).toBeInstanceOf(Fault);
+      expect(thrown).toBeInstanceOf(FormatError);
       return [];
     }
   });
@@ -50,7 +50,7 @@ function faultOf(write: (value: Value) => string, value: Value): string {
   try {
     return write(value);
   } catch (thrown) {
-    if (!(thrown instanceof Fault)) throw thrown;
+    if (!(thrown instanceof FormatError)) throw thrown;
     return `${showPath(thrown.path ?? [])}: ${thrown.message}`;
   }
 }

@@ -2,12 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkDocument, parseDocument, serialiseDocument } from '../../../../src/render/document/document.ts';
-import { describeFault, Fault, showPath } from '../../../../src/render/document/fault.ts';
 import {
   formatOfContentType,
   formatOfName,
   type ParsedFormat,
 } from '../../../../src/render/document/format.ts';
+import { describeFormatError, FormatError, showPath } from '../../../../src/render/document/format-error.ts';
 import { resolvePointer } from '../../../../src/render/document/pointer.ts';
 import type { Value } from '../../../../src/render/document/value.ts';
 import { seen } from '../../../support/fixtures/readers.ts';
@@ -19,8 +19,8 @@ async function read(format: ParsedFormat, text: string | Uint8Array): Promise<Va
   try {
     return await parseDocument(typeof text === 'string' ? bytesOf(text) : text, format);
   } catch (thrown) {
-    if (!(thrown instanceof Fault)) throw thrown;
-    return `${thrown.path === null ? '' : `${showPath(thrown.path)}: `}${describeFault(thrown)}`;
+    if (!(thrown instanceof FormatError)) throw thrown;
+    return `${thrown.path === null ? '' : `${showPath(thrown.path)}: `}${describeFormatError(thrown)}`;
   }
 }
 
@@ -117,7 +117,8 @@ describe('a broken document', () => {
         );
         // Keys that clash are named: names are no secrets.
         const clash =
-          result instanceof Fault && /value and a folder|is given twice|part of the key/.test(result.message);
+          result instanceof FormatError &&
+          /value and a folder|is given twice|part of the key/.test(result.message);
         if (result instanceof Error && !clash) expect(result.message).not.toContain('s3cret');
       }),
       { numRuns: 1500 },
@@ -221,7 +222,7 @@ describe('writing', () => {
     ['toml', ['a'], '/: a TOML document is a map'],
   ])('%s refuses what it cannot say', async (format, value, message) => {
     const fault = await serialiseDocument(value, format).catch((thrown: unknown) => thrown);
-    expect(fault instanceof Fault && `${showPath(fault.path ?? [])}: ${fault.message}`).toBe(message);
+    expect(fault instanceof FormatError && `${showPath(fault.path ?? [])}: ${fault.message}`).toBe(message);
   });
 });
 

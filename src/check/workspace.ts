@@ -11,13 +11,13 @@ import { diskError } from '../publish/disk-error.ts';
 import { askSidecar } from '../server/ask-status.ts';
 import type { SeenStatus } from '../server/status.ts';
 import type { Loaded } from '../settings/settings.ts';
-import { type Finding, fail, failure, hasFailed, ok, type Subject, warn } from './finding.ts';
+import { type CheckContext, type Finding, fail, failure, hasFailed, ok, warn } from './finding.ts';
 
 /** Where a check may work, and whom it must not disturb. */
-export interface Desk {
+export interface CheckWorkspace {
   readonly findings: readonly Finding[];
   /** The sidecar that keeps this output now; null when there is none. Then nothing is written where it writes. */
-  readonly keeper: string | null;
+  readonly lockHolder: string | null;
   /** What that one says of itself; null where it does not answer. */
   readonly status: SeenStatus | null;
   /** Where a copy for VALIDATE_COMMAND can be made; null: nowhere. */
@@ -27,18 +27,18 @@ export interface Desk {
 }
 
 /** Takes the lock, unless a sidecar has it. Never throws. */
-export async function openDesk({ loaded }: Subject): Promise<Desk> {
+export async function openWorkspace({ loaded }: CheckContext): Promise<CheckWorkspace> {
   const undo: (() => void)[] = [];
   const release = (): void => {
     for (const step of undo.splice(0).reverse()) step();
   };
   try {
-    return { ...(await prepareDesk(loaded, undo)), release };
+    return { ...(await prepareWorkspace(loaded, undo)), release };
   } catch (thrown) {
     release();
     return {
       findings: [failure('state', thrown, MEND)],
-      keeper: null,
+      lockHolder: null,
       status: null,
       directory: null,
       release,
@@ -47,11 +47,14 @@ export async function openDesk({ loaded }: Subject): Promise<Desk> {
 }
 
 /** What was done is undone by the steps in `undo`, the last first. */
-async function prepareDesk(loaded: Loaded, undo: (() => void)[]): Promise<Omit<Desk, 'release'>> {
+async function prepareWorkspace(
+  loaded: Loaded,
+  undo: (() => void)[],
+): Promise<Omit<CheckWorkspace, 'release'>> {
   const { OUTPUT, STATE_DIR } = loaded.settings;
   const path = stateDirectoryOf(OUTPUT, STATE_DIR);
-  const keeper = await findHolder(path);
-  if (keeper !== null) return await beside(loaded, keeper, undo);
+  const lockHolder = await findHolder(path);
+  if (lockHolder !== null) return await beside(loaded, lockHolder, undo);
   for (const directory of [dirname(path), path]) {
     if (makeDirectory(directory)) undo.push(() => removeIfEmpty(directory));
   }
@@ -60,7 +63,7 @@ async function prepareDesk(loaded: Loaded, undo: (() => void)[]): Promise<Omit<D
   });
   if (lock.kind === 'held') return await beside(loaded, lock.by, undo);
   undo.push(lock.release);
-  return { findings: inspect(loaded, path), keeper: null, status: null, directory: path };
+  return { findings: inspect(loaded, path), lockHolder: null, status: null, directory: path };
 }
 
 const MEND = 'Mount the volume there, or let STATE_DIR name a directory that this user may write to.';
@@ -85,10 +88,14 @@ function removeIfEmpty(directory: string): void {
 }
 
 /** A private place elsewhere: what a running sidecar uses is left alone. */
-async function beside(loaded: Loaded, keeper: string, undo: (() => void)[]): Promise<Omit<Desk, 'release'>> {
+async function beside(
+  loaded: Loaded,
+  lockHolder: string,
+  undo: (() => void)[],
+): Promise<Omit<CheckWorkspace, 'release'>> {
   const directory = makeTemporary();
   if (directory !== null) undo.push(() => fs.rmSync(directory, { recursive: true, force: true }));
-  return { ...(await askKeeper(loaded, keeper)), keeper, directory };
+  return { ...(await askLockHolder(loaded, lockHolder)), lockHolder, directory };
 }
 
 function makeTemporary(): string | null {
@@ -102,12 +109,15 @@ function makeTemporary(): string | null {
   return null;
 }
 
-async function askKeeper({ settings }: Loaded, keeper: string): Promise<Pick<Desk, 'findings' | 'status'>> {
+async function askLockHolder(
+  { settings }: Loaded,
+  lockHolder: string,
+): Promise<Pick<CheckWorkspace, 'findings' | 'status'>> {
   const socket = controlSocketOf(settings.OUTPUT, settings.STATE_DIR);
   const answer = await askSidecar({ sockets: [socket], listen: settings.LISTEN, target: null });
   const status = typeof answer === 'string' ? answer : ofOutput(answer, settings.OUTPUT.path);
-  const message = `A sidecar keeps this output: ${keeper}.`;
-  const isThatOne = typeof status !== 'string' && keeper.startsWith(status.instance);
+  const message = `A sidecar keeps this output: ${lockHolder}.`;
+  const isThatOne = typeof status !== 'string' && lockHolder.startsWith(status.instance);
   const says = isThatOne ? `It says: ${summary(status)}` : 'Its directories were only looked at.';
   return { findings: [ok('state', 'state.kept', `${message} ${says}`)], status: isThatOne ? status : null };
 }

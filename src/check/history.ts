@@ -5,7 +5,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import type { Release } from '../render/release.ts';
 import { type Finding, failure, ok, warn } from './finding.ts';
 
-export interface KeptQuestion {
+export interface HistoryQuestion {
   /** The state directory of the output. */
   readonly directory: string;
   /** Paths of the outputs. */
@@ -16,7 +16,7 @@ export interface KeptQuestion {
   readonly rollback: boolean;
 }
 
-export function checkKept(question: KeptQuestion): readonly Finding[] {
+export function checkHistory(question: HistoryQuestion): readonly Finding[] {
   const { ledger, generation, rollback } = question;
   return [
     ...(rollback || ledger.kept.length > 0 ? [lastKnownGood(question)] : []),
@@ -26,7 +26,7 @@ export function checkKept(question: KeptQuestion): readonly Finding[] {
   ];
 }
 
-function lastKnownGood({ directory, outputs, ledger: { kept, published } }: KeptQuestion): Finding {
+function lastKnownGood({ directory, outputs, ledger: { kept, published } }: HistoryQuestion): Finding {
   const [newest] = kept;
   if (newest === undefined && published === null) {
     return ok('kept', 'kept.nothing-yet', 'There is nothing to roll back to yet: nothing was published.');

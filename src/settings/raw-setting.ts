@@ -7,7 +7,7 @@ import { type Name, rowOf, type Secret, type Values } from './table.ts';
 
 export type From = 'flag' | 'environment' | 'file' | 'preset' | 'default';
 
-export interface Given {
+export interface RawSetting {
   readonly name: Name;
   readonly from: From;
   /** As the user would look for it: `--reload-signal`, `CONFIG_SIDECAR_OUTPUT`, `output in "/etc/settings.yaml"`. */
@@ -18,14 +18,14 @@ export interface Given {
 }
 
 /** What is checked: the values that could be read, and what was given. A value that is missing here was refused alone. */
-export interface Facts {
+export interface LoadedValues {
   readonly values: Partial<Values>;
-  readonly given: ReadonlyMap<Name, Given>;
+  readonly raw: ReadonlyMap<Name, RawSetting>;
 }
 
 /** Settings from one place, and the mistakes met on the way. */
 export interface Layer {
-  readonly given: readonly Given[];
+  readonly raw: readonly RawSetting[];
   readonly problems: readonly string[];
   /** Sentences for what is legal but probably not meant. */
   readonly warnings?: readonly string[];
@@ -47,7 +47,7 @@ function masked(secret: Secret | undefined, value: string): string {
 }
 
 /** Whether the text itself holds a secret; the path of a secret file does not. */
-export function holdsSecret({ name, text, secretFile }: Given): boolean {
+export function holdsSecret({ name, text, secretFile }: RawSetting): boolean {
   return !secretFile && masked(rowOf(name).secret, text) !== text;
 }
 
@@ -57,27 +57,27 @@ function oneLine(value: string): string {
 }
 
 /** `OUTPUT "/srv/app.json"`: where a setting was given, and its value as it may be shown. */
-export function describe({ name, spelled, text, secretFile }: Given): string {
+export function describe({ name, spelled, text, secretFile }: RawSetting): string {
   return `${spelled} "${secretFile ? oneLine(text) : shown(name, text)}"`;
 }
 
 /** The sentences for a value that is not accepted. What a secret file holds leaves no trace in them. */
-export function complaints(given: Given, refusal: InvalidValue): readonly string[] {
+export function complaints(raw: RawSetting, refusal: InvalidValue): readonly string[] {
   return refusal instanceof InvalidValues
-    ? refusal.mistakes.map((mistake) => complaintOfPart(given, mistake))
-    : [complaint(given, refusal)];
+    ? refusal.mistakes.map((mistake) => complaintOfPart(raw, mistake))
+    : [complaint(raw, refusal)];
 }
 
 /** `Cannot use outputs[1].format in "/etc/settings.yaml" "jsn": …`. */
-function complaintOfPart({ name, spelled }: Given, { at, value, reason, suggestion }: Mistake): string {
+function complaintOfPart({ name, spelled }: RawSetting, { at, value, reason, suggestion }: Mistake): string {
   const where = spelled.replace(/^\S+/, (key) => key + at);
   return `Cannot use ${where}${value === null ? '' : ` "${shown(name, value)}"`}: ${reason}${didYouMean(suggestion)}`;
 }
 
-function complaint(given: Given, refusal: InvalidValue): string {
+function complaint(raw: RawSetting, refusal: InvalidValue): string {
   const { suggestion } = refusal;
-  const hidden = given.secretFile || rowOf(given.name).secret === 'whole';
-  return `Cannot use ${describe(given)}: ${refusal.message}${hidden ? '' : didYouMean(suggestion && `"${suggestion}"`)}`;
+  const hidden = raw.secretFile || rowOf(raw.name).secret === 'whole';
+  return `Cannot use ${describe(raw)}: ${refusal.message}${hidden ? '' : didYouMean(suggestion && `"${suggestion}"`)}`;
 }
 
 /** `; did you mean X?`, or nothing. */

@@ -5,7 +5,7 @@ import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { checkKept } from '../../../src/check/kept.ts';
+import { checkHistory } from '../../../src/check/history.ts';
 import { keepGeneration } from '../../../src/ledger/kept-generations.ts';
 import {
   type Block,
@@ -130,7 +130,7 @@ describe('what is remembered', () => {
   };
   const published: Published = { ...kept, moment: null, as: 'desired' };
   const about = (directory: string, ledger: Partial<Ledger>, rollback = true) =>
-    checkKept({
+    checkHistory({
       directory,
       outputs: ['/srv/app.json'],
       ledger: { ...EMPTY_LEDGER, ...ledger },

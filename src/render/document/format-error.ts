@@ -5,7 +5,7 @@ import { shownKey } from '../../lib/bounds.ts';
  * A defect found while reading or writing a format. Whoever knows the document's name makes a SidecarError of it.
  * The reason never quotes content: it may be a secret.
  */
-export class Fault extends Error {
+export class FormatError extends Error {
   /** Where in the text, counted from 1; null where that is not known. */
   readonly position: { readonly line: number; readonly column: number } | null;
   /** Keys and list indexes that lead to the value; null where no one value is to blame. */
@@ -19,7 +19,7 @@ export class Fault extends Error {
     } = {},
   ) {
     super(reason);
-    this.name = 'Fault';
+    this.name = 'FormatError';
     this.position = where.position ?? null;
     this.path = where.path ?? null;
   }
@@ -37,7 +37,7 @@ export function positionAt(text: string, offset: number): { line: number; column
 }
 
 /** The fault as part of a sentence: `line 3, column 7: a comma is missing`. */
-export function describeFault(fault: Fault): string {
+export function describeFormatError(fault: FormatError): string {
   const { position } = fault;
   return position === null
     ? fault.message
