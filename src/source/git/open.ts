@@ -128,12 +128,23 @@ async function readCommit(
   try {
     return await read();
   } catch (thrown) {
-    const isUnknown = thrown instanceof GitFailure && thrown.code === 'source.failed';
-    if (!isUnknown || contact.left() <= 0) throw thrown;
-    // What git complains of without a word of the server may be the local repository: once more, with a new one.
+    // What git complains of without a word of the server may be the local repository; and what earlier fetches have left may fill
+    // the disk. Once more, with a new one.
+    if (!isFailure(thrown, 'source.failed') && !isFailure(thrown, 'source.no-space')) throw thrown;
     repository.discard();
-    return await read();
+    if (contact.left() <= 0) throw thrown;
   }
+  try {
+    return await read();
+  } catch (thrown) {
+    // STATE_DIR needs its room for other things than half of a fetch.
+    if (isFailure(thrown, 'source.no-space')) repository.discard();
+    throw thrown;
+  }
+}
+
+function isFailure(thrown: unknown, code: string): boolean {
+  return thrown instanceof GitFailure && thrown.code === code;
 }
 
 /** A path that the commit does not have is nothing: unlike a file that is missing on a disk, it was looked for in the whole. */

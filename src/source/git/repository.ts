@@ -1,6 +1,6 @@
 // The local, bare repository: it holds the commits that were fetched, and is thrown away whenever it looks damaged.
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { toTheSecond } from '../../lib/age.ts';
 import { shownKey } from '../../lib/bounds.ts';
 import type { RemoteRef } from './remote.ts';
@@ -68,7 +68,21 @@ export class Repository {
       place.remote,
       `+${name}:${OURS}`,
     ];
-    await this.run(words, contact, SMALL);
+    try {
+      await this.run(words, contact, SMALL);
+    } catch (thrown) {
+      this.#sweep();
+      throw thrown;
+    }
+  }
+
+  /** A fetch that was cut or killed leaves what it had got in a file of its own; each such fetch would leave one more. */
+  #sweep(): void {
+    const objects = join(this.path, 'objects');
+    if (!existsSync(objects)) return;
+    for (const name of readdirSync(objects, { recursive: true, encoding: 'utf8' })) {
+      if (basename(name).startsWith('tmp_')) rmSync(join(objects, name), { recursive: true, force: true });
+    }
   }
 
   /** Whether the commit carries a signature by one of GIT_ALLOWED_SIGNERS. Only git's exit code counts. */

@@ -1,6 +1,16 @@
 // The git source against real servers: git's daemon, its HTTP backend with basic auth and TLS, a real sshd, and files.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
@@ -294,7 +304,7 @@ describe('a server', () => {
     onTestFinished(server.stop);
     const other = await startGitHttp(repository.root);
     onTestFinished(other.stop);
-    server.answer = (response) => {
+    server.answer = (_request, response) => {
       response.writeHead(302, { Location: `http://127.0.0.1:${other.port}/app.git/info/refs` }).end();
     };
     await expectFailure(
@@ -308,30 +318,50 @@ describe('a server', () => {
     expect(other.requests).toEqual([]);
   });
 
-  it('that cuts a fetch at any place leaves the last state, and the next contact succeeds', async () => {
-    const commit = repository.commit({ 'web/a': 'x'.repeat(3_000), 'web/b': String(Math.random()) });
-    let cut: number | null = null;
-    const server = await startGitHttp(repository.root, { cutAfter: () => cut });
+  it('that cuts a fetch at every tenth of its bytes leaves the last state, and the next contact succeeds', async () => {
+    // Random bytes stay as many when they are packed; and so many files are fetched as one pack.
+    const few = Array.from({ length: 120 }, (_, index) => [`web/${index}`, String(index)] as const);
+    const files = (size: number) => ({ ...Object.fromEntries(few), 'web/a': randomBytes(size) });
+    repository.commit(files(30_000));
+    let tenths: number | null = null;
+    const [fetched, cuts]: [number[], number[]] = [[], []];
+    const server = await startGitHttp(repository.root, {
+      cutAfter: (bytes) => {
+        // The refs are a few hundred bytes.
+        if (bytes < 30_000) return null;
+        fetched.push(bytes);
+        if (tenths === null) return null;
+        cuts.push(tenths);
+        return Math.floor((bytes * tenths) / 10);
+      },
+    });
     onTestFinished(server.stop);
-    const provider = open(
-      `git+http://127.0.0.1:${server.port}/app.git?path=web/`,
-      {},
-      { workDirectory: () => home },
-    );
-    for (let bytes = 0; bytes <= 900; bytes += 90) {
-      cut = bytes;
+    const url = `git+http://127.0.0.1:${server.port}/app.git?path=web/`;
+    const provider = open(url, {}, { workDirectory: () => home });
+    const seen = async (): Promise<string> => {
       const follower = follow(provider);
-      const seen = await follower.next().then(
+      const answer = await follower.next().then(
         (observation) => snapshotOf(observation).revision,
         (thrown: SidecarError) => thrown.code,
       );
-      expect(seen === commit || /^source\./.test(seen)).toBe(true);
       follower.abort();
+      return answer;
+    };
+    const unfinished = (): readonly string[] =>
+      readdirSync(home, { recursive: true, encoding: 'utf8' }).filter((name) => name.includes('/tmp_'));
+    for (tenths = 0; tenths < 10; tenths++) {
+      expect(await seen()).toBe('source.disconnected');
+      expect(unfinished()).toEqual([]);
     }
-    cut = null;
-    const follower = follow(provider);
-    expect(snapshotOf(await follower.next()).revision).toBe(commit);
-    await follower.stop();
+    expect(new Set(cuts)).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
+    tenths = null;
+    expect(await seen()).toBe(repository.git('rev-parse', 'HEAD'));
+    // What follows is fetched onto what is there.
+    const commit = repository.commit(files(40_000));
+    tenths = 9;
+    expect(await seen()).toBe('source.disconnected');
+    tenths = null;
+    expect(await seen()).toBe(commit);
   });
 
   it('by SSH: key and host key are checked, and nothing is asked', async () => {
@@ -355,6 +385,15 @@ describe('a server', () => {
       'source.denied',
       'the server refuses the key; check GIT_SSH_KEY and the user in the URL',
     );
+    const locked = join(home, 'locked');
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'secret', '-f', locked]);
+    for (const key of ['no key', readFileSync(locked, 'utf8')]) {
+      await expectFailure(
+        open(url, { ...settings, GIT_SSH_KEY: key }),
+        'source.denied',
+        'the server refuses the key; check GIT_SSH_KEY and the user in the URL',
+      );
+    }
     await expectFailure(
       open(url, { GIT_SSH_KEY: ssh.key }),
       'source.host-key',

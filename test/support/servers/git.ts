@@ -73,8 +73,13 @@ export interface GitServer {
   readonly stop: () => Promise<void>;
 }
 
-/** git's own daemon, for `git://`. */
-export async function startGitDaemon(root: string, port: number): Promise<GitServer> {
+export interface GitDaemon extends GitServer {
+  /** Sends a signal to it and to everything it has started. */
+  readonly signal: (signal: NodeJS.Signals) => void;
+}
+
+/** git's own daemon, for `git://`. It may take a moment until the port of one before it is free. */
+export async function startGitDaemon(root: string, port: number): Promise<GitDaemon> {
   const words = [
     'daemon',
     `--port=${port}`,
@@ -83,17 +88,27 @@ export async function startGitDaemon(root: string, port: number): Promise<GitSer
     '--reuseaddr',
     `--base-path=${root}`,
   ];
-  const child = spawn('git', [...words, root], { stdio: 'ignore', detached: true });
-  await listening(port);
-  return { port, stop: async () => void process.kill(-(child.pid ?? 0), 'SIGKILL') };
+  for (let tries = 0; tries < 100; tries++) {
+    const child = spawn('git', [...words, root], { stdio: 'ignore', detached: true });
+    const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+    const isUp = await Promise.race([listening(port).then(() => true), ended.then(() => false)]);
+    const signal: GitDaemon['signal'] = (name) => void process.kill(-(child.pid ?? 0), name);
+    const stop = async (): Promise<void> => {
+      signal('SIGKILL');
+      await ended;
+    };
+    if (isUp && child.exitCode === null) return { port, signal, stop };
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`git's daemon does not start at port ${port}`);
 }
 
 export interface GitHttpOptions {
   /** `user:password` that every request must carry. */
   readonly credentials?: string;
   readonly tls?: { readonly cert: string; readonly key: string };
-  /** Cuts each answer after so many bytes, as long as it says so. */
-  readonly cutAfter?: () => number | null;
+  /** After how many of its bytes an answer of this length is cut; null for none. */
+  readonly cutAfter?: (bytes: number) => number | null;
 }
 
 /** `git http-backend` behind a small server; it counts the requests by path. */
@@ -101,13 +116,16 @@ export async function startGitHttp(
   root: string,
   { credentials, tls, cutAfter }: GitHttpOptions = {},
 ): Promise<
-  GitServer & { readonly requests: readonly string[]; answer: ((response: ServerResponse) => void) | null }
+  GitServer & {
+    readonly requests: readonly string[];
+    answer: ((request: IncomingMessage, response: ServerResponse) => void) | null;
+  }
 > {
   const requests: string[] = [];
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     requests.push(request.url ?? '');
     if (control.answer !== null) {
-      control.answer(response);
+      control.answer(request, response);
       return;
     }
     const expected = credentials && `Basic ${Buffer.from(credentials).toString('base64')}`;
@@ -115,14 +133,14 @@ export async function startGitHttp(
       response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="git"' }).end();
       return;
     }
-    serve(root, request, response, cutAfter?.() ?? null);
+    serve(root, request, response, cutAfter ?? (() => null));
   };
   const server = tls === undefined ? createServer(handle) : createTlsServer(tls, handle);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const control = {
     port: (server.address() as AddressInfo).port,
     requests,
-    answer: null as ((response: ServerResponse) => void) | null,
+    answer: null as ((request: IncomingMessage, response: ServerResponse) => void) | null,
     stop: async (): Promise<void> => {
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));
@@ -136,7 +154,7 @@ function serve(
   root: string,
   request: IncomingMessage,
   response: ServerResponse,
-  cutAfter: number | null,
+  cutAfter: (bytes: number) => number | null,
 ): void {
   const { pathname, search } = new URL(request.url ?? '/', 'http://x');
   const child = spawn('git', ['-c', 'safe.directory=*', 'http-backend'], {
@@ -169,8 +187,9 @@ function serve(
     const body = whole.subarray(end + 4);
     response.setHeader('Content-Length', body.length);
     response.writeHead(status);
-    if (cutAfter === null || cutAfter >= body.length) response.end(body);
-    else response.write(body.subarray(0, cutAfter), () => response.destroy());
+    const cut = cutAfter(body.length);
+    if (cut === null || cut >= body.length) response.end(body);
+    else response.write(body.subarray(0, cut), () => response.destroy());
   });
 }
 
