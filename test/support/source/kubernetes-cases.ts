@@ -234,6 +234,45 @@ export function describeKubernetes(name: string, start: () => Promise<Kubernetes
     });
   });
 
+  describe(`${name}: a watch`, () => {
+    it('goes on at the version of the last bookmark', async () => {
+      await put(`${CONFIG_MAPS}/marked`, { data: { a: '1' } });
+      const { front, openAtFront } = await withFront();
+      let version = '';
+      let watches = 0;
+      front.rule = (path) => {
+        if (!isWatch(path) || watches++ > 0) return null;
+        const object = { kind: 'ConfigMap', metadata: { resourceVersion: version } };
+        return { status: 200, body: `${JSON.stringify({ type: 'BOOKMARK', object })}\n` };
+      };
+      const follower = follow(openAtFront('k8s://configmap/marked'));
+      await follower.next();
+      // The store has moved on by what this source does not see.
+      await put(`${CONFIG_MAPS}/unseen`, { data: { a: String(Math.random()) } });
+      const { body } = await server.ask('GET', `${CONFIG_MAPS}/unseen`);
+      version = (body as { metadata: { resourceVersion: string } }).metadata.resourceVersion;
+      expect(await follower.next()).toEqual({ kind: 'same' });
+      await put(`${CONFIG_MAPS}/marked`, { data: { a: '2' } });
+      await follower.until((content) => filesOf(content)['a'] === '2');
+      expect(front.paths.map(isWatch)).toEqual([false, true, true]);
+      expect(front.paths[2]).toContain(`&resourceVersion=${version}&`);
+      await follower.stop();
+    });
+
+    it('is to end before a balancer cuts what was idle for a minute', async () => {
+      await put(`${CONFIG_MAPS}/minute`, { data: { a: '1' } });
+      const { front, openAtFront } = await withFront();
+      const follower = follow(openAtFront('k8s://configmap/minute', { updateFrequencyMs: 600_000 }));
+      await follower.next();
+      await put(`${CONFIG_MAPS}/minute`, { data: { a: '2' } });
+      await follower.nextSnapshot();
+      const [, seconds] = /timeoutSeconds=(\d+)/.exec(front.paths.find(isWatch) ?? '') ?? [];
+      expect(Number(seconds)).toBeGreaterThanOrEqual(45);
+      expect(Number(seconds)).toBeLessThanOrEqual(55);
+      await follower.stop();
+    });
+  });
+
   const withFront = async () => {
     const front: KubernetesFront = await startKubernetesFront(server);
     onTestFinished(() => front.close());
