@@ -60,6 +60,8 @@ export interface CampaignOptions {
   readonly maxSteps?: number;
   /** Default 150,000. */
   readonly largeBytes?: number;
+  /** How many times longer the pauses between the steps are, for a source that is seldom asked. Default 1. */
+  readonly slowness?: number;
   /** The snapshot must equal the store this soon after the last fault. Default 10 s. */
   readonly settleMs?: number;
   /** Unix milliseconds until which a failed sequence may be made smaller. Default 60 s for that. */
@@ -107,6 +109,14 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   const report = reportOf(seed, done);
   console.log(`campaign ${options.name}: ${JSON.stringify(report)}`);
   return report;
+}
+
+/** Throws unless at least half of these faults came: chance may leave out a few of many, never most of them. */
+export function expectMostFaults({ faults }: CampaignReport, names: readonly string[]): void {
+  // A few sequences of one's own need not have them.
+  if (process.env['CAMPAIGN_SEQUENCES'] !== undefined) return;
+  const absent = names.filter((name) => faults[name] === undefined);
+  if (absent.length * 2 > names.length) throw new Error(`No sequence had the faults: ${absent.join(', ')}`);
 }
 
 function arbitraryOf({
@@ -167,7 +177,7 @@ async function runSequence(options: CampaignOptions, at: number, steps: readonly
   });
   const fail = (reason: string): Error => new Error([reason, ...explain(history, seen)].join('\n'));
   try {
-    const { writes, faults } = await carryOut(place, history, steps);
+    const { writes, faults } = await carryOut(place, history, slower(steps, options.slowness));
     heal(place.proxy);
     const startedMs = performance.now();
     const truth = show(short(await place.current()));
@@ -197,6 +207,10 @@ async function runSequence(options: CampaignOptions, at: number, steps: readonly
     await followed.done;
     await place.close();
   }
+}
+
+function slower(steps: readonly Step[], slowness = 1): readonly Step[] {
+  return steps.map((step) => ({ ...step, thenMs: step.thenMs * slowness }));
 }
 
 const short = (state: State): State => shortState(Object.entries(state));

@@ -58,17 +58,27 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 const ADMIN = 'token-of-the-admin';
 
+/** What can happen to one that has no process of its own. */
+export interface ScriptedKubernetes extends KubernetesServer {
+  /** Forgets the past: a watch from there has to begin anew. */
+  compact(): Promise<void>;
+  /** Ends all connections, and each new one at once, as long as it is away. */
+  away(isAway: boolean): void;
+}
+
 /** Starts one that holds nothing but the namespace `default`. */
-export async function startScriptedKubernetes(): Promise<KubernetesServer> {
+export async function startScriptedKubernetes(): Promise<ScriptedKubernetes> {
   const authority = createAuthority('kubernetes');
   const { cert, key } = authority.issue('apiserver');
   const world = new World();
   const sockets = new Set<Socket>();
+  let isAway: boolean = false;
   const server = createServer({ cert, key }, (asked, answer) => void serve(world, asked, answer));
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));
+    if (isAway) socket.resetAndDestroy();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const port = portOf(server);
@@ -83,6 +93,14 @@ export async function startScriptedKubernetes(): Promise<KubernetesServer> {
         rules: rules as readonly Rule[],
       });
       return token;
+    },
+    compact: async () => {
+      world.happenings.length = 0;
+      world.oldest = world.version;
+    },
+    away: (given) => {
+      isAway = given;
+      if (isAway) for (const socket of sockets) socket.resetAndDestroy();
     },
     end: async () => {
       for (const socket of sockets) socket.destroy();
@@ -99,6 +117,8 @@ class World {
   readonly happenings: Happening[] = [];
   readonly watchers = new Set<(happening: Happening) => void>();
   version = 100;
+  /** What was before this version is forgotten. */
+  oldest = 100;
 
   record(happening: Omit<Happening, 'version'>): void {
     const whole = { ...happening, version: this.version };
@@ -312,6 +332,11 @@ function watch(world: World, asked: Asked, answer: ServerResponse): void {
     }
   };
   const from = Number(asked.query.get('resourceVersion') ?? world.version);
+  if (from < world.oldest) {
+    const gone = failure(410, 'Expired', `too old resource version: ${from} (${world.oldest})`);
+    answer.write(`${JSON.stringify({ type: 'ERROR', object: gone.body })}\n`);
+    return void answer.end();
+  }
   for (const happening of world.happenings) if (happening.version > from) tell(happening);
   world.watchers.add(tell);
   const end = (): void => {

@@ -37,6 +37,10 @@ export interface RealKubernetes extends KubernetesServer, Pick<Daemon, 'start' |
   readonly authority: Authority;
   /** Takes away what the store remembers of the past: every watch from there has to begin anew. */
   compact(): Promise<void>;
+  /** Saves all that the store holds, for `rebuild`. */
+  save(): Promise<void>;
+  /** Puts the store back to what was saved, as after a disaster: versions go on from there. */
+  rebuild(): Promise<void>;
 }
 
 const ADMIN = 'token-of-the-admin';
@@ -97,6 +101,14 @@ export async function startKubernetes(): Promise<RealKubernetes> {
     ask,
     tokenFor: (name, rules) => tokenFor(ask, name, rules),
     compact: () => etcd.compact(),
+    save: () => etcd.snapshot(),
+    rebuild: async () => {
+      await process_.stop('SIGKILL');
+      await etcd.stop('SIGKILL');
+      await etcd.restore();
+      await etcd.start();
+      await process_.start();
+    },
     end: async () => {
       await process_.stop('SIGKILL');
       await etcd.end();

@@ -1,0 +1,88 @@
+// The campaign against the scripted Kubernetes API. `npm run test:kubernetes` does the same to a real API server.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectMostFaults, type Place, runCampaign } from '../support/campaign/campaign.ts';
+import {
+  ANSWER_FAULTS,
+  balancedPlaces,
+  KUBERNETES_CAMPAIGN,
+  OBJECT_FAULTS,
+  objectPlaces,
+  selectorPlaces,
+} from '../support/campaign/kubernetes-places.ts';
+import { type ScriptedKubernetes, startScriptedKubernetes } from '../support/servers/kubernetes-scripted.ts';
+
+const AWAY_MS = 200;
+
+describe('the scripted Kubernetes API under generated writes and faults', () => {
+  let server: ScriptedKubernetes;
+  beforeAll(async () => {
+    server = await startScriptedKubernetes();
+  });
+  afterAll(() => server.end());
+
+  it('ends equal to the object, under its version, and shows no state it never had', async () => {
+    const serverFaults = [...OBJECT_FAULTS];
+    const open = objectPlaces(server);
+    const report = await runCampaign({
+      name: 'kubernetes',
+      open,
+      sequences: 40,
+      serverFaults,
+      ...KUBERNETES_CAMPAIGN,
+    });
+    expect(report.snapshots).toBeGreaterThan(report.sequences);
+    expectMostFaults(report, serverFaults);
+  }, 300_000);
+
+  it('does so for what a selector finds', async () => {
+    const serverFaults = ['out of the selector'];
+    const open = selectorPlaces(server);
+    const report = await runCampaign({
+      ...{ name: 'kubernetes selector', open, sequences: 20, serverFaults },
+      ...{ promise: 'per-key', ...KUBERNETES_CAMPAIGN },
+    });
+    expect(report.snapshots).toBeGreaterThan(report.sequences);
+  }, 300_000);
+
+  it('does so behind a balancer, whatever that answers', async () => {
+    const open = balancedPlaces(server);
+    const report = await runCampaign({
+      ...{ name: 'kubernetes balancer', open, sequences: 40, serverFaults: ANSWER_FAULTS },
+      ...{ proxyFaults: [], ...KUBERNETES_CAMPAIGN },
+    });
+    expect(report.snapshots).toBeGreaterThan(report.sequences);
+    expectMostFaults(report, ANSWER_FAULTS);
+  }, 300_000);
+
+  it('does so when the API goes away, and forgets the past meanwhile', async () => {
+    const open = async (at: number): Promise<Place> => {
+      const own = await startScriptedKubernetes();
+      const place = await objectPlaces(own)(at);
+      const away = async (isForgetting: boolean): Promise<readonly []> => {
+        own.away(true);
+        await sleep(AWAY_MS);
+        if (isForgetting) await own.compact();
+        own.away(false);
+        return [];
+      };
+      return {
+        ...place,
+        serverFaults: {
+          away: { keepsData: true, run: () => away(false) },
+          compact: { keepsData: true, run: () => away(true) },
+        },
+        close: async () => {
+          await place.close();
+          await own.end();
+        },
+      };
+    };
+    const serverFaults = ['away', 'compact'];
+    const report = await runCampaign({
+      ...{ name: 'kubernetes server', open, sequences: 16, serverFaults },
+      ...KUBERNETES_CAMPAIGN,
+    });
+    expectMostFaults(report, serverFaults);
+  }, 300_000);
+});
