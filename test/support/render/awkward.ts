@@ -122,3 +122,19 @@ export async function costMs({ name, read }: Reader, text: string): Promise<numb
   const { user, system } = process.cpuUsage(before);
   return (user + system) / 1000;
 }
+
+/** The readers that took more processor time than `mostMs` for one of the texts, with that text. */
+export async function slow(
+  all: readonly Reader[],
+  texts: Iterable<string>,
+  mostMs: number,
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const text of texts) {
+    for (const reader of all) {
+      const ms = await costMs(reader, text);
+      if (ms > mostMs) found.push(`${reader.name}: ${ms} ms for ${JSON.stringify(text.slice(0, 12))}`);
+    }
+  }
+  return found;
+}
