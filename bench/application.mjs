@@ -1,4 +1,4 @@
-// The application of the benchmark: on SIGHUP it reads its file and tells when it had read what.
+// The application of the benchmark: on SIGHUP it reads its file and reports when it had read what.
 import { readFileSync, writeSync } from 'node:fs';
 
 const [, , file, title] = process.argv;

@@ -1,5 +1,5 @@
 // What `npm run bench -- image` prints: what the image's sidecar weighs at rest, with each start-up flag and
-// without, in containers made of the real Dockerfile. All variants of a round run side by side, so noise hits them alike.
+// without, in containers made of the real Dockerfile. All variants of a round run side by side, so noise hits all of them.
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openPodman, type Podman } from '../test/support/servers/podman.ts';

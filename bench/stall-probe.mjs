@@ -1,5 +1,5 @@
 // Runs inside the sidecar (`node --import`): the longest time its event loop stood still, and how much of that it spent
-// computing itself; the rest was taken by other processes. Told to begin anew, and asked, over the parent's channel.
+// computing itself; the rest was taken by other processes. The parent resets and reads it over its channel.
 import { openSync, readSync } from 'node:fs';
 
 const buffer = Buffer.alloc(128);

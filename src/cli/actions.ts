@@ -102,7 +102,7 @@ function targetNamed({ own }: Words): string | null {
   return typeof name === 'string' ? name : null;
 }
 
-/** Every target is worked on, whatever became of the one before; the gravest exit code counts. */
+/** Every target is worked on, even after another has failed; the gravest exit code counts. */
 async function worst(codes: readonly Promise<number>[]): Promise<number> {
   return Math.max(...(await Promise.all(codes)));
 }

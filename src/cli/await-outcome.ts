@@ -1,15 +1,15 @@
-// What came of a request, read off the status. Pure.
+// Derives the result of a control request from the status. Pure.
 
 import { EXIT } from '../lib/exit-codes.ts';
 import type { ControlAction } from '../server/control.ts';
 import type { GenerationStatus, SourceStatus, TargetStatus } from '../server/status.ts';
 
-/** A request that was taken. */
+/** A request that the sidecar accepted. */
 export interface AwaitedRequest {
   readonly action: ControlAction;
-  /** When it was taken, by the sidecar's clock. ISO 8601. */
+  /** When it was accepted, by the sidecar's clock. ISO 8601. */
   readonly at: string;
-  /** The generation gone back to; null for other actions. */
+  /** The generation rolled back to; null for other actions. */
   readonly generation: number | null;
 }
 
@@ -39,7 +39,7 @@ const NOT_RUNNING: readonly (string | null)[] = [
   'stale-mount',
 ];
 
-/** What came of it; null while that is not known. `now`: Unix milliseconds. */
+/** The result; null while it is not known. `now`: Unix milliseconds. */
 export function outcomeOfRequest(asked: AwaitedRequest, target: TargetStatus, now: number): Result | null {
   if (asked.action === 'rollback') return isBusy(target) ? null : rolledBack(asked, target);
   const followed = [...target.sources, ...(target.template === null ? [] : [target.template])];
@@ -51,17 +51,17 @@ export function outcomeOfRequest(asked: AwaitedRequest, target: TargetStatus, no
   return isBusy(target) ? null : caughtUp(asked, target);
 }
 
-/** What there is to say when the time is up. */
+/** The result when the time is up. */
 export function timedOut(asked: AwaitedRequest, target: TargetStatus, waitedMs: number): Result {
   const { outcome, message, reloadOwed } = target;
   const isAboutReload = reloadOwed || NOT_RUNNING.includes(outcome);
-  const text = `${DID[asked.action]}, but nothing came of it within ${waitedMs / 1000} s: ${stands(outcome, message)} See "config-sidecar status".`;
+  const text = `${DID[asked.action]}, but there was no result within ${waitedMs / 1000} s: ${stands(outcome, message)} See "config-sidecar status".`;
   return { exitCode: isAboutReload ? EXIT.reload : EXIT.unexpected, text };
 }
 
 const DID: Readonly<Record<ControlAction, string>> = {
   sync: 'Asked to sync',
-  rollback: 'Went back',
+  rollback: 'Rolled back',
   resume: 'Follows the source again',
 };
 
@@ -81,7 +81,7 @@ function rolledBack({ at, generation: wanted }: AwaitedRequest, target: TargetSt
   const { outcome, code, message, generations, history } = target;
   const pinned = generations.find((one) => one.pinned);
   if (pinned === undefined || pinned.generation !== wanted) {
-    const text = `Went back to generation ${wanted}, but something else was chosen meanwhile. See "config-sidecar history".`;
+    const text = `Rolled back to generation ${wanted}, but something else was chosen meanwhile. See "config-sidecar history".`;
     return { exitCode: EXIT.unexpected, text };
   }
   const isNews = (history[0]?.at ?? '') >= at;
@@ -89,10 +89,10 @@ function rolledBack({ at, generation: wanted }: AwaitedRequest, target: TargetSt
   if (isNews && !DONE.includes(outcome))
     return {
       exitCode: exitCodeOf(outcome, code),
-      text: `Went back to ${name}, but: ${stands(outcome, message)}`,
+      text: `Rolled back to ${name}, but: ${stands(outcome, message)}`,
     };
   if (!pinned.onVolume) return null;
-  const text = `Went back to ${name}, and stays there until "config-sidecar resume"; ${proof(target, pinned)}.`;
+  const text = `Rolled back to ${name}, and stays there until "config-sidecar resume"; ${proof(target, pinned)}.`;
   return { exitCode: EXIT.done, text };
 }
 

@@ -141,7 +141,7 @@ const COMMANDS = {
     example: 'config-sidecar sync --retry --output /config/nginx.conf',
   },
   rollback: {
-    summary: 'go back to an earlier generation and stay there',
+    summary: 'roll back to an earlier generation and stay there',
     words: '[GENERATION]',
     maxWords: 1,
     about: [

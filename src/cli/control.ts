@@ -1,4 +1,4 @@
-// The commands that steer a running sidecar: the request over its socket, then the wait for what comes of it.
+// The commands that control a running sidecar: send the request over its socket, then wait for the result.
 
 import { type SidecarError, toSidecarError, withCode } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
@@ -30,7 +30,7 @@ export interface ControlRequest {
 const POLL_MS = 100;
 
 /**
- * Asks, waits, and says what came of it. Exit codes besides those of `Result`: 8 when no sidecar is there, 1 when it does
+ * Sends the request, waits, and returns the result. Exit codes besides those of `Result`: 8 when no sidecar is there, 1 when it does
  * not do what was asked.
  */
 export async function sendControl(request: ControlRequest): Promise<Result> {
@@ -117,7 +117,7 @@ function taken({ action, retry }: ControlRequest, accepted: Accepted): Result {
     if (action === 'resume')
       return (accepted as ResumeAccepted).wasPinned ? 'Follows the source again.' : 'Nothing was pinned.';
     const { generation, revision } = accepted as RollbackAccepted;
-    return `Goes back to generation ${generation} (revision ${revision}), and stays there until "config-sidecar resume".`;
+    return `Rolls back to generation ${generation} (revision ${revision}), and stays there until "config-sidecar resume".`;
   }
 }
 

@@ -1,4 +1,4 @@
-// What the `history` command prints: what can be gone back to, what is blocked, and what became of the latest changes.
+// What the `history` command prints: which generations can be rolled back to, which are blocked, and how the latest changes ended.
 import { ageOf, toTheSecond } from '../lib/age.ts';
 import { visible } from '../lib/bounds.ts';
 import { withCode } from '../lib/errors.ts';

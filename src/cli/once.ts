@@ -58,7 +58,7 @@ export async function once(options: TargetOptions, signal: AbortSignal): Promise
   });
   const code = await settled;
   timeUp.abort();
-  // Our own end is none of a pod: what was seen to die stays under suspicion.
+  // The end of this process is not the end of the pod: a death that was seen stays suspect.
   await target.stop({ handsOver: !signal.aborted });
   return code;
 }

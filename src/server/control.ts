@@ -5,7 +5,7 @@ import type { KeptGeneration } from '../ledger/ledger.ts';
 import { cut, visible } from '../lib/bounds.ts';
 import { SidecarError } from '../lib/errors.ts';
 
-/** Who goes back to a generation, and why. */
+/** Who rolls back to a generation, and why. */
 export interface Asker {
   readonly by: string;
   /** null: no reason was given. */
@@ -17,7 +17,7 @@ export interface Controls {
   /** Reads source and templates now; `retry` lifts blocks and tries again what was rejected. */
   readonly sync: (retry: boolean) => void;
   /**
-   * Goes back to a kept generation and stays there; null: the newest confirmed one that is not on the volume. Written to
+   * Rolls back to a kept generation and stays there; null: the newest confirmed one that is not on the volume. Written to
    * the disk when it returns.
    * @throws SidecarError stage `control`, codes `control.nothing-to-go-back-to`, `control.unknown-generation`,
    * `control.not-keeping`; or `ledger.write`, and then nothing has changed.
@@ -63,7 +63,7 @@ const PARAMETERS: Readonly<Record<ControlAction, readonly string[]>> = {
 /** What a sentence calls it: `Cannot <verb>`. */
 export const VERBS: Readonly<Record<ControlAction, string>> = {
   sync: 'sync',
-  rollback: 'go back',
+  rollback: 'roll back',
   resume: 'resume',
 };
 
@@ -168,7 +168,10 @@ function flagOf(action: ControlAction, text: string | null): boolean {
 export function generationOf(action: ControlAction, text: string | null): number | null {
   if (text === null) return null;
   if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
-  throw refusal(action, `${quoted(text)} is no generation; "config-sidecar history" shows their numbers`);
+  throw refusal(
+    action,
+    `${quoted(text)} is not a generation number; "config-sidecar history" shows their numbers`,
+  );
 }
 
 function refusal(action: ControlAction, reason: string): SidecarError {

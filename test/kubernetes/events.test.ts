@@ -131,6 +131,6 @@ test('an API server that is away is told later', async (context) => {
   await sidecar.outcome('rejected');
   await until('the log says so', () => sidecar.logs('events not sent').length > 0);
   await server.start();
-  await until('it was told', async () => (await conditionOf('later')).reason === 'ConfigRejected');
+  await until('it was notified', async () => (await conditionOf('later')).reason === 'ConfigRejected');
   expect((await eventsOf('later')).map(({ reason }) => reason)).toEqual(['ConfigRejected']);
 });

@@ -17,7 +17,7 @@ describe.each([
   { how: 'HTTP', hook: hookOn('alertmanager', port), signal: null },
   // What it reports is then the only evidence.
   { how: 'SIGHUP', hook: { RELOAD_SIGNAL: 'SIGHUP' }, signal: 'SIGHUP' },
-] as const)('told by $how', ({ hook, signal }) => {
+] as const)('notified by $how', ({ hook, signal }) => {
   testClaims({
     preset: 'alertmanager',
     output: 'alertmanager.yml',

@@ -28,7 +28,7 @@ ${more}
 `;
 };
 
-/** The version is in the address it sends everybody to. */
+/** The version is in the address it redirects every client to. */
 function served(): Promise<string> {
   return new Promise((resolve, reject) => {
     const request = get({ host: '127.0.0.1', port, agent: false, timeout: 10_000 }, (response) => {

@@ -115,7 +115,7 @@ for (const [server, port, signal] of [
     const [fresh, kept] = await Promise.all([clients[0](), clients[1]()]);
     await stage.sidecar().outcome('applied');
     console.log(
-      `${server.preset}, ${RELOADS} reloads in ${seconds} s: ${tell('new', fresh)}; ${tell('kept', kept)}`,
+      `${server.preset}, ${RELOADS} reloads in ${seconds} s: ${describeCounts('new', fresh)}; ${describeCounts('kept', kept)}`,
     );
 
     expect([...fresh.lost, ...kept.lost]).toEqual([]);
@@ -130,7 +130,7 @@ for (const [server, port, signal] of [
   });
 }
 
-function tell(how: string, { requests, reused, closed, lost }: Counted): string {
+function describeCounts(how: string, { requests, reused, closed, lost }: Counted): string {
   return `${how} connections: ${requests} requests, ${lost.length} lost, ${reused} on a connection used before, ${closed.length} asked again`;
 }
 

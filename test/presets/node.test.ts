@@ -1,5 +1,5 @@
 // @module-tag root
-// The preset of a program for Node.js, shown with a small one that reads its configuration again when it is told to.
+// The preset of a program for Node.js, shown with a small one that reads its configuration again on a signal.
 import { createServer } from 'node:net';
 import { httpGet } from '../support/e2e/sidecar.ts';
 import { testClaims } from '../support/presets/claims.ts';

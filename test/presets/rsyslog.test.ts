@@ -24,7 +24,7 @@ action(type="omfile" file="${place.at('log')}" template="line")
 ${more}
 `;
 
-/** A line that nobody sent before, as it arrives in the log. */
+/** A line that was not sent before, as it arrives in the log. */
 async function send({ place }: Scene): Promise<string> {
   const token = crypto.randomUUID();
   const socket = createSocket('udp4');

@@ -27,7 +27,7 @@ error_directory ${share}/squid-langpack/en
 `;
 };
 
-/** It tells its name in every answer. */
+/** It puts its name in every answer. */
 function served(): Promise<string> {
   return new Promise((resolve, reject) => {
     const request = get({ host: '127.0.0.1', port, agent: false, timeout: 10_000 }, (response) => {

@@ -24,7 +24,7 @@ export default class CountReporter implements Reporter {
     if (needRoot.length > 0) {
       console.log(`This run was not whole. Only root can run these: ${listed(needRoot)}.`);
     }
-    // Whoever runs the tests by hand may choose; an automatic run that leaves some out proves less than it seems to.
+    // A person who runs the tests may choose some; an automatic run that leaves some out proves less than it seems to.
     if (process.env['CI'] && needRoot.length + skipped > 0) process.exitCode = 1;
   }
 }

@@ -1,4 +1,4 @@
-// Setup of the unit tests: one that starts a process or listens on a port is none, and fails.
+// Setup of the unit tests: a test that starts a process or listens on a port is not a unit test, and fails.
 import childProcess from 'node:child_process';
 import dgram from 'node:dgram';
 import { syncBuiltinESMExports } from 'node:module';

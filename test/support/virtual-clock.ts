@@ -1,4 +1,4 @@
-// A clock that stands still until it is told to go on, for policies of waiting: minutes pass in moments, in their order.
+// A clock that stands still until the test advances it, for policies of waiting: minutes pass in moments, in order.
 import type { sleep } from '../../src/lib/wait.ts';
 
 export interface VirtualClock {
@@ -6,7 +6,7 @@ export interface VirtualClock {
   readonly now: () => number;
   /** As the real one, by this clock. */
   readonly sleep: typeof sleep;
-  /** Lets this much time pass: whoever waits is woken in the order of the times. */
+  /** Lets this much time pass: waits end in the order of their times. */
   readonly advance: (ms: number) => Promise<void>;
 }
 
@@ -52,7 +52,7 @@ export function createVirtualClock(): VirtualClock {
   return { now: () => nowMs, sleep: sleepVirtually, advance };
 }
 
-/** What was woken goes on in real turns of the event loop: over when nobody has begun or ended a wait for some turns. */
+/** What was woken goes on in real turns of the event loop: over when no wait has begun or ended for some turns. */
 async function untilStill(changes: () => number): Promise<void> {
   let before = -1;
   for (let still = 0; still < 4; ) {

@@ -16,7 +16,7 @@ import { loadSettings } from '../../support/settings/only-target.ts';
 
 const servers = createAuthority('servers');
 const clients = createAuthority('clients');
-const stranger = createAuthority('stranger');
+const other = createAuthority('other');
 
 /** A server that asks for a certificate of `clients`, or for none. */
 async function serve(
@@ -43,7 +43,7 @@ beforeEach(() => {
   const own = clients.issue('sidecar');
   files = {
     ca: site.write('ca.crt', servers.cert),
-    otherCa: site.write('other-ca.crt', stranger.cert),
+    otherCa: site.write('other-ca.crt', other.cert),
     cert: site.write('own.crt', own.cert),
     key: site.write('own.key', own.key, 0o600),
     otherKey: site.write('other.key', clients.issue('other').key, 0o600),
@@ -99,7 +99,7 @@ describe('a server that wants a certificate', () => {
     const env = { RELOAD_URL: url, RELOAD_CACERT: files.ca };
     expect((await post({ ...env, RELOAD_CERT: files.cert, RELOAD_KEY: files.key })).kind).toBe('told');
     const hook = hookOf(await load({ ...env, RELOAD_CERT: files.cert, RELOAD_KEY: files.key }), {});
-    site.write('own.key', stranger.key, 0o600);
+    site.write('own.key', other.key, 0o600);
     if (hook === null) throw new Error('there is no hook');
     const context = { process: null, output: '/o', revision: '7', previousRevision: null };
     expect(await reload(hook, context, never())).toEqual({

@@ -6,7 +6,7 @@ import { createSite, examine } from '../../support/check/examining.ts';
 import { checkWith } from '../../support/check/run-check.ts';
 import { respond, startHttpSource } from '../../support/servers/http-source.ts';
 
-test('where all is well, every area is told in its order, and the exit code is 0', async () => {
+test('when all is well, every area is reported in order, and the exit code is 0', async () => {
   const { env, at } = createSite();
   const application = await startHttpSource();
   try {
@@ -56,7 +56,7 @@ test.each([
   expect(exitCode).toBe(wanted);
 });
 
-test('nothing is left behind, and nothing is told', async (context) => {
+test('nothing is left behind, and nothing is notified', async (context) => {
   const site = createSite();
   const stage = createStage(context);
   const { name } = stage;

@@ -34,7 +34,7 @@ async function hold(site: Site): Promise<string> {
   const state = site.at('volume/.config-sidecar/app.json');
   mkdirSync(state, { recursive: true });
   const lock = await tryLock(state, HOLDER);
-  if (lock.kind !== 'taken') throw new Error('Somebody else has it.');
+  if (lock.kind !== 'taken') throw new Error('Another process holds it.');
   onTestFinished(lock.release);
   return state;
 }
@@ -77,7 +77,7 @@ describe('while a sidecar runs', () => {
     expect(site.everything().filter((name) => name !== 'seen')).toEqual(before);
   });
 
-  test('what somebody else says at LISTEN is not taken for its word', async () => {
+  test('the answer of another program at LISTEN is not mistaken for that of the sidecar', async () => {
     const site = createSite();
     await hold(site);
     const port = await serve(statusServer('another'));
@@ -201,7 +201,7 @@ describe('what is remembered', () => {
 });
 
 describe('LISTEN', () => {
-  test('that is free is told', async () => {
+  test('that is free is reported', async () => {
     const server = createServer();
     const port = await serve(server);
     await new Promise((resolve) => server.close(resolve));
@@ -209,7 +209,7 @@ describe('LISTEN', () => {
     expect(withCode(examined, 'listen.free').message).toBe(`LISTEN "127.0.0.1:${port}" is free.`);
   });
 
-  test('that is taken is told with the process that has it', async () => {
+  test('that is taken is reported with the process that has it', async () => {
     const port = await serve(createServer((socket) => socket.destroy()));
     const examined = await examine({ ...createSite().env, LISTEN: `:${port}` });
     const finding = withCode(examined, 'listen.taken');
@@ -224,7 +224,7 @@ describe('LISTEN', () => {
     expect(examined.exitCode).toBe(2);
   });
 
-  test('that another sidecar has is told with its instance', async () => {
+  test('that another sidecar has is reported with its instance', async () => {
     const port = await serve(statusServer('web-2'));
     const examined = await examine({ ...createSite().env, LISTEN: `:${port}` });
     expect(withCode(examined, 'listen.taken').message).toBe(
@@ -232,7 +232,7 @@ describe('LISTEN', () => {
     );
   });
 
-  test('that a process of another user has is told with that user', async () => {
+  test('that a process of another user has is reported with that user', async () => {
     const program = compile('check/checking-program.ts');
     onTestFinished(() => program.remove());
     const port = await serve(createServer((socket) => socket.destroy()));
@@ -243,7 +243,7 @@ describe('LISTEN', () => {
     );
   });
 
-  test('on a port that this user may not have is told', () => {
+  test('on a port that this user may not have is reported', () => {
     const program = compile('check/checking-program.ts');
     onTestFinished(() => program.remove());
     const env = JSON.stringify({ ...createSite().env, LISTEN: ':80' });
@@ -256,14 +256,14 @@ describe('LISTEN', () => {
     );
   });
 
-  test('on a host that is not this machine is told', async () => {
+  test('on a host that is not this machine is reported', async () => {
     const examined = await examine({ ...createSite().env, LISTEN: '192.0.2.1:9533' });
     expect(withCode(examined, 'listen.failed').message).toBe(
       'Cannot listen on LISTEN "192.0.2.1:9533": the address is not assigned to this machine.',
     );
   });
 
-  test('that is off is told', async () => {
+  test('that is off is reported', async () => {
     expect(codesOf(await examine(createSite().env), 'ok')).toContain('listen.off');
   });
 });

@@ -50,7 +50,7 @@ describe('RELOAD_URL', () => {
     expect(examined.exitCode).toBe(0);
   });
 
-  test('where nobody listens is refused', async () => {
+  test('where nothing listens is refused', async () => {
     const url = `http://127.0.0.1:${await freePort()}/-/reload`;
     const examined = await hooked({ RELOAD_URL: url });
     expect(withCode(examined, 'http.refused')).toEqual({
@@ -63,11 +63,11 @@ describe('RELOAD_URL', () => {
     expect(examined.exitCode).toBe(6);
   });
 
-  test('whose host has no address is told', async () => {
-    const examined = await hooked({ RELOAD_URL: 'http://nobody.invalid/-/reload' });
+  test('whose host has no address is reported', async () => {
+    const examined = await hooked({ RELOAD_URL: 'http://missing.invalid/-/reload' });
     const finding = withCode(examined, 'http.dns');
     expect(finding.message).toMatch(
-      /^Cannot reach RELOAD_URL "http:\/\/nobody\.invalid\/-\/reload": the host name (is not known|could not be looked up)\.$/,
+      /^Cannot reach RELOAD_URL "http:\/\/missing\.invalid\/-\/reload": the host name (is not known|could not be looked up)\.$/,
     );
     expect(finding.mend).toBe('Correct the host in RELOAD_URL: within a pod it is 127.0.0.1.');
   });
@@ -80,8 +80,8 @@ describe('RELOAD_URL', () => {
     );
   });
 
-  test('whose certificate nobody here trusts is told', async () => {
-    const tls = createAuthority('nobody').issue('localhost');
+  test('whose certificate is not trusted here is reported', async () => {
+    const tls = createAuthority('unknown').issue('localhost');
     const secure = await startHttpSource(tls);
     onTestFinished(() => secure.stop());
     const examined = await hooked({ RELOAD_URL: `${secure.origin}/` });
@@ -94,7 +94,7 @@ describe('RELOAD_URL', () => {
 });
 
 describe('RELOAD_COMMAND', () => {
-  test('that could be started is told, and is not started', async () => {
+  test('that could be started is reported, and is not started', async () => {
     const site = createSite();
     const program = site.write('reload.sh', `#!/bin/sh\ntouch ${site.at('started')}\n`, 0o755);
     const before = site.everything();
@@ -105,7 +105,7 @@ describe('RELOAD_COMMAND', () => {
     expect(site.everything()).toEqual(before);
   });
 
-  test('that is found by PATH is told', async () => {
+  test('that is found by PATH is reported', async () => {
     expect(withCode(await hooked({ RELOAD_COMMAND: 'true' }), 'hook.executable').message).toBe(
       'RELOAD_COMMAND "true" can be started; it was not.',
     );
@@ -121,7 +121,7 @@ describe('RELOAD_COMMAND', () => {
       'BIN/script',
       'its first line names "/not/there/python", which is not there',
     ],
-  ])('that %s is told', async (_what, program, reason) => {
+  ])('that %s is reported', async (_what, program, reason) => {
     const site = createSite();
     mkdirSync(site.at('folder'));
     writeFileSync(site.at('plain'), 'text', { mode: 0o644 });
@@ -166,7 +166,7 @@ describe('CONFIRM_URL', () => {
     expect(examined.exitCode).toBe(6);
   });
 
-  test('where nobody listens is told', async () => {
+  test('where nothing listens is reported', async () => {
     const url = `http://127.0.0.1:${await freePort()}/status`;
     expect(withCode(await hooked({ CONFIRM_URL: url }), 'http.refused')).toMatchObject({
       area: 'confirmation',
@@ -194,7 +194,7 @@ describe('CONFIRM_URL', () => {
     expect(examined.exitCode).toBe(0);
   });
 
-  test('whose time is in milliseconds, or a date, is told', async () => {
+  test('whose time is in milliseconds, or a date, is reported', async () => {
     for (const time of ['1700000000000', '2023-11-14']) {
       const examined = await answering(`at ${time}`, { CONFIRM_MATCH: 'at (?<time>\\S+)' });
       expect(withCode(examined, 'confirm.no-time')).toMatchObject({ area: 'confirmation', level: 'fail' });
@@ -228,7 +228,7 @@ describe('CONFIRM_WORKERS', () => {
   });
 });
 
-test('a header file that is gone is told', async () => {
+test('a header file that is gone is reported', async () => {
   const site = createSite();
   const file = site.write('headers', 'Authorization: Bearer abc');
   const env = { ...site.env, RELOAD_URL: server.origin, RELOAD_HEADERS_FILE: file };

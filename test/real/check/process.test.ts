@@ -30,7 +30,7 @@ interface Started {
   readonly site: Site;
 }
 
-/** A Node.js program of the fixtures under a name nobody else has, named in the settings. */
+/** A Node.js program of the fixtures under a unique name, which the settings contain. */
 async function withApplication(
   context: TestContext,
   words: (stage: Stage) => readonly string[],
@@ -86,7 +86,7 @@ describe('the process', () => {
     expect(existsSync(`/proc/${pid}`)).toBe(true);
   });
 
-  test('that ignores the signal is told', async (context) => {
+  test('that ignores the signal is reported', async (context) => {
     const site = createSite();
     const stage = createStage(context);
     const sleep = stage.called(stage.name, '/bin/sleep');
@@ -128,7 +128,7 @@ describe('the process', () => {
     expect(examined.exitCode).toBe(6);
   });
 
-  test('that is still starting when there is no more time is told so', async (context) => {
+  test('that is still starting when the time is up is reported as such', async (context) => {
     const { env } = await withApplication(context, takesHup);
     const loaded = await loadSettings({ flags: [], env, cwd: '/' });
     const { findings } = await checkProcess({ loaded, env, signal: AbortSignal.abort() });
@@ -143,7 +143,7 @@ describe('the process', () => {
     ]);
   });
 
-  test('on a system that does not show handlers is told so', async () => {
+  test('on a system that does not show handlers is reported as such', async () => {
     const { settings } = await loadSettings({
       flags: [],
       env: { ...createSite().env, APP_PROCESS: 'web' },
@@ -161,17 +161,17 @@ describe('the process', () => {
     });
   });
 
-  test('that is not there is told with those that are', async () => {
-    const examined = await examine({ ...createSite().env, APP_PROCESS: 'nobody-is-called-so' });
+  test('that is not there is reported with those that are', async () => {
+    const examined = await examine({ ...createSite().env, APP_PROCESS: 'no-such-name' });
     const finding = withCode(examined, 'reload.no-target');
     expect(finding).toMatchObject({ area: 'process', level: 'fail' });
-    expect(finding.message).toBe('Cannot find the application: no process is named "nobody-is-called-so".');
+    expect(finding.message).toBe('Cannot find the application: no process is named "no-such-name".');
     expect(finding.mend).toMatch(
       /^Start the application, or correct APP_PROCESS, APP_CONTAINER or APP_PID_FILE\. Visible are \d+ \(.*\)(, \d+ more)?\.$/,
     );
   });
 
-  test('of which there are several is told with all of them', async (context) => {
+  test('that matches several processes is reported with all of them', async (context) => {
     const { stage, pid, env } = await withApplication(context, () => [fixture('dies-on-hup.mjs')]);
     const other = stage.start([stage.at(stage.name), fixture('dies-on-hup.mjs')]);
     const examined = await examine(env);
@@ -184,7 +184,7 @@ describe('the process', () => {
     });
   });
 
-  test('named by a PID file that is not there is told with that file', async () => {
+  test('named by a PID file that is not there is reported with that file', async () => {
     const site = createSite();
     const examined = await examine({ ...site.env, APP_PID_FILE: site.at('app.pid') });
     expect(withCode(examined, 'reload.no-target').message).toBe(

@@ -8,7 +8,7 @@ const warnings = async (more: Env): Promise<readonly string[]> => {
   return codesOf(examined, 'warn').filter((code) => code.startsWith('settings'));
 };
 
-test('a variable that is nearly a setting is told', async () => {
+test('a variable that is nearly a setting is reported', async () => {
   const examined = await examine({ ...createSite().env, RELOAD_SIGNL: 'SIGHUP', RELOAD_COMMAND: 'true' });
   expect(withCode(examined, 'settings.suspicious')).toEqual({
     area: 'settings',
@@ -28,7 +28,7 @@ test('a CONFIG_FILE that was left there hides the store', async () => {
   );
 });
 
-test('a gate that is open is told, unless the signal needs no handler', async () => {
+test('RELOAD_GATE=off is reported, unless the signal needs no handler', async () => {
   const gate = { APP_PROCESS: 'none', RELOAD_GATE: 'off' };
   const examined = await examine({ ...createSite().env, ...gate });
   expect(withCode(examined, 'settings.gate-off').message).toBe(
@@ -50,7 +50,7 @@ test('no period means that a death is not noticed', async () => {
   ]);
 });
 
-test('nothing that could confirm is told; a process, a URL or a hook that answers is enough', async () => {
+test('settings with nothing that could confirm are reported; a process, a URL or a hook that answers is enough', async () => {
   const examined = await examine(createSite().env);
   expect(withCode(examined, 'settings.unconfirmed').message).toBe(
     'Nothing confirms that the application works with a new configuration: every published configuration counts as working.',
@@ -64,7 +64,7 @@ test('nothing that could confirm is told; a process, a URL or a hook that answer
   ]);
 });
 
-test('a roll-back that is off is told', async () => {
+test('a roll-back that is off is reported', async () => {
   const examined = await examine({ ...createSite().env, APP_PROCESS: 'none', ROLLBACK: 'false' });
   expect(withCode(examined, 'settings.rollback-off').message).toBe(
     'ROLLBACK is false: a configuration that does not work stays on the volume, and a restart of the application reads it again.',

@@ -1,4 +1,4 @@
-// What the source says to one question, and what comes of its data.
+// What the source answers once, and what becomes valid or wrong with its data.
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -25,7 +25,7 @@ const asking = async (script: Script, more: Env = {}): Promise<Examined> => {
 const source = ({ findings }: Examined): unknown => findings.find(({ area }) => area === 'source');
 
 describe('a source', () => {
-  test('that is read is told with its size and revision', async () => {
+  test('that is read is reported with its size and revision', async () => {
     const examined = await asking((_request, response) => respond(response, 200, '{}', { etag: '"7"' }));
     expect(source(examined)).toEqual({
       area: 'source',
@@ -36,7 +36,7 @@ describe('a source', () => {
     });
   });
 
-  test('that is a tree is told with its keys', async () => {
+  test('that is a tree is reported with its keys', async () => {
     const site = createSite();
     mkdirSync(site.at('tree'));
     site.write('tree/host', 'a');
@@ -75,12 +75,12 @@ describe('a source', () => {
       'source.redirected',
       /^Name the final URL in SOURCE/,
     ],
-  ])('that leads to %s is told', async (_what, status, headers, code, mend) => {
+  ])('that leads to %s is reported', async (_what, status, headers, code, mend) => {
     const examined = await asking((_request, response) => respond(response, status, '<html>', headers));
     expect(withCode(examined, code).mend).toMatch(mend);
   });
 
-  test('that speaks no TLS, or lies behind a proxy that is gone, is told', async () => {
+  test('that speaks no TLS, or lies behind a proxy that is gone, is reported', async () => {
     const { env } = createSite();
     const plain = await examine({ ...env, SOURCE: `https://127.0.0.1:${server.port}/app.json` });
     expect(source(plain)).toMatchObject({
@@ -122,7 +122,7 @@ describe('a source', () => {
     expect(performance.now() - begin).toBeLessThan(20_000);
   });
 
-  test('whose port nobody listens on is not reachable', async () => {
+  test('on whose port nothing listens is not reachable', async () => {
     const gone = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => gone.once('listening', resolve));
     const port = portOf(gone);
@@ -189,7 +189,7 @@ describe('the content', () => {
     expect((await asking(nothing, { ALLOW_EMPTY: 'true' })).exitCode).toBe(0);
   });
 
-  test('that passes its guards is told with them', async () => {
+  test('that passes its guards is reported with them', async () => {
     const examined = await having('{"port":80}', (site) => ({
       TEMPLATE: site.write('t.liquid', 'port {{ port }}\n'),
       OUTPUT: site.at('volume/app.conf'),
@@ -217,7 +217,7 @@ describe('the content', () => {
       /^Correct it at the source/,
     ],
     [
-      'a schema that is none',
+      'a file that is not a schema',
       'guard.schema-file',
       '{}',
       (site: Site): Env => ({ SCHEMA: site.write('s.json', '{"type":7}') }),
@@ -267,14 +267,14 @@ describe('VALIDATE_COMMAND', () => {
     return { examined: await examine({ ...site.env, VALIDATE_COMMAND, VALIDATE_TIMEOUT: '5s' }), site };
   };
 
-  test('that accepts the staged copy is told', async () => {
+  test('that accepts the staged copy is reported', async () => {
     const { examined, site } = await validated('BIN/good.sh {path}');
     expect(withCode(examined, 'validation.passed').message).toBe(
       `VALIDATE_COMMAND "${site.at('good.sh')}" accepts it.`,
     );
   });
 
-  test('that refuses is told with what it printed', async () => {
+  test('that refuses is reported with what it printed', async () => {
     const { examined, site } = await validated('BIN/bad.sh {path}');
     expect(withCode(examined, 'validate.command')).toMatchObject({
       area: 'validation',
@@ -284,7 +284,7 @@ describe('VALIDATE_COMMAND', () => {
     expect(examined.exitCode).toBe(4);
   });
 
-  test('that is not there is told as a program that is missing', async () => {
+  test('that is not there is reported as a program that is missing', async () => {
     const { examined } = await validated('BIN/none {path}');
     expect(withCode(examined, 'validate.not-found').mend).toBe(
       'Put the program into the image of the sidecar.',

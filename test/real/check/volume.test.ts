@@ -45,7 +45,7 @@ const shown = (kind: 'file' | 'directory', site: Site): string =>
   kind === 'file' ? site.at('volume/app.json') : `${site.at('volume')}/`;
 
 describe.each(['file', 'directory'] as const)('the volume of a %s output', (kind) => {
-  test('that is missing is told once, with what to do', async () => {
+  test('that is missing is reported once, with what to do', async () => {
     const site = createSite();
     const env = outputOf(kind, site);
     rmSync(site.at('volume'), { recursive: true });
@@ -58,7 +58,7 @@ describe.each(['file', 'directory'] as const)('the volume of a %s output', (kind
     expect(examined.exitCode).toBe(5);
   });
 
-  test('that is a file is told', async () => {
+  test('that is a file is reported', async () => {
     const site = createSite();
     const env = outputOf(kind, site);
     rmSync(site.at('volume'), { recursive: true });
@@ -66,7 +66,7 @@ describe.each(['file', 'directory'] as const)('the volume of a %s output', (kind
     expect(withCode(await examine(env), 'publish.not-a-directory')).toMatchObject({ level: 'fail' });
   });
 
-  test('that is read-only is told', async () => {
+  test('that is read-only is reported', async () => {
     const site = createSite();
     const volume = site.at('volume');
     const mounts = `mount --bind '${volume}' '${volume}'; mount -o remount,ro,bind '${volume}'`;
@@ -80,7 +80,7 @@ describe.each(['file', 'directory'] as const)('the volume of a %s output', (kind
     expect(examined.exitCode).toBe(5);
   });
 
-  test('that another user may not write to is told with both users', async () => {
+  test('that another user may not write to is reported with both users', async () => {
     const site = createSite();
     const examined = await run(outputOf(kind, site), { uid: NOBODY });
     const finding = withCode(examined, 'publish.not-permitted');
@@ -91,7 +91,7 @@ describe.each(['file', 'directory'] as const)('the volume of a %s output', (kind
     expect(finding.mend).toBe('Give both containers the same runAsUser or fsGroup.');
   });
 
-  test('that is sticky and holds a file of another user is told', async () => {
+  test('that is sticky and holds a file of another user is reported', async () => {
     const site = createSite();
     const env = outputOf(kind, site);
     chmodSync(site.at('volume'), 0o1777);
@@ -103,7 +103,7 @@ describe.each(['file', 'directory'] as const)('the volume of a %s output', (kind
     );
   });
 
-  test('that is too small is told with what is needed', async () => {
+  test('that is too small is reported with what is needed', async () => {
     const site = createSite();
     const env = outputOf(kind, site);
     site.write('config.json', JSON.stringify({ port: 'x'.repeat(200_000) }));
@@ -128,7 +128,7 @@ describe.each(['file', 'directory'] as const)('the volume of a %s output', (kind
     expect(examined.exitCode).toBe(0);
   });
 
-  test('that has no more inodes is told', async () => {
+  test('that has no more inodes is reported', async () => {
     const site = createSite();
     const volume = site.at('volume');
     const mounts = `mount -t tmpfs -o nr_inodes=5,mode=777 none '${volume}'; mkdir -p '${volume}/f/g'`;
@@ -138,7 +138,7 @@ describe.each(['file', 'directory'] as const)('the volume of a %s output', (kind
     );
   });
 
-  test('is left as it is when OUTPUT_OWNER is not permitted, which is told', async () => {
+  test('is left as it is when OUTPUT_OWNER is not permitted, which is reported', async () => {
     const site = createSite();
     const env = outputOf(kind, site);
     chmodSync(site.at('volume'), 0o777);
@@ -151,7 +151,7 @@ describe.each(['file', 'directory'] as const)('the volume of a %s output', (kind
     expect(readdirSync(site.at('volume'))).toEqual([]);
   });
 
-  test('is told with its user and mode, and what it shows', async () => {
+  test('is reported with its user and mode, and what it shows', async () => {
     const site = createSite();
     const env = { ...outputOf(kind, site), OUTPUT_OWNER: '1234', OUTPUT_MODE: '0640' };
     const { message } = withCode(await examine(env), 'output.writable');
@@ -164,7 +164,7 @@ describe.each(['file', 'directory'] as const)('the volume of a %s output', (kind
   });
 });
 
-test('a volume that shows the newest, and one that shows something else, are told apart', async () => {
+test('a volume that shows the newest, and one that shows something else, are distinguished', async () => {
   const site = createSite();
   site.write('volume/app.json', '{"port":80}');
   expect(withCode(await examine(site.env), 'output.writable').message).toContain(
@@ -189,7 +189,7 @@ test('a single file that is mounted cannot be replaced', async () => {
   });
 });
 
-test('a symbolic link in the place of the file is told, and stays', async () => {
+test('a symbolic link in the place of the file is reported, and stays', async () => {
   const site = createSite();
   const other = site.write('other.json', 'old');
   symlinkSync(other, site.at('volume/app.json'));
@@ -212,7 +212,7 @@ test('a directory output that is a symbolic link is refused', async () => {
   expect(withCode(examined, 'publish.symbolic-link').mend).toBe('Name the directory it points to.');
 });
 
-test('a foreign file with a name that is needed is told', async () => {
+test('a foreign file with a name that is needed is reported', async () => {
   const site = createSite();
   const env = outputOf('directory', site);
   site.write('volume/app.conf', 'by hand');
@@ -228,7 +228,7 @@ test('a foreign file with a name that is needed is told', async () => {
 });
 
 describe('the state directory', () => {
-  test('on a volume of its own is told so', async () => {
+  test('on a volume of its own is reported as such', async () => {
     const site = createSite();
     const examined = await examine({ ...site.env, STATE_DIR: site.at('state') });
     expect(withCode(examined, 'state.writable').message).toBe(
@@ -237,7 +237,7 @@ describe('the state directory', () => {
     expect(readdirSync(site.root)).not.toContain('state');
   });
 
-  test('on a small volume of its own is told', async () => {
+  test('on a small volume of its own is reported', async () => {
     const site = createSite();
     mkdirSync(site.at('state'));
     site.write('config.json', JSON.stringify({ port: 'x'.repeat(30_000) }));
@@ -254,14 +254,14 @@ describe('the state directory', () => {
   test.each([
     ['that cannot be made', 'publish.no-directory', (site: Site): string => site.at('not/there/state')],
     ['that is a file', 'publish.not-a-directory', (site: Site): string => site.write('state', '')],
-  ])('%s is told', async (_what, code, place) => {
+  ])('%s is reported', async (_what, code, place) => {
     const site = createSite();
     const examined = await examine({ ...site.env, STATE_DIR: place(site) });
     expect(withCode(examined, code)).toMatchObject({ area: 'state', level: 'fail' });
     expect(examined.exitCode).toBe(5);
   });
 
-  test('of another user is told with both users', async () => {
+  test('of another user is reported with both users', async () => {
     const site = createSite();
     chmodSync(site.at('volume'), 0o777);
     mkdirSync(site.at('volume/.config-sidecar/app.json'), { recursive: true, mode: 0o755 });
@@ -273,7 +273,7 @@ describe('the state directory', () => {
     });
   });
 
-  test('with a ledger of another user is told', async () => {
+  test('with a ledger of another user is reported', async () => {
     const site = createSite();
     const state = site.at('volume/.config-sidecar/app.json');
     mkdirSync(state, { recursive: true });
@@ -309,7 +309,7 @@ describe('the state directory', () => {
 
 describe('a directory on the way to the output', () => {
   test.each(['file', 'directory'] as const)(
-    'that others may replace is told for a %s output',
+    'that others may replace is reported for a %s output',
     async (kind) => {
       const site = createSite();
       const env = outputOf(kind, site);

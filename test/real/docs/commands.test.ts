@@ -1,4 +1,4 @@
-// What the documentation tells people to run is run here, page by page, and prints what the page says.
+// Runs the commands of the documentation, page by page; they print what the page says.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

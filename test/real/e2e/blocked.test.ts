@@ -1,4 +1,4 @@
-// What did not work is blocked: over restarts, until something about it changes or somebody says so.
+// What did not work is blocked, over restarts, until something about it changes or an operator lifts the block.
 import { request } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { fileJob } from '../../support/e2e/backing.ts';
@@ -61,7 +61,7 @@ describe.concurrent('what is blocked', () => {
     await hook.server.stop();
   });
 
-  test('and had to stay is found to work when nobody is to be told of it any more', async (context) => {
+  test('and had to stay is found to work once there is no application left to notify', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const refusing = { ...job.variables, RELOAD_COMMAND: "sh -c 'exit 5'" };
@@ -72,7 +72,7 @@ describe.concurrent('what is blocked', () => {
     expect(seen.lastKnownGood?.rendering).toBe(seen.desired?.rendering);
   });
 
-  test('and had to stay is said to be so where only a start of the application can tell', async (context) => {
+  test('and had to stay is reported as such where only a start of the application can confirm it', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const refusing = { ...job.variables, RELOAD_COMMAND: "sh -c 'exit 5'" };

@@ -12,7 +12,7 @@ import { respond, startHttpSource } from '../../support/servers/http-source.ts';
 import { freePorts } from '../../support/servers/ports.ts';
 
 describe.concurrent('once', () => {
-  test('publishes, tells and ends with 0; the second time there is nothing to do', async (context) => {
+  test('publishes, notifies and ends with 0; the second time there is nothing to do', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const app = await place.app({ config: job.config });
@@ -24,7 +24,7 @@ describe.concurrent('once', () => {
     expect(statSync(job.config).ino).toBe(ino);
     job.set('two');
     expect((await place.run(['once'], variables)).code).toBe(0);
-    await until('it is told of the second', () => app.told().length === 2);
+    await until('it is notified of the second', () => app.told().length === 2);
     expect(app.told().map(publishedValue)).toEqual(['one', 'two']);
   });
 
@@ -101,7 +101,7 @@ describe.concurrent('diff', () => {
 });
 
 describe.concurrent('status', () => {
-  test('ends with 0 when ready, with 8 when not or when nobody is there', async (context) => {
+  test('ends with 0 when ready, with 8 when not ready or not running', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const sidecar = await place.start(job.variables);
@@ -328,14 +328,14 @@ describe.concurrent('a sidecar that runs', () => {
     for (const line of sidecar.output().trim().split('\n')) expect(line).toMatch(/^\{.*\}$/);
   });
 
-  test('tells the same by metrics and by status', async (context) => {
+  test('shows the same in metrics and in status', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const sidecar = await place.start({ ...job.variables, RELOAD_COMMAND: 'true' });
     await sidecar.outcome('applied');
     job.set('two');
     await until(
-      'both are told',
+      'both are notified',
       async () => (await sidecar.metric('config_sidecar_generation'))['{target="default"}'] === 2,
     );
     await until('nothing is owed', async () => !(await sidecar.target()).reloadOwed);

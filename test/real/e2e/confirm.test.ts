@@ -1,4 +1,4 @@
-// What it takes until a configuration counts as known to work: the process that was told lives, or the one that came.
+// What it takes until a configuration counts as known to work: the notified process survives, or the one that replaced it.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { fileJob } from '../../support/e2e/backing.ts';
@@ -14,13 +14,13 @@ function timeOf(sidecar: Sidecar, event: string): number {
   return Date.parse(sidecar.logs(event)[0]?.time ?? '');
 }
 
-describe.concurrent('a process that was told', () => {
+describe.concurrent('a process that was notified', () => {
   test('has to live through the period before anything counts as applied', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
     const app = await startLiving(place, { config: job.config });
     const sidecar = await place.start({ ...job.variables, LOG_LEVEL: 'debug' });
-    await until('it is told', () => sidecar.logs('told').length > 0);
+    await until('it is notified', () => sidecar.logs('told').length > 0);
     expect(await sidecar.target()).toMatchObject({ outcome: null, running: null, lastKnownGood: null });
     const applied = await sidecar.outcome('applied');
     expect(timeOf(sidecar, 'applied') - timeOf(sidecar, 'told')).toBeGreaterThanOrEqual(PERIOD_MS - 20);
@@ -29,7 +29,7 @@ describe.concurrent('a process that was told', () => {
     expect(app.values()).toEqual(['one']);
   });
 
-  test('and died within it has died of that, which is blocked when nobody comes back in time', async (context) => {
+  test('and dies within it has died of the change, which is blocked when no process is back in time', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one', dies: 100 });
     place.write('out/app.json', '{"value":"before"}\n');
@@ -124,7 +124,7 @@ describe.concurrent('RELOAD_SIGNAL=SIGTERM', () => {
     expect(app.reads()).toBe('two');
   });
 
-  test('that brings a process which dies is taken back', async (context) => {
+  test('that brings a process which dies is rolled back', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
     const app = await startLiving(place, { config: job.config, restartMs: 300 });
@@ -137,7 +137,7 @@ describe.concurrent('RELOAD_SIGNAL=SIGTERM', () => {
     expect(publications(sidecar)).toEqual(['desired', 'desired', 'rolled-back']);
   });
 
-  test('that nobody answers with a new process is not confirmed', async (context) => {
+  test('that leads to no new process is not confirmed', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
     const app = await startLiving(place, { config: job.config });
@@ -156,8 +156,8 @@ describe.concurrent('RELOAD_SIGNAL=SIGTERM', () => {
   });
 });
 
-describe.concurrent('an application that is not told', () => {
-  test('but watches its files is watched over, and what it dies of is taken back', async (context) => {
+describe.concurrent('an application that is not notified', () => {
+  test('but watches its files is monitored, and what it dies of is rolled back', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
     const app = await startLiving(place, { config: job.config, words: ['watches'], restartMs: 300 });
@@ -171,7 +171,7 @@ describe.concurrent('an application that is not told', () => {
     expect(app.values()).toEqual([]);
   });
 
-  test('and that nobody names is not waited for: what is published is applied at once', async (context) => {
+  test('and is not configured is not waited for: what is published is applied at once', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const sidecar = await place.start({ ...job.variables, CONFIRM_PERIOD: '20s' });
@@ -190,7 +190,7 @@ test('what is on trial is shown as such, until when and what for, also after the
   await confirmedAs(sidecar, 'applied', 'one', job);
   job.set({ value: 'two' });
   await until(
-    'it was told',
+    'it was notified',
     () => sidecar.logs('told').length === 2 || sidecar.logs('published').length === 2,
   );
   const tried = await until('it is on trial', async () => {
@@ -229,7 +229,7 @@ describe.concurrent('a confirmation that was interrupted', () => {
     const app = await startLiving(place, { config: job.config });
     const variables = { ...job.variables, CONFIRM_PERIOD: '4s', LOG_LEVEL: 'debug' };
     const first = await place.start(variables);
-    await until('it was told', () => first.logs('told').length > 0);
+    await until('it was notified', () => first.logs('told').length > 0);
     await first.end(signal);
     expect(first.logs('applied')).toEqual([]);
     const second = await place.start(variables);
@@ -252,7 +252,7 @@ describe.concurrent('a confirmation that was interrupted', () => {
     const first = await place.start(variables);
     await confirmedAs(first, 'applied', 'one', job);
     job.set({ value: 'deadly', diesWhenTold: 300 });
-    await until('it was told', () => first.logs('told').length > 1);
+    await until('it was notified', () => first.logs('told').length > 1);
     await first.end('SIGKILL');
     await until('it was replaced', () => app.pids().length > 1);
     const second = await place.start(variables);
@@ -270,7 +270,7 @@ describe.concurrent('a confirmation that was interrupted', () => {
     const app = await startLiving(place, { config: job.config });
     const variables = { ...job.variables, CONFIRM_PERIOD: '1s', LOG_LEVEL: 'debug' };
     const first = await place.start(variables);
-    await until('it was told', () => first.logs('told').length > 0);
+    await until('it was notified', () => first.logs('told').length > 0);
     await first.end('SIGKILL');
     expect(first.logs('applied')).toEqual([]);
     await app.end();

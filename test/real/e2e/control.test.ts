@@ -1,4 +1,4 @@
-// The commands that steer a running sidecar, and what becomes of a generation somebody went back to.
+// The commands that control a running sidecar, and what happens to a generation that was rolled back to.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { describe, expect, test } from 'vitest';
@@ -131,7 +131,7 @@ describe.concurrent('going back', () => {
     });
   });
 
-  test('a generation is gone back to and stays, over changes and restarts, until the source is followed again', async (context) => {
+  test('a generation is rolled back to and stays, over changes and restarts, until the source is followed again', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const variables = { ...job.variables, RELOAD_COMMAND: 'true' };
@@ -146,7 +146,7 @@ describe.concurrent('going back', () => {
     const back = await command('rollback');
     expect(back).toMatchObject({ code: 0, stderr: '' });
     expect(back.stdout).toMatch(
-      /^Went back to generation 2 \(revision .+\), and stays there until "config-sidecar resume"; the application runs it \(answered\)\.\n$/,
+      /^Rolled back to generation 2 \(revision .+\), and stays there until "config-sidecar resume"; the application runs it \(answered\)\.\n$/,
     );
     expect(shownIn(job.config)).toBe('two');
 
@@ -233,7 +233,8 @@ describe.concurrent('going back', () => {
     );
     expect(await command('rollback', 'last')).toMatchObject({
       code: 2,
-      stderr: 'Cannot go back: "last" is no generation; "config-sidecar history" shows their numbers.\n',
+      stderr:
+        'Cannot roll back: "last" is not a generation number; "config-sidecar history" shows their numbers.\n',
     });
   });
 });
@@ -316,8 +317,8 @@ describe.concurrent('the control socket', () => {
     await until('it is ready', async () => (await command('status')).code === 0);
     expect((statSync(place.at(SOCKET)).mode & 0o7777).toString(8)).toBe('600');
     await first.end('SIGKILL');
-    const nobody = await command('sync');
-    expect(nobody).toMatchObject({
+    const missing = await command('sync');
+    expect(missing).toMatchObject({
       code: 8,
       stdout: '',
       stderr: `Cannot sync: no sidecar answers at "${place.at(SOCKET)}"; does one run, with this OUTPUT and STATE_DIR? [control.nobody]\n`,
@@ -347,7 +348,7 @@ describe.concurrent('the control socket', () => {
     );
   });
 
-  test('tells what a hook printed, which LISTEN does not', async (context) => {
+  test('shows what a hook printed, which LISTEN does not', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const hook = place.write('hook.sh', 'echo "no room at the inn"; exit 75\n');

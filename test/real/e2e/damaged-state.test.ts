@@ -1,4 +1,4 @@
-// What the state directory is worth when somebody damages it.
+// What still works when the state directory is damaged.
 import {
   existsSync,
   readFileSync,
@@ -68,7 +68,7 @@ describe.concurrent('a ledger', () => {
       const sidecar = await place.start(job.variables);
       await until('it follows', async () => (await sidecar.status()).fresh);
       job.set('three');
-      await until('the next change is told', () => job.told().includes('three'));
+      await until('it is notified of the next change', () => job.told().includes('three'));
       // Whether the debt of a moment ago was paid is in the newest slot only.
       expect(job.told().filter((value) => value === 'two').length).toBeLessThanOrEqual(2);
       expect((await sidecar.target()).generations.length).toBeGreaterThan(1);
@@ -105,7 +105,7 @@ describe.concurrent('a ledger', () => {
     },
   );
 
-  test('that is lost forgets what was blocked, which is tried again and gone back from again', async (context) => {
+  test('that is lost forgets what was blocked, which is tried again and rolled back again', async (context) => {
     const place = createPlace(context);
     const job = await createJob(place);
     const first = await place.start(job.variables);

@@ -11,7 +11,7 @@ import { installCommand } from '../../support/examples/packaged.ts';
 import { respond, startHttpSource } from '../../support/servers/http-source.ts';
 
 describe.concurrent('CONFIRM_URL', () => {
-  test('has to tell the revision and the digest of the data; without them the way is back', async (context) => {
+  test('has to show the revision and the digest of the data; without them the change is rolled back', async (context) => {
     const place = createPlace(context);
     const port = await quietPort();
     const job = ordersJob(place, { value: 'one' }, { reports: true });
@@ -48,7 +48,7 @@ describe.concurrent('CONFIRM_URL', () => {
     expect(publications(sidecar)).toEqual(['desired', 'desired', 'desired', 'rolled-back']);
   });
 
-  test('that tells of a reload before the publication is no success, however successful that was', async (context) => {
+  test('that reports a reload before the publication is no success, however successful that was', async (context) => {
     const place = createPlace(context);
     const port = await quietPort();
     const job = ordersJob(place, { value: 'one' });
@@ -92,7 +92,7 @@ describe.concurrent('CONFIRM_URL', () => {
 });
 
 describe.concurrent('CONFIRM_WORKERS', () => {
-  test('is satisfied by new workers, and a master that keeps its old ones is taken back', async (context) => {
+  test('is satisfied by new workers, and a master that keeps its old ones leads to a rollback', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
     const app = await startLiving(place, { config: job.config, words: ['workers'] });
@@ -139,7 +139,7 @@ http {
 `;
 
 describe.concurrent('a real nginx', () => {
-  test('whose new configuration passes its check and cannot be loaded keeps its workers, and is taken back', async (context) => {
+  test('whose new configuration passes its check and cannot be loaded keeps its workers, and is rolled back', async (context) => {
     const place = createPlace(context);
     const nginx = installCommand('nginx', place.root);
     const [run, port] = [place.directory('run'), await quietPort()];
@@ -187,7 +187,7 @@ describe.concurrent('a real nginx', () => {
 });
 
 describe.concurrent('an HTTP hook without an answer', () => {
-  test('has told it all the same, when the application proves that', async (context) => {
+  test('counts as notified, when the application proves that', async (context) => {
     const place = createPlace(context);
     const port = await quietPort();
     const job = ordersJob(place, { value: 'one', hangs: true }, { reports: true });

@@ -1,5 +1,5 @@
-// A crash at each named step of a change and of the way back: the next start puts everything right, and tells the
-// application of what is on the volume as often as it has to be told, and not once more.
+// A crash at each named step of a change and of a rollback: the next start puts everything right, and notifies the
+// application of what is on the volume as often as needed, and not once more.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
@@ -12,7 +12,7 @@ import type { Sidecar, Variables } from '../../support/e2e/sidecar.ts';
 import { until } from '../../support/e2e/until.ts';
 import { respond, startHttpSource } from '../../support/servers/http-source.ts';
 
-/** What it is that the application is told by, and what becomes of the change. */
+/** How the application is notified, and how the change ends. */
 const KINDS = ['signal good', 'http good', 'signal bad', 'http bad'] as const;
 
 type Kind = (typeof KINDS)[number];
@@ -59,10 +59,10 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(build.directory, { recursive: true, force: true }));
 
-/** The application of a run, whichever way it is told. */
+/** The application of a run, whichever way it is notified. */
 interface Listener {
   readonly variables: Variables;
-  /** The values it was told of. */
+  /** The values it was notified of. */
   readonly told: () => readonly unknown[];
   /** What it runs. */
   readonly runs: () => unknown;

@@ -1,4 +1,4 @@
-// A state directory that somebody else has been at: ledgers made by others, planted links. It may cost a reload, never
+// A state directory that others have changed: ledgers made by others, planted links. It may cost a reload, never
 // more, and nothing outside is read, written or removed.
 import { createHash } from 'node:crypto';
 import {
@@ -25,7 +25,7 @@ const STATE = 'out/.config-sidecar/app.json';
 interface Job {
   readonly variables: Variables;
   readonly set: (value: string) => void;
-  /** The values on the volume whenever the application was told. */
+  /** The values on the volume whenever the application was notified. */
   readonly told: () => readonly unknown[];
 }
 
@@ -40,7 +40,7 @@ function createJob(place: Place): Job {
   };
 }
 
-/** A start after "one" and "two" were applied and somebody did something to the state directory. */
+/** A start after "one" and "two" were applied and the state directory was then changed by others. */
 async function startAfter(place: Place, job: Job, tamper: (state: string) => void): Promise<Sidecar> {
   const first = await place.start(job.variables);
   await isKnown(first, job, 'one');
@@ -51,7 +51,7 @@ async function startAfter(place: Place, job: Job, tamper: (state: string) => voi
   return place.start(job.variables);
 }
 
-/** Waits until the value was told and is known to work. */
+/** Waits until the application was notified of the value and it is known to work. */
 async function isKnown(sidecar: Sidecar, job: Job, value: string): Promise<void> {
   await until(`"${value}" is known to work`, async () => {
     const { desired, generations, reloadOwed, outcome, message } = await sidecar.target();
@@ -89,26 +89,29 @@ const NONSENSE: readonly (readonly [string, (ledger: Record<string, unknown>) =>
   ['a number', () => 5],
   ['null', () => null],
   ['a list', () => [1, 2]],
-  ['lists that are none', (ledger) => ({ ...ledger, kept: 'many', blocked: { length: 2 } })],
+  ['values that are not lists', (ledger) => ({ ...ledger, kept: 'many', blocked: { length: 2 } })],
   ['nulls in its lists', (ledger) => ({ ...ledger, kept: [null], blocked: [null, 7] })],
   ['a published number', (ledger) => ({ ...ledger, published: 7, told: true })],
   ['a trial without a moment', (ledger) => ({ ...ledger, trial: { how: 'told' }, verdict: 'pending' })],
-  ['a verdict that is none', (ledger) => ({ ...ledger, verdict: 'splendid' })],
+  ['a verdict that does not exist', (ledger) => ({ ...ledger, verdict: 'splendid' })],
   ['an intention without a version', (ledger) => ({ ...ledger, intended: { owedBefore: 'maybe' } })],
   [
-    'staged outputs that are none',
+    'staged outputs that are not outputs',
     (ledger) => ({
       ...ledger,
       intended: { version: VERSION, owedBefore: false, staged: [{ output: 7 }, null] },
     }),
   ],
   ['a suspect without a block', (ledger) => ({ ...ledger, suspect: { until: 'tomorrow' } })],
-  ['times that are none', (ledger) => ({ ...ledger, appliedAt: 'today', owed: { since: {} }, running: {} })],
+  [
+    'values that are not times',
+    (ledger) => ({ ...ledger, appliedAt: 'today', owed: { since: {} }, running: {} }),
+  ],
   ['a pin to nothing', (ledger) => ({ ...ledger, pinned: { rendering: 'sha256:0', generation: 'x' } })],
   ['a generation that is no number', (ledger) => ({ ...ledger, generation: 'NaN' })],
 ];
 
-describe.concurrent('a ledger that somebody else wrote', () => {
+describe.concurrent('a ledger that others wrote', () => {
   test.for(NONSENSE)('with %s costs at most one reload', async ([, change], context) => {
     const place = createPlace(context);
     const job = createJob(place);
@@ -171,7 +174,7 @@ describe.concurrent('a ledger that somebody else wrote', () => {
       await isKnown(sidecar, job, 'three');
       const seen = job.told().length;
       job.set('one');
-      await until('it is told', () => job.told().slice(seen).includes('one'));
+      await until('it is notified', () => job.told().slice(seen).includes('one'));
       await sidecar.end();
       expect(place.read('escaped.json')).toBe('precious');
       expect(readdirSync(place.root).filter((name) => name.startsWith('escaped'))).toEqual(['escaped.json']);
@@ -179,7 +182,7 @@ describe.concurrent('a ledger that somebody else wrote', () => {
   });
 });
 
-/** Something outside that nobody may touch. */
+/** Something outside that must not be touched. */
 function precious(place: Place): {
   readonly file: string;
   readonly folder: string;
@@ -200,7 +203,7 @@ function precious(place: Place): {
   };
 }
 
-describe.concurrent('links that somebody planted', () => {
+describe.concurrent('links that others planted', () => {
   test('under our names beside a file output lead nowhere', async (context) => {
     const place = createPlace(context);
     const job = createJob(place);
@@ -267,7 +270,7 @@ describe.concurrent('a state directory that is a link', () => {
   test('is used where it leads, whether it was there first or was moved later', async (context) => {
     const place = createPlace(context);
     const job = createJob(place);
-    place.write('elsewhere/app.json/somebody', 'not ours');
+    place.write('elsewhere/app.json/other', 'not ours');
     place.directory('out');
     symlinkSync(place.at('elsewhere'), place.at('out/.config-sidecar'));
     const sidecar = await startAfter(place, job, () => {
@@ -278,7 +281,7 @@ describe.concurrent('a state directory that is a link', () => {
     job.set('three');
     await isKnown(sidecar, job, 'three');
     expect(job.told()).toEqual(['one', 'two', 'three']);
-    expect(place.read('moved/app.json/somebody')).toBe('not ours');
+    expect(place.read('moved/app.json/other')).toBe('not ours');
     expect(lstatSync(place.at('out/.config-sidecar')).isSymbolicLink()).toBe(true);
   });
 });

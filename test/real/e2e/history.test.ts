@@ -50,7 +50,7 @@ const MORE = [
   'ambiguous',
 ];
 
-/** The outcomes that the log tells of, oldest first. */
+/** The outcomes in the log, oldest first. */
 function logged(sidecar: Sidecar): readonly string[] {
   const lines = sidecar.logs().map(({ event }) => event);
   return lines.filter((event) => [...OUTCOMES, ...MORE].includes(event));
@@ -134,7 +134,7 @@ describe.concurrent('the history', () => {
     await hook.server.stop();
   });
 
-  test('of an application that is not there: once, again when that is overdue, and then what came of it', async (context) => {
+  test('of an application that is not there: once, again when that is overdue, and then the result', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
     const sidecar = await place.start({ ...job.variables, RELOAD_WAIT: '3s' });
@@ -220,7 +220,7 @@ describe.concurrent('the history', () => {
     expect(await counted(sidecar)).toEqual({ unchanged: 1, applied: 1 });
   });
 
-  test('of nothing to go back to: the verdict stays, and a confirmed one follows', async (context) => {
+  test('of nothing to roll back to: the verdict stays, and a confirmed one follows', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one', diesWhenTold: 10 });
     await startLiving(place, { config: job.config, restartMs: 100 });
@@ -235,7 +235,7 @@ describe.concurrent('the history', () => {
 });
 
 describe.concurrent('a new cause of the same outcome', () => {
-  test('is a line of the log and of the history, while the same cause again is none', async (context) => {
+  test('is a line of the log and of the history; the same cause again adds none', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const set = (text: string): void => void place.write('app.json.liquid', text);

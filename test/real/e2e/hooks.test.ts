@@ -1,4 +1,4 @@
-// What happens when telling the application does not work at once: refusals, hanging hooks, wrong settings, floods.
+// What happens when notifying the application does not work at once: refusals, hanging hooks, wrong settings, floods.
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { fileJob, publishedValue } from '../../support/e2e/backing.ts';
@@ -70,12 +70,12 @@ describe.concurrent('a command hook', () => {
     });
     await until('it is tried again', () => linesOf(place, 'hanging').length >= 2);
     job.set('two');
-    await until('the newer change is told', () => linesOf(place, 'told').length === 1);
+    await until('it is notified of the newer change', () => linesOf(place, 'told').length === 1);
     await sidecar.outcome('applied');
     expect(linesOf(place, 'hanging').filter((pid) => isAlive(Number(pid)))).toEqual([]);
   });
 
-  test('that is slow never runs twice at once, and the last of many changes is told', async (context) => {
+  test('that is slow never runs twice at once, and runs for the last of many changes', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place, 0);
     const hook = place.write(
@@ -87,7 +87,7 @@ describe.concurrent('a command hook', () => {
       job.set(i);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
-    await until('the last one is told', () => linesOf(place, 'told').map(publishedValue).at(-1) === 12);
+    await until('the last one is notified', () => linesOf(place, 'told').map(publishedValue).at(-1) === 12);
     await until('nothing is owed', async () => !(await sidecar.target()).reloadOwed);
     const runs = linesOf(place, 'runs');
     expect(runs.length).toBeGreaterThanOrEqual(4);
@@ -95,7 +95,7 @@ describe.concurrent('a command hook', () => {
     expect(linesOf(place, 'told').length).toBeLessThanOrEqual(8);
   });
 
-  test('sees the revisions of this and of the last telling, and none of the secrets', async (context) => {
+  test('sees the revisions of this and of the last notification, and none of the secrets', async (context) => {
     const place = createPlace(context);
     const server = await startHttpSource();
     let etag = '"r1"';
@@ -110,9 +110,9 @@ describe.concurrent('a command hook', () => {
       OUTPUT: place.at('out/app.json'),
       RELOAD_COMMAND: `sh -c 'echo "[$CONFIG_PREVIOUS_REVISION] [$CONFIG_REVISION]" >> told; env >> env'`,
     });
-    await until('it is told', () => linesOf(place, 'told').length === 1);
+    await until('it is notified', () => linesOf(place, 'told').length === 1);
     etag = '"r2"';
-    await until('it is told again', () => linesOf(place, 'told').length === 2);
+    await until('it is notified again', () => linesOf(place, 'told').length === 2);
     const [first, second] = linesOf(place, 'told');
     expect(first).toMatch(/^\[\] \[.*r1.*\]$/);
     expect(second).toMatch(/^\[.*r1.*\] \[.*r2.*\]$/);
@@ -124,7 +124,7 @@ describe.concurrent('a command hook', () => {
 });
 
 describe.concurrent('an HTTP hook', () => {
-  test('whose server is not up yet is asked again, and told once', async (context) => {
+  test('whose server is not up yet is tried again, and notified once', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const [port = 0] = await freePorts(1);
@@ -142,7 +142,7 @@ describe.concurrent('an HTTP hook', () => {
     ]);
     await sidecar.outcome('applied');
     job.set('two');
-    await until('the next change is told', () => linesOf(place, 'told').length >= 2);
+    await until('it is notified of the next change', () => linesOf(place, 'told').length >= 2);
     await sidecar.outcome('applied');
     expect(linesOf(place, 'told')).toEqual(['POST', 'POST']);
     expect(sidecar.logs('failed')).toHaveLength(1);

@@ -9,7 +9,7 @@ import { LEDGER_OF_0_1_0 } from '../../support/fixtures/ledger-of-0.1.0.ts';
 import { respond, startHttpSource } from '../../support/servers/http-source.ts';
 
 describe.concurrent('a start without the source', () => {
-  test('leaves an intact volume as it is: ready, not fresh, and nobody is told', async (context) => {
+  test('leaves an intact volume as it is: ready, not fresh, and no notification is sent', async (context) => {
     const place = createPlace(context);
     const job = await createJob(place);
     await applyAndEnd(place, job, ['one']);
@@ -27,7 +27,7 @@ describe.concurrent('a start without the source', () => {
     expect(sidecar.logs('published')).toEqual([]);
   });
 
-  test('fills an empty volume with the last known good, says how old that is, and tells the application', async (context) => {
+  test('fills an empty volume with the last known good, says how old that is, and notifies the application', async (context) => {
     const place = createPlace(context);
     const job = await createJob(place);
     await applyAndEnd(place, job, ['one', 'two']);
@@ -177,7 +177,7 @@ describe.concurrent('an upgrade', () => {
     expect(sidecar.logs('published')).toEqual([]);
     expect(sidecar.logs('ledger damaged')).toEqual([]);
     job.set('two');
-    await until('the next change is told', () => job.told().length > 0);
+    await until('it is notified of the next change', () => job.told().length > 0);
     expect(job.told()).toEqual(['two']);
     await job.sourceEnds();
   });

@@ -1,4 +1,4 @@
-// The main job, end to end: what is changed in a source is read by the application when it is told, whatever the
+// The main job, end to end: what is changed in a source is read by the application when it is notified, whatever the
 // source, the shape of the output and the hook.
 import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -70,7 +70,7 @@ function outputOf(place: Place, shape: Shape, { shape: kind }: Backing): Output 
 
 interface Hook {
   readonly variables: Variables;
-  /** What was read at the moment of each telling. */
+  /** What was read at the moment of each notification. */
   readonly told: () => readonly string[];
 }
 
@@ -138,7 +138,7 @@ describe.concurrent('a change is live in the application', () => {
   Object.entries(SOURCES).forEach(([sourceName, openSource], i) => {
     Object.entries(HOOKS).forEach(([hookName, openHook], j) => {
       const shape = SHAPES[(i + j) % SHAPES.length] ?? 'file';
-      test(`from ${sourceName} to a ${shape}, told by ${hookName}`, async (context) => {
+      test(`from ${sourceName} to a ${shape}, notified by ${hookName}`, async (context) => {
         const place = createPlace(context);
         place.directory('out');
         const source = await openSource(place, shape);
@@ -154,7 +154,7 @@ describe.concurrent('a change is live in the application', () => {
         for (const [count, text] of GREETINGS.entries()) {
           // What is equal first: in a store it is a change of its own, which comes to nothing.
           if (count > 0) await source.set({ unused: 'x', greeting: text });
-          await until(`it was told ${count + 1} times`, () => hook.told().length > count);
+          await until(`it was notified ${count + 1} times`, () => hook.told().length > count);
         }
         expect(hook.told().map(greeting)).toEqual(GREETINGS);
         await until('it is known to work', async () => {

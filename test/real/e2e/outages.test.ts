@@ -1,4 +1,4 @@
-// A source that cannot be asked never looks like one that is empty: nothing is written, nobody told, little is said.
+// A source that cannot be asked never looks like one that is empty: nothing is written, no notification is sent, little is logged.
 import { readFileSync, statSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { createPlace, type Place } from '../../support/e2e/place.ts';
@@ -112,7 +112,7 @@ describe.concurrent.each(Object.entries(SOURCES))('%s', (_name, open) => {
     await until('it is fresh again', async () => (await sidecar.status()).fresh);
     expect(statSync(config)).toMatchObject({ ino, mtimeMs });
     await source.put('two');
-    await until('the change is told', () => told.length > 1);
+    await until('it is notified of the change', () => told.length > 1);
     expect(told).toEqual(['one', 'two']);
     await Promise.all([source.end(), hook.stop()]);
   });

@@ -1,4 +1,4 @@
-// What outlives the sidecar: nothing that was owed is forgotten, nothing that was told is told again.
+// What outlives the sidecar: nothing owed is forgotten, and no notification is repeated.
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -8,13 +8,13 @@ import { until } from '../../support/e2e/until.ts';
 import { respond, startHttpSource } from '../../support/servers/http-source.ts';
 
 describe.concurrent('a start', () => {
-  test('tells nobody when nothing changed, and once when something did', async (context) => {
+  test('does not notify when nothing changed, and notifies once when something did', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const app = await place.app({ config: job.config });
     const variables = { ...job.variables, APP_PROCESS: place.name };
     const first = await place.start(variables);
-    await until('it is told', () => app.told().length === 1);
+    await until('it is notified', () => app.told().length === 1);
     await first.outcome('applied');
     await first.end();
     const { ino, mtimeMs } = statSync(job.config);
@@ -25,9 +25,9 @@ describe.concurrent('a start', () => {
     expect(statSync(job.config)).toMatchObject({ ino, mtimeMs });
     job.set('two');
     const third = await place.start(variables);
-    await until('it is told of the change', () => app.told().length > 1);
+    await until('it is notified of the change', () => app.told().length > 1);
     job.set('three');
-    await until('it is told of the next change', () => app.told().map(publishedValue).includes('three'));
+    await until('it is notified of the next change', () => app.told().map(publishedValue).includes('three'));
     expect(app.told().map(publishedValue)).toEqual(['one', 'two', 'three']);
     await third.outcome('applied');
   });
@@ -44,10 +44,10 @@ describe.concurrent('a start', () => {
     const second = await place.start(variables);
     await second.outcome('held-back');
     place.write('go', '');
-    await until('it is told', () => app.told().length > 0);
+    await until('it is notified', () => app.told().length > 0);
     await second.outcome('applied');
     job.set('two');
-    await until('it is told of the next change', () => app.told().map(publishedValue).includes('two'));
+    await until('it is notified of the next change', () => app.told().map(publishedValue).includes('two'));
     expect(app.told().map(publishedValue)).toEqual(['one', 'two']);
   });
 
@@ -74,7 +74,7 @@ describe.concurrent('a start', () => {
     await hook.stop();
   });
 
-  test('tells what is owed also when the source went back to what it said before', async (context) => {
+  test('notifies of what is owed, even when the source has returned to its earlier data', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const hook = await startHttpSource();
@@ -110,7 +110,7 @@ describe.concurrent('a start', () => {
       running: { evidence: 'started' },
     });
     job.set('two');
-    await until('it is told', () => app.told().length > 0);
+    await until('it is notified', () => app.told().length > 0);
     expect(app.told().map(publishedValue)).toEqual(['two']);
   });
 
@@ -134,7 +134,7 @@ describe.concurrent('a start', () => {
   test('after many kills shows whole files, leaves nothing behind, and ends with the last value told', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place, 0);
-    place.write('out/.somebody.tmp', 'not ours');
+    place.write('out/.other.tmp', 'not ours');
     const hook = place.write('hook.sh', `cat ${job.config} >> told\n`);
     const variables = {
       ...job.variables,
@@ -155,11 +155,11 @@ describe.concurrent('a start', () => {
     job.set('last');
     const sidecar = await place.start(variables);
     await until(
-      'the last one is told',
+      'it is notified of the last one',
       () => existsSync(place.at('told')) && place.read('told').endsWith('{"value":"last"}\n'),
     );
     await sidecar.outcome('applied');
-    expect(readdirSync(place.at('out')).sort()).toEqual(['.config-sidecar', '.somebody.tmp', 'app.json']);
+    expect(readdirSync(place.at('out')).sort()).toEqual(['.config-sidecar', '.other.tmp', 'app.json']);
     await sidecar.end();
     expect(readdirSync(place.at('out/.config-sidecar/app.json')).sort()).toEqual([
       'generations',
@@ -255,7 +255,7 @@ describe.concurrent('a second sidecar', () => {
     expect(second.logs('failed')).toHaveLength(1);
   });
 
-  test('that runs once waits for nobody longer than its time', async (context) => {
+  test('that runs once never waits longer than its time', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const first = await place.start(job.variables);

@@ -1,4 +1,4 @@
-// What somebody who runs it for months will meet: a state directory that is taken away, a command that is interrupted, a
+// What an operator meets over months: a state directory that is taken away, a command that is interrupted, a
 // status that must go on being true.
 import { existsSync, rmSync, utimesSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -80,7 +80,7 @@ describe.concurrent('once', () => {
 });
 
 describe.concurrent('a start with a reload that is owed', () => {
-  test('tells only of the newest, when it is the template that has changed meanwhile', async (context) => {
+  test('notifies only of the newest when the template has changed meanwhile', async (context) => {
     const place = createPlace(context);
     const { variables } = fileJob(place);
     const template = place.write('app.liquid', '{"value":"old"}\n');
@@ -95,7 +95,7 @@ describe.concurrent('a start with a reload that is owed', () => {
       ...templated,
       RELOAD_COMMAND: `sh -c 'cat $CONFIG_OUTPUT >> ${told}'`,
     });
-    await until('it is told', () => existsSync(told) && place.read('told').includes('new'));
+    await until('it is notified', () => existsSync(told) && place.read('told').includes('new'));
     await sidecar.outcome('applied');
     expect(place.read('told')).toBe('{"value":"new"}\n');
   });
@@ -133,7 +133,7 @@ describe.concurrent('status', () => {
     expect(await sidecar.outcome('no-target')).toMatchObject({ code: 'reload.no-target', reloadOwed: true });
   });
 
-  test('does not call a change unchanged while the application is being told of it', async (context) => {
+  test('does not call a change unchanged while the application is being notified of it', async (context) => {
     const place = createPlace(context);
     const server = await startHttpSource();
     context.onTestFinished(() => server.stop());
@@ -148,7 +148,7 @@ describe.concurrent('status', () => {
     await sidecar.outcome('applied');
     place.write('slow', '');
     await source.set({ value: 'two' });
-    await until('it is being told', async () => (await sidecar.target()).reloadOwed);
+    await until('it is being notified', async () => (await sidecar.target()).reloadOwed);
     // The same data under new revisions, at every read.
     let count = 0;
     server.answer(

@@ -1,4 +1,4 @@
-// What does not work is taken back to what was known to work: once, without flapping, and it is not tried again by itself.
+// What does not work is rolled back to what was known to work: once, without flapping, and it is not tried again by itself.
 import { rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { fileJob, publishedValue } from '../../support/e2e/backing.ts';
@@ -9,7 +9,7 @@ import { until } from '../../support/e2e/until.ts';
 import { respond } from '../../support/servers/http-source.ts';
 
 describe.concurrent('a refused reload', () => {
-  test('brings the old bytes back, tells of them once, and says so everywhere', async (context) => {
+  test('restores the old bytes, notifies once, and reports it everywhere', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const hook = await pickyHook(place);
@@ -59,7 +59,7 @@ describe.concurrent('a refused reload', () => {
     await hook.server.stop();
   });
 
-  test('by a command is one as well, and what the command printed is not told over HTTP', async (context) => {
+  test('by a command counts as well, and what the command printed is not shown over HTTP', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const script = place.write(
@@ -119,7 +119,7 @@ describe.concurrent('ROLLBACK=false', () => {
 });
 
 describe.concurrent('a last known good configuration that does not work any more', () => {
-  test('stays, is told again and again, and is back as soon as it works', async (context) => {
+  test('stays, is notified again and again, and recovers as soon as it works', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const hook = await pickyHook(place);
@@ -134,7 +134,7 @@ describe.concurrent('a last known good configuration that does not work any more
     expect(failed).toMatchObject({ reloadOwed: true, blocked: [{ outcome: 'refused' }] });
     expect(shown(place)).toBe('one');
     expect(sidecar.logs('rollback-failed')).toMatchObject([{ level: 'error' }]);
-    await until('it is told again', () => hook.told.length > 7);
+    await until('it is notified again', () => hook.told.length > 7);
     hook.refuses = () => false;
     await isOutcome(sidecar, 'rolled-back', 'one', place);
     expect(publications(sidecar)).toEqual(['desired', 'desired', 'rolled-back']);
@@ -164,7 +164,7 @@ describe.concurrent('a last known good configuration that does not work any more
 });
 
 describe.concurrent('"once"', () => {
-  test('ends with 6 after it went back, and with 4 when what is wanted is blocked', async (context) => {
+  test('ends with 6 after a rollback, and with 4 when what is wanted is blocked', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const hook = await pickyHook(place);
@@ -181,7 +181,7 @@ describe.concurrent('"once"', () => {
     await hook.server.stop();
   });
 
-  test('ends with 6 when it stays, since there is nothing to go back to', async (context) => {
+  test('ends with 6 when it stays, since there is nothing to roll back to', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place, 'bad');
     const hook = await pickyHook(place);

@@ -90,16 +90,16 @@ describe.concurrent('no secret is shown', () => {
     await until('the source has refused', () => sidecar.logs('source down').length > 0);
     expect(JSON.stringify(server.received)).toMatch(new RegExp(`${SECRET}|${LOGINS[0]}`));
     expectNoSecret(await everythingSaid(place, sidecar, byUrl));
-    const telling = await place.start({ ...variables, SOURCE: place.at('source.json') });
-    await telling.outcome('failed');
+    const showing = await place.start({ ...variables, SOURCE: place.at('source.json') });
+    await showing.outcome('failed');
     expect(JSON.stringify(hook.received)).toMatch(new RegExp(`${SECRET}|${LOGINS[0]}`));
     // The application's own answer is what it chose to say, and is logged as such.
-    const own = telling
+    const own = showing
       .output()
       .split('\n')
       .filter((line) => !line.includes('"printed":'));
     expectNoSecret(own.join('\n'));
-    expectNoSecret((await telling.get('/status')).body + (await telling.get('/metrics')).body);
+    expectNoSecret((await showing.get('/status')).body + (await showing.get('/metrics')).body);
     await Promise.all([server.stop(), hook.stop()]);
   });
 

@@ -57,7 +57,7 @@ describe.concurrent.each(Object.entries(SOURCES))('with %s', (_name, open) => {
     const file = place.write('settings.yaml', yamlOf(base));
     const app = await place.app({ config: place.at('out/a.json') });
     const sidecar = await place.start({ SETTINGS_FILE: file });
-    await until('it is told', () => app.told().length === 1);
+    await until('it is notified', () => app.told().length === 1);
     await sidecar.outcome('applied');
     const { ino } = statSync(place.at('out/a.json'));
 
@@ -71,7 +71,7 @@ describe.concurrent.each(Object.entries(SOURCES))('with %s', (_name, open) => {
     replaceFile(file, yamlOf(base));
     sidecar.signal('SIGHUP');
     await source.set({ value: 'two' });
-    await until('it is told of a change', () => app.told().length === 2);
+    await until('it is notified of a change', () => app.told().length === 2);
     expect(app.told().map((text) => JSON.parse(String(text)).value)).toEqual(['one', 'two']);
     expect(statSync(place.at('out/a.json')).ino).not.toBe(ino);
     expect(sidecar.logs('settings changed')).toEqual([]);

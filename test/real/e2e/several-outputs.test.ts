@@ -108,7 +108,7 @@ test('a change by others in one of them is found and undone, and only there', as
   expect(statSync(place.at('dir/two.conf')).ino).toBe(ino);
 });
 
-test('a generation that is gone back to brings back all outputs; so does the last known good on empty volumes', async (context) => {
+test('a generation that is rolled back to restores all outputs; so does the last known good on empty volumes', async (context) => {
   const place = createPlace(context);
   const { variables, set, shown } = severalOutputs(place);
   set({ one: '1', two: '1' });

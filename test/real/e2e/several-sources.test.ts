@@ -40,7 +40,7 @@ test('nothing is published before all have answered; then one that is down keeps
   const documents: Documents = { '/app.json': null };
   const { base, variables, shown, server } = await threeSources(place, documents);
   const sidecar = await place.start(variables);
-  await until('the outage is told', () => sidecar.logs('source down').length > 0);
+  await until('the outage is reported', () => sidecar.logs('source down').length > 0);
   await sleep(500);
   expect(existsSync(variables.OUTPUT)).toBe(false);
   expect((await sidecar.get('/readyz')).status).toBe(503);

@@ -6,7 +6,7 @@ import { createPlace, isAlive } from '../../support/e2e/place.ts';
 import { until } from '../../support/e2e/until.ts';
 
 describe.concurrent('a signal', () => {
-  test('is held until the application has its handler, and kills nobody', async (context) => {
+  test('is held until the application has its handler, and kills no process', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const app = await place.app({ config: job.config, listensAfter: place.at('go') });
@@ -25,7 +25,7 @@ describe.concurrent('a signal', () => {
     await until('it was looked at again', async () => (await sidecar.target()).outcome === 'held-back');
     expect(app.told()).toEqual([]);
     place.write('go', '');
-    await until('it is told', () => app.told().length === 1);
+    await until('it is notified', () => app.told().length === 1);
     expect(app.told().map(publishedValue)).toEqual(['two']);
     await sidecar.outcome('applied');
     expect(app.isRunning()).toBe(true);
@@ -65,7 +65,7 @@ describe.concurrent('a signal', () => {
     const job = fileJob(place);
     const first = await place.app({ config: job.config });
     const sidecar = await place.start({ ...job.variables, APP_PROCESS: place.name });
-    await until('the first one is told', () => first.told().length === 1);
+    await until('the first one is notified', () => first.told().length === 1);
     await first.kill();
     job.set('two');
     expect(await sidecar.outcome('no-target')).toMatchObject({ reloadOwed: true, code: 'reload.no-target' });
@@ -75,12 +75,12 @@ describe.concurrent('a signal', () => {
       running: { evidence: 'started' },
     });
     job.set('three');
-    await until('the second one is told', () => second.told().length > 0);
+    await until('the second one is notified', () => second.told().length > 0);
     expect(second.told().map(publishedValue)).toEqual(['three']);
     expect(second.records()[0]).toMatchObject({ event: 'started', content: '{"value":"two"}\n' });
   });
 
-  test('is sent to nobody while two unrelated processes match, and sent when one is left', async (context) => {
+  test('is not sent while two unrelated processes match, and sent when one is left', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const [one, other] = await Promise.all([
@@ -90,7 +90,7 @@ describe.concurrent('a signal', () => {
     const sidecar = await place.start({ ...job.variables, APP_PROCESS: place.name });
     expect(await sidecar.outcome('ambiguous')).toMatchObject({ code: 'reload.ambiguous', reloadOwed: true });
     await other.kill();
-    await until('the one left is told', () => one.told().length === 1);
+    await until('the one left is notified', () => one.told().length === 1);
     expect(other.told()).toEqual([]);
     await sidecar.outcome('applied');
   });
@@ -132,7 +132,7 @@ describe.concurrent('a signal', () => {
     job.set('two');
     await until('the second check runs', () => validations() > 1);
     place.write('go', '');
-    await until('the application is told', () => app.told().length > 0);
+    await until('the application is notified', () => app.told().length > 0);
     await sidecar.outcome('applied');
     expect(app.told().map(publishedValue)).toEqual(['two']);
     const validated = place
@@ -157,10 +157,10 @@ function isZombie(name: string): boolean {
 }
 
 describe.concurrent('a PID file', () => {
-  test('that names no process of the application gets nobody signalled, and each case its reason', async (context) => {
+  test('that names no process of the application leads to no signal, and each case reports its reason', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
-    const stranger = await place.app({ config: job.config, name: 'stranger' });
+    const other = await place.app({ config: job.config, name: 'other' });
     const dead = await place.app({ config: job.config, name: 'dead' });
     await dead.kill();
     const cases: readonly (readonly [content: string, reason: string])[] = [
@@ -173,8 +173,8 @@ describe.concurrent('a PID file', () => {
         `holds ${dead.pid}, but no process has the number ${dead.pid} and is named "${place.name}"`,
       ],
       [
-        `${stranger.pid}`,
-        `holds ${stranger.pid}, but no process has the number ${stranger.pid} and is named "${place.name}"`,
+        `${other.pid}`,
+        `holds ${other.pid}, but no process has the number ${other.pid} and is named "${place.name}"`,
       ],
     ];
     const results = await Promise.all(
@@ -195,7 +195,7 @@ describe.concurrent('a PID file', () => {
         message: `Cannot notify the application: the PID file "${pidFile}" ${reason}. It is notified as soon as it is there.`,
       });
     });
-    expect(stranger.told()).toEqual([]);
+    expect(other.told()).toEqual([]);
   });
 
   test('is read at every look, and a sidecar never signals itself', async (context) => {
@@ -214,7 +214,7 @@ describe.concurrent('a PID file', () => {
     place.write('app.pid', `${app.pid}\n`);
     await sidecar.outcome('picked-up');
     job.set('two');
-    await until('the application is told', () => app.told().length === 1);
+    await until('the application is notified', () => app.told().length === 1);
     expect(isAlive(sidecar.pid)).toBe(true);
     expect(sidecar.logs('settings refused')).toEqual([]);
   });

@@ -49,7 +49,7 @@ const STORES: Readonly<Record<'etcd' | 'Consul', Store>> = {
   },
 };
 
-/** An application that is told by HTTP and notes what it reads then. */
+/** An application that is notified by HTTP and records what it then reads. */
 async function hookFor(path: string): Promise<HttpSource & { readonly told: readonly unknown[] }> {
   const server = await startHttpSource();
   const told: unknown[] = [];
@@ -61,13 +61,13 @@ async function hookFor(path: string): Promise<HttpSource & { readonly told: read
 }
 
 describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
-  test('50 puts in a row are told at most twice, and the last value lands', async (context) => {
+  test('50 puts in a row notify at most twice, and the last value arrives', async (context) => {
     const place = createPlace(context);
     const config = `${place.directory('out')}/app.json`;
     const hook = await hookFor(config);
     await store.put(place, 'value', '0');
     const sidecar = await place.start({ SOURCE: store.url(place), OUTPUT: config, RELOAD_URL: hook.origin });
-    await until('the first is told', () => hook.told.length === 1);
+    await until('it is notified of the first', () => hook.told.length === 1);
     await until('the first publication is no longer recent', async () => {
       const applied =
         (await sidecar.metric('config_sidecar_last_applied_timestamp_seconds'))['{target="default"}'] ?? 0;
@@ -76,7 +76,7 @@ describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
     const startedAt = Date.now();
     for (let i = 1; i <= 50; i += 1) await store.put(place, 'value', String(i));
     const tookSeconds = (Date.now() - startedAt) / 1000;
-    await until('the last is told', () => (hook.told.at(-1) as { value: string }).value === '50');
+    await until('it is notified of the last', () => (hook.told.at(-1) as { value: string }).value === '50');
     await sidecar.outcome('applied');
     expect(hook.told.length - 1).toBeLessThanOrEqual(2 + Math.floor(tookSeconds));
     await hook.stop();
@@ -89,13 +89,13 @@ describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
     await store.put(place, 'value', '0');
     const timing = { DEBOUNCE: '300ms', DEBOUNCE_MAX: '800ms', RELOAD_MIN_INTERVAL: '0s' };
     await place.start({ SOURCE: store.url(place), OUTPUT: config, RELOAD_URL: hook.origin, ...timing });
-    await until('the first is told', () => hook.told.length === 1);
+    await until('it is notified of the first', () => hook.told.length === 1);
     for (let i = 1; i <= 25; i += 1) {
       await store.put(place, 'value', String(i));
       await sleep(100);
     }
     const during = hook.told.length - 1;
-    await until('the last is told', () => (hook.told.at(-1) as { value: string }).value === '25');
+    await until('it is notified of the last', () => (hook.told.at(-1) as { value: string }).value === '25');
     expect(during).toBeGreaterThanOrEqual(2);
     expect(during).toBeLessThanOrEqual(8);
     await hook.stop();
@@ -112,7 +112,7 @@ describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
     await place.start({ SOURCE: store.url(place), OUTPUT: config, RELOAD_COMMAND: `sh ${script}` });
     await until('the hook runs', () => place.read('runs') !== '');
     await store.put(place, 'value', 'meanwhile');
-    await until('it is told of the second as well', () => place.read('seen').includes('meanwhile'));
+    await until('it is notified of the second as well', () => place.read('seen').includes('meanwhile'));
     expect(place.read('runs')).toBe('run\nrun\n');
   });
 
@@ -137,7 +137,7 @@ describe.concurrent.each(Object.entries(STORES))('%s', (name, store) => {
     if (name === 'etcd') await sidecar.outcome('unchanged');
     expect(statSync(config)).toMatchObject({ ino, mtimeMs });
     await store.remove(place, 'b');
-    await until('the deletion is told', () => hook.told.length > 1);
+    await until('it is notified of the deletion', () => hook.told.length > 1);
     expect(hook.told).toEqual([{ a: '1', b: '2' }, { a: '1' }]);
     await hook.stop();
   });
@@ -293,11 +293,11 @@ describe.concurrent('a document', () => {
     const sidecar = await place.start({ SOURCE: source, OUTPUT: config, RELOAD_URL: hook.origin, ...fast });
     await until('it is said to be missing', () => sidecar.logs('source down').length === 1);
     replaceFile(source, '{"edit":0}');
-    await until('it is told', () => hook.told.length === 1);
+    await until('it is notified', () => hook.told.length === 1);
     replaceFile(source, '{"edit":1}');
-    await until('the first edit is told', () => hook.told.length === 2);
+    await until('it is notified of the first edit', () => hook.told.length === 2);
     replaceFile(source, '{"edit":2}');
-    await until('the second edit is told', () => hook.told.length === 3);
+    await until('it is notified of the second edit', () => hook.told.length === 3);
     expect(hook.told).toEqual([{ edit: 0 }, { edit: 1 }, { edit: 2 }]);
     await hook.stop();
   });

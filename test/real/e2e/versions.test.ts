@@ -53,9 +53,9 @@ describe.concurrent.each(LINES)('under Node %s', (line) => {
       { ...variables, RELOAD_MIN_INTERVAL: '0s' },
       { node: nodes.get(line) ?? '' },
     );
-    await until('it is told', () => app.told().length === 1);
+    await until('it is notified', () => app.told().length === 1);
     await source.set({ value: 'two' });
-    await until('it is told of the change', () => app.told().length === 2);
+    await until('it is notified of the change', () => app.told().length === 2);
     expect(app.told()).toEqual(['is one\n', 'is two\n']);
     await sidecar.outcome('applied');
     expect((await sidecar.get('/metrics')).status).toBe(200);

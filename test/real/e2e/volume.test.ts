@@ -36,7 +36,7 @@ async function treeJob(place: Place): Promise<{ readonly out: string; readonly v
 }
 
 describe.concurrent('drift', () => {
-  test('of a file is put right, reported, and told to the application', async (context) => {
+  test('of a file is put right, reported, and the application is notified', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const app = await place.app({ config: job.config });
@@ -45,11 +45,11 @@ describe.concurrent('drift', () => {
       APP_PROCESS: place.name,
       UPDATE_FREQUENCY: '300ms',
     });
-    await until('it is told', () => app.told().length === 1);
+    await until('it is notified', () => app.told().length === 1);
     rmSync(job.config);
-    await until('it is told that the file is back', () => app.told().length === 2);
+    await until('it is notified that the file is back', () => app.told().length === 2);
     writeFileSync(job.config, '{"value":"evil"}\n');
-    await until('it is told that the content is back', () => app.told().length === 3);
+    await until('it is notified that the content is back', () => app.told().length === 3);
     expect(app.told().map(publishedValue)).toEqual(['one', 'one', 'one']);
     await until('both are logged', () => sidecar.logs('drift').length >= 2);
     expect(sidecar.logs('drift')).toHaveLength(2);
@@ -204,7 +204,7 @@ describe.concurrent('a check', () => {
     );
     const validate = { VALIDATE_COMMAND: `sh ${check} {path}` };
     const sidecar = await place.start({ ...job.variables, ...validate, APP_PROCESS: place.name });
-    await until('the first is told', () => app.told().length === 1);
+    await until('it is notified of the first', () => app.told().length === 1);
     const { ino } = statSync(job.config);
     job.set('two');
     const rejected = await sidecar.outcome('rejected');
@@ -223,7 +223,7 @@ describe.concurrent('a check', () => {
       );
     });
     place.write('allowed-two', '');
-    await until('it is tried again and told', () => app.told().length === 2);
+    await until('it is tried again and notified', () => app.told().length === 2);
     expect(app.told().map(publishedValue)).toEqual(['one', 'two']);
     expect(place.read('out/app.json')).toBe('{"value":"two"}\n');
   });

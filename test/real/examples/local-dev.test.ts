@@ -32,10 +32,10 @@ test('an application of one’s own reads every change', async () => {
   start('my-app', [at('bin/my-app')]);
   start('sidecar', ['sh', '-c', commands], { env });
   const { ends } = stateOf(port);
-  await until('it was told', () => existsSync(at('told')));
+  await until('it was notified', () => existsSync(at('told')));
   await ends('applied');
   writeFileSync(at('config.yaml'), readFileSync(at('config.yaml'), 'utf8').replace('Hello', 'Good evening'));
-  await until('it was told again', () => readFileSync(at('told'), 'utf8').includes('Good evening'));
+  await until('it was notified again', () => readFileSync(at('told'), 'utf8').includes('Good evening'));
   expect(JSON.parse(readFileSync(at('told'), 'utf8'))).toEqual({ greeting: 'Good evening', workers: 2 });
   await ends('applied');
 });

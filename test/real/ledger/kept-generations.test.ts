@@ -198,7 +198,7 @@ describe('a copy of several outputs', () => {
 
   it.each([
     ['a count that is too large', '"count":2', '"count":3'],
-    ['a count that is none', '"count":1', '"count":-1'],
+    ['a count below zero', '"count":1', '"count":-1'],
     ['a mode that no file of ours has', '"mode":416', '"mode":2541'],
   ])('is refused with %s', async (_what, before, after) => {
     const { directory, read } = await kept();
@@ -393,7 +393,7 @@ describe('pruning', () => {
 });
 
 describe('without a ledger', () => {
-  it('the copies tell themselves what they are, the one confirmed last first', async () => {
+  it('the copies identify themselves, the one confirmed last first', async () => {
     const directory = scratch();
     expect(findGenerations(directory)).toEqual([]);
     const [a, b] = [release({ a: 'a' }), release({ a: 'b' })];

@@ -49,7 +49,7 @@ describe('a command', () => {
     expect(await sh('pwd', { cwd: '/' })).toEqual({ kind: 'exit', code: 0, output: '/\n' });
   });
 
-  test('is told from one that was killed', async () => {
+  test('is distinguished from one that was killed', async () => {
     expect(await sh('echo x; kill -TERM $$')).toEqual({
       kind: 'killed',
       signalName: 'SIGTERM',
@@ -109,7 +109,7 @@ describe('a command', () => {
     expect(await run(asAnother)).toEqual({ kind: 'exit', code: 0, output: 'it\n' });
   });
 
-  test('that prints without end holds nobody up, and what it leaves behind is not listened to', async (context) => {
+  test('that prints without end delays nothing, and what it leaves behind is not read', async (context) => {
     const stage = createStage(context);
     let longestMs = 0;
     let last = performance.now();
@@ -126,7 +126,7 @@ describe('a command', () => {
     expect(longestMs).toBeLessThan(900);
     const script = `yes & echo $! > "${stage.at('child')}"`;
     expect(await sh(script, { maxOutputBytes: 40 })).toMatchObject({ kind: 'exit', code: 0 });
-    await until('nobody reads it, so it has ended', () => !isRunning(stage.read('child')));
+    await until('its output is not read, so it has ended', () => !isRunning(stage.read('child')));
   });
 
   test('that begins its output anew loses nothing of it', async () => {

@@ -108,7 +108,7 @@ describe('the log', () => {
     expect(lines.join('')).not.toContain('secret');
   });
 
-  it('leaves out what a command printed where it is told to', () => {
+  it('leaves out what a command printed where that is asked for', () => {
     const lines: string[] = [];
     const write = (line: string): unknown => lines.push(line);
     const log = createLog({ level: 'info', format: 'json', commandOutput: false, write });

@@ -180,7 +180,7 @@ describe('after a crash between two swaps', () => {
     outputs.release();
   });
 
-  it('nothing is done where a part is gone, is of another output, or has a name that is none of ours', async () => {
+  it('nothing is done where a part is gone, belongs to another output, or has a foreign name', async () => {
     const { at, open, parts, shown } = await half();
     const [first, second] = parts;
     if (first === undefined || second === undefined) throw new Error('nothing was staged');

@@ -236,7 +236,7 @@ describe('another user', { tags: ['root'] }, () => {
 });
 
 describe('write-file-atomic', () => {
-  // Why it is not used: anybody who may write in the directory can tell its next temporary name and plant a link there.
+  // Why it is not used: every user who may write in the directory can guess its next temporary name and plant a link there.
   it('writes through a planted link and installs that link as the configuration; we do neither', async () => {
     const directory = scratch();
     const path = join(directory, 'app.conf');

@@ -64,7 +64,7 @@ async function leaveDeadSocket(path: string): Promise<void> {
 }
 
 describe('the control socket', () => {
-  it('is for its own user, answers without a token, and tells what was printed', async () => {
+  it('is for its own user, answers without a token, and shows what was printed', async () => {
     const { served, asked } = recording({ token: () => 'needed elsewhere' });
     const { socket } = await startIn(scratch(), served);
     const { mode } = lstatSync(socket);
@@ -213,7 +213,7 @@ function request(socket: string, more: Partial<ControlRequest> = {}): ControlReq
 const now = (): string => new Date().toISOString();
 
 describe('a command', () => {
-  it('waits for what comes of it', async () => {
+  it('waits for the result', async () => {
     const { served, asked, become } = recording();
     const { socket } = await startIn(scratch(), served);
     let isDone = false;
@@ -229,7 +229,7 @@ describe('a command', () => {
     });
   });
 
-  it('goes back to a generation, and says when the application does not take it', async () => {
+  it('rolls back to a generation, and reports when the application does not accept it', async () => {
     const { served, asked, become } = recording();
     const { socket } = await startIn(scratch(), served);
     const result = sendControl(request(socket, { action: 'rollback', generation: 1 }));
@@ -248,7 +248,7 @@ describe('a command', () => {
     });
     expect(await result).toEqual({
       exitCode: 6,
-      text: 'Went back to generation 1 (revision r1), but: refused: It said no.',
+      text: 'Rolled back to generation 1 (revision r1), but: refused: It said no.',
     });
   });
 
@@ -271,8 +271,8 @@ describe('a command', () => {
     expect(texts).toEqual([
       'Asked to sync.',
       'Asked to sync, and to try again what was rejected or blocked.',
-      'Goes back to generation 1 (revision r1), and stays there until "config-sidecar resume".',
-      'Goes back to generation 2 (revision r2), and stays there until "config-sidecar resume".',
+      'Rolls back to generation 1 (revision r1), and stays there until "config-sidecar resume".',
+      'Rolls back to generation 2 (revision r2), and stays there until "config-sidecar resume".',
       'Follows the source again.',
     ]);
   });
@@ -293,7 +293,7 @@ describe('a command', () => {
     const { socket } = await startIn(scratch());
     expect(await sendControl(request(socket, { waitMs: 300 }))).toEqual({
       exitCode: 1,
-      text: 'Asked to sync, but nothing came of it within 0.3 s: applied: The configuration of the source is on the volume. See "config-sidecar status".',
+      text: 'Asked to sync, but there was no result within 0.3 s: applied: The configuration of the source is on the volume. See "config-sidecar status".',
     });
   });
 
@@ -301,7 +301,7 @@ describe('a command', () => {
     const { socket } = await startIn(scratch());
     expect(await sendControl(request(socket, { action: 'rollback', generation: 9 }))).toEqual({
       exitCode: 2,
-      text: 'Cannot go back to generation "9": it is not kept; there are 2, 1. [control.unknown-generation]',
+      text: 'Cannot roll back to generation "9": it is not kept; there are 2, 1. [control.unknown-generation]',
     });
   });
 
@@ -362,7 +362,7 @@ async function asAnotherUser<T>(directory: string, act: () => Promise<T>): Promi
 }
 
 describe('the status', () => {
-  it('is asked of the socket first, which tells more', async () => {
+  it('is asked of the socket first, which shows more', async () => {
     const { served } = recording();
     const server = await listenAt({ host: '127.0.0.1', port: 0 }, served);
     onTestFinished(() => server.close());

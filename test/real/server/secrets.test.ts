@@ -14,7 +14,7 @@ function expectNoSecret(what: string, text: string): void {
   expect([what, text.split('\n').filter((line) => line.includes(SECRET))]).toEqual([what, []]);
 }
 
-/** Everything a sidecar with these settings shows, to anybody and to its own user, while it fails and in its commands. */
+/** Everything a sidecar with these settings shows, to every caller and to its own user, while it fails and in its commands. */
 async function expectNothingShown(place: Place, variables: Variables, hasFailed: string): Promise<void> {
   const sidecar = await place.start({ LOG_LEVEL: 'debug', CONTROL_TOKEN: SECRET, ...variables });
   await until('it has failed', () => sidecar.output().includes(`"${hasFailed}"`));

@@ -75,7 +75,7 @@ function shapeOf(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shapeOf(item)]));
 }
 
-it('health, readiness, status, metrics and the page are for everybody, and HEAD is the same without a body', async () => {
+it('health, readiness, status, metrics and the page need no token, and HEAD is the same without a body', async () => {
   const port = await serve(recording().served);
   const paths = ['/', '/healthz', '/readyz', '/status', '/metrics'];
   for (const path of paths) {
@@ -137,7 +137,7 @@ it('a POST without CONTROL_TOKEN being set is forbidden, and the answer says whe
     expect(JSON.parse(got.body).code).toBe('control.no-token');
   }
   expect(JSON.parse((await post(port, '/rollback')).body).message).toBe(
-    'Cannot go back over HTTP: CONTROL_TOKEN is not set; the Unix socket in STATE_DIR answers without one ("config-sidecar rollback").',
+    'Cannot roll back over HTTP: CONTROL_TOKEN is not set; the Unix socket in STATE_DIR answers without one ("config-sidecar rollback").',
   );
   expect(asked).toEqual([]);
 });
@@ -268,14 +268,14 @@ it.each([
         `/rollback?generation=${number}`,
         400,
         'control.parameter',
-        `Cannot go back: ${JSON.stringify(decodeURIComponent(number))} is no generation; "config-sidecar history" shows their numbers.`,
+        `Cannot roll back: ${JSON.stringify(decodeURIComponent(number))} is not a generation number; "config-sidecar history" shows their numbers.`,
       ] as const,
   ),
   [
     '/rollback?generation=7',
     404,
     'control.unknown-generation',
-    'Cannot go back to generation "7": it is not kept; there are 2, 1.',
+    'Cannot roll back to generation "7": it is not kept; there are 2, 1.',
   ],
 ] as const)('POST %.60s is refused', async (path, status, code, message) => {
   const { served } = recording({ token: () => TOKEN });

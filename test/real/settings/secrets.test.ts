@@ -131,7 +131,7 @@ test('what a secret file holds shows in no message', async () => {
   ]);
 });
 
-test('a provider is told texts as given and paths made absolute, and nothing that was not given', async () => {
+test('a provider gets texts as given and paths made absolute, and nothing that was not given', async () => {
   const setting = settingsForProvider(await load({ HTTP_CACERT: 'ca.pem', HTTP_HEADERS: 'A: b\nC: d' }));
   expect(setting('HTTP_CACERT')).toBe('/work-dir/ca.pem');
   expect(setting('HTTP_HEADERS')).toBe('A: b\nC: d');

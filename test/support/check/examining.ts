@@ -10,7 +10,7 @@ export interface Site {
   readonly root: string;
   readonly at: (name: string) => string;
   readonly write: (name: string, text: string, mode?: number) => string;
-  /** Settings with which nothing is wrong: a file source, a file output in `volume/`, no endpoints, nobody to tell. */
+  /** Settings with which nothing is wrong: a file source, a file output in `volume/`, no endpoints, no application to notify. */
   readonly env: Env;
   /** Everything below the place, to see that nothing is left behind. */
   readonly everything: () => readonly string[];

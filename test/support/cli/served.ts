@@ -1,4 +1,4 @@
-// What the endpoints tell of and steer in these tests: plain data, and a record of what was asked for.
+// What the endpoints show and control in these tests: plain data, and a record of the requests.
 
 import { SidecarError } from '../../../src/lib/errors.ts';
 import type { Controls } from '../../../src/server/control.ts';
@@ -121,7 +121,7 @@ export function recording(more: Partial<Served> = {}): Recording {
 }
 
 function unknown(generation: number): SidecarError {
-  return new SidecarError(`Cannot go back to generation "${generation}": it is not kept; there are 2, 1.`, {
+  return new SidecarError(`Cannot roll back to generation "${generation}": it is not kept; there are 2, 1.`, {
     code: 'control.unknown-generation',
     stage: 'control',
   });

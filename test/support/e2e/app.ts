@@ -1,4 +1,4 @@
-// The application of a test: a process that writes down what it is told.
+// The application of a test: a process that records each notification.
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Place } from './place.ts';

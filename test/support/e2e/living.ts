@@ -26,7 +26,7 @@ export interface Orders {
 export interface LivingOptions {
   /** The configuration it reads. */
   readonly config: string;
-  /** Started again so many milliseconds after it ended; without it nobody does. */
+  /** Restarted this many milliseconds after it ended; without it, never. */
   readonly restartMs?: number;
   /** Further words: `port=NUMBER`, `workers`, `watches`, `doom=PATH`, `stays`. */
   readonly words?: readonly string[];

@@ -1,11 +1,11 @@
-// An application that is told over HTTP and refuses what it does not like, and the way back from that.
+// An application that is notified over HTTP and refuses what it does not like, and the rollback that follows.
 import { type HttpSource, respond, startHttpSource } from '../servers/http-source.ts';
 import { type FileJob, publishedValue } from './backing.ts';
 import type { Place } from './place.ts';
 import type { Sidecar, TargetSeen, Variables } from './sidecar.ts';
 import { until } from './until.ts';
 
-/** An HTTP hook of an application that refuses what it does not like, and keeps what it read when it was told. */
+/** An HTTP hook of an application that refuses what it does not like, and keeps what it read when it was notified. */
 export interface Picky {
   readonly variables: Variables;
   /** The values on the volume at each request. */

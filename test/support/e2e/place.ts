@@ -17,7 +17,7 @@ import {
 /** One test's directory, ports and processes; all of them are gone when it ends. */
 export interface Place {
   readonly root: string;
-  /** A process name that nobody else has. */
+  /** A process name that no other test uses. */
   readonly name: string;
   /** Absolute path below the directory. */
   readonly at: (path: string) => string;
@@ -102,7 +102,7 @@ function killQuietly(pid: number): void {
   }
 }
 
-/** Whether somebody has this number; a zombie counts as gone. */
+/** Whether a process has this number; a zombie counts as gone. */
 export function isAlive(pid: number): boolean {
   try {
     return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));

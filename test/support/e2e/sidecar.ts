@@ -165,7 +165,7 @@ const SETTLED = ['applied', 'unchanged', 'picked-up'];
 export async function startSidecar(variables: Variables, cwd: string, start: Start): Promise<Sidecar> {
   const port = await quietPort();
   const { node = process.execPath, main = MAIN, nodeWords = [], words = [] } = start;
-  // Whether an application lives on is another matter than most of what is looked at here, and takes its time.
+  // Whether an application survives is another matter than most of what is looked at here, and takes its time.
   const isTokenTheirs = 'CONTROL_TOKEN_FILE' in variables || start.hasToken === false;
   const own = isTokenTheirs ? {} : { CONTROL_TOKEN: TOKEN };
   const env: Variables = { LISTEN: `127.0.0.1:${port}`, CONFIRM_PERIOD: '0', ...own, ...variables };

@@ -11,7 +11,7 @@ export interface Job {
   readonly variables: Variables;
   readonly set: (value: string) => void;
   readonly shown: () => unknown;
-  /** The values on the volume whenever the application was told. */
+  /** The values on the volume whenever the application was notified. */
   readonly told: () => readonly unknown[];
   /** Below the directory of the place. */
   readonly state: string;

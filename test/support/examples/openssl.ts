@@ -10,7 +10,7 @@ export interface Pair {
 }
 
 export interface Issued extends Pair {
-  /** As `getPeerCertificate()` tells it. */
+  /** As `getPeerCertificate()` gives it. */
   readonly serial: string;
 }
 

@@ -1,5 +1,5 @@
 // Takes and gives up one lock over and over, as one of many processes, and kills itself at a random moment. Prints a line
-// whenever it held the lock, and `both` if somebody else held it at the same time.
+// whenever it held the lock, and `both` if another process held it at the same time.
 import { createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tryLock } from '../../../src/ledger/lock.ts';

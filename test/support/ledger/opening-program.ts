@@ -1,4 +1,4 @@
-// Opens a state directory and gives it up again, and prints what came of it.
+// Opens a state directory and releases it, and prints the result.
 import { openStateDirectory } from '../../../src/ledger/state-directory.ts';
 import { toSidecarError } from '../../../src/lib/errors.ts';
 import type { Output } from '../../../src/publish/publisher.ts';

@@ -1,5 +1,5 @@
 // What a preset claims, as a suite that every preset's test calls with the real server: a good change is served, a bad
-// one is rejected before it is published, one that passes the check and does not load is taken back, and nobody but the
+// one is rejected before it is published, one that passes the check and does not load is rolled back, and no process but the
 // master is signalled.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
@@ -12,17 +12,17 @@ import { type Scene, type Server, type Stage, setStage } from './scene.ts';
 
 export type { Scene } from './scene.ts';
 
-/** One application that can be told to reload. */
+/** One application that can reload. */
 export interface Application extends Server {
   /** One that its checker refuses; where it has none, one that is broken. */
   readonly badSyntax: (scene: Scene) => string;
-  /** One that passes the check and does not load; null: there is none, or nobody could see it. */
+  /** One that passes the check and does not load; null: there is none, or it could not be noticed. */
   readonly badSemantics: ((scene: Scene) => string) | null;
   /** What the preset confirms says nothing of a broken file. */
   readonly unseen?: true;
   /** Settings that its remarks name, with which it is seen. */
   readonly seeing?: (scene: Scene) => Variables;
-  /** The signal the master gets; null: the hook is none. */
+  /** The signal the master gets; null: there is no hook. */
   readonly signal: NodeJS.Signals | null;
   /** The number that must get it, inside of the room; default: that of the program that was started. */
   readonly master?: (scene: Scene, started: Started) => number;
@@ -54,13 +54,13 @@ export function testClaims(application: Application): void {
   }
 
   if (badSemantics !== null && !unseen) {
-    test('one that passes the check and does not load is taken back', async () => {
+    test('one that passes the check and does not load is rolled back', async () => {
       await isTakenBack(stage, badSemantics(stage.scene()));
     });
   }
 
   if (unseen) {
-    test('a broken file that nobody checked goes unseen, and does to it what the preset says', async () => {
+    test('a broken file without a checker goes unseen, and affects it as the preset says', async () => {
       const { output } = stage.scene();
       await stage.restart({ VALIDATE_COMMAND: 'true' });
       const bad = application.badSyntax(stage.scene());
@@ -78,7 +78,7 @@ export function testClaims(application: Application): void {
   }
 
   if (!unseen || seeing !== undefined) {
-    test('a broken file that nobody checked does to it what the preset says, and is taken back', async () => {
+    test('a broken file without a checker affects it as the preset says, and is rolled back', async () => {
       await stage.restart({ VALIDATE_COMMAND: 'true', ...seeing?.(stage.scene()) });
       const starts = stage.server().starts();
       await isTakenBack(stage, application.badSyntax(stage.scene()));
@@ -91,7 +91,7 @@ export function testClaims(application: Application): void {
   }
 
   if (seeing !== undefined && badSemantics !== null) {
-    test('with what its remarks name, one that passes the check and does not load is taken back', async () => {
+    test('with what its remarks name, one that passes the check and does not load is rolled back', async () => {
       put(application.good('two', stage.scene()));
       await served('two');
       await stage.restart(seeing(stage.scene()));
@@ -100,7 +100,7 @@ export function testClaims(application: Application): void {
   }
 }
 
-/** What its own checker refuses never gets to the volume, and nobody is signalled. */
+/** What its own checker refuses never gets to the volume, and no process is signalled. */
 export async function isRejected(stage: Stage, bad: string): Promise<void> {
   const { output } = stage.scene();
   const before = readFileSync(output, 'utf8');

@@ -1,7 +1,7 @@
 // Asks a name server on this machine what it serves.
 import { Resolver } from 'node:dns/promises';
 
-/** Throws while nobody answers, or has no such name. */
+/** Throws while no server answers, or the name does not exist. */
 export async function askAddress(port: number, name: string): Promise<string> {
   return (await resolverAt(port).resolve4(name))[0] ?? 'nothing';
 }

@@ -1,4 +1,4 @@
-// A client of an HTTP server: asks it again and again until its input ends, then prints what came of it as one line of
+// A client of an HTTP server: asks it again and again until its input ends, then prints the result as one line of
 // JSON. Words: port, how (`new` connection for each request, or `kept` ones), how many at a time.
 import { Agent, get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,5 @@
 // For applications that read their configuration at their start only: refused as a preset alone, and with SIGTERM and a
-// supervisor restarted with the new file, which is taken back where they do not start with it.
+// supervisor restarted with the new file, which is rolled back where they do not start with it.
 import { expect, test } from 'vitest';
 import type { Preset } from '../../../src/settings/presets/preset.ts';
 import { PRESETS } from '../../../src/settings/presets/table.ts';
@@ -12,7 +12,7 @@ import { type Scene, type Server, setStage } from './scene.ts';
 export interface Restarted extends Server {
   /** One with which it does not start. */
   readonly bad: (scene: Scene) => string;
-  /** It reads another file again when it is told to. */
+  /** It reads another file again on a signal. */
   readonly reloads?: true;
   /** Whether the preset, or a setting that its remarks name, has it checked. */
   readonly checked: boolean;
@@ -60,7 +60,7 @@ export function testRestarts(application: Restarted): void {
     });
   }
 
-  test('a file that nobody checked and with which it does not start is taken back', async () => {
+  test('a file without a checker with which it does not start is rolled back', async () => {
     await stage.restart({ VALIDATE_COMMAND: 'true' });
     await isTakenBack(stage, application.bad(stage.scene()));
     stage.put(application.good('three', stage.scene()));

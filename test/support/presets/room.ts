@@ -29,9 +29,9 @@ export interface Room {
     words: readonly string[],
     options?: { readonly env?: NodeJS.ProcessEnv; readonly cwd?: string },
   ) => Promise<Started>;
-  /** Everybody who is there, zombies left out. */
+  /** Every process in it, zombies left out. */
   readonly inmates: () => readonly Inmate[];
-  /** Ends everybody. */
+  /** Ends them all. */
   readonly close: () => void;
 }
 

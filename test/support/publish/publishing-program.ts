@@ -1,4 +1,4 @@
-// Publishes as it is told by its one argument, and prints what came of it.
+// Publishes what its one argument says, and prints the result.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';

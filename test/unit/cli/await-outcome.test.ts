@@ -122,7 +122,7 @@ describe('going back', () => {
   it('is done when the generation is on the volume and the application runs it', () => {
     expect(outcomeOfRequest(rollback, BACK, SOON)).toEqual(
       done(
-        'Went back to generation 1 (revision r1), and stays there until "config-sidecar resume"; the application runs it (alive).',
+        'Rolled back to generation 1 (revision r1), and stays there until "config-sidecar resume"; the application runs it (alive).',
       ),
     );
   });
@@ -148,7 +148,7 @@ describe('going back', () => {
     } as const;
     expect(outcomeOfRequest(rollback, target, SOON)).toEqual({
       exitCode: 6,
-      text: 'Went back to generation 1 (revision r1), but: refused: It said no.',
+      text: 'Rolled back to generation 1 (revision r1), but: refused: It said no.',
     });
   });
 
@@ -166,7 +166,7 @@ describe('going back', () => {
   it('says when another request was quicker', () => {
     expect(outcomeOfRequest({ ...rollback, generation: 2 }, BACK, SOON)).toEqual({
       exitCode: 1,
-      text: 'Went back to generation 2, but something else was chosen meanwhile. See "config-sidecar history".',
+      text: 'Rolled back to generation 2, but something else was chosen meanwhile. See "config-sidecar history".',
     });
   });
 });
@@ -192,7 +192,7 @@ describe('when the time is up', () => {
     const held = { ...READ, outcome: 'held-back', message: 'No handler yet.', reloadOwed: true };
     expect(timedOut(sync, held, 60_000)).toEqual({
       exitCode: 6,
-      text: 'Asked to sync, but nothing came of it within 60 s: held-back: No handler yet. See "config-sidecar status".',
+      text: 'Asked to sync, but there was no result within 60 s: held-back: No handler yet. See "config-sidecar status".',
     });
     expect(timedOut(rollback, { ...READ, underWay: true }, 60_000).exitCode).toBe(1);
   });

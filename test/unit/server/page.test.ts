@@ -20,7 +20,7 @@ const TROUBLED: TargetStatus = {
   ...TARGET,
   outcome: 'rolled-back',
   code: 'confirm.url',
-  message: 'Went back to the last known good configuration.',
+  message: 'Rolled back to the last known good configuration.',
   reloadOwed: true,
   pinned: true,
   nextAttemptAt: '2026-01-31T12:05:00.250Z',
@@ -48,7 +48,7 @@ it('tells what the status tells', () => {
   const text = textOf(renderPage(statusWith(TROUBLED), NOW));
   const facts = [
     'config-sidecar 0.1.0 on pod-1: ready, fresh',
-    'default: rolled-back Went back to the last known good configuration. [confirm.url]',
+    'default: rolled-back Rolled back to the last known good configuration. [confirm.url]',
     'desired revision r2, sha256:f2, 3 min ago (2026-01-31T12:00:00Z)',
     'running without evidence',
     'last known good revision r2, sha256:f2',
@@ -115,7 +115,7 @@ it('says the outcome first, then why, then what to do, and only then the facts',
   const text = textOf(renderPage(statusWith(TROUBLED), NOW));
   const order = [
     'default: rolled-back',
-    'Went back to the last known good configuration.',
+    'Rolled back to the last known good configuration.',
     'The source file:///source/app.json has been silent for 3 min: what changed there since then is not known here.',
     'A configuration did not work and is not tried again',
     'A generation was chosen by hand and stays: "config-sidecar resume" follows the source again.',

@@ -38,8 +38,8 @@ describe('a reload time', () => {
     ['1700000100.64', 'the very millisecond'],
     ['1700000100.65', 'a moment later'],
     ['1.7000001007e+09', 'in the notation of Go'],
-    ['1700000100', 'the second, which is all it tells'],
-    ['1700000100.6', 'the tenth of a second, which is all it tells'],
+    ['1700000100', 'the second, the finest it shows'],
+    ['1700000100.6', 'the tenth of a second, the finest it shows'],
     ['1700000101', 'a later second'],
   ])('of %s counts: %s', async (time) => {
     expect(await flawIn(`last_reload ${time}\n`, MATCH)).toBeNull();
@@ -58,14 +58,14 @@ describe('a reload time', () => {
     });
   });
 
-  test.each(['', 'soon', '-1', 'NaN', 'Infinity', '1700000100640'])('of "%s" is none', async (time) => {
+  test.each(['', 'soon', '-1', 'NaN', 'Infinity', '1700000100640'])('of "%s" is not a time', async (time) => {
     expect(await flawIn(`last_reload ${time}\n`, MATCH)).toEqual({
       code: 'confirm.no-time',
       reason: `what the group "time" of CONFIRM_MATCH "${MATCH}" finds is not a number of Unix seconds`,
     });
   });
 
-  test('that an alternative leaves out is none either', async () => {
+  test('that an alternative leaves out is not a time either', async () => {
     expect(await flawIn('never', '(?<time>\\d+)|never')).toMatchObject({ code: 'confirm.no-time' });
   });
 });

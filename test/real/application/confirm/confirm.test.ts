@@ -34,7 +34,7 @@ function startedLater(trial: { moment: { ticks: number | null } }, ms: number): 
 }
 
 describe('with nothing to check', () => {
-  test('the telling is all there is to know', async () => {
+  test('the notification alone counts', async () => {
     const trial = trialOf(null, { evidence: ['answered'] });
     expect(await confirmation().look(trial, VERSION, atAge(trial, 0), never())).toEqual({
       kind: 'confirmed',
@@ -42,7 +42,7 @@ describe('with nothing to check', () => {
     });
   });
 
-  test('nobody has to live when the period is off', async (context) => {
+  test('no process has to survive when the period is off', async (context) => {
     const id = createStage(context).start(['sleep', '600']);
     await kill(id);
     const trial = trialOf(id, { how: 'picked-up' });
@@ -54,7 +54,7 @@ describe('with nothing to check', () => {
   });
 });
 
-describe('the process that was told', () => {
+describe('the process that was notified', () => {
   test('has to live through the period, which is looked at ever less often, and last at its end', async (context) => {
     const trial = trialOf(createStage(context).start(['sleep', '600']), { evidence: ['answered'] });
     const one = confirmation();
@@ -191,7 +191,7 @@ describe('the process that was told', () => {
     });
   });
 
-  test('is timed by a clock that nobody can set', async (context) => {
+  test('is timed by a clock that cannot be set', async (context) => {
     const trial = trialOf(createStage(context).start(['sleep', '600']));
     const one = confirmation();
     for (const steppedMs of [-3_600_000, 3_600_000]) {
@@ -216,7 +216,7 @@ describe('the process that was told', () => {
 });
 
 describe('a restart that was asked for', () => {
-  test('is another process that started after the telling, once the old one is gone', async (context) => {
+  test('is another process that started after the notification, once the old one is gone', async (context) => {
     const id = createStage(context).start(['sleep', '600']);
     const trial = trialOf(id, { restarts: true });
     const one = confirmation();
@@ -262,7 +262,7 @@ describe('a restart that was asked for', () => {
 });
 
 describe('after a restart of the sidecar', () => {
-  test('a process that lives on goes on with its trial', async (context) => {
+  test('a process that keeps running continues its trial', async (context) => {
     const trial = trialOf(createStage(context).start(['sleep', '600']));
     const one = confirmation({}, true);
     expect(await one.look(trial, VERSION, atAge(trial, 1_000), never())).toMatchObject({ kind: 'pending' });
@@ -302,7 +302,7 @@ describe('after a restart of the sidecar', () => {
     });
   });
 
-  test('of the machine, nobody is who he looks like', async (context) => {
+  test('of the machine, no process counts as the one before, even with the same number and start time', async (context) => {
     const id = createStage(context).start(['sleep', '600']);
     const trial = trialOf(id, { moment: { bootId: 'another', ticks: 0 } });
     expect(bootId()).not.toBeNull();
@@ -327,7 +327,7 @@ describe('after a restart of the sidecar', () => {
     expect(await look(60_250)).toEqual({ kind: 'confirmed', evidence: ['probed'] });
   });
 
-  test('the time in which nobody looked does not count', async (context) => {
+  test('the time in which the sidecar did not look does not count', async (context) => {
     const { url, count } = await serve(200);
     const trial = trialOf(createStage(context).start(['sleep', '600']));
     const { result } = await verdictOn(confirmation({ url: () => url }, true), trial, { startMs: 3_600_000 });
@@ -346,7 +346,7 @@ describe('after a restart of the sidecar', () => {
     expect(await one.look(trial, VERSION, atAge(trial, 60_000, null), never())).toMatchObject({
       kind: 'pending',
     });
-    // Time in which nobody looks would not count.
+    // Time in which the sidecar does not look would not count.
     for (let age = 61_000; age < 90_000; age += 1_000)
       await one.look(trial, VERSION, atAge(trial, age, null), never());
     expect(await one.look(trial, VERSION, atAge(trial, 90_000, null), never())).toMatchObject({
@@ -413,7 +413,7 @@ describe('its workers', () => {
     });
   });
 
-  test('are not those of a moment before, which the clock cannot tell apart', async (context) => {
+  test('are not those of a moment before, which have the same time on the clock', async (context) => {
     const { id } = await withWorkers(createStage(context));
     const children = childrenOf(id);
     const ticks = Math.min(...children.map(({ startTicks }) => startTicks));
@@ -425,7 +425,7 @@ describe('its workers', () => {
     expect(await look(trialOf(id, { moment, children: others }))).toMatchObject({ kind: 'confirmed' });
   });
 
-  test('count from the beginning of the telling on, however long that took', async (context) => {
+  test('count from the beginning of the notification, however long it took', async (context) => {
     const { id } = await withWorkers(createStage(context));
     const [child] = childrenOf(id);
     const momentAfter = (ms: number) => ({
@@ -437,7 +437,7 @@ describe('its workers', () => {
     expect(await confirmation(options).look(told, VERSION, atAge(told, 0), never())).toMatchObject({
       kind: 'confirmed',
     });
-    // Both workers are older than this telling, so an empty list only says that nobody had asked before.
+    // Both workers are older than this notification, so an empty list only means that they were not looked up before.
     const later = trialOf(id, { at: 10_000, notBefore: 8_000, moment: momentAfter(2_500) });
     expect(await confirmation(options).look(later, VERSION, atAge(later, 0), never())).toMatchObject({
       kind: 'pending',

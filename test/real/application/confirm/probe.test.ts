@@ -83,7 +83,7 @@ describe('the URL', () => {
     });
   });
 
-  test('at which nobody listens says so, without its credentials', async () => {
+  test('at which nothing listens says so, without its credentials', async () => {
     const url = await nowhere();
     const secret = url.replace('//', '//user:hunter2@');
     const { result } = await verdictOn(confirmation({ url: () => secret }), trialOf(null));
@@ -94,7 +94,7 @@ describe('the URL', () => {
     });
   });
 
-  test('that hangs holds nobody up beyond the time that is left', async () => {
+  test('that hangs delays nothing beyond the time that is left', async () => {
     const { url } = await serve(hangs);
     const one = confirmation({ url: () => url, timeoutMs: 300 });
     const startedAt = performance.now();
@@ -158,7 +158,7 @@ describe('the URL', () => {
     });
   });
 
-  test('is asked once, however late, before it is held against anybody', async () => {
+  test('is asked once, however late, before a missing answer counts', async () => {
     const { url, count } = await serve(200);
     const trial = trialOf(null);
     const one = confirmation({ url: () => url, successes: 1 });
@@ -183,7 +183,7 @@ describe('an answer that is not as wanted', () => {
     expect(atMs).toBe(30_000);
   });
 
-  test('is the success of a reload before this one, until a newer one is told', async () => {
+  test('is the success of a reload before this one, until a newer one is reported', async () => {
     const trial = trialOf(null, { at: 1_700_000_200_500, notBefore: 1_700_000_200_000 });
     const before = 'success 1\ntimestamp 1.70000019e+09\n';
     const { url } = await serve(before, before, 'success 1\ntimestamp 1.7000002003e+09\n');
@@ -199,7 +199,7 @@ describe('an answer that is not as wanted', () => {
     });
   });
 
-  test('is told beside the workers that are missing', async (context) => {
+  test('is reported together with the workers that are missing', async (context) => {
     const { url } = await serve('not yet');
     const id = createStage(context).start(['sleep', '600']);
     const one = confirmation({ url: () => url, workers: true, match: { text: 'ready' } });
@@ -233,7 +233,7 @@ describe('a good answer', () => {
 });
 
 describe('a request that hangs', () => {
-  test('ends with the process it was about, whose death is told then', async (context) => {
+  test('ends with the process it was about, whose death is then reported', async (context) => {
     const id = createStage(context).start(['sleep', '600']);
     const trial = trialOf(id);
     const { url, count } = await serve(hangs);

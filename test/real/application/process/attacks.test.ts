@@ -1,4 +1,4 @@
-// What others in the pod can do to be told in the application's place, to keep it from being told, or to stop us.
+// What other processes in the pod can try: to be signalled instead of the application, to keep it from being signalled, or to stop us.
 import { execFile, execFileSync } from 'node:child_process';
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -20,11 +20,11 @@ test.each([
     (path: string) => writeFileSync(path, `1\n${' '.repeat(10_000_000)}`),
     'does not hold one number',
   ],
-  ['a pipe nobody writes to', (path: string) => void execFileSync('mkfifo', [path]), 'is not a file'],
+  ['a pipe without a writer', (path: string) => void execFileSync('mkfifo', [path]), 'is not a file'],
   ['a device', (path: string) => symlinkSync('/dev/zero', path), 'is not a file'],
   ['a link to itself', (path: string) => symlinkSync(path, path), 'cannot be read (ELOOP)'],
   ['a link to text', (path: string) => symlinkSync('/proc/self/status', path), 'does not hold one number'],
-])('a PID file that is %s names nobody, and stops nobody', (_what, make, reason) => {
+])('a PID file that is %s names no process and blocks nothing', (_what, make, reason) => {
   const path = createStage({ onTestFinished }).at('pid');
   make(path);
   const startedAt = performance.now();
@@ -43,7 +43,7 @@ test('a PID file may be a link to one that holds a number', async (context) => {
   expect(lookupOf({ pidFile: stage.at('pid') }).look(0)).toMatchObject({ kind: 'found', id: { pid } });
 });
 
-test('a process with the same name that belongs to another user makes it ambiguous; none is told', async (context) => {
+test('a process with the same name that belongs to another user makes it ambiguous; neither is signalled', async (context) => {
   const stage = createStage(context);
   const program = stage.called(stage.name, '/bin/sleep');
   const { pid } = stage.start([program, '600']);
@@ -82,7 +82,7 @@ test('a command line made to be searched for ever costs a moment, and hides no o
   });
 });
 
-test('a process that renames itself all the time is told all the same', async (context) => {
+test('a process that renames itself all the time is signalled nevertheless', async (context) => {
   const stage = createStage(context);
   const id = stage.start([process.execPath, fixture('renames-itself.mjs'), stage.at('record')]);
   await until('it listens', () => stage.read('record') === 'listening\n');

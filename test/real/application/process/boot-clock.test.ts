@@ -25,7 +25,7 @@ describe('a process started after a publication', () => {
     expect(startedAfter(ID, { bootId: 'before', ticks: 999_999 }, NOW)).toBe(true);
   });
 
-  test('never when that cannot be told', () => {
+  test('never when that is not known', () => {
     expect(startedAfter(ID, { bootId: null, ticks: 1 }, NOW)).toBe(false);
     expect(startedAfter(ID, { bootId: 'this', ticks: null }, NOW)).toBe(false);
     expect(startedAfter(ID, { bootId: 'this', ticks: 1 }, { bootId: 'this', ticks: null })).toBe(false);

@@ -142,7 +142,7 @@ describe('a container', () => {
     );
   });
 
-  test('that is not there is told with those that are', async (context) => {
+  test('that does not exist is reported together with those that do', async (context) => {
     const stage = createStage(context);
     const lookup = lookupOf({ container: `${stage.name}-web` });
     await startContained(stage, stage.name, 'exec sleep 600');
@@ -157,7 +157,7 @@ describe('a container', () => {
     });
   });
 
-  test('that runs twice has no main process that could be told', async (context) => {
+  test('that runs twice is ambiguous: no main process can be chosen', async (context) => {
     const stage = createStage(context);
     await startContained(stage, stage.name, 'exec sleep 600');
     await startContained(stage, stage.name, 'exec sleep 601');

@@ -8,7 +8,7 @@ import { createStage, until } from '../../../support/application/process/apart.t
 import { freePorts } from '../../../support/servers/ports.ts';
 import { serverBinary } from '../../../support/servers/prerequisites.ts';
 
-test('a Go program that is looked at from its first milliseconds is told once it listens, and lives', async (context) => {
+test('a Go program that is looked at from its first milliseconds is signalled once it listens, and survives', async (context) => {
   const stage = createStage(context);
   const [http, dns, serfLan, serfWan, server] = await freePorts(5);
   const ports = { http, dns, serf_lan: serfLan, serf_wan: serfWan, server, grpc: -1 };
@@ -26,6 +26,6 @@ test('a Go program that is looked at from its first milliseconds is told once it
   const hook = { kind: 'signal', signal: 'SIGHUP', gateOff: false } as const;
   const result = signalReload(hook, { process: id, output: '/out', revision: '1', previousRevision: null });
   expect(result).toEqual({ kind: 'told', evidence: null, process: id });
-  await until('it says that it was told', () => stage.read('record').includes('hangup'));
+  await until('it says that it was signalled', () => stage.read('record').includes('hangup'));
   expect(isLiving(id)).toBe(true);
 });

@@ -17,7 +17,7 @@ test('a process lives until it ended, and not as a zombie or as another one with
   for (const none of [0, -1, 2 ** 31 - 1]) expect(isLiving({ pid: none, startTicks: 1 })).toBe(false);
 });
 
-test('its children are those that live, each with its start; grandchildren, zombies and strangers are not', async (context) => {
+test('its children are the living ones, each with its start time; grandchildren, zombies and unrelated processes are not', async (context) => {
   const stage = createStage(context);
   const script = 'sleep 600 & sh -c "sleep 601; true" & sleep 602 & echo $! > "$0"; exec sleep 603';
   const parent = stage.start(['sh', '-c', script, stage.at('third')]);

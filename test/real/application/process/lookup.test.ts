@@ -1,4 +1,4 @@
-// Finding real applications and telling when they can be told; none of them may die of it.
+// Finds real applications and decides when they can be signalled; none of them may die of it.
 
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
@@ -63,7 +63,7 @@ describe('an application', () => {
     expect([...kinds]).toEqual(['settling', 'no-handler', 'ready']);
     expect(found).toMatchObject({ id, name: `${id.pid} (${stage.name})` });
     expect(hangUp(found.id)).toBe('told');
-    await until('it was told', () => stage.read('record') === 'listening\ntold\n');
+    await until('it was notified', () => stage.read('record') === 'listening\ntold\n');
     expect(isLiving(id)).toBe(true);
   });
 
@@ -86,7 +86,7 @@ describe('an application', () => {
     expect(readiness).toEqual({ kind: 'ignored', reason: 'ignores SIGHUP' });
   });
 
-  test('that waits with sigwait is told with RELOAD_GATE=off', async (context) => {
+  test('that waits with sigwait is signalled with RELOAD_GATE=off', async (context) => {
     const stage = createStage(context);
     const id = stage.start(['python3', fixture('waits-for-hup.py'), 'sigwait', stage.at('record')]);
     await until('it waits', () => stage.read('record') === 'listening\n');
@@ -95,7 +95,7 @@ describe('an application', () => {
     const { readiness, id: found } = await verdict(lookupOf({ pattern, gateOff: true }));
     expect(readiness).toEqual({ kind: 'ready' });
     expect(hangUp(found, true)).toBe('told');
-    await until('it was told', () => stage.read('record') === 'listening\ntold\n');
+    await until('it was notified', () => stage.read('record') === 'listening\ntold\n');
     expect(isLiving(id)).toBe(true);
   });
 
@@ -106,7 +106,7 @@ describe('an application', () => {
     const { readiness, id } = await verdict(lookupOf({ pattern }));
     expect(readiness).toEqual({ kind: 'ready' });
     expect(hangUp(id)).toBe('told');
-    await until('it was told', () => stage.read('record') === 'listening\ntold\n');
+    await until('it was notified', () => stage.read('record') === 'listening\ntold\n');
   });
 
   test('of another user is said not to be ours to signal', async (context) => {
@@ -148,7 +148,7 @@ describe('an application', () => {
     expect(fact.reason).toContain('several unrelated processes match: ');
   });
 
-  test('is not a shell that was told its name', async (context) => {
+  test('is not a shell that has its name as an argument', async (context) => {
     const stage = createStage(context);
     const script = `: ${stage.name}; while :; do sleep 600; done`;
     const { pid } = stage.start(['sh', '-c', script]);
@@ -210,7 +210,7 @@ describe('a PID file', () => {
       `${process.pid}`,
       `holds ${process.pid}, but no process that may be notified has the number ${process.pid}: ${process.pid} (${ownName()}) is this sidecar itself`,
     ],
-  ])('that holds %j names nobody', (content, reason) => {
+  ])('that holds %j names no process', (content, reason) => {
     const path = createStage({ onTestFinished }).at('pid');
     writeFileSync(path, content);
     expect(look(lookupOf({ pidFile: path }))).toEqual({
@@ -219,7 +219,7 @@ describe('a PID file', () => {
     });
   });
 
-  test('that is not there, no file, or a pipe names nobody, and stops nobody', (context) => {
+  test('that is missing, a directory or a pipe names no process and blocks nothing', (context) => {
     const stage = createStage(context);
     mkdirSync(stage.at('folder'));
     execFileSync('mkfifo', [stage.at('pipe')]);
@@ -229,7 +229,7 @@ describe('a PID file', () => {
     expect(reasonOf('pipe')).toBe(`the PID file "${stage.at('pipe')}" is not a file`);
   });
 
-  test('older than the process that has its number names nobody', async (context) => {
+  test('older than the process that has its number names no process', async (context) => {
     const stage = createStage(context);
     const { pid } = stage.start([stage.called(stage.name, '/bin/sleep'), '600']);
     await until('it runs', () => readRow(processFolder(pid))?.comm === stage.name);

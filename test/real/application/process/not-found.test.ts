@@ -1,4 +1,4 @@
-// Why nobody was found, where that lies in what can be seen: said with the remedy.
+// When no process is found because processes are hidden, the reason says so and names the remedy.
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { compile } from '../../../support/publish/programs.ts';

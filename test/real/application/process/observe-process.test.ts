@@ -1,4 +1,4 @@
-// What the loop is told of the application's process.
+// What the loop learns about the application's process.
 
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -27,7 +27,7 @@ describe('a process', () => {
     reason: 'has no handler for SIGHUP, which would kill it',
   };
 
-  test('that can be told is ready', () => {
+  test('that can be signalled is ready', () => {
     expect(see(found({ kind: 'ready' }))).toEqual({ fact: { kind: 'ready' }, id });
     expect(see(found({ kind: 'ready' }), null)).toEqual({ fact: { kind: 'ready' }, id });
   });
@@ -84,7 +84,7 @@ describe('a process', () => {
     });
   });
 
-  test('that cannot be seen, or is one of several, is no process to be told', () => {
+  test('that cannot be seen, or is one of several, is not signalled', () => {
     expect(see({ kind: 'none', reason: 'no process is named "app"' })).toEqual({
       fact: {
         kind: 'obstacle',

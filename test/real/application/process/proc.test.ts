@@ -27,7 +27,7 @@ describe('a line of the process table', () => {
     }
   });
 
-  test('that is none gives nothing', () => {
+  test('that is not a process gives nothing', () => {
     for (const text of ['', '12', '12 (x', '12 (x) S 1 2', 'x (y) S']) expect(parseStat(text)).toBeNull();
   });
 

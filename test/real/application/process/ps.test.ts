@@ -37,13 +37,13 @@ async function found(lookup: Lookup, pid: number): Promise<Found> {
 
 /** The reason, once the processes have been listed. */
 async function reasonOf(lookup: Lookup): Promise<string> {
-  return await until('nobody is found', () => {
+  return await until('no process is found', () => {
     const fact = lookup.look(performance.now());
     return fact.kind !== 'found' && !fact.reason.includes('not listed yet') && fact.reason;
   });
 }
 
-test('nobody is found before the processes were listed', () => {
+test('no process is found before the processes were listed', () => {
   expect(lookupOf({ name: 'sleep' }).look(0)).toEqual({
     kind: 'none',
     reason: 'its processes are not listed yet',
@@ -97,7 +97,7 @@ function matchOf(lookup: Lookup, text: string): boolean {
 describe('a signal', () => {
   const hook = { kind: 'signal', signal: 'SIGHUP', gateOff: false } as const;
 
-  test('is held back while nobody says that there is a handler, and sent when somebody does', async (context) => {
+  test('is held back unless RELOAD_GATE=off says that there is a handler', async (context) => {
     const stage = createStage(context);
     const name = stage.called(stage.name, process.execPath);
     const id = stage.start([name, fixture('takes-hup.mjs'), stage.at('record')]);
@@ -119,7 +119,7 @@ describe('a signal', () => {
       evidence: null,
       process: ready.id,
     });
-    await until('it was told', () => stage.read('record') === 'listening\ntold\n');
+    await until('it was notified', () => stage.read('record') === 'listening\ntold\n');
     expect(isLiving(id)).toBe(true);
   });
 

@@ -1,4 +1,4 @@
-// Moments in which a process looks as if it could be told, and would die of it.
+// Moments in which a process looks ready for a signal, but the signal would kill it.
 
 import { readdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
@@ -99,7 +99,7 @@ test('a program that takes the place of a long start script is as young as that'
   expect(performance.now() - seenAtMs).toBeGreaterThan(990);
 });
 
-test('a runtime that catches the signal for itself is not told while it computes: it is starting still', async (context) => {
+test('a runtime that catches the signal for itself is not signalled while it computes: it is still starting', async (context) => {
   const stage = createStage(context);
   const { pid } = stage.start([
     'python3',

@@ -41,7 +41,7 @@ describe('the signal', () => {
     const id = stage.start([process.execPath, fixture('takes-hup.mjs'), stage.at('record')]);
     await until('it listens', () => stage.read('record') === 'listening\n');
     expect(await reload(HUP, contextOf(id), never())).toEqual({ kind: 'told', evidence: null, process: id });
-    await until('it was told', () => stage.read('record') === 'listening\ntold\n');
+    await until('it was notified', () => stage.read('record') === 'listening\ntold\n');
   });
 
   test('does not reach another process that has the number by now', async (context) => {
@@ -234,7 +234,7 @@ describe('the request', () => {
     expect(result.kind === 'owed' && result.output).toBe('x'.repeat(2048));
   });
 
-  test('to a port where nobody listens is unavailable', async () => {
+  test('to a port where nothing listens is unavailable', async () => {
     const server = createSocketServer();
     const port = await listen(server);
     await new Promise((resolve) => server.close(resolve));
@@ -388,7 +388,7 @@ describe('the command', () => {
   });
 });
 
-test('nothing is told any more once we are stopping', async (context) => {
+test('nothing is notified any more once the sidecar is stopping', async (context) => {
   const stage = createStage(context);
   const id = stage.start([process.execPath, fixture('takes-hup.mjs'), stage.at('record')]);
   await until('it listens', () => stage.read('record') === 'listening\n');

@@ -58,7 +58,7 @@ describe('an exchange', () => {
     }
   });
 
-  it('sends what it is told to and nothing that could mislead', async () => {
+  it('sends what was asked for and nothing that could mislead', async () => {
     source.answer((_request, response) => respond(response, 200, 'ok'));
     await request(
       get(`${source.origin}/a%20b?c=d#e`, {
@@ -110,16 +110,16 @@ describe('an exchange', () => {
 });
 
 describe('a failure', () => {
-  it('is "refused" where nobody listens', async () => {
+  it('is "refused" where nothing listens', async () => {
     const [port] = await freePorts(1);
     await expectFailure(get(`http://127.0.0.1:${port}/x`), 'http.refused', 'connection refused');
   });
 
-  it('is "dns" for a name that nobody has', async () => {
-    const error = await failureOf(get('http://nobody.invalid/x', { timeoutMs: 25_000 }));
+  it('is "dns" for a name that does not exist', async () => {
+    const error = await failureOf(get('http://missing.invalid/x', { timeoutMs: 25_000 }));
     expect(error.code).toBe('http.dns');
     expect(error.message).toMatch(
-      /^Cannot GET "http:\/\/nobody\.invalid\/x": the host name (is not known|could not be looked up)$/,
+      /^Cannot GET "http:\/\/missing\.invalid\/x": the host name (is not known|could not be looked up)$/,
     );
   });
 
@@ -237,7 +237,7 @@ describe('a failure', () => {
     expect(source.received.at(-1)?.headers['accept-encoding']).toBe('identity');
   });
 
-  it('tells neither headers nor body nor credentials, whatever way it is looked at', async () => {
+  it('shows neither headers nor body nor credentials, however it is printed', async () => {
     source.answer((wanted) => wanted.socket.destroy());
     const error = await failureOf(
       get(`http://user:hunter2@127.0.0.1:${source.port}/?token=s3cret`, {
@@ -254,7 +254,7 @@ describe('a failure', () => {
     );
   });
 
-  it('belongs to the stage it is told', async () => {
+  it('belongs to the given stage', async () => {
     source.answer((wanted) => wanted.socket.destroy());
     expect((await failureOf(get(source.origin))).stage).toBe('source');
     expect((await failureOf(get(source.origin, { stage: 'reload' }))).stage).toBe('reload');

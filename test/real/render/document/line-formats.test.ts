@@ -55,7 +55,7 @@ function faultOf(write: (value: Value) => string, value: Value): string {
   }
 }
 
-/** The sections with their texts, as configparser tells them; what stands before the first is `top`. */
+/** The sections with their texts, as configparser reads them; what stands before the first is `top`. */
 function sectionsOf(value: Value, path: readonly string[] = []): [string, Record<string, string>][] {
   if (!isMap(value)) return [];
   const own = Object.entries(value).filter(([, item]) => !isMap(item));
@@ -138,7 +138,7 @@ describe('dotenv', () => {
     }
   });
 
-  it('has harmless values bare, which every reader reads alike: sh, bash, systemd, and Docker, which knows no quotes', () => {
+  it('has harmless values bare, which every reader reads the same way: sh, bash, systemd, and Docker, which knows no quotes', () => {
     const harmless = fc.string({
       unit: fc.constantFrom(...'abXYZ019_@%+:,./=-'),
       minLength: 1,

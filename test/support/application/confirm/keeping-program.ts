@@ -1,4 +1,4 @@
-// Keeps one generation of the size it is told, and prints what came of it and what is there.
+// Keeps one generation of the given size, and prints the result and the files that exist.
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { keepGeneration } from '../../../../src/ledger/kept-generations.ts';

@@ -28,7 +28,7 @@ export function confirmation(settings: Partial<ConfirmSettings> = {}, resumed = 
   return new Confirmation({ settings: () => ({ ...SETTINGS, ...settings }), resumed });
 }
 
-/** A trial that begins now, of a process that was told. */
+/** A trial that begins now, of a process that was notified. */
 export function trialOf(process: ProcessId | null, over: Partial<Trial> = {}): Trial {
   const at = over.at ?? Date.now();
   return {
@@ -97,7 +97,7 @@ export async function serve(
   return { url: `http://127.0.0.1:${port}/state`, count: () => count };
 }
 
-/** A URL at which nobody listens. */
+/** A URL at which nothing listens. */
 export async function nowhere(): Promise<string> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

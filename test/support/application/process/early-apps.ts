@@ -26,7 +26,7 @@ export interface Programs {
 
 const SOURCES = join(process.cwd(), 'test/support/fixtures/processes/early');
 
-/** Tells its program and, where that runs from a cache, the environment in which it finds its own files. */
+/** Gives its program and, where that runs from a cache, the environment in which it finds its own files. */
 const PYTHON = `
 import json, os, sys
 own = ('LD_LIBRARY_PATH', 'PYTHONHOME', 'PYTHONPATH')

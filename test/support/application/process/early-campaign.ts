@@ -20,7 +20,7 @@ export interface Campaign {
   readonly onRun?: (run: Run) => void;
 }
 
-/** What became of one application. */
+/** The result for one application. */
 export interface Run {
   readonly start: Start;
   /** Milliseconds between its start and the change. */
@@ -30,14 +30,14 @@ export interface Run {
   readonly story: string;
   /** Milliseconds from the change until nothing was owed. */
   readonly tookMs: number;
-  /** How often it read its configuration because it was told. */
+  /** How often it read its configuration because it was notified. */
   readonly told: number;
 }
 
 const LATEST_CHANGE_MS = 1500;
 const PATIENCE_MS = 40_000;
 
-/** Runs all of it; resolves to what became of each. */
+/** Runs all of it; resolves to the result of each. */
 export async function runCampaign({
   runs,
   languages,

@@ -1,4 +1,4 @@
-// Looks once for a process that is not there, and prints why nobody was found. Words: the look-up's options as JSON.
+// Looks once for a process that does not exist, and prints why none was found. Words: the look-up's options as JSON.
 import { createLookup } from '../../../../src/application/process/lookup.ts';
 
 const options = JSON.parse(process.argv[2] ?? '{}');

@@ -159,7 +159,7 @@ echo "started $$" >> "$1"
 while :; do sleep 600 & wait $!; kill $! 2>/dev/null; done
 `;
 
-/** Shells and programs that stay above what they were told to run. */
+/** Shells and programs that remain as parents of what they run. */
 const launched = (what: string, ...words: readonly string[]): Row => ({
   what,
   argv: ({ program, service, record }) => {

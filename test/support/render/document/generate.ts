@@ -126,7 +126,7 @@ export const text: fc.Arbitrary<string> = fc.oneof(
 const number: fc.Arbitrary<number | bigint> = fc.oneof(
   fc.integer(),
   fc.maxSafeInteger(),
-  // The sign of zero is lost in JSON and TOML integers; nobody configures it.
+  // The sign of zero is lost in JSON and TOML integers; it is not used in configurations.
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => (value === 0 ? 0 : value)),
   fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n }),
   fc.bigInt({ min: -(2n ** 63n), max: -(2n ** 53n) }),

@@ -277,7 +277,7 @@ describe('of related matches', () => {
     expect(pidOf(choose([INIT, editor], job))).toBe(10);
   });
 
-  test('what stands above is told from the application, also by a supervisor that we do not know', () => {
+  test('a parent is distinguished from the application, even when it is an unknown supervisor', () => {
     const unknown = { ...supervisor, comm: 'keeper', args: ['keeper', 'job'] };
     const selection = choose([INIT, unknown, service], job);
     expect(selection).toMatchObject({ kind: 'one', process: { pid: 9 }, wrappers: [{ pid: 8 }] });

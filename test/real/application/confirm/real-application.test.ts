@@ -17,10 +17,10 @@ import type { ProcessId } from '../../../../src/ledger/types.ts';
 import { createStage, fixture, until } from '../../../support/application/process/apart.ts';
 
 interface App {
-  /** Who runs now; null while nobody does. */
+  /** The running process; null while there is none. */
   readonly current: () => ProcessId | null;
-  /** Writes the configuration and tells it with the signal. */
-  readonly tell: (signal: 'SIGHUP' | 'SIGTERM', config: Config) => Trial;
+  /** Writes the configuration and sends the signal. */
+  readonly notify: (signal: 'SIGHUP' | 'SIGTERM', config: Config) => Trial;
   readonly url: () => string;
 }
 
@@ -51,7 +51,7 @@ async function supervised(context: TestContext): Promise<App> {
   return {
     current,
     url: () => `http://127.0.0.1:${stage.read('port')}/metrics`,
-    tell: (signal, config) => {
+    notify: (signal, config) => {
       const id = current();
       if (id === null) throw new Error('it is not there');
       const children = childrenOf(id);
@@ -96,19 +96,19 @@ function confirmationOf({ url }: App): Confirmation {
   return new Confirmation({ settings: () => ({ ...SETTINGS, url }), resumed: false });
 }
 
-describe('an application that is told of a configuration', () => {
+describe('an application that is notified of a configuration', () => {
   test('and takes it is confirmed by all that it shows', async (context) => {
     const app = await supervised(context);
-    const trial = app.tell('SIGHUP', { revision: '7' });
+    const trial = app.notify('SIGHUP', { revision: '7' });
     expect(await verdict(confirmationOf(app), app, trial)).toEqual({
       kind: 'confirmed',
       evidence: ['alive', 'workers', 'probed'],
     });
   });
 
-  test('and refuses it lives on with its old workers and says its old revision', async (context) => {
+  test('and refuses it keeps running with its old workers and reports its old revision', async (context) => {
     const app = await supervised(context);
-    const trial = app.tell('SIGHUP', { revision: '7', bad: true });
+    const trial = app.notify('SIGHUP', { revision: '7', bad: true });
     const result = await verdict(confirmationOf(app), app, trial);
     expect(result).toMatchObject({ kind: 'unconfirmed', code: 'confirm.no-workers' });
     expect(result).toHaveProperty('output', expect.stringMatching(/^app_revision\{revision="6"\} 1\n/));
@@ -116,10 +116,10 @@ describe('an application that is told of a configuration', () => {
 
   test('and shows the same revision from a reload before is not confirmed by that', async (context) => {
     const app = await supervised(context);
-    expect((await verdict(confirmationOf(app), app, app.tell('SIGHUP', { revision: '7' }))).kind).toBe(
+    expect((await verdict(confirmationOf(app), app, app.notify('SIGHUP', { revision: '7' }))).kind).toBe(
       'confirmed',
     );
-    const trial = app.tell('SIGHUP', { revision: '7', bad: true });
+    const trial = app.notify('SIGHUP', { revision: '7', bad: true });
     const one = new Confirmation({
       settings: () => ({ ...SETTINGS, workers: false, url: app.url }),
       resumed: false,
@@ -127,9 +127,9 @@ describe('an application that is told of a configuration', () => {
     expect(await verdict(one, app, trial)).toMatchObject({ kind: 'unconfirmed', code: 'confirm.too-old' });
   });
 
-  test('and dies of it a moment later has died, whoever started it again', async (context) => {
+  test('and dies of it a moment later counts as dead, even if it was started again', async (context) => {
     const app = await supervised(context);
-    const trial = app.tell('SIGHUP', { revision: '7', diesAfterMs: 300 });
+    const trial = app.notify('SIGHUP', { revision: '7', diesAfterMs: 300 });
     expect(await verdict(confirmationOf(app), app, trial)).toMatchObject({
       kind: 'died',
       code: 'confirm.died',
@@ -139,7 +139,7 @@ describe('an application that is told of a configuration', () => {
   test('and is to be restarted is confirmed in its next process', async (context) => {
     const app = await supervised(context);
     const one = confirmationOf(app);
-    const trial = app.tell('SIGTERM', { revision: '7' });
+    const trial = app.notify('SIGTERM', { revision: '7' });
     const restarted = await verdict(one, app, trial);
     if (restarted.kind !== 'restarted') throw new Error(`it was ${restarted.kind}`);
     expect(restarted.process).not.toEqual(trial.process);

@@ -1,4 +1,4 @@
-// What kills the application, or is not confirmed, is taken back; what is newer waits for the verdict.
+// What kills the application, or is not confirmed, is rolled back; what is newer waits for the verdict.
 import { rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { confirmedAs, ordersJob, publications, startLiving, startsWell } from '../../support/e2e/living.ts';
@@ -7,7 +7,7 @@ import { quietPort } from '../../support/e2e/quiet-port.ts';
 import { until } from '../../support/e2e/until.ts';
 
 describe.concurrent('a deadly configuration', () => {
-  test('is taken back before the application comes back, which finds what worked', async (context) => {
+  test('is rolled back before the application comes back, which finds what worked', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
     const app = await startLiving(place, { config: job.config, restartMs: 1_500 });
@@ -48,7 +48,7 @@ describe.concurrent('a deadly configuration', () => {
     const first = await startsWell(place, job);
     job.set({ value: 'deadly', diesWhenTold: 100 });
     await until('its death was seen', () => first.logs('target-died').length > 0);
-    await until('it went back', () => job.shown() === 'one');
+    await until('it was rolled back', () => job.shown() === 'one');
     await first.end();
     await startLiving(place, { config: job.config });
     const second = await place.start(job.variables);
@@ -56,7 +56,7 @@ describe.concurrent('a deadly configuration', () => {
     expect((await second.target()).blocked).toEqual([]);
   });
 
-  test('stays where there is nothing to go back to, until a process lives with it', async (context) => {
+  test('stays where there is nothing to roll back to, until a process survives with it', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
     const doom = place.write('doom', '');
@@ -78,7 +78,7 @@ describe.concurrent('a deadly configuration', () => {
 });
 
 describe.concurrent('an unconfirmed configuration', () => {
-  test('is taken back, and the application is told of that once', async (context) => {
+  test('is rolled back, and the application is notified of that once', async (context) => {
     const place = createPlace(context);
     const port = await quietPort();
     const job = ordersJob(place, { value: 'one' });
@@ -109,7 +109,7 @@ describe.concurrent('an unconfirmed configuration', () => {
       VALIDATE_COMMAND: 'true',
     });
     job.set({ value: 'wrong' });
-    await until('it is told of that', () => app.values().includes('wrong'));
+    await until('it is notified of that', () => app.values().includes('wrong'));
     job.set({ value: 'two' });
     await confirmedAs(sidecar, 'applied', 'two', job);
     expect(app.values()).toEqual(['one', 'wrong', 'two']);
@@ -118,7 +118,7 @@ describe.concurrent('an unconfirmed configuration', () => {
     expect((await sidecar.target()).blocked).toHaveLength(1);
   });
 
-  test('is gone back from when the newer change does not pass its checks', async (context) => {
+  test('is rolled back when the newer change does not pass its checks', async (context) => {
     const place = createPlace(context);
     const port = await quietPort();
     const job = ordersJob(place, { value: 'one' });
@@ -131,10 +131,10 @@ describe.concurrent('an unconfirmed configuration', () => {
       VALIDATE_COMMAND: `sh -c '! grep -q invalid "$1"' check {path}`,
     });
     job.set({ value: 'wrong' });
-    await until('it is told of that', () => app.values().includes('wrong'));
+    await until('it is notified of that', () => app.values().includes('wrong'));
     job.set({ value: 'invalid' });
-    await until('it went back', () => publications(sidecar).includes('rolled-back'));
-    await until('it is told of that', () => app.values().length === 3);
+    await until('it was rolled back', () => publications(sidecar).includes('rolled-back'));
+    await until('it is notified of that', () => app.values().length === 3);
     expect(app.values()).toEqual(['one', 'wrong', 'one']);
     expect(job.shown()).toBe('one');
     await sidecar.outcome('rejected');
@@ -148,7 +148,7 @@ test('a newer change waits for a good verdict, too', async (context) => {
   const job = ordersJob(place, { value: 'one' });
   const app = await startLiving(place, { config: job.config });
   const sidecar = await place.start({ ...job.variables, CONFIRM_PERIOD: '3s' });
-  await until('it is told', () => app.values().length === 1);
+  await until('it is notified', () => app.values().length === 1);
   job.set({ value: 'two' });
   await confirmedAs(sidecar, 'applied', 'two', job);
   await until('the log says so', () => sidecar.logs('applied').length === 2);
