@@ -7,7 +7,6 @@ import { validateRelease } from '../reconcile/validate.ts';
 import { inputOf } from '../render/input.ts';
 import { originsOfKeys, prepare, renderingExtras, templatePaths } from '../render/prepare.ts';
 import type { Release } from '../render/release.ts';
-import { withoutSecrets } from '../settings/secrets.ts';
 import type { TargetSnapshot } from '../source/provider.ts';
 import { readOnce } from '../source/read-once.ts';
 import { openTemplates } from '../source/template-source.ts';
@@ -127,7 +126,7 @@ export async function checkValidation(
   } catch (thrown) {
     const { code, message, stage, output: printed } = toSidecarError(thrown, 'validate');
     if (stage !== 'validate') return [failure('validation', thrown, MEND_PLACE)];
-    const said = printed === undefined ? '' : ` It printed:\n${withoutSecrets(loaded, printed).trim()}`;
+    const said = printed === undefined ? '' : ` It printed:\n${printed.trim()}`;
     const advised =
       code === 'validate.not-found' ? 'Put the program into the image of the sidecar.' : MEND_DATA;
     return [fail('validation', code, `${message}.${said}`, advised)];

@@ -1,11 +1,11 @@
 // One pass: from the source to the application, then an exit code.
 
+import { NO_ANSWER } from '../application/confirm/confirm.ts';
 import { LOCKED } from '../ledger/state-directory.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { errorFields } from '../lib/log.ts';
 import { sleep } from '../lib/wait.ts';
 import type { Outcome } from '../reconcile/journal.ts';
-import { NO_ANSWER } from '../reconcile/perform.ts';
 import { type RunningTarget, startTarget, type TargetOptions } from '../reconcile/start-target.ts';
 import type { State } from '../reconcile/state.ts';
 import { isReady, isUnderWay } from '../reconcile/view.ts';

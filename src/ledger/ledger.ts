@@ -1,5 +1,6 @@
-// What was intended, published, owed, told, tried, blocked and kept, so that a crash at any point is made up for at the
-// next start. Pure.
+// What survives a restart: what was intended, published, owed, told, tried, blocked and kept, so that a crash at any point is made
+// up for at the next start. See `transitions.ts` for how it changes.
+
 import type { StagedPart } from '../publish/types.ts';
 import type { BootStamp, ProcessId } from './types.ts';
 
@@ -38,7 +39,7 @@ export interface Published extends Version {
  */
 export type Evidence = 'answered' | 'alive' | 'workers' | 'probed' | 'started';
 
-interface LastNotified {
+export interface LastNotified {
   readonly version: Version;
   /** Unix milliseconds. */
   readonly at: number;
@@ -165,8 +166,17 @@ export const EMPTY_LEDGER: Ledger = {
   appliedAt: null,
 };
 
-/** More than anybody reads; the oldest go first. */
-const MAX_BLOCKED = 50;
+/** Whether a trial ended badly. */
+export function isBad(verdict: Verdict): verdict is BadVerdict {
+  return verdict !== 'pending' && verdict !== 'good';
+}
+
+/** How what is published did not work. */
+export interface TrialFailure {
+  readonly block: Block;
+  /** A death that may be no verdict yet: until then (Unix milliseconds), or until a replacement is seen. */
+  readonly suspectUntil: number | null;
+}
 
 /** The version without what only the ledger needs. */
 export function versionOf({ revision, digest, rendering, at }: Version): Version {
@@ -176,67 +186,6 @@ export function versionOf({ revision, digest, rendering, at }: Version): Version
 /** The generation that was confirmed last. */
 export function lastKnownGoodOf({ kept }: Ledger): KeptGeneration | null {
   return kept[0] ?? null;
-}
-
-/** Before the rename: what will be visible, and that the application is owed a reload for it, if there is a hook. */
-export function intend(
-  ledger: Ledger,
-  version: Published,
-  notifies: boolean,
-  staged: readonly StagedPart[] = [],
-): Ledger {
-  const owed = notifies ? (ledger.owed ?? { since: version.at }) : null;
-  const owedBefore = ledger.owed !== null;
-  return { ...ledger, intended: { version, owedBefore, ...(staged.length > 0 && { staged }) }, owed };
-}
-
-/** After the rename. */
-export function carryOut(ledger: Ledger, moment: BootStamp): Ledger {
-  if (ledger.intended === null) return ledger;
-  const afterDeath = ledger.suspect !== null || ledger.verdict === 'target-died';
-  const published = { ...ledger.intended.version, moment, ...(afterDeath && { afterDeath }) };
-  const generation = ledger.generation + 1;
-  return { ...ledger, generation, published, verdict: 'pending', trial: null, intended: null };
-}
-
-/** The application knows of what is published, so nothing is owed any more; whether it works is found out from now on. */
-export function markNotified(ledger: Ledger, trial: Trial): Ledger {
-  if (ledger.published === null) return { ...ledger, owed: null };
-  const version = versionOf(ledger.published);
-  const { at, process } = trial;
-  const [evidence = null] = trial.evidence as readonly LastNotified['evidence'][];
-  const running = evidence === null ? null : { version, at, evidence: [evidence] };
-  return {
-    ...ledger,
-    owed: null,
-    told: { version, at, process, evidence },
-    trial,
-    running,
-    verdict: 'pending',
-  };
-}
-
-/** What is published is tried without a notification. */
-export function startTrial(ledger: Ledger, trial: Trial): Ledger {
-  return { ...ledger, trial, verdict: 'pending' };
-}
-
-/** The trial cannot go on, and what it was about has to be told anew. */
-export function loseTrial(ledger: Ledger, notifies: boolean, now: number): Ledger {
-  return { ...ledger, trial: null, owed: notifies ? (ledger.owed ?? { since: now }) : null };
-}
-
-/** What is published works, and is not blocked any more. */
-export function confirm(
-  ledger: Ledger,
-  { evidence, at }: { readonly evidence: readonly Evidence[]; readonly at: number },
-): Ledger {
-  const { published } = ledger;
-  if (published === null) return ledger;
-  const running = evidence.length === 0 ? null : { version: versionOf(published), at, evidence };
-  const blocked = ledger.blocked.filter(({ rendering }) => rendering !== published.rendering);
-  const appliedAt = published.as === 'desired' ? at : ledger.appliedAt;
-  return { ...ledger, trial: null, verdict: 'good', running, blocked, appliedAt };
 }
 
 /** What a copy of what is published would be kept as; null when it is the last known good already. What was kept before keeps its number. */
@@ -251,107 +200,8 @@ export function nextKept(
   return { ...versionOf(published), input, generation: before?.generation ?? generation, confirmedAt };
 }
 
-/** There is a copy of it, which makes it the last known good; at most `limit` are kept to roll back to. A pinned one always stays. */
-export function addKept(ledger: Ledger, newest: KeptGeneration, limit: number): Ledger {
-  const all = [newest, ...ledger.kept.filter(({ rendering }) => rendering !== newest.rendering)];
-  return { ...ledger, kept: all.filter((one, i) => i < limit || one.rendering === ledger.pinned?.rendering) };
-}
-
-/** At a start: what was on the disk, or what the copies say where the ledger was lost. `now`: Unix milliseconds. */
-export function restart(ledger: Ledger, copies: readonly KeptGeneration[], now: number): Ledger {
-  return expireSuspect(copies.length === 0 ? ledger : restore(ledger, copies), now);
-}
-
-/** The ledger was lost, but not the copies: what they are of is known to work, and numbers go on from theirs. */
-export function restore(ledger: Ledger, kept: readonly KeptGeneration[]): Ledger {
-  const generation = Math.max(ledger.generation, ...kept.map((one) => one.generation));
-  return { ...ledger, kept, generation };
-}
-
-/** A copy that cannot be used does not count. A pin stays: what would come in its place was not chosen. */
-export function withoutKept(ledger: Ledger, lost: string): Ledger {
-  return { ...ledger, kept: ledger.kept.filter(({ rendering }) => rendering !== lost) };
-}
-
-/** How what is published did not work. */
-export interface TrialFailure {
-  readonly block: Block;
-  /** A death that may be no verdict yet: until then (Unix milliseconds), or until a replacement is seen. */
-  readonly suspectUntil: number | null;
-}
-
-/**
- * What is published does not work. The last known good is never blocked: the application is owed another notification of it.
- * What worked longer ago is blocked like anything else, since there is something better to go back to.
- */
-export function recordFailure(
-  ledger: Ledger,
-  { block, suspectUntil }: TrialFailure,
-  notifies: boolean,
-): Ledger {
-  const process = ledger.trial?.process ?? null;
-  const { outcome: verdict, at } = block;
-  const isLastKnownGood = lastKnownGoodOf(ledger)?.rendering === block.rendering;
-  const bad = { ...ledger, verdict, trial: null, running: verdict === 'refused' ? ledger.running : null };
-  if (isLastKnownGood) return { ...bad, owed: notifies ? (ledger.owed ?? { since: at }) : null };
-  if (suspectUntil !== null) return { ...bad, suspect: { block, process, until: suspectUntil } };
-  return blocking(bad, block);
-}
-
-function blocking(ledger: Ledger, block: Block): Ledger {
-  const others = ledger.blocked.filter(
-    (one) => one.rendering !== block.rendering || one.under !== block.under,
-  );
-  return { ...ledger, blocked: [block, ...others].slice(0, MAX_BLOCKED) };
-}
-
-/** The death was one: what was suspected is blocked. */
-export function confirmSuspect({ suspect, ...ledger }: Ledger): Ledger {
-  const cleared = { ...ledger, suspect: null };
-  return suspect === null ? cleared : blocking(cleared, suspect.block);
-}
-
-/** A pod that ends is no verdict: what was suspected is tried again at the next start. */
-export function dropSuspect(ledger: Ledger): Ledger {
-  if (ledger.suspect === null) return ledger;
-  const isStill = ledger.published?.rendering === ledger.suspect.block.rendering;
-  return { ...ledger, suspect: null, verdict: isStill ? 'pending' : ledger.verdict };
-}
-
-/** At a start: a death whose time ran out while no sidecar ran may have been the end of a pod. */
-function expireSuspect(ledger: Ledger, now: number): Ledger {
-  return ledger.suspect !== null && now >= ledger.suspect.until ? dropSuspect(ledger) : ledger;
-}
-
-/** Nothing is blocked any more; the application is notified again of what is on the volume and did not work. */
-export function unblock(ledger: Ledger, notifies: boolean, now: number): Ledger {
-  const isBad = ledger.verdict !== 'good' && ledger.verdict !== 'pending';
-  const again = { ...ledger, blocked: [], suspect: null };
-  if (!isBad) return again;
-  return { ...again, verdict: 'pending', owed: notifies ? (ledger.owed ?? { since: now }) : null };
-}
-
-/**
- * At a start: whether the rename that was intended took place can be read off the volume. If not, a reload is owed
- * only if one was owed before.
- * @param moment when what the volume shows was put there, as far as that can be told; by default it is not known.
- */
-export function resolveIntention(
-  ledger: Ledger,
-  rendering: string | null,
-  moment: BootStamp = { bootId: null, ticks: null },
-): Ledger {
-  if (ledger.intended === null) return ledger;
-  const { version, owedBefore } = ledger.intended;
-  if (version.rendering === rendering) return carryOut(ledger, moment);
-  const owed = owedBefore || rendering !== (ledger.published?.rendering ?? null) ? ledger.owed : null;
-  return { ...ledger, intended: null, owed };
-}
-
-/** What the volume shows is what is wanted, but the ledger did not know: whether anybody was told is not known. */
-export function adoptVolume(ledger: Ledger, version: Published, notifies: boolean): Ledger {
-  const owed = notifies ? (ledger.owed ?? { since: version.at }) : null;
-  // It is another generation than the one before, whatever put it there.
-  const generation = ledger.generation + 1;
-  return { ...ledger, generation, published: version, verdict: 'pending', trial: null, intended: null, owed };
+/** How long ago this was confirmed, when it was. `now`: Unix milliseconds. */
+export function confirmedSecondsAgo({ kept }: Ledger, { rendering }: Version, now: number): number | null {
+  const confirmedAt = kept.find((one) => one.rendering === rendering)?.confirmedAt;
+  return confirmedAt === undefined ? null : Math.round((now - confirmedAt) / 1000);
 }

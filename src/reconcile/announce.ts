@@ -1,9 +1,8 @@
 // What the log says of an event: one line for what happened, and one for an outcome that is news.
 
-import type { PublishedAs, Trial } from '../ledger/ledger.ts';
+import { confirmedSecondsAgo, type PublishedAs, type Trial } from '../ledger/ledger.ts';
 import { errorFields, type Fields, type Log } from '../lib/log.ts';
 import type { AttemptedVersion, Report } from './journal.ts';
-import { confirmedSecondsAgo } from './sentences.ts';
 import type { Event, State } from './state.ts';
 
 /** How loud an event is; what is not listed is `info`. */
@@ -77,7 +76,7 @@ export function announce(
   return (before, event, after) => {
     const lines =
       event.kind === 'notified'
-        ? [notified(event.trial, after, notifying), ...linesOf(before, event, after)]
+        ? [notified(event.next, after, notifying), ...linesOf(before, event, after)]
         : linesOf(before, event, after);
     for (const { event: name, about, fields, level = LEVELS[name] ?? 'info' } of lines) {
       const { revision, rendering } = about ?? {};

@@ -1,9 +1,10 @@
 // The policy: from the state to the one next action, and until when to wait where there is none. Pure. The rules are a list; the
 // first that returns an action wins, and the waits of those before it tell why nothing else is done.
 
-import type { Verdict } from '../ledger/ledger.ts';
+import { isBad, type Ledger } from '../ledger/ledger.ts';
 import { debounceDue } from '../lib/schedule.ts';
-import { blocksOf, type State, type Wait } from './state.ts';
+import type { Policy } from './policy.ts';
+import { blocksOf, type Session, type State, type Wait } from './state.ts';
 
 /** What the volume should show, and where its bytes are. */
 export interface Goal {
@@ -31,13 +32,12 @@ export interface Decision {
   readonly waits: readonly Wait[];
 }
 
-/** What the rules look at: the state, and what follows from it. */
-interface View extends State {
+/** What the rules look at: all of the state, and what follows from it. */
+interface View extends Ledger, Session {
+  readonly policy: Policy;
   readonly now: number;
   /** What was chosen by hand and can be published. */
   readonly pin: string | null;
-  /** There is no copy any more of what was chosen by hand. */
-  readonly isPinLost: boolean;
   /** The last known good. */
   readonly good: string | null;
   /** The volume shows what was published. */
@@ -87,21 +87,14 @@ export function decide(state: State, now: number, rules = RULES): Decision {
 }
 
 /** Without the lock nothing is done. A copy being validated would be taken for a left-over. */
-function openState({
-  session: {
-    isOpen,
-    isValidating,
-    tries: { open },
-  },
-  now,
-}: View): Action | Wait | null {
+function openState({ isOpen, isValidating, tries, now }: View): Action | Wait | null {
   if (isOpen) return null;
-  const until = isValidating ? Number.POSITIVE_INFINITY : open.dueAt;
+  const until = isValidating ? Number.POSITIVE_INFINITY : tries.open.dueAt;
   return now >= until ? { kind: 'open' } : { on: 'state directory', until, holdsUp: true };
 }
 
 /** The volume is looked at first of all, every UPDATE_FREQUENCY, and when it is not known what it shows. */
-function observeVolume({ session: { volume }, now }: View): Action | Wait {
+function observeVolume({ volume, now }: View): Action | Wait {
   const until = volume === null ? now : volume.seenAt + volume.everyMs;
   return now >= until ? { kind: 'observe' } : { on: 'volume', until };
 }
@@ -111,32 +104,20 @@ function observeVolume({ session: { volume }, now }: View): Action | Wait {
  * again where it is in the way, and where it may start anew with what did not work.
  */
 function findProcess(view: View): Action | Wait | null {
-  const {
-    ledger: { published, owed, suspect, verdict, trial },
-    session: { process },
-    policy,
-    now,
-  } = view;
+  const { published, owed, suspect, verdict, trial, process, policy, now } = view;
   if (!policy.isNamed || published === null) return null;
   if (owed === null && suspect === null && (verdict === 'good' || trial !== null)) return null;
   if (process === null) return { kind: 'find-process' };
-  const mayStart = trial === null && (isBad(verdict) || isBlocked(view, published.rendering));
-  const isWatched = process.fact.kind === 'obstacle' || suspect !== null || mayStart;
   const { seenAt, fact } = process;
-  const until = isWatched
-    ? seenAt + PROCESS_EVERY_MS
-    : fact.kind === 'settling'
-      ? fact.until
-      : Number.POSITIVE_INFINITY;
+  const mayStart = trial === null && (isBad(verdict) || isBlocked(view, published.rendering));
+  const isWatched = fact.kind === 'obstacle' || suspect !== null || mayStart;
+  const settledAt = fact.kind === 'settling' ? fact.until : Number.POSITIVE_INFINITY;
+  const until = isWatched ? seenAt + PROCESS_EVERY_MS : settledAt;
   return now >= until ? { kind: 'find-process' } : { on: 'process', until };
 }
 
 /** A death is a verdict once the application is back, or has not come back in time; a pod that ends never gets there. */
-function confirmSuspicion({
-  ledger: { suspect },
-  session: { suspectUntil, process },
-  now,
-}: View): Action | Wait | null {
+function confirmSuspicion({ suspect, suspectUntil, process, now }: View): Action | Wait | null {
   if (suspect === null) return null;
   // An orphaned worker of the dead one is older.
   const isReplaced = process?.id != null && process.id.startTicks > (suspect.process?.startTicks ?? 0);
@@ -149,19 +130,14 @@ function confirmSuspicion({
  * Whether what is on the volume works is found out before anything else happens to it; while it shows something else,
  * what is seen proves nothing for or against what was published.
  */
-function probeTrial({
-  ledger: { trial },
-  session: { probeAt, volume },
-  isShown,
-  now,
-}: View): Action | Wait | null {
+function probeTrial({ trial, probeAt, volume, isShown, now }: View): Action | Wait | null {
   if (trial === null || !isShown) return null;
   if (now < probeAt) return { on: 'trial', until: probeAt, settles: true };
   return isFresh(volume, now, FRESH_VOLUME_MS) ? { kind: 'probe' } : { kind: 'observe' };
 }
 
 /** At a start nothing is decided before the source had its chance: an owed reload may be overtaken by a change. */
-function askSource({ session: { isAsked }, pin, policy: { askUntil }, now }: View): Wait | null {
+function askSource({ isAsked, pin, policy: { askUntil }, now }: View): Wait | null {
   if (isAsked || now >= askUntil || pin !== null) return null;
   return { on: 'source', until: askUntil, settles: true, holdsUp: true };
 }
@@ -171,19 +147,15 @@ function askSource({ session: { isAsked }, pin, policy: { askUntil }, now }: Vie
  * place, or the newer one is blamed for what the older one does.
  */
 function tryUnnotified(view: View): Action | Wait | null {
-  const { ledger, policy, isShown } = view;
+  const { owed, policy, isShown } = view;
   if (policy.notifies || !policy.isNamed || !isShown) return null;
-  return ledger.owed !== null ? { kind: 'clear-owed' } : startTrial(view);
+  return owed !== null ? { kind: 'clear-owed' } : startTrial(view);
 }
 
 /** Debounce, interval and splay put a change off, except the first publication after a start. */
 function renderInput(view: View): Action | Wait | null {
   if (!needsRender(view)) return null;
-  const {
-    session: { changes, publishedAt },
-    policy,
-    now,
-  } = view;
+  const { changes, publishedAt, policy, now } = view;
   const { debounceMs, debounceMaxMs, splayMs, minIntervalMs } = policy.limits;
   const quiet = debounceDue(changes, debounceMs, debounceMaxMs) + splayMs;
   const until = publishedAt === null ? now : Math.max(quiet, publishedAt + minIntervalMs);
@@ -195,13 +167,7 @@ function renderInput(view: View): Action | Wait | null {
  * validated is waited for.
  */
 function validateCandidate(view: View): Action | Wait | null {
-  const {
-    ledger: { trial },
-    session: { isValidating, candidate, volume, checked, tries },
-    policy,
-    pin,
-    now,
-  } = view;
+  const { trial, isValidating, candidate, volume, checked, tries, policy, pin, now } = view;
   if (isValidating)
     return { on: 'validation', until: Number.POSITIVE_INFINITY, settles: true, holdsUp: trial === null };
   const rendering = candidate?.version.rendering ?? null;
@@ -217,13 +183,8 @@ function validateCandidate(view: View): Action | Wait | null {
  * What the volume should show goes there; so does what it showed before, when it was changed by others. Rolling back, and
  * what takes the place of something that does not work, wait for no timing.
  */
-function publishGoal({
-  ledger: { verdict, published },
-  session: { volume, tries, publishedAt },
-  goal,
-  policy,
-  now,
-}: View): Action | Wait | null {
+function publishGoal(view: View): Action | Wait | null {
+  const { verdict, published, volume, tries, publishedAt, goal, policy, now } = view;
   if (goal === null || goal.rendering === volume?.rendering) return null;
   const { dueAt } = tries.publish;
   const isUrgent =
@@ -235,7 +196,7 @@ function publishGoal({
 }
 
 /** The volume shows what is wanted, but the ledger does not know: it was lost, or we died right after the rename. */
-function adoptVolume({ ledger: { published }, session: { volume }, goal }: View): Action | null {
+function adoptVolume({ published, volume, goal }: View): Action | null {
   if (goal === null || goal.rendering !== volume?.rendering) return null;
   return published?.rendering === goal.rendering ? null : { kind: 'adopt', goal };
 }
@@ -245,14 +206,7 @@ function adoptVolume({ ledger: { published }, session: { volume }, goal }: View)
  * process that starts with it, and then tried again.
  */
 function notifyApplication(view: View): Action | Wait | null {
-  const {
-    ledger: { owed, published, trial, verdict },
-    session: { process, tries, volume },
-    policy,
-    now,
-    isShown,
-    goal,
-  } = view;
+  const { owed, published, trial, verdict, process, tries, volume, policy, now, isShown, goal } = view;
   const isFailed = isBad(verdict);
   if (trial !== null || published === null || volume === null || (owed === null && !isFailed)) return null;
   if (owed !== null && !policy.notifies) return { kind: 'clear-owed' };
@@ -271,17 +225,14 @@ function notifyApplication(view: View): Action | Wait | null {
 
 /** The application knows what is on the volume: whether that works is to be found out. */
 function startTrial(view: View): Action | Wait | null {
-  const {
-    ledger: { trial, owed, published, verdict },
-    isShown,
-  } = view;
+  const { trial, owed, published, verdict, isShown } = view;
   if (trial !== null || owed !== null || published === null || !isShown) return null;
   if (verdict !== 'pending' && !isVerdictOfOthers(view, published.rendering)) return null;
   return waitForProcess(view, true) ?? withFreshProcess(view, { kind: 'start-trial' });
 }
 
 /** Until the process can be notified. */
-function waitForProcess({ session: { process }, now }: View, settles: boolean): Wait | null {
+function waitForProcess({ process, now }: View, settles: boolean): Wait | null {
   if (process?.fact.kind === 'obstacle')
     return { on: 'process', until: process.seenAt + PROCESS_EVERY_MS, obstacle: process.fact.obstacle };
   if (process?.fact.kind === 'settling' && now < process.fact.until)
@@ -289,7 +240,7 @@ function waitForProcess({ session: { process }, now }: View, settles: boolean): 
   return null;
 }
 
-function withFreshProcess({ session: { process }, now }: View, action: Action): Action {
+function withFreshProcess({ process, now }: View, action: Action): Action {
   return process === null || isFresh(process, now, FRESH_PROCESS_MS) ? action : { kind: 'find-process' };
 }
 
@@ -303,11 +254,7 @@ function isFresh(seen: { readonly seenAt: number } | null, now: number, maxMs: n
  * where there is nothing to roll back to they are, slowly, unless they killed the application.
  */
 function mayNotify(view: View): boolean {
-  const {
-    ledger: { published, owed, verdict },
-    policy,
-    pin,
-  } = view;
+  const { published, owed, verdict, policy, pin } = view;
   if (!policy.notifies || published === null) return false;
   if (!isBlocked(view, published.rendering)) return isBad(verdict) || owed !== null;
   return isBad(verdict)
@@ -320,12 +267,7 @@ function mayNotify(view: View): boolean {
  * process that is named may still run something else, and be about to die of it: that one has to start anew.
  */
 function isVerdictOfOthers(view: View, rendering: string): boolean {
-  const {
-    ledger: { verdict },
-    policy,
-    good,
-    goal,
-  } = view;
+  const { verdict, policy, good, goal } = view;
   if (policy.notifies || policy.isNamed || rendering === good || !isBad(verdict)) return false;
   return !isBlocked(view, rendering) && goal?.rendering === rendering;
 }
@@ -335,16 +277,11 @@ function viewOf(state: State, now: number): View {
   const { published, pinned, kept } = ledger;
   const isPinKept = pinned !== null && kept.some(({ rendering }) => rendering === pinned.rendering);
   const known = {
-    policy,
-    session,
-    ledger,
-    now,
+    ...{ ...ledger, ...session, policy, now },
     pin: isPinKept ? pinned.rendering : null,
-    isPinLost: pinned !== null && !isPinKept,
     good: kept[0]?.rendering ?? null,
     isShown: published !== null && published.rendering === session.volume?.rendering,
     blocks: blocksOf(state).map(({ rendering }) => rendering),
-    goal: null,
   };
   return { ...known, goal: goalOf(known) };
 }
@@ -357,20 +294,14 @@ type Known = Omit<View, 'goal'>;
  * back to, what failed stays, and is better than nothing.
  */
 function goalOf(view: Known): Goal | null {
-  const {
-    ledger: { trial, verdict },
-    session: { candidate, volume },
-    pin,
-    good,
-    policy,
-  } = view;
+  const { trial, verdict, candidate, volume, pin, pinned, good, policy } = view;
   if (pin !== null) return { rendering: pin, from: 'pin' };
   const there = publishedGoal(view);
   const isEmpty = volume?.rendering === null;
   const lastKnownGood = good === null ? null : ({ rendering: good, from: 'last-known-good' } as const);
   if (trial !== null && there !== null) return there;
-  // What is wanted now was rolled back by hand.
-  if (view.isPinLost) return there ?? (isEmpty ? lastKnownGood : null);
+  // There is no copy any more of what was chosen by hand, and what is wanted now was rolled back.
+  if (pinned !== null) return there ?? (isEmpty ? lastKnownGood : null);
   const newest = candidate?.version.rendering ?? null;
   const wanted =
     newest !== null && isAcceptable(view, newest)
@@ -383,16 +314,11 @@ function goalOf(view: Known): Goal | null {
 }
 
 /** What was published, while the volume shows it or we could show it again. */
-function publishedGoal({ ledger: { published, kept }, session: { held }, isShown }: Known): Goal | null {
+function publishedGoal({ published, kept, held, isShown }: Known): Goal | null {
   if (published === null) return null;
   const { rendering } = published;
   const hasBytes = held?.rendering === rendering || kept.some((one) => one.rendering === rendering);
   return isShown || hasBytes ? { rendering, from: 'published' } : null;
-}
-
-/** Whether a trial ended badly. */
-export function isBad(verdict: Verdict): boolean {
-  return verdict !== 'pending' && verdict !== 'good';
 }
 
 /** What is known to work is never blocked. */
@@ -401,11 +327,11 @@ function isBlocked({ blocks, good }: Known, rendering: string): boolean {
 }
 
 /** On the volume already, or not to be validated, or validated. */
-function isAcceptable({ session: { checked, volume }, policy }: Known, rendering: string): boolean {
+function isAcceptable({ checked, volume, policy }: Known, rendering: string): boolean {
   if (!policy.validates || rendering === volume?.rendering) return true;
   return checked?.rendering === rendering && checked.passed;
 }
 
-function needsRender({ session: { input, candidate } }: Known): boolean {
+function needsRender({ input, candidate }: Known): boolean {
   return input !== null && input.id !== candidate?.input.id;
 }

@@ -1,16 +1,9 @@
 // What stands, derived from the state after every event: nothing has to remember to report. Pure.
 
-import { type Block, lastKnownGoodOf } from '../ledger/ledger.ts';
+import { type Block, confirmedSecondsAgo, isBad, lastKnownGoodOf } from '../ledger/ledger.ts';
 import type { SidecarError } from '../lib/errors.ts';
-import { isBad } from './decide.ts';
 import { type AttemptedVersion, isNews, type Outcome, type Report } from './journal.ts';
-import {
-  blockedError,
-  confirmedSecondsAgo,
-  failedTrialError,
-  fallbackError,
-  rolledBackError,
-} from './sentences.ts';
+import { blockedError, failedTrialError, fallbackError, rolledBackError } from './sentences.ts';
 import { arrivalOf, blocksOf, type Event, type State, type Time } from './state.ts';
 
 interface Standing {

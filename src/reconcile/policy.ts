@@ -1,6 +1,7 @@
 // What the settings say to the policy of one target, as plain numbers and flags.
 
 import { createHash } from 'node:crypto';
+import type { Proof } from '../application/confirm/evidence.ts';
 import { hookKind } from '../application/reload/settings.ts';
 import { splayOf } from '../lib/schedule.ts';
 import { tellsVersion } from '../settings/answer-match.ts';
@@ -20,7 +21,7 @@ export interface Policy {
   /** The notification asks for a restart, which is watched. */
   readonly restarts: boolean;
   /** What shows that the application took a version, though the hook did not answer. */
-  readonly proof: { readonly workers: boolean; readonly byName: boolean; readonly byTime: boolean };
+  readonly proof: Proof;
   readonly confirmTimeoutMs: number;
   /** RELOAD_WAIT. */
   readonly reloadWaitMs: number;

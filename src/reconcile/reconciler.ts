@@ -1,10 +1,12 @@
 // The loop of one target: decide, perform, reduce, save, report. The only place where the state is replaced.
 
+import type { Durability } from '../ledger/store.ts';
 import { type SidecarError, toSidecarError } from '../lib/errors.ts';
 import { type Action, decide } from './decide.ts';
 import type { TimedStage } from './journal.ts';
 import { reportsOf } from './outcome.ts';
-import { type Event, reduce, type State, type Time, type Wait } from './state.ts';
+import { reduce } from './reduce.ts';
+import type { Event, State, Time, Wait } from './state.ts';
 
 export interface World {
   readonly time: () => Time;
@@ -14,11 +16,11 @@ export interface World {
   readonly sleep: (ms: number, wake: AbortSignal) => Promise<void>;
   /** Does one action, and yields what happened as it happens. */
   readonly perform: (action: Action, state: State, signal: AbortSignal) => AsyncGenerator<Event, void>;
-  /** Writes the ledger when the event has to survive: undefined where it has not, null when it was written, or why it was not. */
-  readonly save: (ledger: State['ledger'], event: Event) => SidecarError | null | undefined;
+  /** See `Store.save`. */
+  readonly save: (ledger: State['ledger'], how: Durability) => SidecarError | null | undefined;
   /** For the log. `after`: with what was recorded. */
   readonly announce: (before: State, event: Event, after: State) => void;
-  /** Gives up the lock. */
+  /** At the end: gives up the lock. */
   readonly release: () => void;
 }
 
@@ -76,7 +78,7 @@ export class Reconciler {
       else if (action.kind === 'validate') {
         // A death during a trial is not to wait for a slow command.
         this.#take({ kind: 'validating' });
-        validation = this.#carryOut(action, signal).finally(wake);
+        validation = this.#carryOut(action, signal).finally(() => this.post({ kind: 'validation-ended' }));
       } else await this.#carryOut(action, signal);
     }
     signal.removeEventListener('abort', wake);
@@ -113,7 +115,6 @@ export class Reconciler {
         this.#take({ kind: 'measured', stage, tookMs: this.#world.time().ms - startedAt });
     } catch (thrown) {
       this.#take({ kind: 'failed', error: toSidecarError(thrown) });
-      if (action.kind === 'validate') this.#take({ kind: 'validation-ended' });
       await this.#world.sleep(AFTER_FAILURE_MS, signal);
     }
   }
@@ -132,13 +133,32 @@ export class Reconciler {
     const at = this.#world.time();
     const before = this.#state;
     const after = reduce(before, event, at);
-    const error = this.#world.save(after.ledger, event);
+    const how = durabilityOf(event);
+    const error = how && this.#world.save(after.ledger, how);
     if (error != null && mustBeSaved(event)) throw error;
     this.#state = error === undefined ? after : reduce(after, { kind: 'saved', error }, at);
     for (const report of reportsOf(before, event, () => this.#state, at))
       this.#state = reduce(this.#state, { kind: 'reported', report }, at);
     this.#world.announce(before, event, this.#state);
   }
+}
+
+/** What is saved before the step goes on, and what of it has to outlive the machine. The rest is saved with the next of these. */
+const DURABILITY: Partial<Record<Event['kind'], Durability>> = {
+  intended: 'written',
+  notified: 'written',
+  confirmed: 'flushed',
+  kept: 'flushed',
+  'trial-failed': 'flushed',
+  'suspicion-confirmed': 'flushed',
+  pinned: 'flushed',
+  rested: 'written',
+  ended: 'written',
+};
+
+function durabilityOf(event: Event): Durability | undefined {
+  // Without a copy there is nothing to roll back to by it.
+  return event.kind === 'confirmed' && event.kept === null ? 'written' : DURABILITY[event.kind];
 }
 
 /** A reload could be lost otherwise, or what was asked for by hand. To roll back is not barred by a ledger that cannot be written. */

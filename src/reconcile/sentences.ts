@@ -12,12 +12,6 @@ export function blockedError({ code, message, at, outcome }: Block): SidecarErro
   );
 }
 
-/** How long ago this was confirmed, when it was. `now`: Unix milliseconds. */
-export function confirmedSecondsAgo({ kept }: Ledger, { rendering }: Published, now: number): number | null {
-  const confirmedAt = kept.find((one) => one.rendering === rendering)?.confirmedAt;
-  return confirmedAt === undefined ? null : Math.round((now - confirmedAt) / 1000);
-}
-
 /** The last known good configuration serves because nothing else can be had. */
 export function fallbackError({ revision }: Published, ageSeconds: number | null): SidecarError {
   const what =

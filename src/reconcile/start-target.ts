@@ -7,30 +7,21 @@ import { describeHook } from '../application/reload/describe.ts';
 import { lookupOf } from '../application/reload/settings.ts';
 import { createVisibleProcesses } from '../application/visible-processes.ts';
 import type { KeptGeneration } from '../ledger/ledger.ts';
-import { errorFields, type Log, withFields } from '../lib/log.ts';
+import { type Log, withFields } from '../lib/log.ts';
 import { sleep } from '../lib/wait.ts';
-import { inputOf } from '../render/input.ts';
-import { renderingExtras, templatePaths } from '../render/prepare.ts';
 import type { Environment } from '../settings/environment.ts';
 import { pathsOf } from '../settings/outputs.ts';
 import { presetStatus } from '../settings/presets/describe.ts';
+import { withoutSecrets } from '../settings/secrets.ts';
 import type { Loaded } from '../settings/settings.ts';
-import {
-  type Followed,
-  follow,
-  type SourceEvent,
-  type SourceState,
-  silenceBoundMs,
-} from '../source/follow.ts';
-import { SourcePool } from '../source/pool.ts';
+import type { SourcePool } from '../source/pool.ts';
 import type { OpenProvider } from '../source/provider.ts';
-import { openTemplates } from '../source/template-source.ts';
 import { announce, newReports } from './announce.ts';
 import { differences } from './difference.ts';
+import { followInputs } from './inputs.ts';
 import type { Report } from './journal.ts';
 import { perform } from './perform.ts';
 import { policyOf } from './policy.ts';
-import { providerOptions } from './provider-options.ts';
 import { HANDED_OVER, Reconciler } from './reconciler.ts';
 import { chooseGeneration, notInControl } from './sentences.ts';
 import { type State, startOf } from './state.ts';
@@ -93,13 +84,20 @@ export function startTarget(options: TargetOptions): RunningTarget {
   const { FETCH_TIMEOUT, STALE_AFTER, PRESET } = loaded.settings;
   const stopping = new AbortController();
   let isStarted = false;
-  // What a source keeps on the disk is ours alone while the lock is.
-  const workDirectory = (): string | null =>
-    isStarted && reconciler.state.session.isOpen ? join(store.directory, 'sources') : null;
-  const { source, template } = followAll({ ...options, log, workDirectory }, stopping.signal, () => {
-    if (isStarted) post();
-  });
-  const { steps, store, isThere } = openWorld({
+  const { source, template, read } = followInputs(
+    {
+      ...{ ...options, log },
+      // What a source keeps on the disk is ours alone while the lock is.
+      workDirectory: () =>
+        isStarted && reconciler.state.session.isOpen ? join(store.directory, 'sources') : null,
+      isFailureAnAnswer: asksForMs === undefined,
+      onNews: () => {
+        if (isStarted) post();
+      },
+    },
+    stopping.signal,
+  );
+  const { steps, store, isThere, release } = openWorld({
     loaded,
     env,
     instance,
@@ -114,16 +112,15 @@ export function startTarget(options: TargetOptions): RunningTarget {
   const reconciler = new Reconciler(startOf(policy), {
     ...{ time, sleep, turn: nextTurn },
     perform: (action, state, signal) => perform(action, state, steps, signal),
-    save: (ledger, event) => store.save(ledger, event),
+    save: (ledger, how) => store.save(ledger, how),
     announce: (before, event, after) => {
       say(before, event, after);
       if (onReport !== undefined) newReports(before, after).forEach(onReport);
       if (event.kind === 'rested') onRest?.(after);
       if (event.kind === 'opened') onOpen?.();
     },
-    release: () => store.release(),
+    release,
   });
-  const read = inputReader({ loaded, env, source, template, isFailureAnAnswer: asksForMs === undefined });
   const post = (): void => reconciler.post({ kind: 'source', ...read() });
   isStarted = true;
   const done = Promise.all([reconciler.run(stopping.signal), source.done, template?.done]);
@@ -141,7 +138,7 @@ export function startTarget(options: TargetOptions): RunningTarget {
     ),
     difference: differences({
       ...{ outputs: loaded.settings.OUTPUTS, state: () => reconciler.state },
-      ...{ readVolume: steps.readVolume, mask: steps.mask },
+      ...{ readVolume: steps.readVolume, mask: (text) => withoutSecrets(loaded, text) },
     }),
     sync: (retry = false) => {
       source.sync();
@@ -179,80 +176,4 @@ export function startTarget(options: TargetOptions): RunningTarget {
       await done;
     },
   };
-}
-
-interface Sources {
-  readonly source: Followed;
-  /** The followed templates; null without TEMPLATE. */
-  readonly template: Followed | null;
-}
-
-interface FollowOptions extends TargetOptions {
-  readonly workDirectory: () => string | null;
-}
-
-function followAll(
-  { loaded, env, open, log, workDirectory, pool = new SourcePool() }: FollowOptions,
-  signal: AbortSignal,
-  onNews: () => void,
-): Sources {
-  const { UPDATE_FREQUENCY, FETCH_TIMEOUT } = loaded.settings;
-  const silentAfterMs = silenceBoundMs(UPDATE_FREQUENCY, FETCH_TIMEOUT);
-  const options = { ...providerOptions(loaded, env), workDirectory };
-  const templates = openTemplates(templatePaths(loaded.settings), options);
-  const start = (provider: ReturnType<OpenProvider>, what: string): Followed =>
-    follow(
-      provider,
-      {
-        ...{ signal, silentAfterMs, random: Math.random, now: Date.now },
-        onNews: (state, news) => {
-          logNews(log, { [what]: state.url }, { state, news });
-          onNews();
-        },
-      },
-      pool,
-    );
-  const source = start(open(options), 'source');
-  return {
-    source,
-    template: templates && start(templates, 'template'),
-  };
-}
-
-interface Reading extends Sources {
-  readonly loaded: Loaded;
-  readonly env: Environment;
-  readonly isFailureAnAnswer: boolean;
-}
-
-/** Puts together what the source and the templates hold now. */
-function inputReader({ loaded, env, source, template, isFailureAnAnswer }: Reading) {
-  const extra = renderingExtras(loaded, env);
-  const isAsked = (followed: Followed): boolean => {
-    const { snapshot, error } = followed.state();
-    return snapshot !== null || (error !== null && isFailureAnAnswer);
-  };
-  return () => ({
-    isAsked: isAsked(source) && (template === null || isAsked(template)),
-    input: inputOf(source.state().snapshot, template?.state().snapshot ?? null, {
-      hasTemplates: template !== null,
-      extra,
-    }),
-  });
-}
-/** One line for each transition: an outage is told at its beginning, when its reason changes, and at its end. */
-function logNews(
-  log: Log,
-  fields: Readonly<Record<string, string>>,
-  { state, news }: { state: SourceState; news: SourceEvent },
-): void {
-  const { error, snapshot } = state;
-  if (news === 'snapshot')
-    log.debug('snapshot', {
-      ...fields,
-      revision: snapshot?.revision,
-      message: 'A version of the data was read.',
-    });
-  else if (news === 'up') log.info('source up', { ...fields, message: 'It answers.' });
-  else if (news === 'down' && error !== null) log.warn('source down', { ...fields, ...errorFields(error) });
 }

@@ -6,6 +6,7 @@ import { runValidateCommand } from '../render/validate-command.ts';
 import { type Environment, environmentForCommands } from '../settings/environment.ts';
 import { shownPlace } from '../settings/outputs.ts';
 import { checkerHint, checkerOf } from '../settings/preset.ts';
+import { withoutSecrets } from '../settings/secrets.ts';
 import type { Loaded } from '../settings/settings.ts';
 
 export interface Validation {
@@ -35,7 +36,8 @@ export async function validateRelease(
     return argv === undefined ? [] : [{ output, argv }];
   });
   if (commands.length === 0) return;
-  const how = { env: environmentForCommands(env), timeoutMs, signal, hint: checkerHint(loaded) };
+  const mask = (printed: string): string => withoutSecrets(loaded, printed);
+  const how = { env: environmentForCommands(env), timeoutMs, signal, mask, hint: checkerHint(loaded) };
   const outputs = OUTPUTS.map(({ place }) => place);
   await withStagedCopy(directory, { outputs, release }, async (copyOf) => {
     for (const { output, argv } of commands) {

@@ -12,6 +12,8 @@ export interface ValidateCommand {
   /** `VALIDATE_TIMEOUT`. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** Takes our own secrets out of what it printed. */
+  readonly mask: (printed: string) => string;
   /** The output it is asked about, where there are several. */
   readonly of?: string | undefined;
   /** What to think of where the command refuses, a clause; it ends the message. */
@@ -25,7 +27,14 @@ const MAX_OUTPUT_BYTES = 16_384;
  * as its `output`: `validate.command` (it refused, or was killed), `validate.timeout`, `validate.not-found` (it could
  * not be started) or `validate.aborted`.
  */
-export async function runValidateCommand({ argv, path, of, hint, ...how }: ValidateCommand): Promise<void> {
+export async function runValidateCommand({
+  argv,
+  path,
+  of,
+  hint,
+  mask,
+  ...how
+}: ValidateCommand): Promise<void> {
   const words = argv.map((word) => word.replaceAll('{path}', () => path));
   const result = await runCommand({ ...how, argv: words, maxOutputBytes: MAX_OUTPUT_BYTES });
   if (result.kind === 'exit' && result.code === 0) return;
@@ -35,7 +44,7 @@ export async function runValidateCommand({ argv, path, of, hint, ...how }: Valid
   throw new SidecarError(`Cannot accept ${what} by "${words[0] ?? ''}": ${reason}${aside}`, {
     code,
     stage: 'validate',
-    ...(result.kind !== 'not-started' && result.output !== '' && { output: result.output }),
+    ...(result.kind !== 'not-started' && result.output !== '' && { output: mask(result.output) }),
   });
 }
 

@@ -16,6 +16,7 @@ import {
   type View,
 } from './view.ts';
 
+export { NO_ANSWER } from './probe.ts';
 export { type ConfirmSettings, confirmSettingsOf } from './settings.ts';
 export type { ConfirmResult, Sightings } from './view.ts';
 
@@ -105,4 +106,10 @@ function unconfirmed({ version, settings }: View, missing: readonly FailedCheck[
   const output = missing.find((one) => one.output !== undefined)?.output;
   const code = missing[0]?.code ?? 'confirm.missing';
   return { kind: 'unconfirmed', code, message, ...(output !== undefined && { output }) };
+}
+
+/** Where nothing was ever confirmed, `NO_ANSWER` is no verdict: what to say of it. */
+export function notThereYet({ code, message }: { readonly code: string; readonly message: string }) {
+  const why = 'The application is probably not there yet: nothing was confirmed before.';
+  return { code, message: `${message}. ${why} CONFIRM_URL is asked until it answers.` };
 }

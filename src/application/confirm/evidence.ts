@@ -1,6 +1,7 @@
 // What was proved, in the contract's order, and what is missing.
 
-import type { Evidence } from '../../ledger/ledger.ts';
+import type { Evidence, Ledger, Version } from '../../ledger/ledger.ts';
+import type { ProcessId } from '../../ledger/types.ts';
 import { childrenOf } from '../process/liveness.ts';
 import { isStillLiving, watches } from './life.ts';
 import { startedAfterTellingMs } from './trial-clock.ts';
@@ -34,4 +35,26 @@ export function missingWorkers(view: View): FailedCheck | null {
   if (isNew) return null;
   const reason = `process ${id.pid} has no new children, so its workers still run the configuration of before`;
   return { code: 'confirm.no-workers', reason };
+}
+
+/** What the settings ask to be seen, as far as it tells one version from another. */
+export interface Proof {
+  /** New workers. */
+  readonly workers: boolean;
+  /** `CONFIRM_URL` shows the version's name, or the time of the reload. */
+  readonly byName: boolean;
+  readonly byTime: boolean;
+}
+
+/** What a notification was about that may have arrived. */
+interface Uncertain extends Pick<Ledger, 'told'> {
+  readonly process: ProcessId | null;
+  readonly published: Version;
+}
+
+/** Whether a look can tell that the application took this very version, though the hook did not answer. */
+export function canProve(proof: Proof, { process, published, told }: Uncertain): boolean {
+  if (proof.workers && process !== null) return true;
+  // The same data under another template has the same name.
+  return proof.byTime || (proof.byName && told?.version.digest !== published.digest);
 }

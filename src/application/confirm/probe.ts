@@ -21,6 +21,9 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024;
 /** What is kept of an answer that is not as wanted. */
 const MAX_OUTPUT_LENGTH = 200;
 
+/** Nothing answered at CONFIRM_URL. */
+export const NO_ANSWER = 'confirm.no-answer';
+
 /** The tries of one trial. */
 export class Probing {
   #successes = 0;
@@ -105,7 +108,7 @@ async function tryOnce(view: View, signal: AbortSignal): Promise<FailedCheck | n
   } catch (thrown) {
     const { code, message } = toSidecarError(thrown, 'reload');
     const reason = `${message.replace(`Cannot GET ${shown}: `, '')}${code === 'http.tls' ? TLS_ADVICE : ''}`;
-    return { code: 'confirm.no-answer', reason: `${shown} was not answered: ${reason}` };
+    return { code: NO_ANSWER, reason: `${shown} was not answered: ${reason}` };
   }
 }
 

@@ -9,6 +9,16 @@ export function bootStamp(): BootStamp {
   return { bootId: bootId(), ticks: bootTicks() };
 }
 
+/**
+ * When a file was changed that says so itself, put later by a second since the two clocks are not one.
+ * @param unixMs null: nothing says when.
+ */
+export function stampOf(unixMs: number | null): BootStamp {
+  const { bootId, ticks } = bootStamp();
+  if (unixMs === null || ticks === null) return { bootId: null, ticks: null };
+  return { bootId, ticks: ticks - Math.floor((Date.now() - unixMs) / 10) + 100 };
+}
+
 let knownBootId: string | null | undefined;
 let knownOwnStart: number | null | undefined;
 

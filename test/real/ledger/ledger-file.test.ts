@@ -14,15 +14,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import {
-  carryOut,
-  EMPTY_LEDGER,
-  intend,
-  type Ledger,
-  markNotified,
-  type Published,
-} from '../../../src/ledger/ledger.ts';
+import { EMPTY_LEDGER, type Ledger, type Published } from '../../../src/ledger/ledger.ts';
 import { readLedger, writeLedger } from '../../../src/ledger/ledger-file.ts';
+import { carryOut, intend, markNotified } from '../../../src/ledger/transitions.ts';
 import { scratch } from '../../support/publish/scratch.ts';
 
 const A: Published = {

@@ -11,9 +11,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { EMPTY_LEDGER, intend, type Published } from '../../../src/ledger/ledger.ts';
+import { EMPTY_LEDGER, type Published } from '../../../src/ledger/ledger.ts';
 import { CHECK_PREFIX, writeLedger } from '../../../src/ledger/ledger-file.ts';
 import { openStateDirectory, stateDirectoryOf } from '../../../src/ledger/state-directory.ts';
+import { intend } from '../../../src/ledger/transitions.ts';
 import { temporaryName } from '../../../src/publish/atomic-file.ts';
 import type { Output } from '../../../src/publish/publisher.ts';
 import { errorOf } from '../../support/publish/scratch.ts';

@@ -203,7 +203,14 @@ describe('the validation command', () => {
   ) {
     try {
       const env = { PATH: process.env['PATH'] };
-      await runValidateCommand({ argv, path: '/stage/a$&b/app.conf', env, timeoutMs, signal });
+      await runValidateCommand({
+        argv,
+        path: '/stage/a$&b/app.conf',
+        env,
+        timeoutMs,
+        signal,
+        mask: (printed) => printed,
+      });
       return null;
     } catch (error) {
       if (!(error instanceof SidecarError)) throw error;

@@ -79,7 +79,14 @@ export class Application {
     return isThere && (this.runs === undefined || this.runs === rendering);
   }
 
-  see({ moment }: Published): ObservedProcess {
+  see(published: Published): ObservedProcess {
+    const { fact, id } = this.#lookUp(published);
+    const until = published.at + this.#world.setting.periodMs;
+    const mayDieYet = published.afterDeath === true && until > this.#clock.now;
+    return { fact: fact.kind === 'ready' && mayDieYet ? { kind: 'settling', until } : fact, id };
+  }
+
+  #lookUp({ moment }: Published): ObservedProcess {
     const { app } = this;
     const { setting } = this.#world;
     if (this.isAmbiguous) return { fact: obstacle('ambiguous'), id: null };

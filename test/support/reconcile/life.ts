@@ -4,10 +4,11 @@ import type { KeptGeneration, Ledger } from '../../../src/ledger/ledger.ts';
 import { SidecarError } from '../../../src/lib/errors.ts';
 import type { StagedRelease } from '../../../src/publish/outputs.ts';
 import type { Action } from '../../../src/reconcile/decide.ts';
-import { perform, type Steps } from '../../../src/reconcile/perform.ts';
+import { perform } from '../../../src/reconcile/perform.ts';
 import { Reconciler } from '../../../src/reconcile/reconciler.ts';
 import { chooseGeneration } from '../../../src/reconcile/sentences.ts';
 import { type Event, type State, startOf } from '../../../src/reconcile/state.ts';
+import type { Steps } from '../../../src/reconcile/steps.ts';
 import type { Input } from '../../../src/render/input.ts';
 import type { Release } from '../../../src/render/release.ts';
 import { natureOf, policyOf, renderingOf } from './contents.ts';
@@ -89,7 +90,7 @@ export class Life {
         this.#judge(action, state);
         return perform(action, state, steps, signal);
       },
-      save: (ledger, event) => this.#save(ledger, event),
+      save: (ledger) => this.#save(ledger),
       announce: (before, event, after) => this.#passed(before, event, after),
       release: () => {},
     });
@@ -231,23 +232,20 @@ export class Life {
       this.publications.push({ at: event.startedAt, isUrgent });
     }
     if (event.kind === 'intended' && event.isUrgent) world.point('going back');
+    if (event.kind === 'confirmed' && !this.#isOnDisk)
+      world.forbid('confirmed before the rename was on the disk');
     if (isUncertain(event, after)) world.uncertain.add(world.publications);
     const point = POINTS[event.kind];
     if (point !== undefined && !(point === 'kept' && event.kind === 'confirmed' && event.kept === null))
       world.point(point);
   }
 
-  #save(ledger: Ledger, event: Event): SidecarError | null | undefined {
+  #save(ledger: Ledger): SidecarError | null | undefined {
     const world = this.#world;
-    const isUnsaved = this.isDead || this.#saved === ledger;
-    if (isUnsaved || !['rested', 'ended', 'pinned', 'kept', ...Object.keys(POINTS)].includes(event.kind))
-      return undefined;
-    if (event.kind === 'published' || event.kind === 'trial-started') return undefined;
-    if (event.kind === 'confirmed' && !this.#isOnDisk)
-      world.forbid(`${event.kind} before the rename was on the disk`);
+    if (this.isDead || this.#saved === ledger) return undefined;
     if (world.isStateFull) {
       world.uncertain.add(world.publications);
-      if (event.kind === 'intended') world.uncertain.add(world.publications + 1);
+      if (ledger.intended !== null) world.uncertain.add(world.publications + 1);
       return new SidecarError('The disk is full.', { code: 'ledger.write', stage: 'ledger' });
     }
     world.disk = { before: world.disk.current, current: ledger };
@@ -264,7 +262,6 @@ export class Life {
     return {
       time: () => ({ ms: world.now, unixMs: world.now }),
       random: () => 0.5,
-      mask: (text) => text,
       lookEveryMs: () => setting.lookEveryMs,
       open: async () => {
         const ledger = world.disk.current;
@@ -306,7 +303,6 @@ export class Life {
           throw new SidecarError('It is refused.', { code: 'validate.command', stage: 'validate' });
       },
       findProcess: (published) => application.see(published),
-      settlesUntil: ({ at }) => (at + setting.periodMs > world.now ? at + setting.periodMs : null),
       childrenOf: () => [],
       notify: async ({ process }, signal) => {
         world.point('reload');
@@ -319,7 +315,7 @@ export class Life {
         return result;
       },
       confirm: async ({ trial, published, current, isResumed }) => {
-        const result = this.#looks.look({ trial, published, current, isResumed });
+        const result = this.#looks.look({ trial, published, current: current(), isResumed });
         if (result.kind !== 'confirmed') return result;
         // Its copy may be all that is left to tell of it.
         world.confirmed.add(published.rendering);

@@ -4,7 +4,8 @@ import type { KeptGeneration, Trial } from '../../../src/ledger/ledger.ts';
 import { SidecarError, type Stage } from '../../../src/lib/errors.ts';
 import { reportsOf } from '../../../src/reconcile/outcome.ts';
 import type { Policy } from '../../../src/reconcile/policy.ts';
-import { type Candidate, type Event, reduce, type State, startOf } from '../../../src/reconcile/state.ts';
+import { reduce } from '../../../src/reconcile/reduce.ts';
+import { type Candidate, type Event, type State, startOf } from '../../../src/reconcile/state.ts';
 import { policyOf } from '../../support/reconcile/contents.ts';
 import { SETTING } from '../../support/reconcile/settings.ts';
 
@@ -84,7 +85,7 @@ const published = (rendering: string, as: 'desired' | 'rolled-back' = 'desired')
   },
   { kind: 'published', generation: generation(rendering), startedAt: 1, moment: STAMP, ...volume(rendering) },
 ];
-const notified: Event = { kind: 'notified', result: 'told', trial: TRIAL };
+const notified: Event = { kind: 'notified', result: 'told', next: TRIAL };
 const confirmed = (rendering: string): Event => {
   return { kind: 'confirmed', trial: TRIAL, evidence: ['alive'], kept: kept(rendering), keepError: null };
 };

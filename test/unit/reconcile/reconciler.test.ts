@@ -81,7 +81,7 @@ describe('the loop', () => {
     );
     expect(reconciler.state).toBe(before);
     // What can be saved later goes on.
-    reconciler.post({ kind: 'owed-cleared' });
+    reconciler.post({ kind: 'suspicion-confirmed' });
     expect(reconciler.state.session.errors.save).toBe(FULL);
   });
 
@@ -89,7 +89,7 @@ describe('the loop', () => {
     const ending = new AbortController();
     const thrown: unknown[] = [];
     const { reconciler } = loop({
-      save: (_ledger, { kind }) => (kind === 'intended' ? FULL : undefined),
+      save: () => FULL,
       perform: async function* (): AsyncGenerator<Event, void> {
         try {
           const version = {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Obstacle } from '../../../src/application/types.ts';
-import { reduce, type State, startOf, type Wait } from '../../../src/reconcile/state.ts';
+import { reduce } from '../../../src/reconcile/reduce.ts';
+import { type State, startOf, type Wait } from '../../../src/reconcile/state.ts';
 import { policyOf } from '../../support/reconcile/contents.ts';
 import { SETTING } from '../../support/reconcile/settings.ts';
 

@@ -1,9 +1,7 @@
 // What a notification that did not arrive is called, and when the next try is due. Pure.
 
-import type { ReloadResult } from '../application/reload/hook.ts';
-import { type Random, RETRY, retryDelay, SLOW_RETRY_MS } from '../lib/schedule.ts';
-import type { Outcome } from './journal.ts';
-import type { Session } from './state.ts';
+import { type Random, RETRY, retryDelay, SLOW_RETRY_MS } from '../../lib/schedule.ts';
+import type { ReloadResult } from './hook.ts';
 
 /** The application said no this often in a row, and for this long: then it means it, and is not only busy with the reload before. */
 const REFUSALS = 3;
@@ -13,7 +11,7 @@ const REFUSED_FOR_MS = 10_000;
 const GONE_RETRY_MS = 100;
 
 export interface Setback {
-  readonly outcome: Outcome;
+  readonly outcome: 'no-target' | 'not-permitted' | 'failed' | 'refused';
   /** For the metrics. */
   readonly result: string;
   /** Since when the application says no, on the loop's clock; null: it did not. */
@@ -21,13 +19,20 @@ export interface Setback {
   readonly retryInMs: number;
 }
 
-/** `before`: the tries for what is on the volume that failed so far; a new publication starts anew. */
+/** The tries for what is on the volume that failed so far; a new publication starts anew. */
+export interface FailedTries {
+  readonly failures: number;
+  /** How often the application said no, and since when. */
+  readonly refusals: number;
+  readonly refusedSince: number | null;
+}
+
 export function setbackOf(
   result: Exclude<ReloadResult, { kind: 'told' }>,
-  before: Pick<Session, 'refusals' | 'refusedSince'> & { readonly tries: Pick<Session['tries'], 'notify'> },
+  before: FailedTries,
   { random, nowMs }: { readonly random: Random; readonly nowMs: number },
 ): Setback {
-  const growing = retryDelay(before.tries.notify.failures + 1, RETRY, random);
+  const growing = retryDelay(before.failures + 1, RETRY, random);
   if (result.kind === 'gone')
     return { outcome: 'no-target', result: 'gone', refusedSince: null, retryInMs: GONE_RETRY_MS };
   if (result.kind !== 'owed')

@@ -1,30 +1,32 @@
 import { describe, expect, it } from 'vitest';
 import {
+  type Block,
+  EMPTY_LEDGER,
+  type KeptGeneration,
+  type Ledger,
+  lastKnownGoodOf,
+  nextKept,
+  type Published,
+  type Trial,
+  versionOf,
+} from '../../../src/ledger/ledger.ts';
+import {
   addKept,
   adoptVolume,
-  type Block,
   carryOut,
   confirm,
   confirmSuspect,
   dropSuspect,
-  EMPTY_LEDGER,
   intend,
-  type KeptGeneration,
-  type Ledger,
-  lastKnownGoodOf,
   loseTrial,
   markNotified,
-  nextKept,
-  type Published,
   recordFailure,
   resolveIntention,
   restore,
   startTrial,
-  type Trial,
   unblock,
-  versionOf,
   withoutKept,
-} from '../../../src/ledger/ledger.ts';
+} from '../../../src/ledger/transitions.ts';
 
 const MOMENT = { bootId: 'boot', ticks: 4_711 };
 const PROCESS = { pid: 7, startTicks: 99 };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { OwedClass, ReloadResult } from '../../../src/application/reload/hook.ts';
-import { type Setback, setbackOf } from '../../../src/reconcile/setback.ts';
+import type { OwedClass, ReloadResult } from '../../../../src/application/reload/hook.ts';
+import { type Setback, setbackOf } from '../../../../src/application/reload/setback.ts';
 
 const SLOW = 300_000;
 const HALF = () => 0.5;
@@ -15,7 +15,7 @@ function setbacks(...results: readonly Failed[]): readonly Setback[] {
   let [nowMs, refusals] = [0, 0];
   let refusedSince: number | null = null;
   return results.map((result, failures) => {
-    const before = { tries: { notify: { failures, dueAt: 0 } }, refusals, refusedSince };
+    const before = { failures, refusals, refusedSince };
     const setback = setbackOf(result, before, { random: HALF, nowMs });
     refusals = setback.refusedSince === null ? 0 : refusals + 1;
     refusedSince = setback.refusedSince;
