@@ -1,4 +1,4 @@
-// `npm run early-start -- --runs 1000`: applications that are told of a change while they start. Prints what became of
+// `npm run early-start -- --runs 1000`: applications that are notified of a change while they start. Prints the result for
 // them by language, and ends with 1 when one died or did not end with the new configuration.
 import { parseArgs } from 'node:util';
 import { LANGUAGES, type Language } from '../support/application/process/early-apps.ts';
@@ -50,7 +50,7 @@ function summarize(some: readonly Run[]) {
     deaths: count(({ end }) => end === 'died'),
     misses: count(({ end }) => end === 'missed'),
     'read it at start': count(({ end, told }) => end === 'new configuration' && told === 0),
-    'told once': count(({ told }) => told === 1),
+    'notified once': count(({ told }) => told === 1),
     'told more often': count(({ told }) => told > 1),
     'median ms': at(0.5),
     'longest ms': at(0.999),

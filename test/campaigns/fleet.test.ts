@@ -38,7 +38,7 @@ interface Fleet {
   readonly states: () => readonly SourceState[];
 }
 
-/** Instances that watch one store: told of its going at once, as by a connection that breaks. */
+/** Instances that watch one store: they notice its end at once, as by a connection that breaks. */
 function startFleet({ downAt, upAt, failure = unreachable, connectMs = 20 }: Store): Fleet {
   const clock = createVirtualClock();
   const asked: number[] = [];

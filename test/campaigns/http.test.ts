@@ -68,7 +68,7 @@ const FAULTS = {
     respond(response, 200, packed.subarray(0, packed.length - 9), headers);
   },
   'no HTTP': (request) => request.socket.end('SSH-2.0-OpenSSH\r\n'),
-  'same to nobody': (request, response) => {
+  'never the same': (request, response) => {
     const isAsked = request.headers['if-none-match'] ?? request.headers['if-modified-since'];
     if (isAsked === undefined) respond(response, 304, '');
     else respond(response, 500, '');
@@ -157,22 +157,22 @@ describe('HTTP under generated writes and faults', () => {
     expect(report.snapshots).toBeGreaterThan(report.sequences);
   }, 300_000);
 
-  it('does so when the server, or whoever answers in its place, misbehaves', async () => {
+  it('does so when the server, or what answers in its place, misbehaves', async () => {
     const serverFaults = Object.keys(FAULTS);
     const report = await runCampaign({ name: 'http server', open, sequences: 210, serverFaults });
     expect(report.snapshots).toBeGreaterThan(report.sequences);
     expect(Object.keys(report.faults)).toEqual(expect.arrayContaining(serverFaults));
   }, 300_000);
 
-  // Not cut after the same number of bytes each time: where no length is told, nobody could know that from the whole.
-  it('does so where the server tells no length', async () => {
+  // Not cut after the same number of bytes each time: without a length, that could not be distinguished from the whole.
+  it('does so where the server gives no length', async () => {
     const report = await runCampaign({
       name: 'http without length',
       open: (at) => openKind(at, 'open-ended'),
       sequences: 60,
       proxyFaults: PROXY_FAULTS.filter((fault) => fault !== 'cut-after'),
     });
-    // A state that is gone before it came twice alike is never told.
+    // A state that is gone before it was read twice is never delivered.
     expect(report.snapshots).toBeGreaterThanOrEqual(report.sequences);
   }, 300_000);
 });

@@ -25,7 +25,7 @@ export interface Lane {
   readonly out: string;
   readonly isDirectory: boolean;
   readonly hook: Readonly<Record<string, string>>;
-  /** What the application was told of last; undefined when it cannot tell. */
+  /** What the application was notified of last; undefined when it cannot say. */
   readonly told: () => number | undefined;
   readonly tellings: () => number;
   readonly end: () => void;
@@ -99,7 +99,7 @@ async function httpLane(options: KillOptions, name: string, isDirectory: boolean
   };
 }
 
-/** A command that compares what it is told of with what is on the volume. */
+/** A command that compares what it is notified of with what is on the volume. */
 async function commandLane(options: KillOptions, name: string): Promise<Lane> {
   const place = createHome(options, name);
   const script = join(place.home, 'hook.mjs');
@@ -111,7 +111,7 @@ async function commandLane(options: KillOptions, name: string): Promise<Lane> {
     ...{ name, isDirectory: false, ...place },
     hook: { RELOAD_COMMAND: `${process.execPath} ${script} ${record}` },
     told: () => {
-      const odd = lines().find((line) => line.includes('told of'));
+      const odd = lines().find((line) => line.includes('notified of'));
       if (odd !== undefined) throw new Error(odd);
       return Number(lines().at(-1));
     },
@@ -125,7 +125,7 @@ const COMMAND = `import { appendFileSync, readFileSync } from 'node:fs';
 const { revision, content } = JSON.parse(readFileSync(process.env.CONFIG_OUTPUT, 'utf8'));
 const isOrphan = !readFileSync(\`/proc/\${process.ppid}/cmdline\`, 'utf8').startsWith('config-sidecar');
 const isOdd = revision !== process.env.CONFIG_REVISION && !isOrphan;
-const note = isOdd ? \`told of \${process.env.CONFIG_REVISION}, but \${revision} is there\` : content.value;
+const note = isOdd ? \`notified of \${process.env.CONFIG_REVISION}, but \${revision} is there\` : content.value;
 appendFileSync(process.argv[2], \`\${note}\\n\`);
 process.exit(content.bad ? 9 : 0);
 `;
@@ -142,7 +142,7 @@ async function signalLane(options: KillOptions, name: string): Promise<Lane> {
     [program('keeps-alive.mjs'), '100', own, process.execPath, ...app],
     { stdio: 'ignore', detached: true },
   );
-  // A group of their own: nobody is left to start it again.
+  // A group of their own: no supervisor is left to start it again.
   const end = (): void => {
     if (supervisor.pid !== undefined && supervisor.exitCode === null && supervisor.signalCode === null)
       process.kill(-supervisor.pid, 'SIGKILL');

@@ -190,7 +190,7 @@ function readOnce(lane: Lane, tally: Tally): void {
   }
 }
 
-/** A last start, undisturbed: the last value arrives and is told, and nothing is left over. */
+/** A last start, undisturbed: the last value arrives, the application is notified, and nothing is left over. */
 async function settle(lane: Lane, last: number, { options, tally }: Running): Promise<void> {
   const sidecar = startSidecar(lane, options, tally);
   const deadline = Date.now() + SETTLE_MS;
@@ -199,7 +199,9 @@ async function settle(lane: Lane, last: number, { options, tally }: Running): Pr
   while (!isDone() && Date.now() < deadline) await sleep(50);
   if (!isDone()) {
     const shown = contentsOf(lane)?.[0]?.value;
-    tally.wrongs.add(`${lane.name}: ${last} did not arrive: ${shown} is shown, ${lane.told()} was told last`);
+    tally.wrongs.add(
+      `${lane.name}: ${last} did not arrive: ${shown} is shown, the application was last notified of ${lane.told()}`,
+    );
   }
   await endBy(sidecar, 'SIGTERM');
   for (const wrong of leftOvers(lane)) tally.wrongs.add(`${lane.name}: left over: ${wrong}`);

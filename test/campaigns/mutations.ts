@@ -12,7 +12,7 @@ interface Mutation {
 }
 
 const ROOT = resolve(import.meta.dirname, '../..');
-/** A copy of the tree: what is mutated is nobody's working tree. */
+/** A copy of the tree: no working tree is mutated. */
 const COPY = join(ROOT, '.cache/mutations');
 const DECIDE = 'src/reconcile/decide.ts';
 const STATE = 'src/reconcile/state.ts';

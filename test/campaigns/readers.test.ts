@@ -1,4 +1,4 @@
-// Readers in a tight loop, and a publisher killed at any moment: nobody ever sees anything but a whole configuration.
+// Readers in a tight loop, and a publisher killed at any moment: no reader ever sees anything but a whole configuration.
 import { once } from 'node:events';
 import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

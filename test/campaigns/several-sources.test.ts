@@ -230,7 +230,7 @@ function wasWritten(data: Published, log: Log): boolean {
   return NAMES.every((name) => log[name].some(({ held }) => held.count === countOf(data, name)));
 }
 
-/** No source goes back. */
+/** No source goes backwards. */
 function expectForward(list: readonly Published[]): void {
   for (const [at, data] of list.entries()) {
     const before = list[at - 1];
@@ -238,7 +238,7 @@ function expectForward(list: readonly Published[]): void {
     for (const name of NAMES) {
       expect(
         countOf(data, name),
-        `${name} went back: ${JSON.stringify([before, data])}`,
+        `${name} went backwards: ${JSON.stringify([before, data])}`,
       ).toBeGreaterThanOrEqual(countOf(before, name));
     }
   }

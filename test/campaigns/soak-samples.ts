@@ -9,7 +9,7 @@ export interface Sample {
   readonly pss: number;
   readonly anonymous: number;
   readonly descriptors: number;
-  /** 99th percentile since the last scrape or so, as the metrics tell; NaN where they do not. */
+  /** 99th percentile since the last scrape or so, as the metrics show; NaN where they do not. */
   readonly loopMs: number;
   readonly outputEntries: number;
   readonly stateEntries: number;

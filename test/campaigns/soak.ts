@@ -194,7 +194,7 @@ async function startApplication(name: string, file: string, children: ChildProce
   return { title, seen: () => seen };
 }
 
-/** A source, the sidecar that follows it, and the application that is told. */
+/** A source, the sidecar that follows it, and the application that is notified. */
 interface Trio {
   readonly source: Source;
   readonly sidecar: ChildProcess;
@@ -256,7 +256,7 @@ async function change(trio: Trio, isOver: () => boolean): Promise<void> {
   }
 }
 
-/** Makes a fault every few seconds; tells how many of each there were. */
+/** Makes a fault every few seconds; returns how many of each there were. */
 async function disturb({ source }: Trio, isOver: () => boolean): Promise<readonly string[]> {
   const made = new Map<string, number>();
   const names = Object.keys(source.faults);

@@ -1,4 +1,4 @@
-// KUBERNETES_EVENTS beside a real API server: what the own pod is told, with the rights of the documentation and no others.
+// KUBERNETES_EVENTS beside a real API server: what the own pod gets, with the rights of the documentation and no others.
 import { loadAll } from 'js-yaml';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { blocksOf, page } from '../support/docs/pages.ts';
@@ -120,7 +120,7 @@ test('a right that is missing is logged once, named, and holds nothing up', asyn
   expect((await sidecar.end()).code).toBe(0);
 });
 
-test('an API server that is away is told later', async (context) => {
+test('an API server that is unreachable gets the events later', async (context) => {
   const place = createPlace(context);
   place.directory('out');
   await makePod('later');

@@ -73,7 +73,7 @@ function runPod(): void {
     expect(await workersLost()).toBe(1);
   });
 
-  test('a port that is taken is missed by the worker that does not come, and taken back', async () => {
+  test('a port that is in use keeps the new worker from starting, and is rolled back', async () => {
     offer({ port: 9533, servers: [{ name: 'one', address: '127.0.0.1:3001' }] });
     await sidecar.outcome('rolled-back');
     expect(await served()).toBe('blue');

@@ -86,7 +86,7 @@ function runPod(): void {
     await expect.poll(served, PATIENCE).toBe('red first');
   });
 
-  test('the sidecar finds nginx as it should be, and has nothing to tell it', async () => {
+  test('the sidecar finds nginx as it should be, and does not signal it', async () => {
     await pod.startNext('config-sidecar');
     await sidecar.outcome('picked-up');
     expect(await pod.passes('config-sidecar', 'readinessProbe')).toBe(true);
@@ -113,7 +113,7 @@ function runPod(): void {
     expect(await signals()).toEqual(['reconfiguring']);
   });
 
-  test('a port that is taken passes that check, is seen by the workers that do not come, and is taken back', async () => {
+  test('a port that is in use passes that check, keeps the new workers from starting, and is rolled back', async () => {
     const { history } = await sidecar.outcome('rolled-back', await put({ workers: '2', listen: '2379' }));
     expect(history.map(({ outcome }) => outcome)).toContain('unconfirmed');
     expect(readFileSync(join(pod.node.volume('live'), 'nginx.conf'), 'utf8')).toContain('listen 8080;');
@@ -133,7 +133,7 @@ function runPod(): void {
     expect(await served()).toBe('blue fourth');
   });
 
-  test('nginx may die: its successor is found, told of the next change once, and not of those it has read', async () => {
+  test('nginx may die: its successor is found, signalled once for the next change, and not for those it has read', async () => {
     const before = [await pod.pid('nginx'), (await signals()).length] as const;
     await pod.kill('nginx');
     await until('nginx is back', async () => (await pod.pid('nginx')) !== before[0]);
@@ -157,7 +157,7 @@ function runPod(): void {
     expect(resident).toBeLessThan(100);
   });
 
-  test('the pod stops in time, with a change under way, and nobody is signalled after SIGTERM', async () => {
+  test('the pod stops in time, with a change under way, and no process is signalled after SIGTERM', async () => {
     const before = (await signals()).length;
     await put({ banner: 'too late' });
     // Well before the ten seconds after which it would be killed.

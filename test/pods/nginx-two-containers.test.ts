@@ -1,5 +1,5 @@
 // @module-tag root
-// examples/nginx-two-containers as a pod: two masters that look alike, told apart by the name of their container as kubelet
+// examples/nginx-two-containers as a pod: two masters that look the same, distinguished by the name of their container as kubelet
 // makes it visible; and what is done where a runtime shows no names.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../support/e2e/until.ts';
@@ -68,7 +68,7 @@ function runPods(): void {
     expect(await signalled(pod, 'admin')).toBe(0);
   });
 
-  test('without a name for the container, or in a pod that shows none, nobody is signalled and the reason is said', async () => {
+  test('without a name for the container, or in a pod that shows none, no process is signalled and the reason is reported', async () => {
     const pod = await start(withoutEnv(readManifest('nginx-two-containers'), 'APP_CONTAINER'), false);
     const sidecar = sidecarIn(pod);
     const { message } = await sidecar.outcome('ambiguous');

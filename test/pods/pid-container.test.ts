@@ -89,7 +89,7 @@ function runBoth(): void {
     rmSync(root, { recursive: true, force: true });
   });
 
-  test('PID 1 is told, as it has a handler and is named', async () => {
+  test('PID 1 is signalled, as it has a handler and is named', async () => {
     await reads(1);
     offer(2);
     await reads(2);

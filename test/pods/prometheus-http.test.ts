@@ -1,5 +1,5 @@
 // @module-tag root
-// examples/prometheus-http as a pod: Prometheus is told and asked over HTTP, by a user of another number, and says no itself.
+// examples/prometheus-http as a pod: Prometheus is notified and probed over HTTP, by a user of another number, and says no itself.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Images, openImages } from '../support/pods/images.ts';
 import { readExample, readManifest, withEnv, withServices } from '../support/pods/manifest.ts';
@@ -71,7 +71,7 @@ function runPod(): void {
     expect(rules).toMatchObject({ data: { groups: [{ rules: [{ name: 'Down', query: 'up == 0' }] }] } });
   });
 
-  test('what Prometheus refuses is taken back, and its answer is kept', async () => {
+  test('what Prometheus refuses is rolled back, and its answer is kept', async () => {
     const { history } = await sidecar.outcome('rolled-back', await put({ 'alerts/Down': 'up ==' }));
     expect(history.map(({ outcome }) => outcome)).toContain('refused');
     const { history: later } = await sidecar.outcome('rolled-back', await put({ interval: 'soon' }));

@@ -76,7 +76,7 @@ function runCompose(): void {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('a saved line is served, what does not load is taken back, and each of the two comes back alone', async () => {
+  test('a saved line is served, what does not load is rolled back, and each of the two comes back alone', async () => {
     const { code, output } = await compose.run(...files, 'up', '-d');
     expect(code, output).toBe(0);
     const { target, ends } = stateOf(sidecarPort);

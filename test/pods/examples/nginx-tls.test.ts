@@ -51,13 +51,13 @@ test('certificate and configuration are one release: no failed request, no bad c
   };
 
   const second = await renew();
-  const stranger = openssl.issue(HOST);
-  await refuse({ cert: stranger.cert, key: second.key }, 'tls.key is not its key');
+  const other = openssl.issue(HOST);
+  await refuse({ cert: other.cert, key: second.key }, 'tls.key is not its key');
   await refuse(openssl.issue(HOST, { days: -1 }), 'it expired on');
   await refuse(openssl.issue('other.example'), `it is not for \\"${HOST}\\"`);
   await refuse({ cert: second.cert.slice(0, 300), key: second.key }, 'cannot be read');
   const third = await renew();
-  // nginx finds only when it reloads that a port is taken: the certificate goes back with the configuration.
+  // nginx finds only when it reloads that a port is taken: the certificate is rolled back with the configuration.
   const taken = openssl.issue(HOST);
   await put({ listen: site.application });
   mount(taken);
@@ -86,7 +86,7 @@ test('certificate and configuration are one release: no failed request, no bad c
 
   // The other way that the README names: nginx itself as the checker.
   const own = `${pod.program} -t -q -e stderr -p ${pod.at('')} -c {path}`;
-  mount({ cert: stranger.cert, key: second.key });
+  mount({ cert: other.cert, key: second.key });
   const asked = pod.run('config-once', { OUTPUTS: pod.elsewhere(own) });
   expect(await asked.ended).toBe(4);
   expect(asked.log()).toContain('key values mismatch');

@@ -141,7 +141,7 @@ describe('a Consul in trouble', () => {
   });
 
   // Found by the campaign: the agent lives and can be asked, but the question that waits has been lost on the way.
-  it('is asked anew when there is news of which the waiting question was not told', async () => {
+  it('is asked anew when there is news that the blocking query missed', async () => {
     const lose = async (path: string): Promise<void> => {
       const key = `${path}${path.endsWith('/') ? 'doc' : ''}`;
       await server.put(key, '1');
@@ -216,7 +216,7 @@ describe('a Consul with access control', () => {
   afterAll(() => server.end());
   const url = () => `consul://127.0.0.1:${server.port}/app/`;
 
-  it('says that there is nothing where an ACL forbids to read, and tells the keys soon after it allows it again', async () => {
+  it('says that there is nothing where an ACL forbids to read, and delivers the keys soon after it allows reading again', async () => {
     const token = await server.readingToken('app/');
     const setting = (name: string) => (name === 'CONSUL_HTTP_TOKEN' ? token : undefined);
     // A question waits 10 s, a tenth more or less, and is answered under the rights of the moment it was asked.

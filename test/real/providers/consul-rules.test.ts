@@ -1,4 +1,4 @@
-// The rules by which answers of a Consul agent are taken or refused, against a server that says what it is told to.
+// The rules by which answers of a Consul agent are accepted or refused, against a scripted server.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { ProviderOptions } from '../../../src/source/provider.ts';
@@ -126,7 +126,7 @@ describe('a server that speaks as Consul does', () => {
       'answered 200 with an empty list, which Consul does not',
     ],
     [
-      'the key of somebody else',
+      'a key that was not asked for',
       '/app/k',
       (_request, response) => answer(response, 7, [item('other/k', 'v')]),
       'source.bad-answer',
@@ -191,7 +191,7 @@ describe('a server that speaks as Consul does', () => {
       'answered 200 with something else than keys',
     ],
     [
-      'a page of somebody else that calls itself Consul',
+      'a page of another server that calls itself Consul',
       '/app/',
       (_request, response) =>
         response
@@ -273,7 +273,7 @@ describe('a server that speaks as Consul does', () => {
     expect(textOf((await follower.nextSnapshot()).content)).toBe('two');
   });
 
-  // found by the campaign. While nothing is asked, nothing tells that the agent is another one.
+  // found by the campaign. While nothing is asked, nothing shows that the agent is another one.
   it('is asked from the beginning when the connection was closed between two questions', async () => {
     let isNew = false;
     let index = 20;
@@ -308,7 +308,7 @@ describe('a server that speaks as Consul does', () => {
   });
 });
 
-/** Asks for values, and not just whether somebody is there. */
+/** Asks for values, and not just whether a server is there. */
 function isQuestion({ url = '' }: IncomingMessage): boolean {
   return url.startsWith('/v1/kv/') && !url.includes('keys');
 }

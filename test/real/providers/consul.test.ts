@@ -315,7 +315,7 @@ describe('a Consul with access control', () => {
     await follower.stop();
   });
 
-  it('refuses a token it does not know with its own sentence, which is told without the token', async () => {
+  it('refuses a token it does not know with its own sentence, which is reported without the token', async () => {
     const token = 'bbbbbbbb-1111-2222-3333-444444444444';
     const error = await failureOf(open(url(), { CONSUL_HTTP_TOKEN: token }));
     expect(error.code).toBe('source.denied');
@@ -329,7 +329,7 @@ describe('a Consul with TLS', () => {
   const folder = mkdtempSync(join(tmpdir(), 'config-sidecar-consul-tls-'));
   const authority = createAuthority('test authority');
   const ca = writeCertificate(folder, 'ca', authority).cert;
-  const stranger = writeCertificate(folder, 'stranger', createAuthority('stranger')).cert;
+  const other = writeCertificate(folder, 'other', createAuthority('other')).cert;
   const own = writeCertificate(folder, 'server', authority.issue('server'));
   const clientCert = writeCertificate(folder, 'client', authority.issue('client'));
   const settings = {
@@ -356,14 +356,14 @@ describe('a Consul with TLS', () => {
     await server.put('app/k', 'w');
     expect(treeOf((await follower.nextSnapshot()).content)).toEqual({ k: 'w' });
     const pending = endOf(follower);
-    writeFileSync(path, readFileSync(stranger));
+    writeFileSync(path, readFileSync(other));
     await server.put('app/k', 'v');
     // from the next request on the new file counts, and this one does not fit.
     expect(await pending).toMatchObject({ code: 'source.tls' });
   });
 
   it('is refused when its authority is another one', async () => {
-    const error = await failureOf(open(url(), { ...settings, CONSUL_CACERT: stranger }));
+    const error = await failureOf(open(url(), { ...settings, CONSUL_CACERT: other }));
     expect(error.code).toBe('source.tls');
     expect(error.message).toBe(
       `Cannot read Consul "${url()}": 127.0.0.1:${server.port}: the server's certificate is not accepted (UNABLE_TO_VERIFY_LEAF_SIGNATURE)`,
@@ -413,7 +413,7 @@ describe('what only looks like Consul', () => {
       'answered 404 in a way Consul does not; is this a Consul agent?',
     ],
     [
-      'an empty 404 of somebody else',
+      'an empty 404 of another server',
       answer(404, {}, ''),
       'source.bad-answer',
       'answered 404 in a way Consul does not; is this a Consul agent?',

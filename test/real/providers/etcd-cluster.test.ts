@@ -6,7 +6,7 @@ import type { EtcdServer } from '../../support/servers/etcd.ts';
 import { type EtcdCluster, startEtcdCluster } from '../../support/servers/etcd-cluster.ts';
 import type { FaultProxy } from '../../support/servers/proxy.ts';
 
-/** No listing but the first within a test: only the watch can tell. */
+/** No listing but the first within a test: only the watch can report a change. */
 const RARELY = { updateFrequencyMs: 600_000 };
 
 describe('an etcd of three members', () => {

@@ -19,7 +19,7 @@ import { http2Mute } from '../../support/servers/http2-mute.ts';
 import { failureOf, listenSilently, snapshotOf } from '../../support/source/provider-contract.ts';
 
 const KIB = 'x'.repeat(1_024);
-/** No listing but the first within a test: only the watch can tell. */
+/** No listing but the first within a test: only the watch can report a change. */
 const RARELY = { updateFrequencyMs: 600_000 };
 
 const READER = { ETCDCTL_USER: 'reader', ETCDCTL_PASSWORD: 'secret' };

@@ -476,12 +476,12 @@ function pem(title: string, base64: string): string {
 describe('an etcd with TLS', () => {
   const folder = mkdtempSync(join(tmpdir(), 'config-sidecar-etcd-tls-'));
   let server: EtcdServer;
-  let stranger: string;
+  let other: string;
   let settings: Files;
   beforeAll(async () => {
     const authority: Authority = createAuthority('test authority');
     const ca = writeCertificate(folder, 'ca', authority).cert;
-    stranger = writeCertificate(folder, 'stranger', createAuthority('stranger')).cert;
+    other = writeCertificate(folder, 'other', createAuthority('other')).cert;
     const own = writeCertificate(folder, 'server', authority.issue('server'));
     const clientCert = writeCertificate(folder, 'client', authority.issue('client'));
     settings = { ETCDCTL_CACERT: ca, ETCDCTL_CERT: clientCert.cert, ETCDCTL_KEY: clientCert.key };
@@ -509,7 +509,7 @@ describe('an etcd with TLS', () => {
 
   it('is refused when its authority is another one, and accepted once the file is replaced', async () => {
     const path = join(folder, 'rotating.crt');
-    writeFileSync(path, readFileSync(stranger));
+    writeFileSync(path, readFileSync(other));
     const provider = open(url(), { ...settings, ETCDCTL_CACERT: path });
     const error = await failureOf(provider);
     expect(error.code).toBe('source.tls');

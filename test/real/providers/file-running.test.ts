@@ -1,5 +1,5 @@
 // A file source in the long run, under the loop that follows it: what cannot be read is found again once it is mended,
-// what nobody tells us of is found all the same, and nothing half-written is taken.
+// what comes without an event is found all the same, and nothing half-written is read.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -107,7 +107,7 @@ describe('what cannot be read', () => {
     const isRoot = process.geteuid?.() === 0;
     chmodSync(directory, 0o777);
     chmodSync(path, 0o000);
-    // Root may read everything: for the time of the test we are somebody else.
+    // Root may read everything: so the test runs as another user.
     if (isRoot) process.seteuid?.(65_534);
     try {
       const { followed, texts } = run(path);
@@ -176,7 +176,7 @@ describe('a file that is being written', () => {
   });
 });
 
-describe('a change that nobody tells us of', () => {
+describe('a change without an event', () => {
   // As on file systems without inotify: the directory that is watched hears nothing of a write through another name.
   it('is found at the next interval', async () => {
     const elsewhere = join(directory, 'elsewhere');

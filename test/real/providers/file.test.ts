@@ -343,7 +343,7 @@ describe('a file', () => {
   });
 });
 
-/** Root may read everything: for the time of the test we are somebody else. */
+/** Root may read everything: so the test runs as another user. */
 async function asNobody(run: () => Promise<unknown>): Promise<void> {
   const isRoot = process.geteuid?.() === 0;
   chmodSync(directory, 0o755);

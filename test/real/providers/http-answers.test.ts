@@ -1,4 +1,4 @@
-// Answers of servers that are sloppy, broken or somebody else's, and what an HTTP source makes of them.
+// Answers of servers that are sloppy, broken or the wrong ones, and what an HTTP source makes of them.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,7 +52,7 @@ function likeNginx(file: { text: string; modifiedMs: number }): Script {
   };
 }
 
-/** As Apache without ETags: 304 to whoever has something as new or newer. */
+/** As Apache without ETags: 304 to clients that have something as new or newer. */
 function likeApache(file: { text: string; modifiedMs: number }): Script {
   return (request, response) => {
     const since = Date.parse(request.headers['if-modified-since'] ?? '');
@@ -179,7 +179,7 @@ describe('an error page with status 200', () => {
 });
 
 describe('an answer without a length', () => {
-  it('is taken when it comes twice alike, and asked for once as long as it stays', async () => {
+  it('is accepted after two identical reads, and requested once as long as it stays', async () => {
     let body = 'whole';
     source.answer((request) => respondOpenEnded(request, body));
     const before = source.received.length;

@@ -66,7 +66,7 @@ export class History {
     this.#moments.push(this.#last.map(({ state }) => ({ state: changed(state, changes), revision: known })));
   }
 
-  /** A write of which nobody can say whether it was carried out. */
+  /** A write of which it is unknown whether it was carried out. */
   mayHaveWritten(changes: readonly Change[]): void {
     this.#isSure = false;
     const after = this.#last.map(({ state }) => ({ state: changed(state, changes), revision: null }));
@@ -133,7 +133,7 @@ function changed(state: State, changes: readonly Change[]): State {
 
 /** The revision of each key's last write, for stores whose revision is the highest among the keys there are. */
 export interface Revisions {
-  /** Takes a write at this revision, and tells the highest revision there is now; null when no key is left. */
+  /** Takes a write at this revision, and returns the highest revision there is now; null when no key is left. */
   wrote(changes: readonly Change[], revision: string): string | null;
   /** Remembers what is known now; called, the answer brings that back. */
   save(): () => void;

@@ -8,7 +8,7 @@ const run = promisify(execFile);
 const PROGRAM = fileURLToPath(new URL('door-program.mjs', import.meta.url));
 
 export interface Answer {
-  /** 599: nobody answered, and the body says why. */
+  /** 599: there was no answer, and the body says why. */
   readonly status: number;
   readonly body: string;
   readonly headers: IncomingHttpHeaders;

@@ -35,7 +35,7 @@ export function createNodeFolder(
   configMaps: Readonly<Record<string, Files>>,
 ): NodeFolder {
   const path = mkdtempSync(join(tmpdir(), 'kubelet-test-'));
-  // Everybody may pass, as below a kubelet's own folder; mkdtemp keeps others out.
+  // Every user may pass, as below a kubelet's own folder; mkdtemp keeps others out.
   chmodSync(path, 0o755);
   const pod = join(path, 'pods', '0f3a7c1e-5b7e-4c57-9d0f-2f6b1f0f8a11');
   const group = spec.securityContext?.fsGroup;

@@ -25,7 +25,7 @@ export interface PodSidecar {
 
 /** The sidecar in this container of the pod. */
 export function sidecarIn(pod: Pod, { container = 'config-sidecar' } = {}): PodSidecar {
-  // By its own command, which sees more than anybody who reaches the port.
+  // By its own command, which sees more than a caller over the port.
   const status = async (): Promise<StatusSeen> => {
     const { stdout, stderr } = await pod.exec(container, ...COMMAND, 'status', '--json');
     if (stdout === '') throw new Error(stderr);

@@ -34,9 +34,9 @@ export type Nature =
   /** Refused before publishing: by the template, by VALIDATE_COMMAND. */
   | 'unrenderable'
   | 'invalid'
-  /** Kills the application when it is told, and whenever it starts. */
+  /** Kills the application when it is notified, and whenever it starts. */
   | 'deadly'
-  /** Kills it when it is told; a start goes well. */
+  /** Kills it when it is notified; a start goes well. */
   | 'kills when told'
   /** The hook says no. */
   | 'refused'
@@ -59,7 +59,7 @@ export function renderingOf(content: number): string {
   return `r${content}`;
 }
 
-/** What somebody else wrote does no harm. */
+/** What others wrote does no harm. */
 export function natureOfRendering(rendering: string | null): Nature {
   const content = /^r(\d+)$/.exec(rendering ?? '')?.[1];
   return content === undefined ? 'good' : natureOf(Number(content));

@@ -4,7 +4,7 @@ import type { Setting } from './contents.ts';
 import { KILL_POINTS } from './life.ts';
 import type { Event, Trouble } from './world.ts';
 
-/** Few values, so that changes are often taken back; of twelve neighbours five are good. */
+/** Few values, so that changes are often undone; of twelve neighbours five are good. */
 const content = fc.integer({ min: 1, max: 24 });
 
 type Weighted = { readonly weight: number; readonly arbitrary: fc.Arbitrary<Trouble> };

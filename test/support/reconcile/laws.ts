@@ -52,14 +52,14 @@ export function lawsOfNotifying(
 ): void {
   const { volume, process } = session;
   if (published === null || volume?.rendering !== published.rendering)
-    world.forbid('tells of what is not there');
+    world.forbid('notifies of what is not there');
   if (volume !== null && world.volume !== published?.rendering && world.driftAt <= volume.seenAt)
-    world.forbid('tells of what it could have seen is gone');
-  if (policy.isNamed && process?.fact.kind !== 'ready') world.forbid('tells a process that is not ready');
+    world.forbid('notifies of what it could have seen is gone');
+  if (policy.isNamed && process?.fact.kind !== 'ready') world.forbid('notifies a process that is not ready');
   if (policy.isNamed && process !== null && world.now - process.seenAt > 50)
-    world.forbid(`tells a process that was seen ${world.now - process.seenAt} ms ago`);
-  if (trial !== null) world.forbid('tells again what is being tried');
-  if (world.life?.isStopping) world.forbid('tells after SIGTERM');
+    world.forbid(`notifies a process that was seen ${world.now - process.seenAt} ms ago`);
+  if (trial !== null) world.forbid('notifies again of what is being tried');
+  if (world.life?.isStopping) world.forbid('notifies after SIGTERM');
 }
 
 /** A verdict beats a process that started with it, where there is something to roll back to. */
@@ -105,7 +105,7 @@ export function lawOfIntervals(world: World, { publications }: Life): void {
   }
 }
 
-/** The application is told once of each publication, and again only when it cannot be known whether it was. */
+/** The application is notified once of each publication, and again only when it is unknown whether it was. */
 function lawOfTellings(world: World): void {
   const told = new Map<number, number>();
   for (const { publication } of world.tellings) told.set(publication, (told.get(publication) ?? 0) + 1);
@@ -154,7 +154,7 @@ function goalsOf(world: World, state: State): readonly (string | null)[] {
   if (isPublishable(world.content, world.setting) && !blocked.includes(wanted)) return [wanted];
   const { published, verdict } = ledger;
   const works = published !== null && verdict === 'good' ? [published.rendering] : [];
-  // Somebody else's, or of a ledger that was lost: in doubt it stays, unless what was there can be given back.
+  // Of others, or of a ledger that was lost: in doubt it stays, unless what was there can be given back.
   const isLost = !ledger.kept.some(({ rendering }) => rendering === published?.rendering);
   if (isLost && published?.rendering !== world.volume) return [...works, good, world.volume];
   if (works.length > 0 || (good !== null && world.setting.goesBack)) return [...works, good].filter(isThere);
@@ -179,12 +179,12 @@ function isHopeless(world: World, state: State): boolean {
   return isHarmful(rendering) || (doesNotWork && kept[0]?.rendering !== rendering);
 }
 
-/** Confirmed by a telling, or by a start, and harmful otherwise: nobody could know. */
+/** Confirmed by a notification, or by a start, and harmful otherwise: this could not be known. */
 function isHarmful(rendering: string): boolean {
   return natureOfRendering(rendering) !== 'good';
 }
 
-/** Once all is done, nothing more happens; what is hopeless is told again, slowly. */
+/** Once all is done, nothing more happens; what is hopeless is notified again, slowly. */
 export async function lawOfQuiet(world: World, forMs: number, act: () => Promise<void>): Promise<void> {
   const before = { publications: world.publications, tellings: world.tellings.length };
   const mayRetell = world.life !== null && isHopeless(world, world.life.state);

@@ -16,7 +16,7 @@ interface View {
 
 interface Memory {
   readonly key: string;
-  /** Nobody looked for so long. */
+  /** For this long the sidecar did not look. */
   readonly unseenMs: number;
   successes: number;
   dueAt: number;
@@ -108,7 +108,7 @@ export class Looks {
   }
 }
 
-/** Who has its place, and was not there before the telling. */
+/** The process that replaced it, and did not exist before the notification. */
 function successorOf(trial: Trial, current: ProcessId | null, isOtherBoot: boolean): ProcessId | null {
   if (current === null || isOtherBoot) return current;
   const isSame = current.pid === trial.process?.pid && current.startTicks === trial.process.startTicks;

@@ -73,10 +73,10 @@ export class World {
   readonly confirmed = new Set<string>();
   readonly renders: number[] = [];
   readonly renames: { readonly at: number; readonly rendering: string }[] = [];
-  /** One for each time the application was told: what it then read, and of which publication. */
+  /** One for each notification of the application: what it then read, and of which publication. */
   readonly tellings: { readonly at: number; readonly read: string | null; readonly publication: number }[] =
     [];
-  /** Publications of which it cannot be known whether the application was told. */
+  /** Publications of which it is unknown whether the application was notified. */
   readonly uncertain = new Set<number>();
   readonly setting: Setting;
   readonly application: Application;
@@ -208,7 +208,7 @@ export class World {
     if (this.#end?.at !== point || life === null || life.isDead || life.isStopping) return;
     const { how, downMs } = this.#end;
     this.#end = null;
-    // A death that was seen, and then kill -9 before anybody knows why: the next start takes the content for its cause.
+    // A death that was seen, and then kill -9 before the reason is known: the next start takes the content for the cause.
     if (how === 'kill' && this.isPodDown && this.onlyContent) return;
     this.uncertain.add(this.publications);
     this.#comesBackInMs = downMs;
@@ -389,7 +389,7 @@ export class World {
     return this.application.app;
   }
 
-  /** What the application runs; undefined where nobody is there who could. */
+  /** What the application runs; undefined while there is no process. */
   get runs(): string | null | undefined {
     return this.application.runs;
   }

@@ -57,7 +57,7 @@ export function createAuthority(name: string): Authority {
   };
 }
 
-/** Writes `<name>.crt` and `<name>.key` and tells their paths. */
+/** Writes `<name>.crt` and `<name>.key` and returns their paths. */
 export function writeCertificate(directory: string, name: string, { cert, key }: Certificate): Certificate {
   const paths = { cert: join(directory, `${name}.crt`), key: join(directory, `${name}.key`) };
   writeFileSync(paths.cert, cert);

@@ -56,7 +56,7 @@ export interface ConsulServer extends Daemon {
   wipe(): Promise<void>;
   /** A new token that may read keys below this prefix and nothing else. */
   readingToken(prefix: string): Promise<string>;
-  /** Takes from a token what it may read, and waits until Consul tells it that there is nothing. */
+  /** Takes from a token what it may read, and waits until Consul answers that there is nothing. */
   forbid(token: string): Promise<void>;
   /** Gives it back. */
   allow(token: string): Promise<void>;

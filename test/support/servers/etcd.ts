@@ -47,7 +47,7 @@ export interface EtcdServer extends Daemon {
   deletePrefix(prefix: string): Promise<void>;
   /** Puts all of them in transactions of at most 100 keys, which one by one are seen whole or not at all. */
   putAll(values: Readonly<Record<string, string | Buffer>>): Promise<void>;
-  /** Puts (a value) and deletes (null) these keys in one transaction, under one revision, which it tells. */
+  /** Puts (a value) and deletes (null) these keys in one transaction, under one revision, which it returns. */
   txn(changes: readonly EtcdChange[]): Promise<string>;
   /** Compacts the history up to now, at once. */
   compact(): Promise<void>;
@@ -59,7 +59,7 @@ export interface EtcdServer extends Daemon {
   restore(): Promise<void>;
   /** Users `root` (password `root`) and `reader` (password `secret`), who may read below `/app/`; then turns auth on. */
   enableAuth(): Promise<void>;
-  /** Turns auth off: nobody is asked for anything. */
+  /** Turns auth off: no credentials are needed. */
   disableAuth(): Promise<void>;
   /** Gives a user another password; every token there was is void. */
   changePassword(user: string, password: string): Promise<void>;

@@ -1,4 +1,4 @@
-// A scripted HTTP server: says what the test tells it to, and remembers what it was asked.
+// A scripted HTTP server: answers as the test says, and records its requests.
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { connect, type Socket } from 'node:net';

@@ -1,4 +1,4 @@
-// Questions that any Kubernetes API server must answer alike, but for times, versions and what it makes up itself.
+// Questions that any Kubernetes API server must answer the same way, except for times, versions and what it makes up itself.
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { ApiAnswer, KubernetesServer } from './kubernetes.ts';
 

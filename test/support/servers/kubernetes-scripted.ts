@@ -278,7 +278,7 @@ function merged(before: unknown, patch: unknown): unknown {
 
 type Matches = (stored: Stored | null) => boolean;
 
-/** Whether an object is asked for; null for a selector that is none. */
+/** Whether an object is asked for; null for an invalid selector. */
 function matcher({ namespace, query }: Asked): Matches | null {
   const [, name] = query.get('fieldSelector')?.split('=') ?? [];
   const labels = query.get('labelSelector');
@@ -319,7 +319,7 @@ function watch(world: World, asked: Asked, answer: ServerResponse): void {
   const send_ = (type: string, object: object): void => {
     answer.write(`${JSON.stringify({ type, object: { kind, apiVersion: 'v1', ...object } })}\n`);
   };
-  const tell = ({ resource, before, after, last }: Happening): void => {
+  const deliver = ({ resource, before, after, last }: Happening): void => {
     if (resource !== asked.resource) return;
     const [was, is] = [matches(before), matches(after)];
     if (is) send_(was ? 'MODIFIED' : 'ADDED', last);
@@ -337,10 +337,10 @@ function watch(world: World, asked: Asked, answer: ServerResponse): void {
     answer.write(`${JSON.stringify({ type: 'ERROR', object: gone.body })}\n`);
     return void answer.end();
   }
-  for (const happening of world.happenings) if (happening.version > from) tell(happening);
-  world.watchers.add(tell);
+  for (const happening of world.happenings) if (happening.version > from) deliver(happening);
+  world.watchers.add(deliver);
   const end = (): void => {
-    world.watchers.delete(tell);
+    world.watchers.delete(deliver);
     answer.end();
   };
   const timer = setTimeout(
@@ -354,6 +354,6 @@ function watch(world: World, asked: Asked, answer: ServerResponse): void {
   );
   answer.on('close', () => {
     clearTimeout(timer);
-    world.watchers.delete(tell);
+    world.watchers.delete(deliver);
   });
 }

@@ -27,7 +27,7 @@ export interface KubernetesServer {
   readonly token: string;
   /** Any request, as the one who may do everything. */
   ask(method: string, path: string, body?: object, headers?: Record<string, string>): Promise<ApiAnswer>;
-  /** A token of somebody who may do only this in the namespace `default`. */
+  /** A token of an account that may do only this in the namespace `default`. */
   tokenFor(name: string, rules: readonly object[]): Promise<string>;
   end(): Promise<void>;
 }
@@ -84,7 +84,7 @@ export async function startKubernetes(): Promise<RealKubernetes> {
       '--disable-admission-plugins=ServiceAccount',
       '--allow-privileged=true',
       '--shutdown-delay-duration=0s',
-      // How long it waits for what is under way when it is told to end.
+      // How long it waits for what is under way when it is asked to end.
       '--request-timeout=10s',
     ],
     isUp: async () =>

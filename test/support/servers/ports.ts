@@ -1,7 +1,7 @@
-// Free ports of the loopback interface, for servers that cannot be told to choose one themselves.
+// Free ports of the loopback interface, for servers that cannot choose one themselves.
 import { connect, createServer, type Server } from 'node:net';
 
-/** This many different ports that nobody listened on a moment ago. */
+/** This many different ports that were free a moment ago. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(Array.from({ length: count }, listen));
   const ports = servers.map(portOf);
@@ -16,7 +16,7 @@ export function portOf(server: Server): number {
   return address.port;
 }
 
-/** Whether somebody listens on this port of 127.0.0.1. */
+/** Whether a process listens on this port of 127.0.0.1. */
 export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');

@@ -8,7 +8,7 @@ import { portOf } from './ports.ts';
  * - `refuse`: new connections are reset; those there are go on.
  * - `hold`: nothing gets through in either direction until another mode is set; then everything does, in order: a network
  *   that came back in time.
- * - `black-hole`: connections are taken and kept, nothing gets through, nobody is told. A connection that was open in a
+ * - `black-hole`: connections are taken and kept, nothing gets through, neither side notices. A connection that was open in a
  *   black hole is lost for good; under another mode it stays silent until its client sends something, and is reset then.
  */
 type ProxyMode = 'pass' | 'refuse' | 'hold' | 'black-hole';
@@ -133,7 +133,7 @@ function join(near: Socket, far: Socket, shared: Shared): void {
     });
   });
   near.on('end', () => (isLost ? cut() : far.end()));
-  // In a black hole nobody hears that the other side has gone.
+  // In a black hole neither side notices that the other has gone.
   far.on('end', () => inOrder(() => isLost || near.end()));
   near.on('close', () => {
     pairs.delete(pair);

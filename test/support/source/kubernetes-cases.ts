@@ -497,9 +497,9 @@ export function describeKubernetes(name: string, start: () => Promise<Kubernetes
     });
 
     it('that are missing are named, with the Role that would give them', async () => {
-      const token = await server.tokenFor('stranger', [ONE]);
+      const token = await server.tokenFor('limited', [ONE]);
       const role = 'bind it to a Role with verbs get, list, watch on';
-      const who = '"system:serviceaccount:default:stranger"';
+      const who = '"system:serviceaccount:default:limited"';
       await expectFailure(
         open('k8s://secret/login', { user: { token } }),
         'source.denied',
@@ -520,7 +520,7 @@ export function describeKubernetes(name: string, start: () => Promise<Kubernetes
       );
     });
 
-    it('are none with a token that is not accepted', async () => {
+    it('are not read with a token that is not accepted', async () => {
       await expectFailure(
         open('k8s://configmap/mine', { user: { token: 'wrong' } }),
         'source.denied',
@@ -538,7 +538,7 @@ export function describeKubernetes(name: string, start: () => Promise<Kubernetes
       );
     });
 
-    it('a selector that is none is refused by the server', async () => {
+    it('an invalid selector is refused by the server', async () => {
       await expectFailure(
         open('k8s://configmaps?selector=%3D%3D%3D'),
         'source.failed',

@@ -122,7 +122,7 @@ export function describeProviderLaw(
       await follower.stop();
     });
 
-    it('throws when it cannot ask, and tells no secret', async () => {
+    it('throws when it cannot ask, and shows no secret', async () => {
       const provider = harness.openUnreachable({ fetchTimeoutMs: 3_000 });
       const error = await failureOf(provider);
       expect(error.stage).toBe('source');

@@ -25,7 +25,7 @@ const READ: TargetStatus = {
   sources: [{ ...SOURCE, lastContactAt: LATER }],
 };
 
-/** Gone back to generation 1, which runs. */
+/** Rolled back to generation 1, which runs. */
 const BACK: TargetStatus = {
   ...READ,
   outcome: 'pinned',
@@ -135,7 +135,7 @@ describe('going back', () => {
   it.each<readonly [string, Partial<TargetStatus>]>([
     ['it is under way', { underWay: true }],
     ['it is not on the volume', { generations: [TWO, { ...ONE, pinned: true }] }],
-    ['the application is owed the telling', { reloadOwed: true }],
+    ['the application is owed the notification', { reloadOwed: true }],
   ])('is waited for while %s', (_what, target) => {
     expect(outcomeOfRequest(rollback, { ...BACK, ...target }, MUCH_LATER)).toBeNull();
   });
@@ -152,7 +152,7 @@ describe('going back', () => {
     });
   });
 
-  it('does not take what was said before for what came of it', () => {
+  it('does not mistake an earlier outcome for the result', () => {
     const target = {
       ...BACK,
       ...{ outcome: 'rolled-back', message: 'Before.' },

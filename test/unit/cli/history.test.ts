@@ -35,7 +35,7 @@ const PINNED: TargetStatus = {
   ],
 };
 
-it('is a table of what could be gone back to, of what is blocked, and of the outcomes, the newest first', () => {
+it('is a table of the kept generations, of what is blocked, and of the outcomes, the newest first', () => {
   expect(describeHistory(statusWith(PINNED), NOW)).toBe(
     `default: pinned to generation 1 by alice on pod-1 (control socket), 2026-01-31T12:00:00Z: 502s, until "config-sidecar resume"
 kept generations:

@@ -26,7 +26,7 @@ import { generation, scratch } from '../../support/publish/scratch.ts';
 const FILES = { a: 'one', 'b/c': 'two', 'b/d/e': 'three', z: 'four' };
 const NAMES = Object.keys(FILES);
 
-/** A published directory; `publish` changes `z` and tells which files are new ones. */
+/** A published directory; `publish` changes `z` and returns which files are new. */
 async function published() {
   const root = scratch();
   const publisher = openPublisher({ kind: 'directory', path: root }, null);

@@ -11,7 +11,7 @@ const LIMITS = {
   splayMs: 0,
 };
 
-/** Everything is done: the volume shows the newest rendering, the application was told of it, and it works. */
+/** Everything is done: the volume shows the newest rendering, the application was notified of it, and it works. */
 const DONE: Facts = {
   now: 100_000,
   limits: LIMITS,
@@ -44,7 +44,7 @@ const showing = (rendering: string | null): Facts['volume'] => ({ rendering, loo
 const READY = { kind: 'ready' } as const;
 const STARTED_AFTER = { kind: 'started-after' } as const;
 
-/** `r2` was published and has not been told yet; `r1` is the last known good. */
+/** `r2` was published and has not been notified yet; `r1` is the last known good. */
 const OWED: Facts = {
   ...DONE,
   input: { id: 'i2', changes: { first: 1_000, latest: 1_000 } },
@@ -192,21 +192,21 @@ const PUBLISHING: readonly Example[] = [
   ['so is one that shows the pin', { ...PINNED, volume: showing('r0') }, { kind: 'adopt', from: 'pin' }],
 ];
 
-const TELLING: readonly Example[] = [
-  ['what is owed is told', OWED, { kind: 'notify' }],
+const NOTIFYING: readonly Example[] = [
+  ['what is owed is notified', OWED, { kind: 'notify' }],
   [
-    'nothing is told of a volume that shows something else',
+    'the application is not notified of a volume that shows something else',
     { ...OWED, ...ALONE, published: published('r0', 'pending', false) },
     wait(LOOK_AT),
   ],
   [
-    'the volume is looked at shortly before the application is told',
+    'the volume is looked at shortly before the application is notified',
     { ...OWED, volume: { rendering: 'r2', lookedAt: 98_000 } },
     { kind: 'observe' },
   ],
   ['a try that failed waits for the next', { ...OWED, tellRetryAt: 101_000 }, wait(101_000)],
   [
-    'a process that started after the publication needs no telling',
+    'a process that started after the publication needs no notification',
     { ...OWED, process: STARTED_AFTER, tellRetryAt: 101_000 },
     PICK_UP,
   ],
@@ -248,14 +248,14 @@ const TELLING: readonly Example[] = [
 ];
 
 const TRYING: readonly Example[] = [
-  ['what is on the volume and was told is tried', { ...OWED, owed: false }, { kind: 'start-trial' }],
+  ['what is on the volume and was notified is tried', { ...OWED, owed: false }, { kind: 'start-trial' }],
   [
-    'so is what nobody is to be told of',
+    'so is what needs no notification',
     { ...OWED, owed: false, hook: 'none', process: null },
     { kind: 'start-trial' },
   ],
   [
-    'a trial begins when there is somebody to be tried with',
+    'a trial begins when there is a process to try it with',
     { ...OWED, owed: false, process: OBSTACLE },
     wait(100_250, ABSENT),
   ],
@@ -293,7 +293,7 @@ const TRYING: readonly Example[] = [
     { ...TRIED, ...NEWER, volume: showing(null), published: published('r2', 'pending', false) },
     publish('candidate'),
   ],
-  ['what is tried is not told meanwhile', { ...TRIED, owed: true, process: READY }, wait(100_200)],
+  ['what is tried is not notified meanwhile', { ...TRIED, owed: true, process: READY }, wait(100_200)],
 ];
 
 const GOING_BACK: readonly Example[] = [
@@ -331,7 +331,7 @@ const GOING_BACK: readonly Example[] = [
   ],
   ['what is blocked is not tried again by itself', { ...RENDERED, blocked: ['r2'] }, wait(LOOK_AT)],
   [
-    'a last known good is never blocked: it is told again',
+    'a last known good is never blocked: it is notified again',
     { ...DONE, published: published('r1', 'target-died'), blocked: ['r1'], owed: true, process: READY },
     { kind: 'notify' },
   ],
@@ -350,14 +350,14 @@ const GOING_BACK: readonly Example[] = [
     { ...BAD, process: STARTED_AFTER, publishRetryAt: 100_200 },
     wait(100_200),
   ],
-  ['with nothing to go back to a blocked rendering stays', { ...BAD, ...NOTHING_ELSE }, wait(100_250)],
+  ['with nothing to roll back to, a blocked rendering stays', { ...BAD, ...NOTHING_ELSE }, wait(100_250)],
   [
     'and is tried with a process that started with it',
     { ...BAD, ...NOTHING_ELSE, process: STARTED_AFTER },
     PICK_UP,
   ],
   [
-    'one that was refused is told again, slowly',
+    'one that was refused is notified again, slowly',
     { ...BAD, ...NOTHING_ELSE, published: published('r2', 'refused'), tellRetryAt: 400_000 },
     wait(100_250),
   ],
@@ -367,7 +367,7 @@ const GOING_BACK: readonly Example[] = [
     { kind: 'notify' },
   ],
   [
-    'with nothing to go back to a blocked rendering is published on an empty volume',
+    'with nothing to roll back to, a blocked rendering is published on an empty volume',
     { ...RENDERED, ...NOTHING_ELSE, published: null, blocked: ['r2'], volume: showing(null) },
     publish('candidate'),
   ],
@@ -377,7 +377,7 @@ const GOING_BACK: readonly Example[] = [
     publish('published'),
   ],
   [
-    'what is blocked and was put on the volume again is not told as if it were new',
+    'what is blocked and was put on the volume again is not notified as if it were new',
     { ...BAD, ...NOTHING_ELSE, published: published('r2', 'pending'), owed: true },
     wait(100_250),
   ],
@@ -387,13 +387,13 @@ const GOING_BACK: readonly Example[] = [
     PICK_UP,
   ],
   [
-    'a bad verdict of other settings is none: it is told again',
+    'a bad verdict under other settings does not count: it is notified again',
     { ...BAD, ...NOTHING_ELSE, blocked: [], goesBack: false },
     { kind: 'notify' },
   ],
   ['ROLLBACK=false stops: what does not work stays', { ...BAD, goesBack: false }, wait(100_250)],
   [
-    'ROLLBACK=false stops: what was refused is not told again',
+    'ROLLBACK=false stops: what was refused is not notified again',
     { ...BAD, goesBack: false, published: published('r2', 'refused'), owed: true },
     wait(100_250),
   ],
@@ -426,7 +426,7 @@ const DEATHS: readonly Example[] = [
     { ...GONE_BACK, suspect: { ...SUSPECT, until: 100_000 } },
     { kind: 'confirm-suspicion' },
   ],
-  ['a death goes back at once all the same', { ...BAD, suspect: SUSPECT }, publish('last-known-good')],
+  ['a death is rolled back at once all the same', { ...BAD, suspect: SUSPECT }, publish('last-known-good')],
   [
     'with nothing else to do it waits for the end of the suspicion',
     { ...DONE, process: READY, suspect: { isReplaced: false, until: 100_100 } },
@@ -441,7 +441,11 @@ const PINNING: readonly Example[] = [
   ['pinned waits for no timing', { ...PINNED, publishedAt: 100_000 }, publish('pin')],
   ['pinned fills an empty volume', { ...PINNED, ...ALONE, volume: showing(null) }, publish('pin')],
   ['pinned fails and stays', { ...BAD, pinned: 'r2' }, wait(100_250)],
-  ['pinned is told, though it is blocked', { ...OWED, pinned: 'r2', blocked: ['r2'] }, { kind: 'notify' }],
+  [
+    'what is pinned is notified, though it is blocked',
+    { ...OWED, pinned: 'r2', blocked: ['r2'] },
+    { kind: 'notify' },
+  ],
   [
     'a change while pinned is rendered, so that it can be said',
     { ...CHANGED, pinned: 'r1' },
@@ -496,7 +500,7 @@ const EMPTY_STARTS: readonly Example[] = [
 ];
 
 const EXAMPLES = [
-  ...[...LOOKING, ...PUBLISHING, ...TELLING, ...TRYING],
+  ...[...LOOKING, ...PUBLISHING, ...NOTIFYING, ...TRYING],
   ...[...GOING_BACK, ...DEATHS, ...PINNING, ...EMPTY_STARTS],
 ];
 

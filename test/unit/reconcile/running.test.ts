@@ -91,7 +91,7 @@ describe('timing', () => {
     expect(last?.at).toBeLessThanOrEqual(renamedAt + 1_000);
   });
 
-  it('makes nothing of a change that is taken back within the quiet time', async () => {
+  it('makes nothing of a change that is undone within the quiet time', async () => {
     const world = await calm();
     const before = world.publications;
     await world.play([put(2_000), put(1, 10)], 10_000);
@@ -115,12 +115,12 @@ describe('a crash', () => {
       expect(world.app?.runs).toBe(renderingOf(2_000));
       expect(ledgerOf(world)).toMatchObject({ owed: null, verdict: 'good', blocked: [] });
       expect(ledgerOf(world).kept[0]?.rendering).toBe(renderingOf(2_000));
-      // Only between delivery and the note of it cannot be known whether the application was told.
+      // Between the delivery and its record it is unknown whether the application was notified.
       expect(world.tellings.length - before).toBe(at === 'delivered' ? 2 : 1);
     },
   );
 
-  it('right after the beginning of a trial of which nobody was told costs nothing', async () => {
+  it('right after the start of a trial without a notification costs nothing', async () => {
     const world = await calm({ ...WATCHED, hook: 'none' });
     await world.play([kill('begun'), put(2_000)], 120_000);
     expect(world.lives).toBe(2);
@@ -128,7 +128,7 @@ describe('a crash', () => {
   });
 
   it.each(['condemned', 'going back', 'blocked'] as const)(
-    'at the point "%s" goes back all the same, and never tries again what is bad',
+    'at the point "%s" rolls back all the same, and never tries again what is bad',
     async (at) => {
       const world = await calm(WATCHED);
       const before = world.tellings.length;
@@ -143,7 +143,7 @@ describe('a crash', () => {
     },
   );
 
-  it('before a rename forgets no reload that was owed before, also when the change is taken back meanwhile', async () => {
+  it('before a rename forgets no reload that was owed before, even when the change is undone meanwhile', async () => {
     const world = await calm({ durationsMs: [0] });
     await world.play([hook('unavailable'), put(2_000)], 5_000);
     expect(ledgerOf(world).owed).not.toBeNull();
@@ -171,7 +171,7 @@ describe('a crash', () => {
 describe('a change that does not work', () => {
   it.each<[string, number, Partial<Setting>]>([
     ['kills the application', DEADLY, WATCHED],
-    ['kills it only when it is told', KILLS_WHEN_TOLD, WATCHED],
+    ['kills it only when it is notified', KILLS_WHEN_TOLD, WATCHED],
     ['kills the one that a SIGTERM asked for', DEADLY, { ...WATCHED, restarts: true }],
     ['kills one that watches its files itself', DEADLY, { ...WATCHED, hook: 'none' }],
     ['is refused', REFUSED, { hook: 'http' }],
@@ -181,7 +181,7 @@ describe('a change that does not work', () => {
       UNCONFIRMED,
       { probes: true, isNamed: false, hook: 'http' },
     ],
-  ])('since it %s is taken back, and not tried again', async (_how, content, setting) => {
+  ])('since it %s is rolled back, and not tried again', async (_how, content, setting) => {
     const world = await calm(setting);
     await world.play([put(GOOD)], 60_000);
     await world.play([put(content)], 120_000);
@@ -202,7 +202,7 @@ describe('a change that does not work', () => {
     expect(blockedIn(world)).toEqual(['r3']);
   });
 
-  it('is tried again when somebody says so, and only then', async () => {
+  it('is tried again when an operator asks for it, and only then', async () => {
     const world = await calm(WATCHED);
     await world.play([put(DEADLY), hand('sync', 60_000), hand('retry', 60_000)], 60_000);
     expect(publishedIn(world)).toEqual(['r1', 'r3', 'r1', 'r3', 'r1']);
@@ -222,9 +222,9 @@ describe('a change that does not work', () => {
     expect(world.app?.runs).toBe('r1');
   });
 
-  it('is blocked and gone back from though it worked once, when something else worked later', async () => {
+  it('is blocked and rolled back though it worked once, when something else worked later', async () => {
     const world = await calm({ ...WATCHED, keeps: 5 });
-    // A process that starts with it lives, so that it is known to work; told of it, it dies.
+    // A process that starts with it survives, so that it is known to work; notified of it, it dies.
     await world.play([event({ kind: 'app', becomes: 'absent' }), put(KILLS_WHEN_TOLD)], 5_000);
     await world.play([event({ kind: 'app', becomes: 'restarted' }), put(GOOD, 30_000)], 30_000);
     expect([...world.confirmed]).toEqual(['r1', 'r10', 'r2']);
@@ -235,7 +235,7 @@ describe('a change that does not work', () => {
   });
 });
 
-describe('with nothing to go back to', () => {
+describe('with nothing to roll back to', () => {
   const first = async (content: number, setting: Partial<Setting>): Promise<World> => {
     const world = new World({ ...SETTING, ...setting });
     await world.play([put(content)], 30_000);
@@ -249,7 +249,7 @@ describe('with nothing to go back to', () => {
     expect(ledgerOf(world)).toMatchObject({ verdict: 'good', blocked: [], kept: [{ rendering: 'r10' }] });
   });
 
-  it('what is put back on the volume is not told as if it were new', async () => {
+  it('what is put back on the volume is not notified as if it were new', async () => {
     const world = await first(DEADLY, { ...WATCHED, restartMs: 4_000 });
     const before = world.tellings.length;
     await world.play([event({ kind: 'drift', to: 'other' })], 120_000);
@@ -258,7 +258,7 @@ describe('with nothing to go back to', () => {
     expect(blockedIn(world)).toEqual(['r3']);
   });
 
-  it('what was refused is told again, slowly', async () => {
+  it('what was refused is notified again, slowly', async () => {
     const world = await first(REFUSED, { hook: 'http' });
     expect(ledgerOf(world)).toMatchObject({ verdict: 'refused', owed: { since: expect.any(Number) } });
     expect(publishedIn(world)).toEqual(['r7']);

@@ -193,7 +193,7 @@ describe('a document', () => {
     expect((await read(typed, { sourceFormat: 'yaml' })).format).toBe('json');
   });
 
-  it('is told as its leaves, by their paths', async () => {
+  it('is given as its leaves, by their paths', async () => {
     const data = await read(document('{"b":[{"c":true},"x"],"a":{"z":1,"y":{}}}'));
     expect((await data.entries()).map(({ key, value }) => [key, value])).toEqual([
       ['a/z', 1],
@@ -259,7 +259,7 @@ describe('a document', () => {
     expect(await refusal(content, { source: 'S' })).toBe(`render ${message}`);
   });
 
-  it('that is not UTF-8 is refused when somebody looks inside', async () => {
+  it('that is not UTF-8 is refused when it is used as text', async () => {
     const content = { ...document(''), bytes: new Uint8Array([0xff]) };
     expect((await read(content)).bytes).toEqual(new Uint8Array([0xff]));
     expect(await refusal(content)).toBe(

@@ -155,7 +155,7 @@ describe('the schema', () => {
     expect(await guard('[1,1]', { schema: schemaOf({ uniqueItems: false }) })).toBe('accepted');
   });
 
-  it('of thousands of violations tells fifty, and how many more there are', async () => {
+  it('of thousands of violations lists fifty, and how many more there are', async () => {
     const json = JSON.stringify(Array.from({ length: 60 }, () => 'x'));
     const message = await guard(json, { schema: schemaOf({ items: { type: 'number' } }) });
     expect(message).toContain('/49 must be number; and 10 more');

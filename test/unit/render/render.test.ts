@@ -496,7 +496,7 @@ describe('a template', () => {
 });
 
 describe('a directory of templates', () => {
-  it('makes a file of every template, copies what is none, and leaves partials and left-overs of editors out', async () => {
+  it('makes a file of every template, copies other files, and leaves partials and left-overs of editors out', async () => {
     const templates = setOf({
       'nginx.conf.liquid': '{% include "_head" %}{% include "_parts/x" %}{{ a }}',
       'conf.d/site.conf.liquid': '{{ a }}',

@@ -44,7 +44,7 @@ const TROUBLED: TargetStatus = {
   history: [{ outcome: 'rolled-back', code: null, message: 'Again.', count: 4, at: AT, output: 'no room' }],
 };
 
-it('tells what the status tells', () => {
+it('shows what the status shows', () => {
   const text = textOf(renderPage(statusWith(TROUBLED), NOW));
   const facts = [
     'config-sidecar 0.1.0 on pod-1: ready, fresh',

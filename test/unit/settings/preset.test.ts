@@ -11,7 +11,7 @@ import type { Name } from '../../../src/settings/table.ts';
 import { loadSettings } from '../../support/settings/only-target.ts';
 import { type Env, load, problemsOf, scratch } from '../../support/settings/settings-loading.ts';
 
-/** What came of the settings: name, value, and where it is from. */
+/** The resulting settings: name, value, and where it is from. */
 async function inEffect(env: Env): Promise<(name: Name) => readonly [string, string]> {
   const rows = explain(await load(env));
   return (name) => {
@@ -97,7 +97,7 @@ describe('a preset', () => {
     expect(bySignal('CONFIRM_MATCH')[1]).toBe('preset');
   });
 
-  test('watches nothing of a reload where nobody is told', async () => {
+  test('confirms nothing where no application is notified', async () => {
     const found = await inEffect({ PRESET: 'nginx', RELOAD_SIGNAL: ' none' });
     expect(found('APP_PROCESS')).toEqual(['', 'default']);
     expect(found('CONFIRM_WORKERS')).toEqual(['false', 'default']);
@@ -226,14 +226,14 @@ describe('every preset', () => {
     expect(await problemsOf({ PRESET: name, PATH: programs.join(), ...hook })).toEqual([]);
   });
 
-  test('one that nobody has tried is said to be unverified at the start', async () => {
+  test('one that was never tried is reported as unverified at the start', async () => {
     const { warnings } = await load({ PRESET: 'envoy' });
     expect(warnings).toContain(
       'PRESET "envoy" is unverified: it follows the documentation of Envoy, and no test has run it. Try a good and a bad change before you rely on it.',
     );
   });
 
-  test('one that nobody has tried is called unverified in the help', () => {
+  test('one that was never tried is called unverified in the help', () => {
     const help = presetsHelp();
     for (const name of PRESET_NAMES) {
       const { application, verified }: Preset = PRESETS[name];

@@ -403,7 +403,7 @@ describe('a provider that breaks its law', () => {
     });
   });
 
-  it('and talks without end does not keep everybody else from their turn', async () => {
+  it('and talks without end does not keep other work from its turn', async () => {
     let said = 0;
     const { followed, stop } = start(
       scripted(async function* (_watch, signal) {

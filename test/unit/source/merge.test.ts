@@ -1,4 +1,4 @@
-// Several followed sources that look like one: when there is data, what an outage of one does, and what is told of each.
+// Several followed sources that look like one: when there is data, what an outage of one does, and what is reported of each.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SidecarError } from '../../../src/lib/errors.ts';

@@ -82,7 +82,7 @@ describe('watchPath', () => {
     paths.close();
   });
 
-  it('watches further directories that it is told of', async () => {
+  it('watches further directories that are added', async () => {
     mkdirSync(join(directory, 'sub'));
     const paths = watchPath(join(directory, 'a'), { signal: NEVER });
     paths.cover([join(directory, 'sub')]);

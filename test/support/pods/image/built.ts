@@ -1,4 +1,4 @@
-// The image as tests run it: built from the Dockerfile and the built program, with volumes for a user nobody knows.
+// The image as tests run it: built from the Dockerfile and the built program, with volumes for a user without a name.
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

@@ -33,7 +33,7 @@ export function testMemory(built: () => BuiltImage): void {
     expect(all - below).toBeLessThan(4_000_000);
   });
 
-  test('at rest it holds less than 64 MiB that nobody else could use, and its init less than 1 MiB', async (context) => {
+  test('at rest it holds less than 64 MiB of its own, and its init less than 1 MiB', async (context) => {
     const { podman, image } = built();
     const { flags } = createVolumes(context, { 'app.yaml': 'greeting: Hello\n' });
     const id = await startContainer(context, podman, ...LOCKED_DOWN, ...flags, image);

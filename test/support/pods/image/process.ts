@@ -15,7 +15,7 @@ import {
 } from './built.ts';
 
 const FILES = { 'app.yaml': 'greeting: Hello\n' };
-/** An application that says what it was told. */
+/** An application that reports each notification. */
 const TAKES_HUP =
   "process.on('SIGHUP', () => console.log('told')); setInterval(() => {}, 1000); console.log('up')";
 
@@ -68,9 +68,13 @@ export function testProcess(built: () => BuiltImage): void {
     const { flags } = createVolumes(context, FILES);
     const once = async (settings: Readonly<Record<string, string>>): Promise<number> =>
       (await podman.run('run', '--rm', ...LOCKED_DOWN, ...flags, ...variables(settings), image, 'once')).code;
-    const nobody = { SOURCE: 'http://127.0.0.1:9/app.yaml', ONCE_TIMEOUT: '5s', OUTPUT: '/live/none.json' };
+    const unreachable = {
+      SOURCE: 'http://127.0.0.1:9/app.yaml',
+      ONCE_TIMEOUT: '5s',
+      OUTPUT: '/live/none.json',
+    };
     const codes = [
-      once(nobody),
+      once(unreachable),
       once({ UPDATE_FREQUENCY: 'often' }),
       once({ VALIDATE_COMMAND: 'sh -c "exit 1"' }),
     ];
@@ -87,16 +91,16 @@ export function testProcess(built: () => BuiltImage): void {
     );
     const logs = async (): Promise<string> => (await podman.run('logs', app)).stdout;
     await until('the application is up', async () => (await logs()) === 'up\n');
-    const tell = async (name: string): Promise<string> => {
+    const logOf = async (name: string): Promise<string> => {
       const { flags } = createVolumes(context, FILES);
       const words = [...LOCKED_DOWN, ...flags, '--pid', `container:${app}`, '-e', `APP_PROCESS=${name}`];
       return await podman.must('run', '--rm', ...words, image, 'once');
     };
-    // One after the other: the init of another container is a stranger's.
-    expect(await tell('tini')).toMatch(/is named \\"tini\\": \d+ \(tini\) is a process above this sidecar/);
-    expect(await tell('/config-sidecar/')).toContain('"event":"no-target"');
+    // One after the other: the init of another container would be found as well.
+    expect(await logOf('tini')).toMatch(/is named \\"tini\\": \d+ \(tini\) is a process above this sidecar/);
+    expect(await logOf('/config-sidecar/')).toContain('"event":"no-target"');
     expect(await logs()).toBe('up\n');
-    expect(await tell('node')).toContain('"event":"applied"');
+    expect(await logOf('node')).toContain('"event":"applied"');
     expect(await logs()).toBe('up\ntold\n');
   });
 }
