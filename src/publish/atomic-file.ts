@@ -23,14 +23,14 @@ const rename = promisify(fs.rename);
  * Writes beside the target under a hidden, unpredictable name, checks that all of it is there, sets mode and owner,
  * flushes, renames over the target and flushes the directory. A symbolic link at the target is replaced, never
  * followed. On any error the target is untouched and the temporary file is gone; the error is the system's own.
- * `meanwhile` is called while the disk has the longest work to do; it must not throw.
  */
 export async function writeFileAtomic(
   target: FileName,
   bytes: Uint8Array,
-  { meanwhile = () => {}, ...options }: AtomicWrite & { readonly meanwhile?: () => void },
+  options: AtomicWrite,
 ): Promise<void> {
-  await putStaged(target, await stageFile(target, bytes, options), meanwhile);
+  await renameStaged(target, await stageFile(target, bytes, options));
+  await flush(target.directory.fd);
 }
 
 /** A name in a directory that is held. */
@@ -59,23 +59,11 @@ export async function stageFile(
   }
 }
 
-/** The second half: renames a staged file over the target and flushes the directory. On an error the staged file is gone. */
-async function putStaged(target: FileName, hidden: string, meanwhile: () => void): Promise<void> {
-  await renameStaged(target, hidden, meanwhile);
-  await flush(target.directory.fd);
-}
-
-/** Renames a staged file over the target; the caller flushes the directory. On an error the staged file is gone. */
-export async function renameStaged(
-  { directory, name }: FileName,
-  hidden: string,
-  meanwhile: () => void = () => {},
-): Promise<void> {
+/** The second half: renames a staged file over the target; the caller flushes the directory. On an error the staged file is gone. */
+export async function renameStaged({ directory, name }: FileName, hidden: string): Promise<void> {
   const path = `${directory.path}/${hidden}`;
   try {
-    const renamed = rename(path, `${directory.path}/${name}`);
-    meanwhile();
-    await renamed;
+    await rename(path, `${directory.path}/${name}`);
     faultPoint('swap');
   } catch (error) {
     removeIfPossible(path);

@@ -46,7 +46,6 @@ export function directoryPublisher(path: string, options: PublisherOptions): Pub
     read: () => readCurrent(place),
     isThere: () => directory.isInPlace() && fs.existsSync(`${path}/${DATA}`),
     stage: (generation) => stage(place, generation),
-    publish: async (generation, meanwhile) => (await stage(place, generation)).swap(meanwhile),
     settled: () =>
       place.late.settled().catch((error) => {
         throw diskError(error, `${path}/`);
@@ -132,13 +131,12 @@ function stagedAs(
   const discard = async (): Promise<void> => {
     if (currentGeneration(root) !== name) await removeInBackground(root, name);
   };
-  const swap = async (meanwhile: () => void = () => {}): Promise<void> => {
+  const swap = async (): Promise<void> => {
     try {
       putLink(root, name, DATA);
       // A look since then may have seen that what was linked was changed.
       place.last = place.last === before ? written : null;
       faultPoint('swap');
-      meanwhile();
     } catch (error) {
       await discard();
       throw error;
@@ -150,8 +148,8 @@ function stagedAs(
   return {
     name,
     discard,
-    swap: (meanwhile) =>
-      swap(meanwhile).catch((error) => {
+    swap: () =>
+      swap().catch((error) => {
         throw diskError(error, `${place.path}/`, { files: names.size + 2 });
       }),
   };

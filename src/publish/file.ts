@@ -45,7 +45,6 @@ export function filePublisher(path: string, options: PublisherOptions): Publishe
     },
     isThere: () => directory.isInPlace() && fs.existsSync(path),
     stage: (generation) => stage(place, generation),
-    publish: async (generation, meanwhile) => (await stage(place, generation)).swap(meanwhile),
     settled: () =>
       place.late.settled().catch((error) => {
         throw diskError(error, path);
@@ -80,9 +79,9 @@ function stagedAs(place: FilePlace, directory: DirectoryHandle, hidden: string):
   const { path, name } = place;
   return {
     name: hidden,
-    swap: async (meanwhile) => {
+    swap: async () => {
       try {
-        await renameStaged({ directory, name }, hidden, meanwhile);
+        await renameStaged({ directory, name }, hidden);
         place.late.begin(directory);
         place.hasBeenFile = true;
       } catch (error) {

@@ -19,10 +19,10 @@ export interface StagedRelease {
   /** An output may have been changed by others while another one was published: what they show must be looked at. */
   readonly mustLook: boolean;
   /**
-   * Makes one output after the other visible, in their order. `meanwhile` may be called once while the disk is at work.
+   * Makes one output after the other visible, in their order.
    * @throws SidecarError of stage `publish`: the outputs before show the release then, the others what they showed.
    */
-  readonly swap: (meanwhile?: () => void) => Promise<void>;
+  readonly swap: () => Promise<void>;
   /** Removes what is not visible. Never throws. */
   readonly discard: () => Promise<void>;
 }
@@ -134,9 +134,8 @@ async function stage(places: readonly Place[], { parts }: Release): Promise<Stag
     parts: staged.length > 1 ? staged.map(({ part }) => part) : [],
     mustLook: places.length > 1,
     discard,
-    swap: async (meanwhile) => {
-      const last = staged.at(-1);
-      for (const one of staged) await one.staged.swap(one === last ? meanwhile : undefined);
+    swap: async () => {
+      for (const one of staged) await one.staged.swap();
     },
   };
 }

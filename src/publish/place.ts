@@ -27,11 +27,10 @@ export interface Staged {
   /** The hidden name in the directory, by which a later start finds it. */
   readonly name: string;
   /**
-   * Makes it visible, whole or not at all; `Publisher.settled` says when that outlives a crash of the machine. `meanwhile` may be
-   * called once while the disk is at work, for what does not depend on it.
+   * Makes it visible, whole or not at all; `Publisher.settled` says when that outlives a crash of the machine.
    * @throws SidecarError of stage `publish`; the volume then shows what it showed before.
    */
-  readonly swap: (meanwhile?: () => void) => Promise<void>;
+  readonly swap: () => Promise<void>;
   /** Removes it instead. Never throws. */
   readonly discard: () => Promise<void>;
 }
@@ -66,8 +65,6 @@ export interface Publisher {
   isThere(): boolean;
   /** Writes the generation beside what is visible. @throws SidecarError of stage `publish`; nothing is left then. */
   stage(generation: Generation): Promise<Staged>;
-  /** Stages a generation and makes it visible. Errors as of both. */
-  publish(generation: Generation, meanwhile?: () => void): Promise<void>;
   /** Waits until what was made visible last is on the disk. @throws SidecarError of stage `publish` when the disk refuses. */
   settled(): Promise<void>;
   /** What an earlier run staged under this hidden name, as `stage` gave it; null when it is not there any more, or not ours. */

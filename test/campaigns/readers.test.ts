@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Output, openPublisher, type Publisher } from '../../src/publish/publisher.ts';
 import { createGeneration, type Generation } from '../../src/render/generation.ts';
 import { compile, ended, type Program, startProgram } from '../support/publish/programs.ts';
+import { publishNow } from '../support/publish/publish-now.ts';
 import type { Order } from '../support/publish/publishing-program.ts';
 import type { Readings } from '../support/publish/reading-program.ts';
 import { scratch } from '../support/publish/scratch.ts';
@@ -40,14 +41,14 @@ interface Loop {
 
 /** Publishes again and again while another process reads. */
 async function readWhilePublishing({ output, names, size }: Loop, publisher: Publisher): Promise<Readings> {
-  await publisher.publish(stamped(names, size, 0));
+  await publishNow(publisher, stamped(names, size, 0));
   const lines: string[] = [];
   const reader = startProgram(reading, { path: output.path, files: names.length, size }, (line) =>
     lines.push(line),
   );
   await vi.waitFor(() => expect(lines).toEqual(['reading']), { timeout: 30_000 });
   for (let i = 1; i <= UPDATES; i += 1) {
-    await publisher.publish(stamped(names, size, i));
+    await publishNow(publisher, stamped(names, size, i));
     if (output.kind === 'directory') publisher.prune(performance.now());
   }
   reader.stdin?.end();

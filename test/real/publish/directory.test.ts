@@ -22,6 +22,7 @@ import { basename, join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openPublisher, type Publisher } from '../../../src/publish/publisher.ts';
 import { GRACE_MS } from '../../../src/publish/retired.ts';
+import { publishNow } from '../../support/publish/publish-now.ts';
 import { errorOf, generation, scratch } from '../../support/publish/scratch.ts';
 
 interface Place {
@@ -53,7 +54,7 @@ describe('a directory output', () => {
   it('is laid out as a mounted ConfigMap', async () => {
     const { root, publisher } = place();
     const wanted = generation({ a: '1', 'sub/b': '2', 'sub/deep/c': '3' });
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     expect(visible(root)).toEqual(['a', 'sub']);
     expect(readlinkSync(join(root, 'a'))).toBe('..data/a');
     expect(readlinkSync(join(root, '..data'))).toMatch(/^\.\.gen-[0-9a-f]{12}$/);
@@ -68,8 +69,8 @@ describe('a directory output', () => {
 
   it('adds and removes names with a generation, and swaps by one rename', async () => {
     const { root, publisher } = place();
-    await publisher.publish(generation({ a: '1', b: '1', 'd/x': '1' }));
-    await publisher.publish(generation({ b: '2', c: '2', d: '2' }));
+    await publishNow(publisher, generation({ a: '1', b: '1', 'd/x': '1' }));
+    await publishNow(publisher, generation({ b: '2', c: '2', d: '2' }));
     expect(visible(root)).toEqual(['b', 'c', 'd']);
     expect([text(root, 'b'), text(root, 'c'), text(root, 'd')]).toEqual(['2', '2', '2']);
     expect(hidden(root).filter((name) => !name.startsWith('..gen-'))).toEqual(['..data']);
@@ -79,7 +80,7 @@ describe('a directory output', () => {
     const { root, publisher } = place();
     const umask = process.umask(0o077);
     onTestFinished(() => void process.umask(umask));
-    await publisher.publish(generation({ 'sub/deep/a': '1' }, { mode: 0o640 }));
+    await publishNow(publisher, generation({ 'sub/deep/a': '1' }, { mode: 0o640 }));
     expect(statSync(join(root, 'sub/deep/a')).mode & 0o7777).toBe(0o640);
     for (const folder of ['..data/', 'sub', 'sub/deep'])
       expect(statSync(join(root, folder)).mode & 0o7777).toBe(0o755);
@@ -87,7 +88,7 @@ describe('a directory output', () => {
 
   it('keeps generations for who reads them through their grace time, and no longer', async () => {
     const { root, publisher } = place();
-    for (let i = 1; i <= 5; i += 1) await publisher.publish(generation({ a: `${i}`, b: `${i}` }));
+    for (let i = 1; i <= 5; i += 1) await publishNow(publisher, generation({ a: `${i}`, b: `${i}` }));
     const first = hidden(root)
       .map((name) => join(root, name))
       .find((path) => !lstatSync(path).isSymbolicLink() && text(path, 'a') === '1') as string;
@@ -105,7 +106,7 @@ describe('a directory output', () => {
 
   it('removes at a start what was retired long ago, and nothing that may still be read', async () => {
     const { root, publisher } = place();
-    for (let i = 1; i <= 3; i += 1) await publisher.publish(generation({ a: `${i}` }));
+    for (let i = 1; i <= 3; i += 1) await publishNow(publisher, generation({ a: `${i}` }));
     const folders = hidden(root)
       .filter((name) => name !== '..data')
       .map((name) => join(root, name));
@@ -123,11 +124,11 @@ describe('a directory output', () => {
   it('shows that the link was deleted, and restores it from what is held', async () => {
     const { root, publisher } = place();
     const wanted = generation({ a: '1' });
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     rmSync(join(root, '..data'));
     expect(publisher.isThere()).toBe(false);
     expect(publisher.look().rendering).not.toBe(wanted.rendering);
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     expect(publisher.look().rendering).toBe(wanted.rendering);
     expect(text(root, 'a')).toBe('1');
   });
@@ -148,17 +149,17 @@ describe('a directory output', () => {
   ])('notices when %s, and the next publication mends it', async (_what, damage) => {
     const { root, publisher } = place();
     const wanted = generation({ a: '1', b: '2' });
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     damage(root);
     expect(publisher.look().rendering).not.toBe(wanted.rendering);
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     expect(publisher.look().rendering).toBe(wanted.rendering);
     expect([visible(root), text(root, 'a'), text(root, 'b')]).toEqual([['a', 'b'], '1', '2']);
   });
 
   it('refuses a directory in the place of the link, and deletes nothing', async () => {
     const { root, publisher } = place();
-    await publisher.publish(generation({ a: '1' }));
+    await publishNow(publisher, generation({ a: '1' }));
     rmSync(join(root, '..data'));
     mkdirSync(join(root, '..data'));
     writeFileSync(join(root, '..data/foreign'), 'precious');
@@ -169,7 +170,7 @@ describe('a directory output', () => {
     publisher.recover();
     publisher.prune(0);
     expect(publisher.look()).toMatchObject({ rendering: null, problem: expected });
-    expect(await errorOf(() => publisher.publish(generation({ a: '2' })))).toEqual(expected);
+    expect(await errorOf(() => publishNow(publisher, generation({ a: '2' })))).toEqual(expected);
     expect(text(root, '..data/foreign')).toBe('precious');
   });
 
@@ -177,13 +178,13 @@ describe('a directory output', () => {
     const { root, publisher } = place();
     for (const name of ['a', 'other']) writeFileSync(join(root, name), 'foreign');
     symlinkSync('/etc', join(root, 'link'));
-    expect(await errorOf(() => publisher.publish(generation({ a: '1', link: '1', c: '1' })))).toEqual({
+    expect(await errorOf(() => publishNow(publisher, generation({ a: '1', link: '1', c: '1' })))).toEqual({
       code: 'publish.foreign',
       message: `Cannot publish "${root}/": "a", "link" in it was not made by config-sidecar. Move it away, or choose an OUTPUT directory of its own.`,
     });
     expect(readdirSync(root).sort()).toEqual(['a', 'link', 'other']);
-    await publisher.publish(generation({ c: '1' }));
-    await publisher.publish(generation({ d: '1' }));
+    await publishNow(publisher, generation({ c: '1' }));
+    await publishNow(publisher, generation({ d: '1' }));
     publisher.recover();
     expect(visible(root)).toEqual(['a', 'd', 'link', 'other']);
     expect([text(root, 'a'), text(root, 'other'), readlinkSync(join(root, 'link'))]).toEqual([
@@ -214,13 +215,13 @@ describe('a directory output', () => {
     const expected = { code, message: `Cannot publish "${root}/": ${reason}` };
     publisher.recover();
     expect(publisher.look()).toMatchObject({ rendering: null, problem: expected });
-    expect(await errorOf(() => publisher.publish(generation({ a: '1' })))).toEqual(expected);
+    expect(await errorOf(() => publishNow(publisher, generation({ a: '1' })))).toEqual(expected);
   });
 
   it('removes what a crash left behind at a start, and nothing else', async () => {
     const { root, publisher } = place();
     const wanted = generation({ a: '1' });
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     mkdirSync(join(root, '..stage-0123456789ab/sub'), { recursive: true });
     symlinkSync('..gen-gone', join(root, '..link-0123456789ab'));
     const foreign = ['..2026_01_01', '..config-sidecar', 'other'];
@@ -244,10 +245,10 @@ describe('a directory output', () => {
 
   it('finishes names at a start that were half done when it was killed after the swap', async () => {
     const { root, publisher } = place();
-    await publisher.publish(generation({ a: '1', b: '1' }));
+    await publishNow(publisher, generation({ a: '1', b: '1' }));
     const old = ['a', 'b'].map((name) => readlinkSync(join(root, name)));
     const wanted = generation({ b: '2', c: '2' });
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     rmSync(join(root, 'c'));
     symlinkSync(old[0] as string, join(root, 'a'));
     expect(publisher.look().rendering).toBe('incomplete');
@@ -259,7 +260,7 @@ describe('a directory output', () => {
   it('is held: another directory in its place is an error, and one that was deleted may be made anew', async () => {
     const { root, publisher } = place();
     const wanted = generation({ a: '1' });
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     renameSync(root, `${root}-away`);
     onTestFinished(() => rmSync(`${root}-away`, { recursive: true, force: true }));
     mkdirSync(root);
@@ -271,11 +272,11 @@ describe('a directory output', () => {
     publisher.prune(0);
     expect(publisher.look()).toMatchObject({ rendering: null, problem: expected });
     expect(publisher.isThere()).toBe(false);
-    expect(await errorOf(() => publisher.publish(wanted))).toEqual(expected);
+    expect(await errorOf(() => publishNow(publisher, wanted))).toEqual(expected);
     expect(readdirSync(root)).toEqual([]);
     rmSync(`${root}-away`, { recursive: true });
     expect(publisher.look()).toEqual({ rendering: null, changedAt: null, problem: null });
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     expect(existsSync(join(root, 'a'))).toBe(true);
   });
 
@@ -296,7 +297,7 @@ describe('a directory output', () => {
     const root = scratch();
     const publisher = openPublisher({ kind: 'directory', path: root }, null, 1_024);
     const wanted = generation({ a: '1', 'sub/b': '2' });
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     const damages: readonly (() => void)[] = [
       () => truncateSync(join(root, '..data/a'), 1_800_000_000),
       () => truncateSync(join(root, '..data/sub/b'), 1_025),
@@ -306,14 +307,14 @@ describe('a directory output', () => {
       damage();
       expect(publisher.look()).not.toMatchObject({ rendering: wanted.rendering });
       expect(publisher.look().problem).toBeNull();
-      await publisher.publish(wanted);
+      await publishNow(publisher, wanted);
       expect(publisher.look().rendering).toBe(wanted.rendering);
     }
   });
 
   it('removes only generations with an exact name that belong to its user', { tags: ['root'] }, async () => {
     const { root, publisher } = place();
-    await publisher.publish(generation({ a: '1' }));
+    await publishNow(publisher, generation({ a: '1' }));
     const names = [
       '..gen-0123456789ab',
       '..gen-0123456789abc',
@@ -351,7 +352,7 @@ describe('a directory output', () => {
       const { root, publisher } = place();
       chownSync(root, 0, 2_000);
       chmodSync(root, 0o2775);
-      await publisher.publish(generation({ [name]: '1' }, { mode: 0o640 }));
+      await publishNow(publisher, generation({ [name]: '1' }, { mode: 0o640 }));
       const file = statSync(join(root, name));
       expect([file.gid, file.mode & 0o7777]).toEqual([2_000, 0o640]);
       const folder = statSync(join(root, '..data', name, '..'));
@@ -361,9 +362,9 @@ describe('a directory output', () => {
 
   it('can be empty', async () => {
     const { root, publisher } = place();
-    await publisher.publish(generation({ a: '1' }));
+    await publishNow(publisher, generation({ a: '1' }));
     const wanted = generation({});
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     expect(visible(root)).toEqual([]);
     expect(publisher.look().rendering).toBe(wanted.rendering);
   });

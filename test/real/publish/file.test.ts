@@ -19,6 +19,7 @@ import { basename, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openNewFile, temporaryName } from '../../../src/publish/atomic-file.ts';
 import { openPublisher, type Publisher } from '../../../src/publish/publisher.ts';
+import { publishNow } from '../../support/publish/publish-now.ts';
 import { errorOf, generation, scratch } from '../../support/publish/scratch.ts';
 
 interface Place {
@@ -38,11 +39,11 @@ const one = (text: string, how = {}) => generation({ 'app.conf': text }, how);
 describe('a file output', () => {
   it('is replaced by a rename: a new inode, no other name beside it, and the old one still readable by who has it open', async () => {
     const { directory, path, publisher } = place();
-    await publisher.publish(one('first'));
+    await publishNow(publisher, one('first'));
     const before = statSync(path).ino;
     const held = openSync(path, 'r');
     onTestFinished(() => closeSync(held));
-    await publisher.publish(one('second'));
+    await publishNow(publisher, one('second'));
     expect(readFileSync(path, 'utf8')).toBe('second');
     expect(readFileSync(held, 'utf8')).toBe('first');
     expect(statSync(path).ino).not.toBe(before);
@@ -55,7 +56,7 @@ describe('a file output', () => {
       const { path, publisher } = place();
       const umask = process.umask(0o077);
       onTestFinished(() => void process.umask(umask));
-      await publisher.publish(one('text', { mode }));
+      await publishNow(publisher, one('text', { mode }));
       expect(statSync(path).mode & 0o7777).toBe(mode);
     },
   );
@@ -63,7 +64,7 @@ describe('a file output', () => {
   it('looks the same as what was published, and different after any change', async () => {
     const { path, publisher } = place();
     const wanted = one('text');
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     const seen = publisher.look();
     expect(seen).toEqual({ rendering: wanted.rendering, changedAt: statSync(path).ctimeMs, problem: null });
     chmodSync(path, 0o600);
@@ -80,7 +81,7 @@ describe('a file output', () => {
   it('reads back what was published', async () => {
     const { publisher } = place();
     expect(publisher.read()).toEqual([]);
-    await publisher.publish(one('text', { mode: 0o600 }));
+    await publishNow(publisher, one('text', { mode: 0o600 }));
     expect(publisher.read()).toMatchObject([{ name: 'app.conf', bytes: Buffer.from('text'), mode: 0o600 }]);
   });
 
@@ -90,7 +91,7 @@ describe('a file output', () => {
     writeFileSync(victim, 'precious');
     symlinkSync(victim, path);
     expect(publisher.look()).toEqual({ rendering: 'unreadable:ELOOP', changedAt: null, problem: null });
-    await publisher.publish(one('text'));
+    await publishNow(publisher, one('text'));
     expect(lstatSync(path).isFile()).toBe(true);
     expect(readFileSync(path, 'utf8')).toBe('text');
     expect(readFileSync(victim, 'utf8')).toBe('precious');
@@ -99,11 +100,11 @@ describe('a file output', () => {
 
   it('replaces a pipe that took the place of its file, without waiting for a writer', async () => {
     const { path, publisher } = place();
-    await publisher.publish(one('text'));
+    await publishNow(publisher, one('text'));
     rmSync(path);
     execFileSync('mkfifo', [path]);
     expect(publisher.look()).toEqual({ rendering: 'unreadable:special', changedAt: null, problem: null });
-    await publisher.publish(one('text'));
+    await publishNow(publisher, one('text'));
     expect(readFileSync(path, 'utf8')).toBe('text');
   });
 
@@ -114,7 +115,7 @@ describe('a file output', () => {
     truncateSync(path, 1_800_000_000);
     expect(publisher.look()).toEqual({ rendering: 'unreadable:too-large', changedAt: null, problem: null });
     expect(publisher.read()).toEqual([]);
-    await publisher.publish(one('text'));
+    await publishNow(publisher, one('text'));
     expect(statSync(path).size).toBe(4);
   });
 
@@ -126,7 +127,7 @@ describe('a file output', () => {
       message: `Cannot publish "${path}": a directory is in its place. Move it away, or end OUTPUT with a slash for a directory output.`,
     };
     expect(publisher.look().problem).toMatchObject(expected);
-    expect(await errorOf(() => publisher.publish(one('text')))).toEqual(expected);
+    expect(await errorOf(() => publishNow(publisher, one('text')))).toEqual(expected);
     expect(readdirSync(directory)).toEqual(['app.conf']);
   });
 
@@ -139,15 +140,15 @@ describe('a file output', () => {
       message: `Cannot publish "${path}": the directory "${directory}" does not exist. Create it, or mount the volume there.`,
     };
     expect(publisher.look()).toMatchObject({ rendering: null, problem: expected });
-    expect(await errorOf(() => publisher.publish(one('text')))).toEqual(expected);
+    expect(await errorOf(() => publishNow(publisher, one('text')))).toEqual(expected);
     publisher.recover();
     mkdirSync(directory);
-    await publisher.publish(one('text'));
+    await publishNow(publisher, one('text'));
     // Deleted and made anew, not moved away: the new one is taken.
     rmSync(directory, { recursive: true });
     mkdirSync(directory);
     expect(publisher.look()).toEqual({ rendering: null, changedAt: null, problem: null });
-    await publisher.publish(one('text'));
+    await publishNow(publisher, one('text'));
     expect(readFileSync(path, 'utf8')).toBe('text');
   });
 
@@ -155,15 +156,17 @@ describe('a file output', () => {
     const directory = join(scratch(), 'plain');
     writeFileSync(directory, '');
     const path = join(directory, 'app.conf');
-    expect(await errorOf(() => openPublisher({ kind: 'file', path }, null).publish(one('text')))).toEqual({
-      code: 'publish.not-a-directory',
-      message: `Cannot publish "${path}": "${directory}" is not a directory. Mount the volume there, or change OUTPUT.`,
-    });
+    expect(await errorOf(() => publishNow(openPublisher({ kind: 'file', path }, null), one('text')))).toEqual(
+      {
+        code: 'publish.not-a-directory',
+        message: `Cannot publish "${path}": "${directory}" is not a directory. Mount the volume there, or change OUTPUT.`,
+      },
+    );
   });
 
   it('takes one file and not two', async () => {
     const { path, publisher } = place();
-    expect(await errorOf(() => publisher.publish(generation({ a: '1', b: '2' })))).toEqual({
+    expect(await errorOf(() => publishNow(publisher, generation({ a: '1', b: '2' })))).toEqual({
       code: 'publish.shape',
       message: `Cannot publish "${path}": 2 files do not fit a file output. End OUTPUT with a slash for a directory.`,
     });
@@ -171,7 +174,7 @@ describe('a file output', () => {
 
   it('removes its own left-overs at a start, and nothing else', async () => {
     const { directory, path, publisher } = place();
-    await publisher.publish(one('text'));
+    await publishNow(publisher, one('text'));
     const foreign = [
       '.app.conf.swp',
       'app.conf.tmp',
@@ -255,7 +258,7 @@ describe('an OUTPUT that is not a file', () => {
     make(path);
     const before = lstatSync(path);
     expect(publisher.look()).toMatchObject({ rendering: null, problem: refusal(path, kind) });
-    expect(await errorOf(() => publisher.publish(one('text')))).toEqual(refusal(path, kind));
+    expect(await errorOf(() => publishNow(publisher, one('text')))).toEqual(refusal(path, kind));
     expect(lstatSync(path)).toMatchObject({ ino: before.ino, mode: before.mode });
     expect(readdirSync(directory)).toEqual(['app.conf']);
   });
@@ -264,7 +267,7 @@ describe('an OUTPUT that is not a file', () => {
     for (const target of [join(scratch(), 'missing'), process.execPath]) {
       const { path, publisher } = place();
       symlinkSync(target, path);
-      await publisher.publish(one('text'));
+      await publishNow(publisher, one('text'));
       expect(lstatSync(path).isFile()).toBe(true);
     }
   });
@@ -280,7 +283,7 @@ describe('the directory of the output', () => {
     const link = join(scratch(), 'link');
     symlinkSync(join('..', basename(real)), link);
     const path = join(link, 'app.conf');
-    await openPublisher({ kind: 'file', path }, null).publish(one('text'));
+    await publishNow(openPublisher({ kind: 'file', path }, null), one('text'));
     expect(readFileSync(join(real, 'app.conf'), 'utf8')).toBe('text');
     expect(readlinkSync(link)).toBe(join('..', basename(real)));
   });
@@ -299,7 +302,7 @@ describe('the directory of the output', () => {
     };
     publisher.recover();
     expect(publisher.look()).toMatchObject({ rendering: null, problem: expected });
-    expect(await errorOf(() => publisher.publish(one('text')))).toEqual(expected);
+    expect(await errorOf(() => publishNow(publisher, one('text')))).toEqual(expected);
     expect(readdirSync(real)).toEqual([]);
   });
 
@@ -308,7 +311,7 @@ describe('the directory of the output', () => {
     mkdirSync(directory);
     const path = join(directory, 'app.conf');
     const publisher = openPublisher({ kind: 'file', path }, null);
-    await publisher.publish(one('first'));
+    await publishNow(publisher, one('first'));
     for (const replace of [() => mkdirSync(directory), () => symlinkSync(scratch(), directory)]) {
       renameSync(directory, `${directory}-away`);
       replace();
@@ -320,11 +323,11 @@ describe('the directory of the output', () => {
       publisher.recover();
       expect(publisher.look()).toMatchObject({ rendering: null, problem: expected });
       expect(publisher.isThere()).toBe(false);
-      expect(await errorOf(() => publisher.publish(one('second')))).toEqual(expected);
+      expect(await errorOf(() => publishNow(publisher, one('second')))).toEqual(expected);
       expect(readdirSync(directory)).toEqual([]);
       rmSync(directory, { recursive: true });
       renameSync(`${directory}-away`, directory);
-      await publisher.publish(one('third'));
+      await publishNow(publisher, one('third'));
       expect(readFileSync(path, 'utf8')).toBe('third');
     }
   });

@@ -22,6 +22,7 @@ import { openStateDirectory } from '../../../src/ledger/state-directory.ts';
 import { temporaryName } from '../../../src/publish/atomic-file.ts';
 import { openPublisher } from '../../../src/publish/publisher.ts';
 import { compile, ended, type Program, startProgram } from '../../support/publish/programs.ts';
+import { publishNow } from '../../support/publish/publish-now.ts';
 import { generation, scratch } from '../../support/publish/scratch.ts';
 import type { SwapOrder } from '../../support/publish/swapping-program.ts';
 
@@ -103,7 +104,7 @@ describe('a race for a directory output', () => {
     const root = scratch();
     const victim = precious();
     const publisher = openPublisher({ kind: 'directory', path: root }, null);
-    await publisher.publish(generation({ a: '1' }));
+    await publishNow(publisher, generation({ a: '1' }));
     const old = join(root, '..gen-0123456789ab');
     await attack({ ...trap(root, victim), place: join(old, 'sub') });
     let now = 0;
@@ -122,7 +123,7 @@ describe('a race for a directory output', () => {
     const victim = precious();
     const publisher = openPublisher({ kind: 'directory', path: root }, null);
     const wanted = generation(Object.fromEntries(NAMES.map((name) => [`sub/${name}`, 'ours'])));
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     await attack({ ...trap(root, victim), place: join(root, readlinkSync(join(root, '..data')), 'sub') });
     const seen = new Set<string>();
     await racing(() => {
@@ -138,7 +139,7 @@ describe('a race for a directory output', () => {
   it('never makes a look wait for a pipe', async () => {
     const root = scratch();
     const publisher = openPublisher({ kind: 'directory', path: root }, null);
-    await publisher.publish(generation({ a: '1' }));
+    await publishNow(publisher, generation({ a: '1' }));
     await attack({ ...trap(root, null), place: join(root, readlinkSync(join(root, '..data')), 'a') });
     await racing(() => publisher.look());
   });
@@ -149,13 +150,13 @@ describe('a race for a directory output', () => {
     mkdirSync(root);
     const victim = precious();
     const publisher = openPublisher({ kind: 'directory', path: root }, null);
-    await publisher.publish(generation({ a: '1' }));
+    await publishNow(publisher, generation({ a: '1' }));
     await attack({ ...trap(above, victim), place: root });
     let number = 0;
     const refused = new Set<string>();
     await racing(async () => {
       number += 1;
-      await publisher.publish(generation({ a: `${number}` })).catch((error) => refused.add(error.code));
+      await publishNow(publisher, generation({ a: `${number}` })).catch((error) => refused.add(error.code));
       publisher.recover();
       publisher.prune(number * 60_000);
     });
@@ -182,7 +183,7 @@ describe('a race for a file output', () => {
     await racing(async () => {
       number += 1;
       publisher.recover();
-      await publisher.publish(generation({ 'app.conf': `${number}` })).catch(() => {});
+      await publishNow(publisher, generation({ 'app.conf': `${number}` })).catch(() => {});
       if (number % 10 !== 0) return;
       // Each start finds the directory by its path again.
       publisher.release();
@@ -197,12 +198,12 @@ describe('a race for a file output', () => {
     const path = join(directory, 'app.conf');
     const publisher = openPublisher({ kind: 'file', path }, null);
     const wanted = generation({ 'app.conf': 'ours' });
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     const child = await attack({ ...trap(directory, null), place: path });
     await racing(() => publisher.look());
     child.kill('SIGKILL');
     await ended(child);
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     expect(publisher.look().rendering).toBe(wanted.rendering);
   });
 });

@@ -18,6 +18,7 @@ import writeFileAtomic from 'write-file-atomic';
 import { temporaryName } from '../../../src/publish/atomic-file.ts';
 import { openPublisher } from '../../../src/publish/publisher.ts';
 import { compile, type Program, runProgram, type Where } from '../../support/publish/programs.ts';
+import { publishNow } from '../../support/publish/publish-now.ts';
 import type { Order, Outcome } from '../../support/publish/publishing-program.ts';
 import { generation, scratch } from '../../support/publish/scratch.ts';
 
@@ -248,7 +249,7 @@ describe('write-file-atomic', () => {
     expect(lstatSync(path).isSymbolicLink()).toBe(true);
 
     writeFileSync(victim, 'precious');
-    await openPublisher({ kind: 'file', path }, null).publish(generation({ 'app.conf': 'ours' }));
+    await publishNow(openPublisher({ kind: 'file', path }, null), generation({ 'app.conf': 'ours' }));
     expect(readFileSync(victim, 'utf8')).toBe('precious');
     expect(lstatSync(path).isFile()).toBe(true);
     expect(readFileSync(path, 'utf8')).toBe('ours');

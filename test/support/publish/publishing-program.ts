@@ -7,6 +7,7 @@ import { toSidecarError } from '../../../src/lib/errors.ts';
 import { type Output, openPublisher } from '../../../src/publish/publisher.ts';
 import { createGeneration } from '../../../src/render/generation.ts';
 import type { Owner } from '../../../src/settings/types.ts';
+import { publishNow } from './publish-now.ts';
 
 export interface Order {
   readonly output: Output;
@@ -62,7 +63,7 @@ async function publish(byte: number): Promise<void> {
   const { mode = 0o644, owner = null, output } = order;
   if (order.by === 'write-file-atomic')
     await writeFileAtomic(output.path, files[0]?.bytes ?? Buffer.alloc(0));
-  else await publisher.publish(createGeneration(files, { mode, owner }));
+  else await publishNow(publisher, createGeneration(files, { mode, owner }));
 }
 
 function listing(): Outcome['there'] {

@@ -21,6 +21,7 @@ import { openPublisher } from '../../../src/publish/publisher.ts';
 import { GRACE_MS } from '../../../src/publish/retired.ts';
 import { createGeneration, type Generation } from '../../../src/render/generation.ts';
 import { until } from '../../support/e2e/until.ts';
+import { publishNow } from '../../support/publish/publish-now.ts';
 import { generation, scratch } from '../../support/publish/scratch.ts';
 
 const FILES = { a: 'one', 'b/c': 'two', 'b/d/e': 'three', z: 'four' };
@@ -30,14 +31,14 @@ const NAMES = Object.keys(FILES);
 async function published() {
   const root = scratch();
   const publisher = openPublisher({ kind: 'directory', path: root }, null);
-  await publisher.publish(generation(FILES));
+  await publishNow(publisher, generation(FILES));
   const inodes = (): readonly number[] =>
     NAMES.map((name) => statSync(join(root, name), { throwIfNoEntry: false })?.ino ?? 0);
   const publish = async (
     next: Generation = generation({ ...FILES, z: 'five' }),
   ): Promise<readonly string[]> => {
     const before = inodes();
-    await publisher.publish(next);
+    await publishNow(publisher, next);
     const after = inodes();
     expect(publisher.look().rendering).toBe(next.rendering);
     return NAMES.filter((_, at) => before[at] !== after[at]);
@@ -63,12 +64,12 @@ describe('of a directory', () => {
 
   it('what stands for a folder now, or for a file, is written anew', async () => {
     const { root, publisher } = await published();
-    await publisher.publish(generation({ 'a/x': 'one', b: 'two' }));
+    await publishNow(publisher, generation({ 'a/x': 'one', b: 'two' }));
     expect([readFileSync(join(root, 'a/x'), 'utf8'), readFileSync(join(root, 'b'), 'utf8')]).toEqual([
       'one',
       'two',
     ]);
-    await publisher.publish(generation(FILES));
+    await publishNow(publisher, generation(FILES));
     expect(publisher.look().rendering).toBe(generation(FILES).rendering);
   });
 

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { openPublisher } from '../../../src/publish/publisher.ts';
 import { GRACE_MS } from '../../../src/publish/retired.ts';
 import { until } from '../../support/e2e/until.ts';
+import { publishNow } from '../../support/publish/publish-now.ts';
 import { generation, scratch } from '../../support/publish/scratch.ts';
 
 const FILES = 2_000;
@@ -25,7 +26,7 @@ describe('a directory of many files', () => {
     const root = scratch();
     const publisher = openPublisher({ kind: 'directory', path: root }, null);
     const wanted = many('chosen');
-    await publisher.publish(wanted);
+    await publishNow(publisher, wanted);
     let turns = 0;
     const counting = setInterval(() => {
       turns += 1;
@@ -45,11 +46,11 @@ describe('a directory of many files', () => {
     const victim = scratch();
     writeFileSync(join(victim, 'file'), 'precious');
     const publisher = openPublisher({ kind: 'directory', path: root }, null);
-    await publisher.publish(many('1'));
+    await publishNow(publisher, many('1'));
     const first = join(root, readlinkSync(join(root, '..data')));
     symlinkSync(victim, join(first, 'folder-7/planted'));
     symlinkSync(victim, join(root, '..gen-0123456789ab'));
-    await publisher.publish(many('2'));
+    await publishNow(publisher, many('2'));
     publisher.prune(0);
     publisher.prune(GRACE_MS);
     // Again while it is at work: the same directory is not begun twice.
