@@ -47,20 +47,73 @@ export async function keepGeneration(
   release: Release,
   maxBytes: number = LARGEST_BYTES,
 ): Promise<void> {
-  let size = 0;
+  const copies = new CopyFolder(() => directory);
   try {
-    const bytes = await inSlices(encodingCopy(kept, release));
-    size = bytes.length;
-    if (bytes.length > largestCopy(maxBytes)) throw new Error('it is larger than a copy that is read');
-    const folder = await makeFolder(directory);
+    await copies.keep(kept, release, maxBytes);
+  } finally {
+    copies.release();
+  }
+}
+
+/** The folder of the copies, held from one copy to the next: most of what a small one costs is to find its place. */
+export class CopyFolder {
+  readonly #directory: () => string;
+  #held: (DirectoryHandle & { readonly dev: bigint; readonly ino: bigint }) | null = null;
+  /** The numbers of which there may be copies; null: not known. */
+  #numbers: Set<number> | null = null;
+
+  /** @param directory the state directory as it is at each call. Opens nothing yet. */
+  constructor(directory: () => string) {
+    this.#directory = directory;
+  }
+
+  /** See `keepGeneration`. */
+  async keep(kept: KeptGeneration, release: Release, maxBytes: number): Promise<void> {
+    let size = 0;
     try {
-      const name = fileName(kept.generation);
-      await writeFileAtomic({ directory: folder, name }, bytes, { mode: 0o600, owner: null });
-    } finally {
-      closeHandle(folder);
+      const bytes = await inSlices(encodingCopy(kept, release));
+      size = bytes.length;
+      if (bytes.length > largestCopy(maxBytes)) throw new Error('it is larger than a copy that is read');
+      const target = { directory: await this.#use(), name: fileName(kept.generation) };
+      this.#numbers?.add(kept.generation);
+      await writeFileAtomic(target, bytes, { mode: 0o600, owner: null });
+    } catch (thrown) {
+      throw cannotKeep(thrown, this.#directory(), { number: kept.generation, size });
     }
-  } catch (thrown) {
-    throw cannotKeep(thrown, directory, { number: kept.generation, size });
+  }
+
+  /** See `pruneGenerations`: the first call looks at all there is, the later ones at what was kept since. */
+  prune(keep: readonly number[]): void {
+    const held = ifPossible(() => this.#isInPlace()) ? this.#held : null;
+    if (held === null || this.#numbers === null) pruneGenerations(this.#directory(), keep);
+    else
+      for (const number of this.#numbers)
+        if (!keep.includes(number)) unlinkIfPossible(held, fileName(number));
+    this.#numbers = new Set(keep);
+  }
+
+  /** Lets go of the folder. Another one may be at its place the next time. */
+  release(): void {
+    if (this.#held !== null) closeHandle(this.#held);
+    this.#held = null;
+    this.#numbers = null;
+  }
+
+  async #use(): Promise<DirectoryHandle> {
+    if (this.#held !== null && this.#isInPlace()) return this.#held;
+    this.release();
+    const handle = await makeFolder(this.#directory());
+    const { dev, ino } = fs.fstatSync(handle.fd, { bigint: true });
+    this.#held = { ...handle, dev, ino };
+    return handle;
+  }
+
+  /** Whether what is held has its name still, and is for us alone. */
+  #isInPlace(): boolean {
+    const path = `${this.#directory()}/${FOLDER}`;
+    const there = fs.lstatSync(path, { throwIfNoEntry: false, bigint: true });
+    if (there === undefined || (there.mode & 0o077n) !== 0n) return false;
+    return there.dev === this.#held?.dev && there.ino === this.#held.ino;
   }
 }
 

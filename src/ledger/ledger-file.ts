@@ -1,5 +1,5 @@
 // The ledger on disk: two slots written in turn, each with a checksum, so that the one before is always whole.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
@@ -8,16 +8,17 @@ import { explainFull, reasonOf } from '../publish/disk-error.ts';
 import { withOpenFile } from '../publish/safe-open.ts';
 import { EMPTY_LEDGER, type Ledger } from './ledger.ts';
 import { isLedger } from './ledger-shape.ts';
+import { type LedgerSlots, overwriteSlot } from './ledger-slots.ts';
 import { plausible } from './plausible.ts';
-import { isTrusted, readOwnText } from './safe-text.ts';
+import { readOwnText } from './safe-text.ts';
 
 const VERSION = 1;
 
 /** A larger slot was not written by us. */
 const MAX_LEDGER_BYTES = 2 ** 20;
 
-/** Names with this beginning and twelve hex digits are removed at a start. */
-export const CHECK_PREFIX = 'check-';
+const BLOCK_BYTES = 4096;
+const NEWLINE = 10;
 
 /** What `readLedger` found. */
 export interface LedgerRead {
@@ -104,6 +105,8 @@ export interface LedgerWrite {
   readonly flushed?: boolean;
   /** The one before the last was flushed, and the last was not. */
   readonly flushesOther?: boolean;
+  /** The slots as they were opened for an earlier write. Default: they are opened for this one. */
+  readonly slots?: LedgerSlots;
 }
 
 /**
@@ -117,7 +120,7 @@ export interface LedgerWrite {
 export function writeLedger(
   directory: string,
   ledger: Ledger,
-  { sequence, flushed = false, flushesOther = false }: LedgerWrite,
+  { sequence, flushed = false, flushesOther = false, slots }: LedgerWrite,
 ): number {
   const next = sequence + 1;
   const path = join(directory, slotName(next));
@@ -125,7 +128,8 @@ export function writeLedger(
   try {
     // The slot that is overwritten holds what had to outlive the machine: the other one has to, then.
     if (flushesOther) withOpenFile(join(directory, slotName(sequence)), fs.fdatasyncSync);
-    overwrite(path, bytes, flushed);
+    if (slots === undefined) overwriteSlot(path, bytes, flushed);
+    else slots.overwrite(path, bytes, flushed);
     return next;
   } catch (cause) {
     throw new SidecarError(
@@ -162,55 +166,14 @@ function shortened({ blocked, kept, ...ledger }: Ledger): Ledger {
 function encode(ledger: Ledger, sequence: number): Buffer {
   const text = JSON.stringify(ledger);
   const checksum = checksumOf(sequence, text);
-  return Buffer.from(
-    `{"version":${VERSION},"checksum":"${checksum}","sequence":${sequence},"ledger":${text}}\n`,
+  const line = Buffer.from(
+    `{"version":${VERSION},"checksum":"${checksum}","sequence":${sequence},"ledger":${text}}`,
   );
-}
-
-function overwrite(path: string, bytes: Uint8Array, flushed: boolean): void {
-  const fd = openOwn(path);
-  try {
-    for (let offset = 0; offset < bytes.length; ) {
-      offset += fs.writeSync(fd, bytes, offset, bytes.length - offset, offset);
-    }
-    fs.ftruncateSync(fd, bytes.length);
-    if (flushed) fs.fdatasyncSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
-}
-
-/** In the place of a slot these are not written to, but replaced: a link, a socket, a directory, a file we may not open. */
-const REPLACED: readonly (string | undefined)[] = ['ELOOP', 'ENXIO', 'EISDIR', 'EACCES', 'EPERM'];
-
-/** The slot itself, for us alone. Whatever else has its name is replaced, not followed. */
-function openOwn(path: string): number {
-  const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-  try {
-    const fd = fs.openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
-    if (isOwnSlot(fs.fstatSync(fd), path)) return fd;
-    fs.closeSync(fd);
-  } catch (error) {
-    if (!REPLACED.includes(errnoOf(error))) throw error;
-  }
-  putAside(path);
-  return fs.openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-}
-
-/** Others who could write to it may have it open still: a new file takes its place. */
-function isOwnSlot(stat: fs.Stats, path: string): boolean {
-  return stat.isFile() && stat.nlink === 1 && (stat.mode & 0o077) === 0 && isTrusted(stat, path);
-}
-
-/** A directory may hold anything: it waits for the next start under the name of a left-over. */
-function putAside(path: string): void {
-  try {
-    fs.unlinkSync(path);
-  } catch (error) {
-    const stat = fs.lstatSync(path, { throwIfNoEntry: false });
-    if (stat?.isDirectory() !== true) throw error;
-    fs.renameSync(path, join(dirname(path), CHECK_PREFIX + randomBytes(6).toString('hex')));
-  }
+  // Blanks up to the end of a block: a size that stays the same need not be flushed.
+  const bytes = Buffer.alloc(Math.ceil((line.length + 1) / BLOCK_BYTES) * BLOCK_BYTES, ' ');
+  bytes.set(line);
+  bytes[bytes.length - 1] = NEWLINE;
+  return bytes;
 }
 
 function checksumOf(sequence: number, text: string): string {

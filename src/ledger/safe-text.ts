@@ -16,7 +16,7 @@ export function readOwnText(path: string, maxBytes: number): string {
 }
 
 /** Ours, root's, or of the user to whom a network file system gives all files: the directory was found to be ours before. */
-export function isTrusted(stat: fs.Stats, path: string): boolean {
+export function isTrusted(stat: Pick<fs.Stats, 'uid'>, path: string): boolean {
   return (
     stat.uid === effectiveUser(stat.uid) || stat.uid === 0 || stat.uid === fs.statSync(dirname(path)).uid
   );

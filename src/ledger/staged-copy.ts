@@ -10,7 +10,7 @@ import type { Output } from '../publish/publisher.ts';
 import { removing } from '../publish/remove-tree.ts';
 import type { Generation } from '../render/generation.ts';
 import type { Release } from '../render/release.ts';
-import { CHECK_PREFIX } from './ledger-file.ts';
+import { CHECK_PREFIX } from './ledger-slots.ts';
 
 /**
  * Writes the release below `stateDirectory`, calls `use` with what tells the path of each output's copy, and removes it again

@@ -16,7 +16,8 @@ import { HeldDirectory } from '../publish/held-directory.ts';
 import { effectiveUser, ownerOfNewFiles } from '../publish/ownership.ts';
 import type { Output } from '../publish/publisher.ts';
 import { listing, removeInBackground, unlinkIfPossible } from '../publish/remove-tree.ts';
-import { CHECK_PREFIX, type LedgerRead, readLedger } from './ledger-file.ts';
+import { type LedgerRead, readLedger } from './ledger-file.ts';
+import { CHECK_PREFIX, LedgerSlots } from './ledger-slots.ts';
 import { type LockResult, tryLock } from './lock.ts';
 import { makePrivate } from './privacy.ts';
 
@@ -35,6 +36,8 @@ export interface StateDirectory extends LedgerRead {
    * written in it by this process.
    */
   readonly held: string;
+  /** The ledger's files in it, open. */
+  readonly slots: LedgerSlots;
   readonly release: () => void;
   /** Whether it is still ours and in its place: false once it was removed or moved, also when there is a new one by now. */
   readonly isHeld: () => boolean;
@@ -66,11 +69,14 @@ export async function openStateDirectory(
     const lock = await takeLock(held, path, `${holder} (process ${process.pid})`);
     if (lock.kind === 'held') throw lockedBy(lock.by, output);
     removeLeftOvers(held);
+    const slots = new LedgerSlots();
     return {
       ...readLedger(held.path),
       held: held.path,
+      slots,
       isHeld: () => lock.isHeld() && directory.isInPlace(),
       release: () => {
+        slots.release();
         lock.release();
         directory.release();
       },

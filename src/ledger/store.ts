@@ -1,6 +1,7 @@
 // The state directory while it is ours: its lock, and the ledger on the disk.
 
 import { type SidecarError, toSidecarError } from '../lib/errors.ts';
+import { CopyFolder } from './kept-generations.ts';
 import { EMPTY_LEDGER, type Ledger } from './ledger.ts';
 import { writeLedger } from './ledger-file.ts';
 import type { StateDirectory } from './state-directory.ts';
@@ -10,6 +11,8 @@ export type Durability = 'written' | 'flushed';
 
 export class Store {
   readonly directory: string;
+  /** The copies of what the ledger keeps. */
+  readonly copies = new CopyFolder(() => this.held);
   readonly #open: () => Promise<StateDirectory>;
   #held: StateDirectory | null = null;
   #saved: Ledger = EMPTY_LEDGER;
@@ -60,6 +63,7 @@ export class Store {
   }
 
   release(): void {
+    this.copies.release();
     this.#held?.release();
     this.#held = null;
   }
@@ -69,7 +73,8 @@ export class Store {
     // What is kept says so itself; a pin and blocks stand nowhere else.
     const isPrecious = ledger.pinned !== null || ledger.blocked.length > 0;
     const flushesOther = isPrecious && !flushed && this.#flushed === sequence - 1;
-    this.#sequence = writeLedger(this.held, ledger, { sequence, flushed, flushesOther });
+    const how = { sequence, flushed, flushesOther, ...(this.#held && { slots: this.#held.slots }) };
+    this.#sequence = writeLedger(this.held, ledger, how);
     if (flushed) this.#flushed = this.#sequence;
     else if (flushesOther) this.#flushed = sequence;
     this.#saved = ledger;

@@ -7,12 +7,7 @@ import { processFinder } from '../application/process/finder.ts';
 import { childrenOf } from '../application/process/liveness.ts';
 import { reload } from '../application/reload/reload.ts';
 import { hookOf } from '../application/reload/settings.ts';
-import {
-  findGenerations,
-  keepGeneration,
-  pruneGenerations,
-  readGeneration,
-} from '../ledger/kept-generations.ts';
+import { findGenerations, readGeneration } from '../ledger/kept-generations.ts';
 import { openStateDirectory, stateDirectoryOf } from '../ledger/state-directory.ts';
 import { Store } from '../ledger/store.ts';
 import { type Random, spread } from '../lib/schedule.ts';
@@ -104,8 +99,8 @@ export function openWorld({ loaded, env, instance, source, random }: WorldOption
     },
     settled: () => publisher.settled(),
     readCopy: (kept) => readGeneration(store.held, kept, { outputs, maxBytes }),
-    writeCopy: (kept, generation) => keepGeneration(store.held, kept, generation, maxBytes),
-    pruneCopies: () => pruneGenerations(store.held, store.kept),
+    writeCopy: (kept, generation) => store.copies.keep(kept, generation, maxBytes),
+    pruneCopies: () => store.copies.prune(store.kept),
     render: (input, revision) => prepare(input, { loaded, env, source: source(), revision }),
     validate: (release, signal) => validateRelease({ loaded, env, directory, release }, signal),
     findProcess: (published) => find.find(published),

@@ -8,13 +8,15 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import {
+  CopyFolder,
   findGenerations,
   keepGeneration,
   pruneGenerations,
@@ -39,6 +41,8 @@ function keptOf({ rendering }: Release, number: number, confirmedAt = number * 1
     confirmedAt,
   };
 }
+
+const LARGEST = 2 ** 20;
 
 function copyOf(directory: string, number: number): string {
   return join(directory, 'generations', `${number}.json`);
@@ -389,6 +393,51 @@ describe('pruning', () => {
     symlinkSync(theirs, join(directory, 'generations'));
     pruneGenerations(directory, []);
     expect(readdirSync(theirs)).toEqual(['1.json']);
+  });
+});
+
+describe('a folder of copies that is held', () => {
+  async function held() {
+    const directory = scratch();
+    const copies = new CopyFolder(() => directory);
+    onTestFinished(() => copies.release());
+    const original = release({ a: 'ours' });
+    const keep = (number: number): Promise<void> => copies.keep(keptOf(original, number), original, LARGEST);
+    const names = (): readonly string[] => readdirSync(join(directory, 'generations')).sort();
+    for (const number of [1, 2, 3]) await keep(number);
+    copies.prune([2, 3]);
+    return { directory, copies, keep, names };
+  }
+
+  it('loses what is kept no more', async () => {
+    const { copies, keep, names } = await held();
+    expect(names()).toEqual(['2.json', '3.json']);
+    await keep(4);
+    copies.prune([3, 4]);
+    expect(names()).toEqual(['3.json', '4.json']);
+    // A copy of which the ledger never knew.
+    await keep(5);
+    copies.prune([3, 4]);
+    expect(names()).toEqual(['3.json', '4.json']);
+  });
+
+  it('is made anew when it was removed or moved, and what has its name by then is not written to', async () => {
+    const { directory, copies, keep, names } = await held();
+    const folder = join(directory, 'generations');
+    rmSync(folder, { recursive: true });
+    await keep(4);
+    expect(names()).toEqual(['4.json']);
+    renameSync(folder, join(directory, 'moved'));
+    const theirs = scratch();
+    symlinkSync(theirs, folder);
+    await keep(5);
+    copies.prune([5]);
+    expect(names()).toEqual(['5.json']);
+    expect(readdirSync(theirs)).toEqual([]);
+    expect(readdirSync(join(directory, 'moved'))).toEqual(['4.json']);
+    chmodSync(folder, 0o755);
+    await keep(6);
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
   });
 });
 

@@ -3,9 +3,11 @@ import {
   chmodSync,
   chownSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -16,6 +18,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { EMPTY_LEDGER, type Ledger, type Published } from '../../../src/ledger/ledger.ts';
 import { readLedger, writeLedger } from '../../../src/ledger/ledger-file.ts';
+import { LedgerSlots } from '../../../src/ledger/ledger-slots.ts';
 import { carryOut, intend, markNotified } from '../../../src/ledger/transitions.ts';
 import { scratch } from '../../support/publish/scratch.ts';
 
@@ -66,10 +69,52 @@ describe('the ledger on disk', () => {
 
   it('cut at any byte gives the one before', () => {
     const { directory, path, bytes } = written();
-    // The last byte is a line feed, which nothing depends on.
-    for (let length = 0; length < bytes.length - 1; length += 1) {
+    // What follows are blanks up to the end of a block and a line feed, which nothing depends on.
+    const { length: end } = bytes.toString('latin1').trimEnd();
+    for (let length = 0; length < end; length += 1) {
       writeFileSync(path, bytes.subarray(0, length));
       expect(readLedger(directory), `cut at ${length}`).toEqual(BEFORE);
+    }
+  });
+
+  it('fills whole blocks, so that a flush has no new size to write', () => {
+    const { directory, bytes } = written();
+    expect(bytes.length).toBe(4096);
+    const kept = Array.from({ length: 40 }, (_, generation) => ({ ...A, generation, confirmedAt: 1_000 }));
+    writeLedger(directory, { ...TOLD, kept }, { sequence: 2 });
+    const { size } = statSync(join(directory, 'ledger.1.json'));
+    expect([size % 4096, size > 4096]).toEqual([0, true]);
+    writeLedger(directory, TOLD, { sequence: 4 });
+    expect(statSync(join(directory, 'ledger.1.json')).size).toBe(4096);
+    expect(readLedger(directory)).toMatchObject({ ledger: TOLD, sequence: 5 });
+  });
+
+  it('goes to the file at the name of an open slot, whatever has taken its place', () => {
+    const { directory } = written();
+    const slots = new LedgerSlots();
+    onTestFinished(() => slots.release());
+    const path = join(directory, 'ledger.1.json');
+    const write = (): number => writeLedger(directory, PUBLISHED, { sequence: 2, slots });
+    write();
+    const { ino } = statSync(path);
+    write();
+    expect(statSync(path).ino).toBe(ino);
+    const takePlace = [
+      () => rmSync(path),
+      () => renameSync(path, join(directory, 'moved')),
+      () => linkSync(path, join(directory, 'linked')),
+      () => chmodSync(path, 0o644),
+      () => {
+        rmSync(path);
+        symlinkSync(join(directory, 'moved'), path);
+      },
+    ];
+    for (const take of takePlace) {
+      take();
+      write();
+      const { mode, nlink } = lstatSync(path);
+      expect([mode & 0o777, nlink]).toEqual([0o600, 1]);
+      expect(readLedger(directory)).toMatchObject({ ledger: PUBLISHED, sequence: 3, from: 'current' });
     }
   });
 
