@@ -1,8 +1,7 @@
 // Time since the machine started: the clock in which the kernel notes when a process began.
 
-import { readFileSync } from 'node:fs';
 import type { BootStamp, ProcessId } from '../../ledger/types.ts';
-import { readRow } from './proc.ts';
+import { readProc, readRow } from './proc.ts';
 
 /** Now. For a publication it is taken after the rename: what starts later has read the new file. */
 export function bootStamp(): BootStamp {
@@ -24,7 +23,7 @@ let knownOwnStart: number | null | undefined;
 
 /** The running boot's id, or null where the kernel does not tell. */
 export function bootId(): string | null {
-  knownBootId ??= readText('/proc/sys/kernel/random/boot_id')?.trim() || null;
+  knownBootId ??= readProc('/proc/sys/kernel/random/boot_id')?.trim() || null;
   return knownBootId;
 }
 
@@ -32,7 +31,7 @@ export function bootId(): string | null {
 export function bootTicks(): number | null {
   // Taken first: a pause between the two then looks like time we slept, not like a clock that runs behind.
   const aliveSeconds = process.uptime();
-  const uptime = /^(\d+)\.(\d\d)/.exec(readText('/proc/uptime') ?? '');
+  const uptime = /^(\d+)\.(\d\d)/.exec(readProc('/proc/uptime') ?? '');
   knownOwnStart ??= readRow('/proc/self')?.startTicks ?? null;
   if (uptime === null || knownOwnStart === null) return null;
   const ticks = Number(uptime[1]) * 100 + Number(uptime[2]);
@@ -62,12 +61,4 @@ export function startedAfter(process: ProcessId, publication: BootStamp, now: Bo
   if (publication.bootId !== now.bootId) return true;
   if (publication.ticks === null || now.ticks === null) return false;
   return process.startTicks > publication.ticks;
-}
-
-function readText(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return null;
-  }
 }

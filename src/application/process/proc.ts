@@ -1,7 +1,7 @@
 // Reads the kernel's process table. Synchronous on purpose: it lies between a change and its signal, and a trip
 // through the thread pool costs more than the read.
 
-import { closeSync, constants, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readSync, statfsSync } from 'node:fs';
 import type { ProcessId } from '../../ledger/types.ts';
 
 /** What `/proc/PID/stat` says. */
@@ -33,7 +33,7 @@ export interface ProcessTable {
 }
 
 /** Parent of the kernel's threads, where those can be seen. */
-const SECOND = 2;
+export const SECOND = 2;
 
 /**
  * The process table, or null where there is no `/proc`. To read `stat` is the dearest question, so it is asked only for
@@ -82,6 +82,29 @@ export function listPids(): readonly number[] {
     return readdirSync('/proc').map(Number).filter(Number.isInteger);
   } catch {
     return [];
+  }
+}
+
+const LOADS = '/proc/loadavg';
+/** statfs(2) of the kernel's own `/proc`: some container systems lay files of theirs over a part of it (lxcfs). */
+const PROC_MAGIC = 0x9fa0;
+let tellsNewest: boolean | undefined;
+
+/**
+ * The number that the kernel gave out last, to a process or a thread: while it is the same, none has started. null where it is not told.
+ */
+export function readNewestPid(): number | null {
+  tellsNewest ??= isKernels(LOADS);
+  if (!tellsNewest) return null;
+  const newest = Number(readProc(LOADS)?.trimEnd().split(' ').at(-1));
+  return Number.isSafeInteger(newest) && newest > 0 ? newest : null;
+}
+
+function isKernels(path: string): boolean {
+  try {
+    return statfsSync(path).type === PROC_MAGIC;
+  } catch {
+    return false;
   }
 }
 

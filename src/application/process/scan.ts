@@ -13,8 +13,10 @@ import {
   readArguments,
   readComm,
   readMountInfo,
+  readNewestPid,
   readRootMount,
   readRow,
+  SECOND,
 } from './proc.ts';
 import { receives, type Sending } from './receives.ts';
 import { fits, type ProcessView, type Selector } from './selector.ts';
@@ -135,10 +137,13 @@ function listRows(
   { unrelated, nowMs }: Remembered,
 ): readonly ProcessRow[] | null {
   if (selector.pid !== undefined) return findProcess(selector.pid)?.rows ?? null;
+  const newest = readNewestPid();
+  const before = unrelated.passedBefore(newest, nowMs);
+  if (before !== null) return listProcesses(undefined, [SECOND, ...before])?.rows ?? null;
   const pids = listPids();
   // Without the dear `stat`: what passes is looked at again, wholly, by the rules of choice.
   const isMeant = (pid: number): boolean =>
     fits(selector, { ...view, pid, comm: () => readComm(processFolder(pid)) });
-  const meant = new Set(unrelated.prefilter(pids, isMeant, nowMs));
+  const meant = new Set(unrelated.prefilter(pids, isMeant, nowMs, newest));
   return listProcesses((pid) => meant.has(pid), pids)?.rows ?? null;
 }

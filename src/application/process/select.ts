@@ -85,7 +85,8 @@ function topsOf(some: readonly ProcessCandidate[], scene: Scene): readonly Proce
 function readyOf(top: ProcessCandidate, best: readonly ProcessCandidate[], scene: Scene): Choice {
   const { view } = scene;
   const one = ({ row }: ProcessCandidate): Choice => ({ kind: 'one', process: row });
-  if (view.receives(top.row)) return one(top);
+  // To ask is not for nothing, and one alone is the one that is waited for, too.
+  if (best.length === 1 || view.receives(top.row)) return one(top);
   const lineOf = ({ row }: ProcessCandidate): string => view.arguments(row.pid).join(' ');
   const below = best.filter((each) => isAbove(top, each, scene) && lineOf(each) !== lineOf(top));
   const ready = topsOf(

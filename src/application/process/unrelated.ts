@@ -12,32 +12,56 @@ export interface UnrelatedMemory {
     pids: readonly number[],
     isMeant: (pid: number) => boolean,
     nowMs: number,
+    newest?: number | null,
   ) => readonly number[];
+  /**
+   * What the last prefilter let pass, while it would let pass nothing else: no process has started since, and none that it asked would be
+   * asked again. null where that is not certain. `newest`: see `readNewestPid`.
+   */
+  readonly passedBefore: (newest: number | null, nowMs: number) => readonly number[] | null;
   /** Forgets them all. @returns false when the last prefilter asked about every process. */
   readonly forget: () => boolean;
+}
+
+interface Prefiltered {
+  readonly passed: readonly number[];
+  readonly newest: number;
+  /** When the first of those that are known to be unrelated was asked. */
+  readonly sinceMs: number;
 }
 
 export function createUnrelatedMemory(): UnrelatedMemory {
   /** By number, when they were asked. */
   let askedAtMs: ReadonlyMap<number, number> = new Map();
   let hasSkipped = false;
-  const prefilter: UnrelatedMemory['prefilter'] = (pids, isMeant, nowMs) => {
+  let last: Prefiltered | null = null;
+  const prefilter: UnrelatedMemory['prefilter'] = (pids, isMeant, nowMs, newest = null) => {
     const next = new Map<number, number>();
     const passed: number[] = [];
     hasSkipped = false;
+    let sinceMs = nowMs;
     for (const pid of pids) {
       const before = askedAtMs.get(pid);
       const isKnown = before !== undefined && nowMs >= before && nowMs - before <= KNOWN_MS;
       hasSkipped ||= isKnown;
       if (!isKnown && isMeant(pid)) passed.push(pid);
       else next.set(pid, isKnown ? before : nowMs);
+      if (isKnown) sinceMs = Math.min(sinceMs, before);
     }
     askedAtMs = next;
+    last = newest === null || passed.length === 0 ? null : { passed, newest, sinceMs };
     return passed;
+  };
+  const passedBefore: UnrelatedMemory['passedBefore'] = (newest, nowMs) => {
+    if (last === null || last.newest !== newest) return null;
+    if (nowMs < last.sinceMs || nowMs - last.sinceMs > KNOWN_MS) return null;
+    hasSkipped = true;
+    return last.passed;
   };
   const forget = (): boolean => {
     askedAtMs = new Map();
+    last = null;
     return hasSkipped;
   };
-  return { prefilter, forget };
+  return { prefilter, passedBefore, forget };
 }

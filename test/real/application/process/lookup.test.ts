@@ -148,6 +148,18 @@ describe('an application', () => {
     expect(fact.reason).toContain('several unrelated processes match: ');
   });
 
+  test('that starts is seen at the very next look, however soon', async (context) => {
+    const stage = createStage(context);
+    const program = stage.called(stage.name, '/bin/sleep');
+    const isCalled = ({ comm }: { readonly comm: string }): boolean => stage.name.startsWith(comm);
+    stage.start([program, '600']);
+    const lookup = lookupOf({ name: stage.name });
+    await until('the first is seen', () => look(lookup).kind === 'found');
+    stage.start([program, '600']);
+    await until('the second has its name', () => listProcesses()?.rows.filter(isCalled).length === 2);
+    expect(look(lookup).kind).toBe('ambiguous');
+  });
+
   test('is not a shell that has its name as an argument', async (context) => {
     const stage = createStage(context);
     const script = `: ${stage.name}; while :; do sleep 600; done`;

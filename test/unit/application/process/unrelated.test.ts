@@ -5,15 +5,15 @@ import { createUnrelatedMemory } from '../../../../src/application/process/unrel
 /** Sieves, and says which processes were asked. */
 function sieving(meant: readonly number[]) {
   const memory = createUnrelatedMemory();
-  const sieve = (pids: readonly number[], nowMs: number) => {
+  const sieve = (pids: readonly number[], nowMs: number, newest: number | null = null) => {
     const asked: number[] = [];
     const isMeant = (pid: number): boolean => {
       asked.push(pid);
       return meant.includes(pid);
     };
-    return { passed: memory.prefilter(pids, isMeant, nowMs), asked };
+    return { passed: memory.prefilter(pids, isMeant, nowMs, newest), asked };
   };
-  return { sieve, forget: memory.forget };
+  return { sieve, forget: memory.forget, passedBefore: memory.passedBefore };
 }
 
 test('for a second only new processes and those that may be meant are asked, and no longer', () => {
@@ -46,4 +46,27 @@ test('to forget is worth another look only when a process was passed over', () =
   sieve([8], 20);
   expect(forget()).toBe(true);
   expect(sieve([8], 30).asked).toEqual([8]);
+});
+
+test('while no process has started, what passed before passes again, until the first would be asked again', () => {
+  const { sieve, passedBefore, forget } = sieving([7]);
+  expect(passedBefore(9, 0)).toBeNull();
+  sieve([1, 7, 8], 0, 9);
+  sieve([1, 7, 8, 10], 600, 10);
+  expect(passedBefore(10, 1_000)).toEqual([7]);
+  expect(forget()).toBe(true);
+  sieve([1, 7], 0, 9);
+  sieve([1, 7, 8, 10], 600, 10);
+  expect(passedBefore(11, 700)).toBeNull();
+  expect(passedBefore(null, 700)).toBeNull();
+  expect(passedBefore(10, 1_001)).toBeNull();
+  expect(passedBefore(10, -1)).toBeNull();
+});
+
+test('where nothing passed, or it is not told which process is the newest, all are asked', () => {
+  const { sieve, passedBefore } = sieving([7]);
+  sieve([1, 8], 0, 9);
+  expect(passedBefore(9, 10)).toBeNull();
+  sieve([1, 7], 20, null);
+  expect(passedBefore(null, 30)).toBeNull();
 });
