@@ -62,11 +62,13 @@ function logTo(write: (line: string) => void, options: LogOptions): Log {
   );
   const at =
     (name: LogLevel) =>
-    (event: string, fields: Fields = {}): void =>
+    (event: string, fields: Fields = {}): void => {
+      if (!logger.isLevelEnabled(name)) return;
       logger[name](
         bounded({ message: event, ...(commandOutput ? fields : { ...fields, [PRINTED]: undefined }) }),
         event,
       );
+    };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 

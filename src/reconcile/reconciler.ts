@@ -27,6 +27,8 @@ export interface World {
 /** Why a loop ends that another one for the same output takes over from: nothing is over by that. */
 export const HANDED_OVER = 'handed over';
 
+/** To make the usual reason, an error with a stack, is most of what an abort costs. */
+const WOKEN = 'woken';
 /** No wait is shorter, whatever the state says: a mistake must not become a hot loop. */
 const SHORTEST_WAIT_MS = 2;
 /** After something that no step should do. */
@@ -63,12 +65,12 @@ export class Reconciler {
    */
   post(event: Event): void {
     this.#take(event);
-    this.#wake?.abort();
+    this.#wake?.abort(WOKEN);
   }
 
   /** Runs until the signal aborts. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
-    const wake = (): void => this.#wake?.abort();
+    const wake = (): void => this.#wake?.abort(WOKEN);
     signal.addEventListener('abort', wake);
     let validation = Promise.resolve();
     while (!signal.aborted) {
