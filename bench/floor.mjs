@@ -2,6 +2,7 @@
 // renames, flushes the directory and signals a number it was given. No look-up, no ledger, no checks, no second chance.
 import * as fs from 'node:fs';
 import { request } from 'node:http';
+import { get } from 'node:https';
 import { dirname } from 'node:path';
 
 const [, , kind, address, key, file, pid] = process.argv;
@@ -40,4 +41,23 @@ function followConsul(index = 0) {
   }).end();
 }
 
-await (kind === 'etcd' ? followEtcd() : followConsul());
+/** One list for the version, then one watch of many hours. */
+async function followKubernetes() {
+  const headers = { Authorization: `Bearer ${process.env.TOKEN}` };
+  const objects = `${address}/api/v1/namespaces/default/configmaps`;
+  const selected = `${objects}?fieldSelector=metadata.name%3D${key.replaceAll('/', '-')}`;
+  const ask = (url) => new Promise((resolve) => get(url, { headers }, resolve));
+  const chunks = [];
+  for await (const chunk of await ask(selected)) chunks.push(chunk);
+  const { resourceVersion } = JSON.parse(Buffer.concat(chunks)).metadata;
+  const watch = `&watch=true&timeoutSeconds=36000&resourceVersion=${resourceVersion}`;
+  let begun = '';
+  for await (const chunk of await ask(selected + watch)) {
+    const lines = (begun + chunk).split('\n');
+    begun = lines.pop();
+    for (const line of lines) apply(JSON.parse(line).object.data.value);
+  }
+}
+
+const KINDS = { etcd: followEtcd, consul: followConsul, kubernetes: followKubernetes };
+await KINDS[kind]();

@@ -20,6 +20,12 @@ let names = 0;
 
 export interface Store extends FilledStore {
   readonly address: string;
+  /** What the sidecar needs besides SOURCE. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** What the floor needs besides its words. */
+  readonly floorEnv?: Readonly<Record<string, string>>;
+  /** The p50 of the sidecar must stay below this multiple of the floor's. Default `BOUND`. */
+  readonly bound?: number;
 }
 
 export interface Application {
@@ -36,9 +42,12 @@ export const here = (name: string): string => join(process.cwd(), 'bench', name)
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Starts a process that ends with the bench. */
-export function start(argv: readonly string[]): ChildProcess {
+export function start(argv: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
   const [program = '', ...words] = argv;
-  const child = spawn(program, words, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn(program, words, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   children.push(child);
   return child;
 }
@@ -77,7 +86,8 @@ export function startSidecar(env: Readonly<Record<string, string>>): ChildProces
 
 /** Starts the floor: the least that can be done. */
 export function startFloor(store: Store, key: string, { file, pid }: Application) {
-  return start([process.execPath, here('floor.mjs'), store.name, store.address, key, file, String(pid)]);
+  const words = [here('floor.mjs'), store.name, store.address, key, file, String(pid)];
+  return start([process.execPath, ...words], store.floorEnv);
 }
 
 /** Ends all that was started. */

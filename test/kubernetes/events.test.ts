@@ -5,8 +5,8 @@ import { blocksOf, page } from '../support/docs/pages.ts';
 import { createPlace, type Place } from '../support/e2e/place.ts';
 import type { Variables } from '../support/e2e/sidecar.ts';
 import { until } from '../support/e2e/until.ts';
+import { kubeconfig } from '../support/servers/kubeconfig.ts';
 import { type RealKubernetes, startKubernetes } from '../support/servers/kubernetes.ts';
-import { kubeconfig } from '../support/source/kubernetes-cases.ts';
 
 const CORE = '/api/v1/namespaces/default';
 let server: RealKubernetes;

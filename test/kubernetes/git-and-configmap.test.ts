@@ -8,8 +8,8 @@ import { until } from '../support/e2e/until.ts';
 import { EXAMPLES } from '../support/examples/manifest.ts';
 import { readManifest } from '../support/pods/manifest.ts';
 import { createRepository } from '../support/servers/git.ts';
+import { kubeconfig } from '../support/servers/kubeconfig.ts';
 import { type RealKubernetes, startKubernetes } from '../support/servers/kubernetes.ts';
-import { kubeconfig } from '../support/source/kubernetes-cases.ts';
 
 let server: RealKubernetes;
 beforeAll(async () => {

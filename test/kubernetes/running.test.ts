@@ -5,9 +5,9 @@ import { blocksOf, page } from '../support/docs/pages.ts';
 import { createPlace, type Place } from '../support/e2e/place.ts';
 import type { Sidecar, Start, Variables } from '../support/e2e/sidecar.ts';
 import { until } from '../support/e2e/until.ts';
+import { kubeconfig } from '../support/servers/kubeconfig.ts';
 import { type RealKubernetes, startKubernetes } from '../support/servers/kubernetes.ts';
 import { startProxy } from '../support/servers/proxy.ts';
-import { kubeconfig } from '../support/source/kubernetes-cases.ts';
 
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
 

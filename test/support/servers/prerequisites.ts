@@ -224,7 +224,7 @@ const COMMANDS = {
   consul: { set: 'consul', path: 'usr/bin/consul', kinds: STORES },
   etcd: { set: 'etcd', path: 'usr/bin/etcd', kinds: [...STORES, 'kubernetes'] },
   etcdctl: { set: 'etcdctl', path: 'usr/bin/etcdctl', kinds: [...STORES, 'kubernetes'] },
-  git: { set: 'git', path: 'usr/bin/git', kinds: ['real', 'kubernetes', 'campaigns'], env: gitEnv },
+  git: { set: 'git', path: 'usr/bin/git', kinds: ['real', 'kubernetes', 'campaigns', 'bench'], env: gitEnv },
   // By SSH it is this one that is run.
   'git-upload-pack': {
     set: 'git',

@@ -7,36 +7,12 @@ import type { SidecarError } from '../../../src/lib/errors.ts';
 import { openKubernetes } from '../../../src/source/kubernetes/open.ts';
 import { parseKubernetesUrl } from '../../../src/source/kubernetes/url.ts';
 import type { Content, Provider, ProviderOptions } from '../../../src/source/provider.ts';
+import { type Access, kubeconfig } from '../servers/kubeconfig.ts';
 import type { KubernetesServer } from '../servers/kubernetes.ts';
 import { type KubernetesFront, startKubernetesFront } from '../servers/kubernetes-front.ts';
 import { freePorts } from '../servers/ports.ts';
 import { startProxy } from '../servers/proxy.ts';
 import { failureOf, follow, type ProviderHarness, providerOptions, snapshotOf } from './provider-contract.ts';
-
-/** Where a context leads. */
-export interface Access {
-  readonly port: number;
-  readonly ca: string;
-  /** Fields of the user; default: the token of the one who may do everything. */
-  readonly user: Readonly<Record<string, string>>;
-  readonly namespace?: string;
-}
-
-/** The text of a KUBECONFIG with one context. */
-export function kubeconfig({ port, ca, user, namespace = 'default' }: Access): string {
-  const authority = Buffer.from(ca).toString('base64');
-  return JSON.stringify({
-    'current-context': 'test',
-    contexts: [{ name: 'test', context: { cluster: 'one', user: 'me', namespace } }],
-    clusters: [
-      {
-        name: 'one',
-        cluster: { server: `https://127.0.0.1:${port}`, 'certificate-authority-data': authority },
-      },
-    ],
-    users: [{ name: 'me', user }],
-  });
-}
 
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
 const SECRETS = '/api/v1/namespaces/default/secrets';
