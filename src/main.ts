@@ -26,7 +26,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 process.on('SIGHUP', () => {
   for (const listener of syncListeners) listener();
 });
-// Somebody will send these to "node"; unhandled, the first opens a debugger port and the second kills.
+// Some will send these signals to "node"; unhandled, the first opens a debugger port and the second kills.
 for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {});
 
 const argv = process.argv.slice(2);

@@ -1,4 +1,4 @@
-// The main job in under a minute: a file is edited, the sidecar publishes it and tells the application, a broken
+// The main job in under a minute: a file is edited, the sidecar publishes it and notifies the application, a broken
 // edit is refused. Exits with 1 when what should be seen is not seen. `--keep` goes on until Ctrl-C.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,12 +11,6 @@ import { freePort, openStage } from './stage.mjs';
 const APP = fileURLToPath(new URL('app.mjs', import.meta.url));
 const SIDECAR = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const keeps = process.argv.includes('--keep');
-
-/** What is said of events that carry no sentence of their own. */
-const SENTENCES = {
-  'picked-up': 'the application started after the publication, so it has read it and needs no signal',
-  applied: 'live/app.json is the newest configuration, and the application was sent SIGHUP',
-};
 
 if (!existsSync(SIDECAR)) {
   console.error('Cannot find the built program: run "npm run build" first, or "npm run demo".');
@@ -87,7 +81,7 @@ async function play() {
   await stage.expect('that it is refused', 'sidecar', isEvent('rejected'));
   await answerIs('Good evening from 2 workers');
 
-  chapter('It is mended: workers becomes 3.');
+  chapter('The fix: workers becomes 3.');
   edit('workers: many', 'workers: 3');
   await stage.expect('the application with 3 workers', 'app', (line) =>
     /^SIGHUP.*"Good evening", 3/.test(line),
@@ -109,7 +103,7 @@ function startSidecar() {
     LISTEN: `127.0.0.1:${ports.sidecar}`,
     LOG_FORMAT: 'json',
   };
-  stage.start('sidecar', [SIDECAR], { env, tell: narrate });
+  stage.start('sidecar', [SIDECAR], { env, toText: narrate });
 }
 
 /** A line of the sidecar's log as a sentence; what does not belong to the story is left out. */
@@ -117,8 +111,7 @@ function narrate(line) {
   const { event, generation, message } = parse(line);
   if (event === undefined) return line;
   if (event === 'published') return `published: generation ${generation} of live/app.json`;
-  const sentence = message ?? SENTENCES[event];
-  return sentence === undefined ? null : `${event}: ${sentence}`;
+  return message === undefined ? null : `${event}: ${message}`;
 }
 
 function parse(line) {

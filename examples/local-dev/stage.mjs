@@ -1,4 +1,4 @@
-// What the demo plays on: a folder, the two processes, what they say, and an end that leaves nothing behind.
+// What the demo plays on: a folder, the two processes, what they print, and an end that leaves nothing behind.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -41,8 +41,8 @@ export function openStage() {
     for (const listener of [...listeners]) listener();
   };
 
-  /** Starts `node` with these words; `tell` turns each line it prints into a sentence, or null for none. */
-  const start = (who, words, { env = {}, tell = (line) => line } = {}) => {
+  /** Starts `node` with these words; `toText` turns each line it prints into a sentence, or null for none. */
+  const start = (who, words, { env = {}, toText = (line) => line } = {}) => {
     const stdio = ['ignore', 'pipe', 'pipe'];
     const child = spawn(process.execPath, words, {
       cwd: folder,
@@ -53,7 +53,7 @@ export function openStage() {
     children.set(who, { child, ended });
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
-        const sentence = tell(line);
+        const sentence = toText(line);
         if (sentence !== null) say(who, sentence);
         hear({ who, line });
       });

@@ -1,4 +1,4 @@
-// The certificates with which the application is asked: for RELOAD_URL and CONFIRM_URL alike.
+// The certificates for requests to the application, for both RELOAD_URL and CONFIRM_URL.
 import { SidecarError } from '../lib/errors.ts';
 import type { TlsIdentity } from '../lib/http/http.ts';
 import type { Loaded } from '../settings/settings.ts';

@@ -1,5 +1,5 @@
 // The `check` command: tries everything that would be needed and says in plain sentences what would fail and how to mend
-// it. Nothing is told to the application, nothing is published, nothing is left behind.
+// it. The application is not notified, nothing is published, nothing is left behind.
 
 import { readLedger } from '../ledger/ledger-file.ts';
 import { stateDirectoryOf } from '../ledger/state-directory.ts';
@@ -100,7 +100,7 @@ interface StateQuestion {
   readonly output: readonly Finding[];
 }
 
-/** A default state directory lies in the output's: a volume that is missing, or too small, is told once. */
+/** A default state directory lies in the output's: a volume that is missing, or too small, is reported once. */
 function stateFindings(
   { findings }: CheckWorkspace,
   { loaded, generation, output }: StateQuestion,
@@ -111,8 +111,8 @@ function stateFindings(
     const room = checkRoom('state', STATE_DIR, { files, versions: KEEP_GENERATIONS + 1 });
     return hasFailed(findings) ? findings : [...room, ...findings];
   }
-  const told = new Set(output.filter(({ level }) => level === 'fail').map(({ code }) => code));
-  return findings.filter(({ level, code }) => level !== 'fail' || !told.has(code));
+  const reported = new Set(output.filter(({ level }) => level === 'fail').map(({ code }) => code));
+  return findings.filter(({ level, code }) => level !== 'fail' || !reported.has(code));
 }
 
 const MARKS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;

@@ -91,9 +91,8 @@ async function checkUrl({ loaded, signal }: CheckContext, { url, ledger }: Asked
 }
 
 const CERTIFICATES =
-  'Let RELOAD_CACERT name the authority that signed its certificate; RELOAD_CERT and RELOAD_KEY are ours, where it asks for one.';
-const START =
-  'Start the application, or correct CONFIRM_URL: as it is, every change would be taken for one that does not work.';
+  'Set RELOAD_CACERT to the authority that signed its certificate. If it asks for a client certificate, set RELOAD_CERT and RELOAD_KEY.';
+const START = 'Start the application, or correct CONFIRM_URL: as it is, every change would count as failed.';
 
 interface Judged {
   readonly shown: string;

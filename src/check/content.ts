@@ -135,4 +135,4 @@ export async function checkValidation(
 
 const MEND_PLACE = 'A copy for VALIDATE_COMMAND is needed: make room for it in STATE_DIR.';
 const MEND_DATA =
-  'Correct what it complains about at the source; or the command, if it refuses what is right. The old configuration stays.';
+  'Fix the configuration at the source, or the command if it rejects a valid one. The old configuration stays.';

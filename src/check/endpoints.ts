@@ -52,7 +52,7 @@ async function explain(
     'endpoints',
     'listen.failed',
     `Cannot listen on ${shown}: ${reason}.`,
-    'Name an address of this machine: 127.0.0.1 for callers in the same pod only; without a host (":9533") it is open to everybody who reaches the pod.',
+    'Name an address of this machine: 127.0.0.1 for callers in the same pod only; without a host (":9533") it is open to every client that reaches the pod.',
   );
 }
 

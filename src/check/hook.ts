@@ -54,7 +54,7 @@ async function checkHttp({ url, method, timeoutMs, tls }: HttpHook, signal: Abor
 const START =
   'Start the application, or correct host, port and scheme in RELOAD_URL; until it answers, the reload stays owed.';
 const CERTIFICATES =
-  'Let RELOAD_CACERT name the authority that signed its certificate; RELOAD_CERT and RELOAD_KEY are ours, where it asks for one.';
+  'Set RELOAD_CACERT to the authority that signed its certificate. If it asks for a client certificate, set RELOAD_CERT and RELOAD_KEY.';
 
 const MEND: Readonly<Record<string, string>> = {
   'http.dns': 'Correct the host in RELOAD_URL: within a pod it is 127.0.0.1.',

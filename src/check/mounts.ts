@@ -25,7 +25,7 @@ function details(line: string): Pick<MountDetails, 'options' | 'kind'> {
   return { kind, options: `${mount.split(' ')[5] ?? ''},${ofSystem}` };
 }
 
-/** Whether what is mounted may not be written to by anybody. */
+/** Whether the mount is read-only for every user. */
 export function isReadOnly({ options }: MountDetails): boolean {
   return options.split(',').includes('ro');
 }

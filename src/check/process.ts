@@ -51,7 +51,7 @@ function unnamed(settings: Settings): Finding {
 const LOOK_EVERY_MS = 100;
 /** A process that is older has installed its handlers, or will not for a long time. */
 const YOUNG_MS = 5_000;
-/** Whatever it does, nobody is kept waiting for longer. */
+/** The command never waits longer. */
 const SETTLES_WITHIN_MS = 7_000;
 
 async function observe(lookup: Lookup, signal: AbortSignal): Promise<LookedUp> {
@@ -72,7 +72,7 @@ function isOpen(found: LookedUp): boolean {
   return found.readiness.kind === 'settling' || (isYoung && found.readiness.kind !== 'not-permitted');
 }
 
-/** The reason tells what the look-up saw; what can be done about it depends on who is in sight at all. */
+/** The reason says what the look-up saw; the remedy depends on which processes are visible at all. */
 function explainNone(reason: string): Finding {
   const message = `Cannot find the application: ${reason}.`;
   if (reason.includes('hidepid')) return fail('process', 'reload.hidden', message, SHOW);
@@ -90,10 +90,10 @@ function explainNone(reason: string): Finding {
 
 const SHOW = 'Mount /proc in the sidecar without hidepid, or run both as the same user and group.';
 const SHARE =
-  'Use RELOAD_URL, which needs no shared namespace; or set shareProcessNamespace: true in the pod (in Compose a namespace that both share: examples/haproxy-compose): its containers then see the processes of all, and as the same user their files.';
+  'Use RELOAD_URL, which needs no shared namespace. Or set shareProcessNamespace: true in the pod (Compose: see examples/haproxy-compose): each container then sees the processes of all, and with the same user also their files.';
 
 interface Visible {
-  /** Nobody but our own container is in sight, on what is no machine of its own. */
+  /** Only processes of this container are visible, and this is not a whole machine. */
   readonly isAlone: boolean;
   /** Some that could have been meant. */
   readonly names: readonly string[];
@@ -182,7 +182,7 @@ const CLOSED = {
   },
   ignored: {
     code: 'reload.ignored',
-    mend: 'Correct RELOAD_SIGNAL, and look at how it is started: nohup and `trap "" HUP` pass that on.',
+    mend: 'Correct RELOAD_SIGNAL, and check how the application is started: nohup and `trap "" HUP` make it ignore SIGHUP.',
   },
   'not-permitted': {
     code: 'reload.not-permitted',

@@ -24,7 +24,7 @@ export function checkSettings(loaded: Loaded): readonly Finding[] {
   return [ok(AREA, 'settings.accepted', `${loaded.raw.size} settings are given, and all are accepted.`)];
 }
 
-/** What there is to know of it, where whoever asks why it does not reload reads it. */
+/** What is worth knowing, shown where people look when a reload does not happen. */
 function presetInUse({ settings: { PRESET } }: Loaded): readonly Finding[] {
   if (PRESET === undefined) return [];
   const { application, remarks }: Preset = PRESETS[PRESET];

@@ -36,7 +36,7 @@ function checkMountOf(settings: Settings, application: Application): readonly Fi
   const [own, its] = [mountsOf('/proc/self'), mountsOf(processFolder(id.pid))];
   const place = own && locate(own, folder);
   if (place === null || its === null) {
-    const message = `Whether process ${name} reads from the same volume cannot be seen.`;
+    const message = `Whether process ${name} reads from the same volume is not visible from here.`;
     return [warn('mount', 'mount.unknown', message, 'Look at the volume mounts of both containers.')];
   }
   const compared = compareMounts({ settings, name, place, its });

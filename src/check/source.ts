@@ -81,7 +81,7 @@ function adviceFor(loaded: CheckContext['loaded'], code: string, at: number): st
 }
 
 const UNREACHABLE =
-  'Check that it runs, that host and port in SOURCE are right, and that nothing between (name service, network policy, firewall) is in the way.';
+  'Check that it runs, that host and port in SOURCE are right, and that DNS, network policies and firewalls let the sidecar reach it.';
 
 /** What to do about an error that all kinds of source have in common. */
 const ADVICE: Readonly<Record<string, string>> = {

@@ -114,7 +114,7 @@ function octal(mode: number): string {
 }
 
 function shows(generation: Generation | null, rendering: string | null): string {
-  if (rendering === null) return 'There is nothing of ours yet.';
+  if (rendering === null) return 'This sidecar has published nothing there yet.';
   if (generation === null) return 'There is a configuration.';
   if (generation.rendering === rendering) return 'It shows what the source holds.';
   return 'It shows something else than the source holds, which a publication would change.';

@@ -148,7 +148,7 @@ async function keepingOf(cli: Cli, words: Words): Promise<KeptHistory> {
   const [only, ...others] = targets.values();
   if (others.length > 0)
     throw misuse(
-      `Cannot tell which target is meant: name one with --target (${[...targets.keys()].join(', ')}).`,
+      `Cannot choose between several targets: name one with --target (${[...targets.keys()].join(', ')}).`,
     );
   const { OUTPUT, OUTPUTS = [], STATE_DIR, MAX_SIZE = 0 } = only?.settings ?? {};
   if (OUTPUT === undefined || STATE_DIR === undefined)

@@ -27,8 +27,8 @@ function takeApart(argv: readonly string[]): Arguments {
   const found = separateArguments(argv, OWN_FLAGS);
   const [command] = found.positionals;
   if (command === undefined || !isCommand(command)) return found;
-  const alike = flagsOf(command).filter(({ name }) => isSettingFlag(name));
-  return alike.length === 0 ? found : separateArguments(argv, [...OWN_FLAGS, ...alike]);
+  const settings = flagsOf(command).filter(({ name }) => isSettingFlag(name));
+  return settings.length === 0 ? found : separateArguments(argv, [...OWN_FLAGS, ...settings]);
 }
 
 /** Runs the command line. Resolves to the exit code; what goes wrong is printed, never thrown. */

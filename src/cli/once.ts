@@ -120,7 +120,7 @@ function outOfTime(target: RunningTarget, { log }: TargetOptions): number {
   const error = source.state().error ?? template?.state().error ?? null;
   if (isSilent(target) && showsLastKnownGood(target)) {
     const reason = error === null ? '' : `: ${error.message}`;
-    const message = `The source has not answered within ONCE_TIMEOUT${reason}. The last known good configuration serves.`;
+    const message = `The source has not answered within ONCE_TIMEOUT${reason}. The last known good configuration is used.`;
     log.warn('out of time', { source: url, ...(error !== null && { code: error.code }), message });
     return EXIT.done;
   }

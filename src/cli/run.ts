@@ -210,7 +210,7 @@ class Running {
   }
 
   async stop(): Promise<void> {
-    this.#log?.info('stopping', { message: 'The process ends.' });
+    this.#log?.info('stopping', { message: 'The sidecar is stopping.' });
     const all = [...this.#targets.values()];
     await Promise.all(all.map(({ control }) => control.close()));
     await Promise.all(all.map(({ target }) => target.stop()));

@@ -1,4 +1,4 @@
-// What survives a restart: what was intended, published, owed, told, tried, blocked and kept, so that a crash at any point is made
+// What survives a restart: what was intended, published, owed, notified, tried, blocked and kept, so that a crash at any point is made
 // up for at the next start. See `transitions.ts` for how it changes.
 
 import type { StagedPart } from '../publish/types.ts';
@@ -134,7 +134,7 @@ export interface Ledger {
     /** Absent where one output changes. */
     readonly staged?: readonly StagedPart[];
   } | null;
-  /** The application has not been told of what is on the volume; since when (Unix milliseconds). */
+  /** The application has not been notified of what is on the volume; since when (Unix milliseconds). */
   readonly owed: { readonly since: number } | null;
   readonly told: LastNotified | null;
   readonly trial: Trial | null;

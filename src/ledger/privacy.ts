@@ -15,7 +15,7 @@ const OTHERS_WRITE = 0o022;
 const COPIES = 'generations';
 
 /**
- * Takes the directory, and what was kept in it, away from everybody else.
+ * Takes the directory, and what was kept in it, away from all other users.
  * @throws SidecarError `state.exposed` when others can still write there, or read what is ours.
  */
 export function makePrivate(directory: DirectoryHandle, path: string, output: Output): void {

@@ -13,7 +13,7 @@ import type { Release } from '../render/release.ts';
 import { CHECK_PREFIX } from './ledger-slots.ts';
 
 /**
- * Writes the release below `stateDirectory`, calls `use` with what tells the path of each output's copy, and removes it again
+ * Writes the release below `stateDirectory`, calls `use` with a function that gives the path of each output's copy, and removes it again
  * whatever happens. The last part of a path is the output's own name, and outputs lie to each other as they do on the volume,
  * so that a relative path from one into another leads into the copy.
  */

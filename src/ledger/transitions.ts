@@ -16,7 +16,7 @@ import {
 } from './ledger.ts';
 import type { BootStamp } from './types.ts';
 
-/** More than anybody reads; the oldest go first. */
+/** More than people read; the oldest go first. */
 const MAX_BLOCKED = 50;
 
 /** Where there is a hook, the application has to be notified; since when that is so does not change by another reason. */
@@ -67,7 +67,7 @@ export function startTrial(ledger: Ledger, trial: Trial): Ledger {
   return { ...ledger, trial, verdict: 'pending' };
 }
 
-/** The trial cannot go on, and what it was about has to be told anew. */
+/** The trial cannot go on, and the application has to be notified again. */
 export function loseTrial(ledger: Ledger, notifies: boolean, now: number): Ledger {
   return { ...ledger, trial: null, owed: owe(ledger, notifies, now) };
 }
@@ -109,7 +109,7 @@ export function withoutKept(ledger: Ledger, lost: string): Ledger {
 
 /**
  * What is published does not work. The last known good is never blocked: the application is owed another notification of it.
- * What worked longer ago is blocked like anything else, since there is something better to go back to.
+ * What worked longer ago is blocked like anything else, since there is something better to roll back to.
  */
 export function recordFailure(
   ledger: Ledger,
@@ -160,7 +160,7 @@ export function unblock(ledger: Ledger, notifies: boolean, now: number): Ledger 
 /**
  * At a start: whether the rename that was intended took place can be read off the volume. If not, a reload is owed
  * only if one was owed before.
- * @param moment when what the volume shows was put there, as far as that can be told; by default it is not known.
+ * @param moment when what the volume shows was put there, as far as that is known; by default it is not known.
  */
 export function resolveIntention(
   ledger: Ledger,
@@ -174,7 +174,7 @@ export function resolveIntention(
   return { ...ledger, intended: null, owed };
 }
 
-/** What the volume shows is what is wanted, but the ledger did not know: whether anybody was told is not known. */
+/** What the volume shows is what is wanted, but the ledger did not know: it is unknown whether the application was notified. */
 export function adoptVolume(ledger: Ledger, version: Published, notifies: boolean): Ledger {
   const owed = owe(ledger, notifies, version.at);
   // It is another generation than the one before, whatever put it there.

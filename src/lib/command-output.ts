@@ -1,5 +1,5 @@
-// What a command prints. Node's own pipes are sockets, which nobody can open as /dev/stderr, and servers that log there
-// refuse a good configuration then: so it is a named pipe, whose name is gone before anybody else sees it.
+// What a command prints. Node's own pipes are sockets, which no process can open as /dev/stderr, and servers that log there
+// refuse a good configuration then: so it is a named pipe, whose name is gone before any other process sees it.
 import { type ChildProcess, execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
@@ -11,7 +11,7 @@ import type { Readable } from 'node:stream';
 export interface Capture {
   /** What standard output and standard error are to be. */
   readonly stdio: number | 'pipe';
-  /** The command has started, or could not; resolves when everybody who could print has gone. */
+  /** The command has started, or could not; resolves when every process that could print has gone. */
   readonly follow: (child: ChildProcess) => Promise<void>;
   /** What was printed on both channels, in order of arrival, until now. */
   readonly text: () => string;
@@ -56,7 +56,7 @@ async function openPipe(folder: string): Promise<Pipe | null> {
       writes: open(fs.constants.O_WRONLY),
     };
     fs.unlinkSync(path);
-    // Now that nobody else can find it: a command that becomes another user opens it by /dev/stderr too.
+    // Now that no other process can find it: a command that becomes another user opens it by /dev/stderr too.
     fs.fchmodSync(pipe.writes, 0o622);
     return pipe;
   } catch {

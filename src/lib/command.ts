@@ -68,7 +68,7 @@ function follow(child: ChildProcess, command: Command, capture: Capture): Promis
       resolve(result);
     };
     const stop = (why: 'timeout' | 'aborted'): void => {
-      // Once it has ended, its number may be somebody else's.
+      // Once it has ended, its number may belong to another process.
       if (stopped !== null || hasEnded(child)) return;
       stopped = why;
       killGroup(child);

@@ -74,7 +74,7 @@ export function createLogSink(descriptor = 1): LogSink {
   return sink;
 }
 
-/** How many bytes were taken. What cannot be written at all (nobody will ever read it) counts as taken. */
+/** How many bytes were taken. What cannot be written at all (it has no reader) counts as taken. */
 function writeNow(fd: number, bytes: Buffer): number {
   try {
     return fs.writeSync(fd, bytes);

@@ -57,7 +57,7 @@ const LEAST_ASKED_MS = 100;
 /**
  * The delay before a source is asked again. Full jitter below a bound that grows with the tries, but not beyond an
  * eighth of the outage: what was away for moments is found at once, and what was away for long is not stormed when it
- * is back. What the source asked for is kept, and spread by as much again, since it asked everybody alike. After a
+ * is back. What the source asked for is kept, and spread by as much again, since it asked all clients for the same. After a
  * second refusal in a row `DENIED_RETRY` holds, never less than half of its bound.
  */
 export function sourceRetryDelay(outage: Outage, random: Random): number {

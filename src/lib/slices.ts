@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /**
- * Work that yields wherever it may be interrupted. Whoever writes one makes sure that nothing it reads is changed by
+ * Work that yields wherever it may be interrupted. Its author makes sure that nothing it reads is changed by
  * others meanwhile, or that it does not matter.
  */
 export type Sliced<T> = Generator<void, T, void>;

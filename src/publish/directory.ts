@@ -209,7 +209,7 @@ function* lookingAtFiles({ path, directory, ...options }: DirectoryPlace): Slice
   }
 }
 
-/** Errors that anybody may cause who can write there, and that the next publication puts right. */
+/** Errors that every user who can write there may cause, and that the next publication repairs. */
 const DAMAGE: readonly (string | undefined)[] = ['ENOENT', 'ENOTDIR', 'ELOOP', 'EACCES'];
 
 function whatIsWrong(error: unknown, path: string, directory: HeldDirectory): Volume {

@@ -27,7 +27,7 @@ export function ownerOfNewFiles(directory: DirectoryHandle): number | null {
 }
 
 /**
- * Tells for names in the directory whether they belong to this user, or to one that files are given to.
+ * Says of names in the directory whether they belong to this user, or to one that files are given to.
  * @param others numbers of further users whose files count as own.
  */
 export function ownNamesIn(

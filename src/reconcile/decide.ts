@@ -1,5 +1,5 @@
 // The policy: from the state to the one next action, and until when to wait where there is none. Pure. The rules are a list; the
-// first that returns an action wins, and the waits of those before it tell why nothing else is done.
+// first that returns an action wins, and the waits of those before it say why nothing else is done.
 
 import { isBad, type Ledger } from '../ledger/ledger.ts';
 import { debounceDue } from '../lib/schedule.ts';

@@ -82,7 +82,7 @@ export function followInputs(options: InputOptions, signal: AbortSignal): Inputs
   };
 }
 
-/** One line for each transition: an outage is told at its beginning, when its reason changes, and at its end. */
+/** One line for each transition: an outage is logged at its beginning, when its reason changes, and at its end. */
 function logNews(
   log: Log,
   fields: Readonly<Record<string, string>>,
@@ -92,6 +92,6 @@ function logNews(
   if (news === 'snapshot') {
     const message = 'A version of the data was read.';
     log.debug('snapshot', { ...fields, revision: snapshot?.revision, message });
-  } else if (news === 'up') log.info('source up', { ...fields, message: 'It answers.' });
+  } else if (news === 'up') log.info('source up', { ...fields, message: 'The source answers.' });
   else if (news === 'down' && error !== null) log.warn('source down', { ...fields, ...errorFields(error) });
 }

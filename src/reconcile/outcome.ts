@@ -12,7 +12,7 @@ interface Standing {
   readonly error: SidecarError | null;
 }
 
-/** Outcomes that tell why something is blocked. */
+/** Outcomes that say why something is blocked. */
 const ABOUT_A_BLOCK: readonly (Outcome | undefined)[] = [
   'rolled-back',
   'rollback-failed',

@@ -157,7 +157,7 @@ async function* publish(goal: Goal, state: State, steps: Steps): Events {
     return yield { kind: 'publish-failed', error: toSidecarError(thrown, 'publish'), retryInMs, left };
   }
   const moment = steps.moment();
-  // Written, flushed and renamed a moment ago: to read one output back would tell nothing new.
+  // Written, flushed and renamed a moment ago: reading one output back would add nothing.
   const volume: Volume = staged.mustLook
     ? await steps.observe()
     : { rendering: generation.rendering, changedAt: steps.time().unixMs, problem: null };

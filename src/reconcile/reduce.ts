@@ -19,7 +19,7 @@ import {
 
 type EventOf<Kind extends Event['kind']> = Extract<Event, { readonly kind: Kind }>;
 
-/** Nothing is known any more of the notification before: there is something new to tell the application, or nothing. */
+/** The notification before is forgotten: there is something new to notify the application of, or nothing. */
 const NOTHING_TRIED = { reason: null, lastReload: null, refusals: 0, refusedSince: null, obstacle: null };
 
 /** The next state. Total: an event that no longer fits (a verdict on what was replaced) changes nothing. */

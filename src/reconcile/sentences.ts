@@ -61,7 +61,7 @@ function whatNow({ rendering }: Published, { kept, pinned }: Ledger, rollsBack: 
 }
 
 /**
- * The kept generation to go back to; null: the newest that is not on the volume.
+ * The kept generation to roll back to; null: the newest that is not on the volume.
  * @throws SidecarError `control.unknown-generation` or `control.nothing-to-go-back-to`.
  */
 export function chooseGeneration(

@@ -158,12 +158,12 @@ interface Failed {
   readonly error: SidecarError;
   readonly retryInMs: number;
 }
-/** What comes of a trial. It counts only for the trial it is about. */
+/** The result of a trial. It counts only for the trial it is about. */
 interface OfTrial {
   readonly trial: Trial | null;
 }
 
-/** Everything that can happen, from the steps and from outside alike, with what is known of it. */
+/** Everything that can happen, from the steps or from outside, with what is known of it. */
 interface Happenings {
   source: { input: Input | null; isAsked: boolean };
   /** By hand; `unblocks`: what is blocked is tried again, too. */

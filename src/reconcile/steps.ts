@@ -27,7 +27,7 @@ export interface Steps {
   readonly observeNow: () => Volume;
   /** What the volume shows. */
   readonly readVolume: () => Release;
-  /** When the volume was changed last, as far as its files tell. */
+  /** When the volume was changed last, as far as its files show. */
   readonly momentOf: (volume: Volume) => BootStamp;
   /** Now, on the boot clock. */
   readonly moment: () => BootStamp;

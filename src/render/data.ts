@@ -88,7 +88,7 @@ function computeDigest(content: Content | Merged): string {
 /** The digest of a tree is one of digests, each over this many entries: what did not change is not computed again. */
 const GROUP = 100;
 
-/** By the first entry. Stores that tell one change of many keys hand out the same objects for the others. */
+/** By the first entry. Stores that report one change among many keys reuse the same objects for the others. */
 const groups = new WeakMap<Entry, { readonly entries: readonly Entry[]; readonly digest: Buffer }>();
 
 function digestOfGroup(all: readonly Entry[], from: number): Buffer {
@@ -163,7 +163,7 @@ export function entriesOf(value: Value): TreeEntry[] {
 }
 
 function empty(source: string): SidecarError {
-  const reason = `it says that there is nothing; ${kindOf(source).whenEmpty}; ALLOW_EMPTY=true accepts that, and is only for where an empty configuration is a legal one`;
+  const reason = `it is empty; ${kindOf(source).whenEmpty}; ALLOW_EMPTY=true accepts that; set it only where an empty configuration is valid`;
   return refuse('source.empty', `Cannot use the source "${source}": ${reason}`);
 }
 

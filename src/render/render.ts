@@ -71,7 +71,7 @@ async function plainFiles(data: Data, options: RenderOptions): Promise<Generatio
   return leafFiles(data, options);
 }
 
-/** Whoever may read it may run it, as git checks files out. */
+/** Every user who may read it may run it, as git checks files out. */
 function executable(mode: number): number {
   return mode | ((mode & 0o444) >> 2);
 }

@@ -1,4 +1,4 @@
-// Asks a command of the user's whether the staged configuration is good, before anybody else sees it.
+// Runs the user's command to check the staged configuration before it is published.
 import { type CommandResult, runCommand } from '../lib/command.ts';
 import { SidecarError } from '../lib/errors.ts';
 

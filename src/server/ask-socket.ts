@@ -98,7 +98,7 @@ const NOT_THERE: readonly (string | undefined)[] = ['ENOENT', 'ENOTDIR', 'ECONNR
 function reasonOf(cause: unknown, socket: string): SidecarError {
   const errno = errnoOf(cause);
   if (NOT_THERE.includes(errno)) {
-    const message = `no sidecar answers at "${socket}"; does one run, with this OUTPUT and STATE_DIR?`;
+    const message = `no sidecar answers at "${socket}"; check that it runs, and with the same OUTPUT and STATE_DIR.`;
     return new SidecarError(message, { code: 'control.nobody', stage: 'control', cause });
   }
   if (errno === 'EACCES' || errno === 'EPERM') {

@@ -1,4 +1,4 @@
-// Tells the own pod of outcomes (KUBERNETES_EVENTS): in order, one after the other, and never in the way of the loop.
+// Reports outcomes as events of the own pod (KUBERNETES_EVENTS): in order, one at a time, without delaying the loop.
 import { SidecarError, toSidecarError } from '../lib/errors.ts';
 import { errorFields, type Log } from '../lib/log.ts';
 import { RETRY, retryDelay } from '../lib/schedule.ts';

@@ -192,7 +192,7 @@ export function reasonsNotReady(kept: readonly TargetView[]): readonly string[] 
       const { error } = source.state();
       const { journal } = state.session;
       const why = isOpen(journal) ? journal.current?.message : error?.message;
-      return `${name}: ${why ?? 'no configuration of ours is on the volume yet'}`;
+      return `${name}: ${why ?? 'this sidecar has published no configuration yet'}`;
     });
 }
 

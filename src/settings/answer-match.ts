@@ -31,7 +31,7 @@ export const answerMatch: Kind<AnswerMatch> = {
   },
 };
 
-/** What in an answer tells one version from another: its name, or the time of the reload. */
+/** What in an answer distinguishes one version from another: its name, or the time of the reload. */
 export function tellsVersion({ text }: AnswerMatch): { readonly byName: boolean; readonly byTime: boolean } {
   return { byName: PLACES.some((place) => text.includes(`{${place}}`)), byTime: text.includes('(?<time>') };
 }

@@ -61,7 +61,7 @@ function withoutQuotes(reason: string): string {
 function readDefaults(content: Mapping, file: string): FileSettings {
   if (!('defaults' in content)) return { defaults: readKeys(content, `in "${file}"`), targets: null };
   if (Object.keys(content).length > 1) {
-    throw new InvalidValue('settings stand either at the top or under defaults:, not at both places');
+    throw new InvalidValue('settings go either at the top or under defaults:, not both');
   }
   const { defaults } = content;
   if (!isMapping(defaults)) throw new InvalidValue('defaults: must be a map of settings');

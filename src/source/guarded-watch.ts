@@ -75,7 +75,7 @@ function silent(source: string, ms: number): SidecarError {
 function checkObservation(source: string, observation: Observation, isFirst: boolean): void {
   const what = faultOf(observation, isFirst);
   if (what === null) return;
-  const reason = `its watch ${what}, which is a defect of ours. It is opened again.`;
+  const reason = `its watch ${what}, which is a bug in config-sidecar. It is opened again.`;
   throw new SidecarError(`Cannot follow "${source}": ${reason}`, { code: 'source.defect', stage: 'source' });
 }
 

@@ -39,7 +39,7 @@ export function conditions(url: string, cursor: Cursor | null): readonly (readon
 
 /**
  * Whether this is something new whose only sign of an end was the end of the connection (RFC 9112 6.3, 8), so that a
- * whole answer and one that was cut look alike.
+ * whole answer and one that was cut look the same.
  */
 export function isDoubtful({ status, headers, body }: HttpResponse, cursor: Cursor | null): boolean {
   const hasLength = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;

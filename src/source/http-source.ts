@@ -52,7 +52,7 @@ interface Asking {
   readonly cursor: Cursor | null;
 }
 
-/** An answer that may have been cut is believed when it comes twice alike. */
+/** An answer that may have been cut is accepted after two identical reads. */
 async function askTwiceInDoubt(asking: Asking): Promise<HttpAnswer> {
   const answer = await ask(asking);
   if (!isDoubtful(answer.response, asking.cursor)) return answer;

@@ -189,7 +189,7 @@ export interface SourceKind {
   readonly settings: Readonly<Record<string, SourceSetting>>;
   /** Variables of the store's own tools that have no effect here, each with what to do instead: one sentence. */
   readonly unread: Readonly<Record<string, string>>;
-  /** Variables that the platform sets in every container and that tell where the source is; they are no settings. */
+  /** Variables that the platform sets in every container and that say where the source is; they are not settings. */
   readonly platform?: readonly string[];
   /** What to do about an error of this source, by its code, where that differs from other sources: one sentence. */
   readonly advice: Readonly<Record<string, string>>;

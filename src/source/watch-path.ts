@@ -26,7 +26,7 @@ export interface PathWatchOptions {
   readonly openWatch?: OpenWatch;
 }
 
-/** `onEvent` gets the name of the entry, where the system tells it. */
+/** `onEvent` gets the name of the entry, where the system gives it. */
 export type OpenWatch = (directory: string, onEvent: (name: string | null) => void) => FSWatcher;
 
 /** Where the system gives no watch (its number is limited per user, over all containers), we look this often. */

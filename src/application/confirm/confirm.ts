@@ -73,7 +73,7 @@ export class Confirmation {
     const leftOfPeriodMs = watches(view) ? view.settings.periodMs - view.ageMs : 0;
     if (leftOfPeriodMs > 0) return pending(Math.min(leftOfPeriodMs, intervalMs(view)));
     const answered = await probing.askIfDue(view, signal);
-    // The process died meanwhile, or we are to stop: the next look tells which.
+    // The process died meanwhile, or the sidecar is stopping: the next look shows which.
     if (answered === 'interrupted') return pending(0);
     const missing = [missingLife(view), missingWorkers(view), probing.missing(view)].filter(
       (one) => one !== null,

@@ -20,7 +20,7 @@ export function bestEvidence(view: View): readonly Evidence[] {
   return ORDER.filter((evidence) => proved.has(evidence));
 }
 
-/** `CONFIRM_WORKERS`: a living child that is not among those of before. null: it has one, or nobody asks. */
+/** `CONFIRM_WORKERS`: a living child that is not among those of before. null: it has one, or the setting is off. */
 export function missingWorkers(view: View): FailedCheck | null {
   const { trial, settings } = view;
   const { process: id } = trial;

@@ -73,7 +73,7 @@ function lookBack(view: View, id: ProcessId): ConfirmResult {
 function successorOf({ trial, sightings }: View, id: ProcessId): ProcessId | null {
   const { current } = sightings;
   if (current === null) return null;
-  // Of two that look alike the one of another boot is gone.
+  // Of two that look the same, the one of another boot is gone.
   const isSame = current.pid === id.pid && current.startTicks === id.startTicks;
   if (isSame && !isOfAnotherBoot(trial.moment)) return null;
   return (startedAfterTellingMs(current, trial) ?? 0) < 0 ? null : current;

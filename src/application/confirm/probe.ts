@@ -39,7 +39,7 @@ export class Probing {
     return this.missing(view) !== null && isInTime ? inMs : Number.POSITIVE_INFINITY;
   }
 
-  /** What is still missing; null when it has answered as wanted often enough, or nobody asks. */
+  /** What is still missing; null when it has answered as wanted often enough, or there is no probe. */
   missing({ settings }: View): FailedCheck | null {
     const { url, successes } = settings;
     if (url === undefined || this.#successes >= successes) return null;
@@ -62,7 +62,7 @@ export class Probing {
     return null;
   }
 
-  /** In the last moments nothing could be answered any more; but where nobody had the time to look, it is asked once. */
+  /** In the last moments there is no time for an answer; but where the sidecar had no time to look, it asks once. */
   #isDue(view: View): boolean {
     return this.#tries === 0 || (view.ageMs >= this.#dueAtMs && leftMs(view) >= INTERVAL_MS);
   }

@@ -6,7 +6,7 @@ import type { Loaded } from '../../settings/settings.ts';
 import { identityOf } from '../tls.ts';
 
 export interface ConfirmSettings {
-  /** `CONFIRM_PERIOD`; 0: nobody has to live. */
+  /** `CONFIRM_PERIOD`; 0: no process has to survive. */
   readonly periodMs: number;
   /** `CONFIRM_TIMEOUT` */
   readonly timeoutMs: number;

@@ -1,4 +1,4 @@
-// How old a trial is, and who was there before it: on the boot clock, which nobody can set, wherever there is one.
+// How old a trial is, and which processes existed before it: on the boot clock, which cannot be set, wherever there is one.
 
 import type { Trial } from '../../ledger/ledger.ts';
 import type { ProcessId } from '../../ledger/types.ts';
@@ -25,8 +25,8 @@ export function isOfAnotherBoot({ bootId: then }: Trial['moment']): boolean {
 }
 
 /**
- * Milliseconds from the beginning of the telling to the start of the process, negative for one that was there before;
- * null where the two cannot be compared. The telling began before the trial did, with a slow hook long before. A tie
+ * Milliseconds from the beginning of the notification to the start of the process, negative for one that was there before;
+ * null where the two cannot be compared. The notification began before the trial did, with a slow hook long before. A tie
  * is 0.
  */
 export function startedAfterTellingMs(id: ProcessId, began: Began): number | null {

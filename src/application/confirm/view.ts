@@ -15,7 +15,7 @@ export interface FailedCheck {
 export interface Sightings {
   /** Unix milliseconds. */
   readonly nowMs: number;
-  /** 1/100 s since boot, or null where that cannot be told: the trial's age is then taken from `nowMs`. */
+  /** 1/100 s since boot, or null where that is not known: the trial's age is then taken from `nowMs`. */
   readonly ticks: number | null;
   /** The process that the look-up finds now, or null. Read only when the verdict depends on it: a look-up is dear. */
   readonly current: ProcessId | null;
@@ -35,9 +35,9 @@ export type ConfirmResult =
       readonly message: string;
       readonly output?: string;
     }
-  /** Another process, which started after the telling, is to be tried: the restart that was asked for took place. */
+  /** Another process, which started after the notification, is to be tried: the restart that was asked for took place. */
   | { readonly kind: 'restarted'; readonly process: ProcessId }
-  /** After a restart of ours: whoever was told is gone, and nobody is there who can have read the volume since. */
+  /** After a restart of the sidecar: the notified process is gone, and no process can have read the volume since. */
   | { readonly kind: 'absent' };
 
 /** What one look is about. */
@@ -48,7 +48,7 @@ export interface View {
   readonly sightings: Sightings;
   /** Since the trial began. */
   readonly ageMs: number;
-  /** How much of `CONFIRM_TIMEOUT` is used up: time in which nobody looked does not count. */
+  /** How much of `CONFIRM_TIMEOUT` is used up: time in which the sidecar did not look does not count. */
   readonly waitedMs: number;
   /** The first look after a restart of the sidecar. */
   readonly isReturn: boolean;

@@ -21,7 +21,7 @@ export function stampOf(unixMs: number | null): BootStamp {
 let knownBootId: string | null | undefined;
 let knownOwnStart: number | null | undefined;
 
-/** The running boot's id, or null where the kernel does not tell. */
+/** The running boot's id, or null where the kernel does not show it. */
 export function bootId(): string | null {
   knownBootId ??= readProc('/proc/sys/kernel/random/boot_id')?.trim() || null;
   return knownBootId;

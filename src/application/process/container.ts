@@ -1,9 +1,9 @@
-// Tells the Kubernetes container a process belongs to, by what every user may read of it.
+// Finds the Kubernetes container that a process belongs to, by what every user may read of it.
 import { parseMountInfo } from './mounts.ts';
 
 /**
  * Where kubelet keeps the file to which a container writes its last words, inside the file system it lies on. It is mounted
- * into that container, so its path is in the mount table of each of its processes; no other mount tells the name.
+ * into that container, so its path is in the mount table of each of its processes; no other mount contains the name.
  */
 const LAST_WORDS = /(?:^|\/)pods\/[^/]+\/containers\/([^/]+)\/[^/]+$/;
 /** Where it is mounted unless `terminationMessagePath` says otherwise. */

@@ -17,9 +17,9 @@ export interface ProcessWorld {
   readonly rows: (selector: Selector) => readonly ProcessRow[] | null;
   /** Remembers those that only stand above the application. */
   readonly noteWrappers: (rows: readonly ProcessRow[]) => void;
-  /** When it started, in Unix milliseconds; null where that cannot be told. */
+  /** When it started, in Unix milliseconds; null where that is not known. */
   readonly startedAtMs: (row: ProcessRow) => number | null;
-  /** Adds to the reason why nobody was found what is known of this world. */
+  /** Adds what is known of this world to the reason why no process was found. */
   readonly explain: (reason: string, selector: Selector) => string;
 }
 

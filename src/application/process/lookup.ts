@@ -1,4 +1,4 @@
-// What the loop of a target asks: is the application there, which process is it, and can it be told now?
+// Answers for the loop of a target: does the application run, as which process, and can it be signalled now?
 import { bootStamp } from './boot-clock.ts';
 import { find, type Wanted } from './find.ts';
 import type { LookedUp, Lookup } from './looked-up.ts';

@@ -70,7 +70,7 @@ const CLOSED = {
   ignored: [
     'ignored',
     'reload.ignored',
-    'It is notified once it no longer ignores it. Check RELOAD_SIGNAL, and how it is started: nohup passes that on.',
+    'It is notified once it no longer ignores it. Check RELOAD_SIGNAL, and how the application is started: nohup makes it ignore SIGHUP.',
   ],
   'not-permitted': [
     'not-permitted',

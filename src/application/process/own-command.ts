@@ -1,4 +1,4 @@
-// Recognises other commands of this program (a `status`, a `once` beside a running sidecar), which are never told anything.
+// Recognises other commands of this program (a `status`, a `once` beside a running sidecar), which are never notified.
 import { readlinkSync, realpathSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { type ProcessRow, processFolder, readArguments, readRootMount } from './proc.ts';

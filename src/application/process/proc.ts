@@ -37,7 +37,7 @@ export const SECOND = 2;
 
 /**
  * The process table, or null where there is no `/proc`. To read `stat` is the dearest question, so it is asked only for
- * processes that are wanted, for their ancestors, and for number 2, which tells whether this is a machine of its own.
+ * processes that are wanted, for their ancestors, and for number 2, which shows whether this is a whole machine.
  */
 export function listProcesses(
   isWanted: (pid: number) => boolean = () => true,
@@ -51,7 +51,7 @@ export function listProcesses(
   return { rows: [...rows.values()] };
 }
 
-/** The same for one number, which a PID file may hold; it is nobody's when it is that of a thread. */
+/** The same for one number, which a PID file may hold; a number of a thread belongs to no process. */
 export function findProcess(pid: number): ProcessTable | null {
   if (readRow('/proc/self') === null) return null;
   const rows = new Map<number, ProcessRow>();
@@ -124,7 +124,7 @@ export function isStopped(row: ProcessRow): boolean {
   return row.state === 'T';
 }
 
-/** Where the kernel tells about a process. */
+/** Where the kernel describes a process. */
 export function processFolder(pid: number): string {
   return `/proc/${pid}`;
 }
@@ -191,7 +191,7 @@ export function parseStatus(text: string): ProcessStatus | null {
 
 /**
  * The signals that every thread blocks: those wait for `sigwait` or `signalfd`, or for a server that replaces itself. One
- * thread that does not block is enough for the kernel to deliver there, with the default action when nobody catches it.
+ * thread that does not block is enough for the kernel to deliver there, with the default action when no handler catches it.
  * Helper threads that block everything are common (Node.js has one), so a single thread proves nothing.
  */
 export function readBlockedInAllThreads(folder: string): bigint {

@@ -1,4 +1,4 @@
-// What is remembered of a process from one look to the next: only so can be seen that it changes, and how old it really is.
+// What is remembered of a process between two looks, to see that it changes and how old it really is.
 import type { ProcessId } from '../../ledger/types.ts';
 import { readCpuTimeMs } from './cpu-time.ts';
 import { type ProcessRow, type ProcessStatus, processFolder } from './proc.ts';
@@ -14,7 +14,7 @@ export interface ProcessObservation {
   readonly ticks: number | null;
 }
 
-/** A look, and what was remembered then; `history` is null when nobody was found. */
+/** A look, and what was remembered then; `history` is null when no process was found. */
 export interface PastLook {
   readonly nowMs: number;
   readonly history: ProcessHistory | null;
@@ -41,7 +41,7 @@ interface CpuUse {
   readonly atMs: number;
 }
 
-/** An earlier look tells when something appeared only if it was not long ago. */
+/** An earlier look shows when something appeared only if it was recent. */
 const RECENT_MS = 5000;
 
 /** A chain of start scripts is not longer; a process that shows what it does in its name never ends to change it. */

@@ -1,20 +1,20 @@
 // What a command line says of the process itself: its program, the script its interpreter runs, and what is only an argument.
 import { basename } from 'node:path';
 
-/** Who a process is, by what everybody may read of it. */
+/** What program a process runs, by what every user may read of it. */
 export interface Program {
   /** Its own names, without folders: the kernel's, the executable's, the script's. */
   readonly names: readonly string[];
   /** Executable and script as they were given, which may be paths. */
   readonly paths: readonly string[];
-  /** The words after those, joined by blanks: what it was told. */
+  /** The words after those, joined by blanks: its arguments. */
   readonly rest: string;
   /** The name of the script or module an interpreter runs; null when it runs none (`-c`), or is no interpreter. */
   readonly script: string | null;
   readonly isShell: boolean;
 }
 
-/** How an interpreter is told what to run. */
+/** How an interpreter gets what to run. */
 interface Interpreter {
   /** Options followed by a value that is no script. */
   readonly values?: readonly string[];

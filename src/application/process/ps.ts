@@ -12,9 +12,9 @@ import { describeProcess, type ProcessRow } from './proc.ts';
 import { type ProcessCredentials, readiness, type SentSignal, type SignalReadiness } from './readiness.ts';
 import { createWrapperMemory, type WrapperMemory } from './wrappers.ts';
 
-/** One line of `ps`. Its `startTicks` count since 1970, in full seconds: boot time is not to be had. */
+/** One line of `ps`. Its `startTicks` count since 1970, in full seconds: boot time is not available. */
 interface ListedProcess extends ProcessRow {
-  /** Null when it is not told. */
+  /** Null when `ps` does not show it. */
   readonly uid: number | null;
   readonly line: string;
 }

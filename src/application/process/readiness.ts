@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 /** The signals that can be sent. */
 export type SentSignal = 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGWINCH' | 'SIGTERM';
 
-/** The user and the rights somebody acts with, as `/proc/PID/status` shows them. */
+/** The user and the rights a process acts with, as `/proc/PID/status` shows them. */
 export interface ProcessCredentials {
   readonly realUid: number;
   readonly effectiveUid: number;
@@ -35,7 +35,7 @@ export interface ReadinessQuestion {
   readonly stableForMs: number;
   /**
    * How many processors it kept busy, or would have, since the look before: `unseen` when there was none, null where the
-   * kernel does not tell. Asked for only while `isOpaque` and younger than `START_MS`.
+   * kernel does not show it. Asked for only while `isOpaque` and younger than `START_MS`.
    */
   readonly busyProcessors: number | 'unseen' | null;
   readonly sender: ProcessCredentials;

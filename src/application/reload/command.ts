@@ -1,4 +1,4 @@
-// Tells the application by a command, and reads its exit status as the contract's table does.
+// Notifies the application by a command; its exit status decides the result.
 import { type CommandResult, runCommand } from '../../lib/command.ts';
 import type { CommandHook, OwedClass, ReloadContext, ReloadResult } from './hook.ts';
 

@@ -1,4 +1,4 @@
-// The words of the reload step: which hooks there are, what they are told, and how telling can end.
+// The types of the reload step: the hooks, what they are given, and the results of a notification.
 
 import type { ProcessId } from '../../ledger/types.ts';
 import type { TlsIdentity } from '../../lib/http/http.ts';
@@ -45,13 +45,13 @@ export interface ReloadContext {
   readonly outputs?: readonly string[];
   /** Revision of what is on the volume now: `CONFIG_REVISION`. */
   readonly revision: string;
-  /** Revision that was told before, if any: `CONFIG_PREVIOUS_REVISION`, empty for none. */
+  /** Revision of the notification before, if any: `CONFIG_PREVIOUS_REVISION`, empty for none. */
   readonly previousRevision: string | null;
 }
 
 /**
  * What the loop does with a reload that is still owed: `unavailable` try again with growing delay; `misconfigured` try
- * again slowly, the settings are probably wrong; `refused` the application said no; `unknown` it may have been told.
+ * again slowly, the settings are probably wrong; `refused` the application said no; `unknown` it may have been notified.
  */
 export type OwedClass = 'unavailable' | 'misconfigured' | 'refused' | 'unknown';
 

@@ -1,4 +1,4 @@
-// Tells the application by an HTTP request, and reads its answer as the contract's table does.
+// Notifies the application by an HTTP request; the status of the answer decides the result.
 import { toSidecarError } from '../../lib/errors.ts';
 import { askedToWait, locationOf } from '../../lib/http/answer-words.ts';
 import { type HttpResponse, request, retryAfterMs } from '../../lib/http/http.ts';

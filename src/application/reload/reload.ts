@@ -1,4 +1,4 @@
-// Tells the application, by the one hook its target has. Says how that ended, and leaves what follows to the loop.
+// Notifies the application by the one hook of its target. Returns the result and leaves the consequences to the loop.
 import { commandReload } from './command.ts';
 import type { ReloadContext, ReloadHook, ReloadResult } from './hook.ts';
 import { httpReload } from './http.ts';

@@ -1,4 +1,4 @@
-// The one HTTP client: every exchange is bounded in time and size, follows nothing, and fails without telling secrets.
+// The one HTTP client: every exchange is bounded in time and size, follows nothing, and fails without showing secrets.
 import * as http from 'node:http';
 import type { Readable } from 'node:stream';
 import { errnoOf, SidecarError } from '../errors.ts';

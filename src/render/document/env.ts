@@ -25,7 +25,7 @@ export function* parsingEnv(text: string): Sliced<Value> {
     if (content !== '' && !content.startsWith('#')) {
       const [head = '', name = ''] = ASSIGNMENT.exec(content) ?? [];
       if (name === '') throw fault('a line is neither "NAME=value" nor a comment');
-      if (name in map) throw fault('this name stands here for the second time');
+      if (name in map) throw fault('this name appears twice');
       const value = readValue(content.slice(head.length));
       if (value === null) throw fault('a quote is not closed on its line, or something stands behind it');
       map[name] = value;
@@ -96,7 +96,7 @@ export function serialiseEnv(value: Value): string {
   for (const { path, value: leaf } of leavesOf(value, { lists: false })) {
     const name = nameOf(path);
     if (!/[A-Za-z0-9]/.test(name))
-      throw new FormatError('nothing of its name is left for a variable', { path });
+      throw new FormatError('its name has no character that a variable may have', { path });
     const other = names.get(name);
     if (other !== undefined) {
       throw new FormatError(`it would be the same variable "${name}" as "${showPath(other)}"`, { path });

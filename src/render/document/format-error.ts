@@ -2,7 +2,7 @@
 import { shownKey } from '../../lib/bounds.ts';
 
 /**
- * A defect found while reading or writing a format. Whoever knows the document's name makes a SidecarError of it.
+ * A defect found while reading or writing a format. The caller, which knows the document's name, makes a SidecarError of it.
  * The reason never quotes content: it may be a secret.
  */
 export class FormatError extends Error {

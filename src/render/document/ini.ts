@@ -58,8 +58,7 @@ function readLine(line: string, position: Position): Line | null {
 }
 
 function once(seen: Set<string>, name: string, position: Position): void {
-  if (seen.has(name))
-    throw new FormatError('this key or section stands here for the second time', { position: position() });
+  if (seen.has(name)) throw new FormatError('this key or section appears twice', { position: position() });
   seen.add(name);
 }
 

@@ -79,7 +79,7 @@ function* readMap(cursor: Cursor, depth: number): Sliced<Value> {
     const start = cursor.at;
     if (cursor.text[start] !== '"') throw unexpected(cursor, 'a key in double quotes');
     const key = readString(cursor);
-    if (key in map) throw refused({ ...cursor, at: start }, 'this key stands here for the second time');
+    if (key in map) throw refused({ ...cursor, at: start }, 'this key appears twice');
     if (!takes(cursor, ':')) throw unexpected(cursor, 'a colon');
     map[key] = opens(cursor, depth + 1) ? yield* readParts(cursor, depth + 1) : readScalar(cursor);
     yield;
@@ -218,7 +218,7 @@ function writeScalar(value: Exclude<Value, ValueMap | readonly Value[]>, layout:
   if (special !== null) return special;
   if (value instanceof Bytes) throw notText([...layout.path]);
   if (typeof value === 'number' && !Number.isFinite(value)) {
-    throw new FormatError('it is not a finite number, which JSON cannot say', { path: [...layout.path] });
+    throw new FormatError('it is not a finite number, which JSON cannot express', { path: [...layout.path] });
   }
   return JSON.stringify(value);
 }

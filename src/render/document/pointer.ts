@@ -5,7 +5,7 @@ import { isList, isMap, type Value } from './value.ts';
 /**
  * The value a pointer leads to; '' is the whole.
  * @param pointer the pointer itself, any percent-encoding of a URL already undone.
- * @throws Fault on a pointer that is none, or leads nowhere.
+ * @throws FormatError on an invalid pointer, or one that leads nowhere.
  */
 export function resolvePointer(value: Value, pointer: string): Value {
   if (pointer === '') return value;

@@ -21,7 +21,7 @@ export function* parsingProperties(text: string): Sliced<Value> {
     const fault = (reason: string) => new FormatError(reason, { position: positionAt(text, offset) });
     const [, rawKey = '', rawValue = ''] = KEY_AND_VALUE.exec(content) ?? [];
     const key = undoEscapes(rawKey, fault);
-    if (seen.has(key)) throw fault('this key stands here for the second time');
+    if (seen.has(key)) throw fault('this key appears twice');
     seen.add(key);
     named.push({ path: key.split('.'), value: undoEscapes(rawValue, fault) });
   }

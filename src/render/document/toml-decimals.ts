@@ -1,6 +1,6 @@
 // The text of decimals in TOML: the parser makes numbers of them, so their text is put in quotes before it sees them.
 
-/** A decimal, as TOML writes one; dates and integers are none. */
+/** A decimal, as TOML writes one; dates and integers are not decimals. */
 const DECIMAL = /^[+-]?[\d_]+(?:\.[\d_]+)?(?:[eE][+-]?[\d_]+)?$/;
 const BARE = /[\w+.:-]+/y;
 

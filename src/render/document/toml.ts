@@ -30,7 +30,7 @@ function withDecimals(value: Value, mark: string): Value {
   return map;
 }
 
-/** @param original what was written: of a fault in it the position is told. */
+/** @param original what was written: an error names the position in it. */
 function parsed(text: string, original: string): unknown {
   try {
     return parse(text, { integersAsBigInt: 'asNeeded', maxDepth: MAX_DEPTH });
@@ -76,11 +76,11 @@ const INT64 = 2n ** 63n;
 
 /** The library drops what TOML cannot say, which is an error here, and knows no decimals with a text of their own. */
 function writable(value: Value, path: readonly string[]): unknown {
-  if (value === null) throw new FormatError('it is null, which TOML cannot say', { path });
+  if (value === null) throw new FormatError('it is null, which TOML cannot express', { path });
   if (value instanceof Bytes) throw notText(path);
   if (value instanceof Decimal) return new WrittenDecimal(value.text);
   if (typeof value === 'bigint' && (value >= INT64 || value < -INT64)) {
-    throw new FormatError('it is an integer beyond 64 bits, which TOML cannot say', { path });
+    throw new FormatError('it is an integer beyond 64 bits, which TOML cannot express', { path });
   }
   if (isList(value)) return value.map((item, index) => writable(item, [...path, `${index}`]));
   if (!isMap(value)) return value;

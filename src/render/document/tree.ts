@@ -18,7 +18,7 @@ export interface TreeEntry {
   readonly value: Value;
 }
 
-/** Entries in the order of their keys' code units. Stores tell them in that order already, so it is looked at first. */
+/** Entries in the order of their keys' code units. Stores list them in that order already, so that is checked first. */
 export function sortEntries(entries: readonly Entry[]): readonly Entry[] {
   const sorted = entries.every((entry, index) => index === 0 || (entries[index - 1]?.key ?? '') <= entry.key);
   return sorted ? entries : [...entries].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));

@@ -131,13 +131,13 @@ export function notText(path: readonly string[]): FormatError {
  * @throws Fault on null, lists, maps, and numbers that JSON has not.
  */
 export function scalarText(value: Value, path: readonly string[]): string {
-  if (value === null) throw new FormatError('it is null, which this format cannot say', { path });
+  if (value === null) throw new FormatError('it is null, which this format cannot express', { path });
   if (value instanceof Bytes) throw notText(path);
   if (value instanceof Date) return value.toISOString();
   if (isList(value)) throw new FormatError('it is a list, which this format cannot hold', { path });
   if (isMap(value)) throw new FormatError('it is a map, which this format cannot hold here', { path });
   if (typeof value === 'number' && !Number.isFinite(value)) {
-    throw new FormatError('it is not a finite number, which this format cannot say', { path });
+    throw new FormatError('it is not a finite number, which this format cannot express', { path });
   }
   return String(value);
 }

@@ -74,7 +74,7 @@ const decodeBase64: Filter = (value) => {
   const bytes = Buffer.from(text, 'base64');
   if (withoutPadding(bytes.toString('base64')) !== withoutPadding(text))
     throw new FormatError('it is not base64');
-  if (!isUtf8(bytes)) throw new FormatError('what it holds in base64 is not UTF-8 text');
+  if (!isUtf8(bytes)) throw new FormatError('the decoded base64 is not UTF-8 text');
   return bytes.toString('utf8');
 };
 

@@ -110,7 +110,7 @@ interface Group {
   readonly items: unknown[];
 }
 
-/** The library tells groups apart by identity, which decimals do not have; items that lack the key have no name. */
+/** The library distinguishes groups by identity, which decimals do not have; items that lack the key have no name. */
 function onGroups(handler: Handler): Handler {
   return function* (this: This, value, ...args) {
     const groups = new Map<unknown, Group>();

@@ -14,7 +14,7 @@ export function printable(value: unknown): string {
   if (value instanceof Decimal) return value.text;
   if (value instanceof Bytes) throw notText([]);
   if (Array.isArray(value))
-    throw new FormatError('a list has no text of its own; use a filter (join, json, yaml)');
+    throw new FormatError('a list cannot be printed; use a filter (join, json, yaml)');
   if (typeof value === 'object')
     throw new FormatError(
       'a map has no text of its own; print one of its values, or use a filter (json, yaml)',
@@ -64,7 +64,7 @@ export function kindOf(value: unknown): string {
 export function compare(left: unknown, right: unknown): number {
   const [a, b] = [orderOf(left), orderOf(right)];
   if (typeof a !== typeof b && [a, b].some((one) => typeof one === 'string')) {
-    throw new FormatError('texts and numbers stand in no order; sort by one or the other');
+    throw new FormatError('texts and numbers cannot be compared; sort by one or the other');
   }
   return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -120,7 +120,7 @@ function* evaluating(evaluation: Evaluation): Sliced<void> {
   if (isThrown) throw value;
 }
 
-/** As the library tells them from values. */
+/** As the library distinguishes them from values. */
 function isEvaluation(value: unknown): value is Evaluation {
   const { next, throw: fail, return: end } = Object(value) as Partial<Record<string, unknown>>;
   return [next, fail, end].every((method) => typeof method === 'function');
@@ -161,7 +161,7 @@ function createEngine(files: ReadonlyMap<string, string | null>, formats: Format
   engine.registerFilter('raw', (value: unknown) => value);
   for (const name of UNSTEADY_FILTERS) {
     engine.registerFilter(name, () => {
-      throw new FormatError(`the filter "${name}" gives something else at every rendering`);
+      throw new FormatError(`the filter "${name}" gives a different result at every rendering`);
     });
   }
   for (const name of DATE_FILTERS) refuseNow(engine, name);
@@ -180,7 +180,7 @@ function refuseNow(engine: Liquid, name: string): void {
   const original = originalFilter(engine, name);
   engine.registerFilter(name, function (value: unknown, ...rest: unknown[]) {
     if (value === 'now' || value === 'today') {
-      throw new FormatError(`the date "${value}" is another one at every rendering`);
+      throw new FormatError(`the date "${value}" is different at every rendering`);
     }
     return original.call(this, value, ...rest);
   });

@@ -52,7 +52,7 @@ function refuseStale({ headers }: ConsulResponse, staleMs: number): void {
   if (headers['x-consul-knownleader'] === 'false') {
     throw new ConsulFailure(
       'source.no-leader',
-      'the server that answered knows no leader, what it holds may be old',
+      'the server that answered has no leader, so its data may be old',
     );
   }
   const behindMs = Number(headers['x-consul-lastcontact'] ?? 0);

@@ -115,7 +115,7 @@ function withoutBrackets(body: Buffer): Buffer {
   const end = body.at(-1) === 0x0a ? body.length - 1 : body.length;
   if (body[0] === 0x5b && body[end - 1] === 0x5d) return body.subarray(1, end - 1);
   parse(body.toString());
-  throw new ConsulFailure('source.bad-answer', 'answered 200 with something else than keys');
+  throw new ConsulFailure('source.bad-answer', 'answered 200 with something other than keys');
 }
 
 function readSlice(bytes: Buffer, from: number, end: number, prefixLength: number): Slice {
@@ -173,7 +173,7 @@ function readItem(item: unknown, prefixLength: number): ConsulItem {
   const { Key: key, Value: text, ModifyIndex: modifyIndex } = Object(item) as Record<string, unknown>;
   const value = text === null ? Buffer.alloc(0) : decode(text);
   if (typeof key !== 'string' || value === null || !Number.isSafeInteger(modifyIndex)) {
-    throw new ConsulFailure('source.bad-answer', 'the answer holds something that is no key');
+    throw new ConsulFailure('source.bad-answer', 'the answer has an entry that is not a key');
   }
   return { key, entry: { key: key.slice(prefixLength), value }, modifyIndex: Number(modifyIndex) };
 }

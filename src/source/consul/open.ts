@@ -79,7 +79,7 @@ async function* observe(
     known = snapshot;
     const hasMoved = answer.index !== answeredIndex;
     answeredIndex = answer.index;
-    // An index that went back belongs to another history. One that has not moved though the wait was not over is how
+    // A lower index belongs to another history. One that has not moved though the wait was not over is how
     // Consul lets go of a question when its store is put back to a snapshot. And a question is answered under the rights
     // of the moment it was asked. Nothing is known then, or waited for.
     const isInDoubt =

@@ -113,7 +113,7 @@ class EtcdSource {
   }
 }
 
-/** What every member of a cluster would answer alike. */
+/** Answers that every member of a cluster would give. */
 const ENDS_SEARCH: ReadonlySet<string> = new Set(['source.denied', 'source.too-large', 'source.bad-key']);
 
 interface Found {
@@ -225,7 +225,7 @@ class Follower {
   }
 
   #compare(listing: EtcdListing, atStart: bigint): void {
-    // A store that went back was rebuilt: earlier events of its watch belong to another history.
+    // A store with a lower revision was rebuilt: earlier events of its watch belong to another history.
     const wentBack = listing.revision < atStart;
     const hadGap = this.#hasGap();
     const since = wentBack ? [] : (this.#sinceList ?? []);

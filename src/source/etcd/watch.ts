@@ -15,7 +15,7 @@ export interface WatchListener {
 
 export interface WatchRequest {
   readonly range: EtcdRange;
-  /** The store was seen at this revision; one that is behind it went back. */
+  /** The store was seen at this revision; a lower one means that the store was restored or rebuilt. */
   readonly seen: bigint;
   /** How long etcd may take to confirm the watch. */
   readonly timeoutMs: number;
@@ -87,7 +87,10 @@ function refusalOf(answer: IWatchResponse, seen: bigint): EtcdFailure | null {
     return new EtcdFailure(code, `the watch was refused${reason === '' ? '' : `: ${reason}`}`);
   }
   if (BigInt(header.revision) < seen) {
-    return new EtcdFailure('source.went-back', `the store went back from revision ${seen}`);
+    return new EtcdFailure(
+      'source.went-back',
+      `the store was restored or rebuilt: it is behind revision ${seen}`,
+    );
   }
   return null;
 }

@@ -31,7 +31,7 @@ function readServiceAccount({ platformEnv = {}, serviceAccount = SERVICE_ACCOUNT
   if (host === '') {
     throw new KubernetesFailure(
       'source.no-cluster',
-      'this is no pod (KUBERNETES_SERVICE_HOST is not set), and KUBECONFIG is not set; run it in a pod, or set KUBECONFIG',
+      'neither KUBERNETES_SERVICE_HOST nor KUBECONFIG is set; run in a pod, or set KUBECONFIG',
     );
   }
   const read = (name: string): string => readSecret(`${serviceAccount}/${name}`).trim();

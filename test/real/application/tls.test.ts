@@ -117,7 +117,7 @@ describe('a server that wants a certificate', () => {
     const refused = withCode(await examine(env), 'http.tls');
     expect(refused.message).toContain('Cannot reach RELOAD_URL');
     expect(refused.mend).toBe(
-      'Let RELOAD_CACERT name the authority that signed its certificate; RELOAD_CERT and RELOAD_KEY are ours, where it asks for one.',
+      'Set RELOAD_CACERT to the authority that signed its certificate. If it asks for a client certificate, set RELOAD_CERT and RELOAD_KEY.',
     );
     const whole = { ...env, RELOAD_CERT: files.cert, RELOAD_KEY: files.key };
     withCode(await examine(whole), 'hook.reachable');

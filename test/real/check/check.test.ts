@@ -19,7 +19,7 @@ test('when all is well, every area is reported in order, and the exit code is 0'
     expect(text).toBe(`ok   settings: 6 settings are given, and all are accepted.
 ok   source: "${at('config.json')}" was read: a document of 11 bytes, revision ${revision}.
 ok   content: It comes to 1 file with 11 bytes.
-ok   output: "${at('volume/app.json')}" can be written: staged beside it under a hidden name, so on the same file system; mode 0644, user ${process.geteuid?.()}. There is nothing of ours yet.
+ok   output: "${at('volume/app.json')}" can be written: staged beside it under a hidden name, so on the same file system; mode 0644, user ${process.geteuid?.()}. This sidecar has published nothing there yet.
 ok   state: The state directory "${at('volume/.config-sidecar/app.json')}" (beside the output) can be locked and written; no sidecar runs.
 ok   kept: There is nothing to roll back to yet: nothing was published.
 ok   process: No process is configured, so whether the application survives a reload is not monitored.

@@ -161,7 +161,7 @@ describe('CONFIRM_URL', () => {
       level: 'fail',
       code: 'confirm.status',
       message: `CONFIRM_URL "${server.origin}/status" answers 503, and has to answer 2xx.`,
-      mend: 'Start the application, or correct CONFIRM_URL: as it is, every change would be taken for one that does not work.',
+      mend: 'Start the application, or correct CONFIRM_URL: as it is, every change would count as failed.',
     });
     expect(examined.exitCode).toBe(6);
   });

@@ -212,7 +212,7 @@ describe('the process', () => {
       /^Cannot find the application: no process is named "nginx".*\. Only processes of this container are visible, so the process namespace is not shared\.$/,
     );
     expect(finding.mend).toBe(
-      'Use RELOAD_URL, which needs no shared namespace; or set shareProcessNamespace: true in the pod (in Compose a namespace that both share: examples/haproxy-compose): its containers then see the processes of all, and as the same user their files.',
+      'Use RELOAD_URL, which needs no shared namespace. Or set shareProcessNamespace: true in the pod (Compose: see examples/haproxy-compose): each container then sees the processes of all, and with the same user also their files.',
     );
   });
 
@@ -274,7 +274,7 @@ describe('what the application reads', () => {
         area: 'mount',
         level: 'warn',
         code: 'mount.unknown',
-        message: 'Whether process 7 (web) reads from the same volume cannot be seen.',
+        message: 'Whether process 7 (web) reads from the same volume is not visible from here.',
         mend: 'Look at the volume mounts of both containers.',
       },
     ]);

@@ -131,7 +131,7 @@ describe('a source', () => {
     expect(source(examined)).toMatchObject({
       level: 'fail',
       message: `Cannot GET "http://127.0.0.1:${port}/a.json": connection refused.`,
-      mend: 'Check that it runs, that host and port in SOURCE are right, and that nothing between (name service, network policy, firewall) is in the way.',
+      mend: 'Check that it runs, that host and port in SOURCE are right, and that DNS, network policies and firewalls let the sidecar reach it.',
     });
   });
 

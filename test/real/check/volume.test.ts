@@ -158,7 +158,7 @@ describe.each(['file', 'directory'] as const)('the volume of a %s output', (kind
     const where =
       kind === 'file' ? 'beside it under a hidden name' : 'in it under names that begin with ".."';
     expect(message).toBe(
-      `"${shown(kind, site)}" can be written: staged ${where}, so on the same file system; mode 0640, user 1234. There is nothing of ours yet.`,
+      `"${shown(kind, site)}" can be written: staged ${where}, so on the same file system; mode 0640, user 1234. This sidecar has published nothing there yet.`,
     );
     expect(readdirSync(site.at('volume'))).toEqual([]);
   });

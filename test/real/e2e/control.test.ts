@@ -321,7 +321,7 @@ describe.concurrent('the control socket', () => {
     expect(missing).toMatchObject({
       code: 8,
       stdout: '',
-      stderr: `Cannot sync: no sidecar answers at "${place.at(SOCKET)}"; does one run, with this OUTPUT and STATE_DIR? [control.nobody]\n`,
+      stderr: `Cannot sync: no sidecar answers at "${place.at(SOCKET)}"; check that it runs, and with the same OUTPUT and STATE_DIR. [control.nobody]\n`,
     });
     expect((await command('status')).code).toBe(8);
     const second = await place.start(variables);

@@ -128,7 +128,7 @@ describe.concurrent('"once" without the source', () => {
     expect(job.told()).toEqual(['one', 'two', 'two']);
     const again = await place.run(['once'], variables);
     expect(again.stdout).toMatch(/"event":"out of time"/);
-    expect(again.stdout).toContain('The last known good configuration serves.');
+    expect(again.stdout).toContain('The last known good configuration is used.');
     expect(again.code).toBe(0);
     expect(job.told()).toHaveLength(3);
     emptyVolume(place);

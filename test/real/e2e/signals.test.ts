@@ -41,7 +41,7 @@ describe.concurrent('a signal', () => {
       code: 'reload.ignored',
       reloadOwed: true,
       running: null,
-      message: `Cannot notify the application: process ${ignorer.pid} (sleep) ignores SIGHUP. It is notified once it no longer ignores it. Check RELOAD_SIGNAL, and how it is started: nohup passes that on.`,
+      message: `Cannot notify the application: process ${ignorer.pid} (sleep) ignores SIGHUP. It is notified once it no longer ignores it. Check RELOAD_SIGNAL, and how the application is started: nohup makes it ignore SIGHUP.`,
     });
   });
 

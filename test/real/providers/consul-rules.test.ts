@@ -101,7 +101,7 @@ describe('a server that speaks as Consul does', () => {
       '/app/k',
       (_request, response) => answer(response, 7, [item('app/k', 'v')], { 'X-Consul-KnownLeader': 'false' }),
       'source.no-leader',
-      'the server that answered knows no leader, what it holds may be old',
+      'the server that answered has no leader, so its data may be old',
     ],
     [
       'that there is nothing, of a server without a leader',
@@ -109,7 +109,7 @@ describe('a server that speaks as Consul does', () => {
       (_request, response) =>
         response.writeHead(404, { 'X-Consul-Index': '7', 'X-Consul-KnownLeader': 'false' }).end(),
       'source.no-leader',
-      'the server that answered knows no leader, what it holds may be old',
+      'the server that answered has no leader, so its data may be old',
     ],
     [
       'an answer that is old',
@@ -188,7 +188,7 @@ describe('a server that speaks as Consul does', () => {
       (_request, response) =>
         answer(response, 7, [item('app/k', 'v')], { 'Content-Type': 'application/octet-stream' }),
       'source.bad-answer',
-      'answered 200 with something else than keys',
+      'answered 200 with something other than keys',
     ],
     [
       'a page of another server that calls itself Consul',
@@ -198,7 +198,7 @@ describe('a server that speaks as Consul does', () => {
           .writeHead(200, { 'Content-Type': 'text/html', 'X-Consul-Index': '7' })
           .end('<h1>Log in</h1>'),
       'source.bad-answer',
-      'answered 200 with something else than keys',
+      'answered 200 with something other than keys',
     ],
   ];
   it.each(refused)('does not get away with %s', async (_name, path, given, code, reason) => {

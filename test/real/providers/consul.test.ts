@@ -422,13 +422,13 @@ describe('what only looks like Consul', () => {
       'a page under status 200',
       answer(200, { 'Content-Type': 'text/html', 'X-Consul-Index': '7' }, '<h1>Log in</h1>'),
       'source.bad-answer',
-      'answered 200 with something else than keys',
+      'answered 200 with something other than keys',
     ],
     [
       'JSON that is no list',
       answer(200, { ...JSON_TYPE, 'X-Consul-Index': '7' }, '{"error":"x"}'),
       'source.bad-answer',
-      'answered 200 with something else than keys',
+      'answered 200 with something other than keys',
     ],
     [
       'JSON cut short',
@@ -440,7 +440,7 @@ describe('what only looks like Consul', () => {
       'a list of something else',
       answer(200, { ...JSON_TYPE, 'X-Consul-Index': '7' }, '[{"Key":1}]'),
       'source.bad-answer',
-      'the answer holds something that is no key',
+      'the answer has an entry that is not a key',
     ],
     [
       'an agent without a leader',

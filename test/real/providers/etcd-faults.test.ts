@@ -237,7 +237,7 @@ describe('of the faults of the library, a store that was rebuilt', () => {
     const reason = await failureOfWatch(connection, revision + 99n);
     expect(reason).toEqual({
       code: 'source.went-back',
-      text: `the store went back from revision ${revision + 99n}`,
+      text: `the store was restored or rebuilt: it is behind revision ${revision + 99n}`,
     });
   });
 

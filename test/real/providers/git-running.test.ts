@@ -238,10 +238,10 @@ test('in a terminal, too, nothing is asked: neither for a password nor for a hos
   place.spawn('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'secret', '-f', locked]);
   await until('the key is there', () => existsSync(`${locked}.pub`));
   const overSsh = `git+ssh://${user}@127.0.0.1:${port}${repository.bare}?path=/`;
-  const nobody = place.write('nobody', '');
+  const noHosts = place.write('no-hosts', '');
   for (const [variables, code] of [
     [{ SOURCE: `git+http://127.0.0.1:${server.port}/app.git?path=/` }, 'source.denied'],
-    [{ SOURCE: overSsh, GIT_SSH_KEY: ssh.key, GIT_KNOWN_HOSTS: nobody }, 'source.host-key'],
+    [{ SOURCE: overSsh, GIT_SSH_KEY: ssh.key, GIT_KNOWN_HOSTS: noHosts }, 'source.host-key'],
     [{ SOURCE: overSsh, GIT_SSH_KEY_FILE: locked, GIT_KNOWN_HOSTS: ssh.knownHosts }, 'source.denied'],
   ] as const) {
     const { SOURCE: _source, ...rest } = settings(place, repository);

@@ -310,7 +310,7 @@ describe('a command', () => {
     const socket = join(directory, 'control.sock');
     const absent = {
       exitCode: 8,
-      text: `Cannot resume: no sidecar answers at "${socket}"; does one run, with this OUTPUT and STATE_DIR? [control.nobody]`,
+      text: `Cannot resume: no sidecar answers at "${socket}"; check that it runs, and with the same OUTPUT and STATE_DIR. [control.nobody]`,
     };
     const resume = request(socket, { action: 'resume' });
     expect(await sendControl(resume)).toEqual(absent);
@@ -381,7 +381,7 @@ describe('the status', () => {
     const socket = join(scratch(), 'control.sock');
     const [port = 0] = await freePorts(1);
     expect(await askSidecar({ sockets: [socket], listen: 'off', target: null })).toBe(
-      `Cannot get the status: no sidecar answers at "${socket}"; does one run, with this OUTPUT and STATE_DIR? Also, LISTEN is off.`,
+      `Cannot get the status: no sidecar answers at "${socket}"; check that it runs, and with the same OUTPUT and STATE_DIR. Also, LISTEN is off.`,
     );
     expect(await askSidecar({ sockets: [], listen: { host: '127.0.0.1', port }, target: null })).toMatch(
       `Cannot get the status: no sidecar answers at "http://127.0.0.1:${port}/status" (`,

@@ -17,14 +17,14 @@ export interface App {
   readonly pid: number;
   /** On the world's clock. */
   readonly startedAt: number;
-  /** What it read last: at its start, or when it was told. */
+  /** What it read last: at its start, or when it was notified. */
   runs: string | null;
 }
 
 /** An application takes orders from this age on, and has a handler from the first of them on. */
 const HANDLER_AFTER_MS = 400;
 const SETTLED_AFTER_MS = 1_000;
-/** What is deadly kills it so long after a start, or after a telling; a SIGTERM ends it. */
+/** What is deadly kills it so long after a start, or after a notification; a SIGTERM ends it. */
 const DIES_AFTER_START_MS = 300;
 const DIES_AFTER_TELLING_MS = 30;
 const ENDS_AFTER_MS = 20;
@@ -57,12 +57,12 @@ export class Application {
     this.#supervised += 1;
   }
 
-  /** What harm was done is forgotten: another life of the sidecar, or somebody wanted it so. */
+  /** What harm was done is forgotten: another life of the sidecar, or an operator asked for it. */
   forgetHarms(): void {
     this.#harms.clear();
   }
 
-  /** What the application runs; undefined where nobody is there who could. */
+  /** What the application runs; undefined while there is no process. */
   get runs(): string | null | undefined {
     if (this.#world.setting.isNamed) return this.app?.runs;
     return this.#world.setting.hook === 'none' ? undefined : this.#world.tellings.at(-1)?.read;
@@ -105,7 +105,7 @@ export class Application {
   }
 
   /** The hook is used. */
-  tell(process: ProcessId | null): ReloadResult {
+  notify(process: ProcessId | null): ReloadResult {
     const answer = this.#answer(process);
     const said = { code: `reload.${answer}`, message: 'It said so.' };
     if (answer === 'told')
@@ -130,7 +130,7 @@ export class Application {
     if (mode !== 'lost') this.#deliver();
     if (mode === 'works') return 'told';
     this.#world.uncertain.add(this.#world.publications);
-    // It has to be told again, since nobody knows that it was.
+    // It has to be notified again, since it is unknown that it was.
     this.#harms.clear();
     return 'unknown';
   }
@@ -149,7 +149,7 @@ export class Application {
     this.#dieIn(ENDS_AFTER_MS, this.app, () => this.#harm('deadly'));
   }
 
-  /** One that nobody tells watches its files itself. */
+  /** One without a hook watches its files itself. */
   filesChanged(): void {
     const { app } = this;
     if (this.#world.setting.hook !== 'none') return;
@@ -166,7 +166,7 @@ export class Application {
     this.#dieIn(DIES_AFTER_TELLING_MS, app);
   }
 
-  /** A bad content harms the application by our doing once in a life of the sidecar, unless somebody wanted it so. */
+  /** A bad content harms the application by our doing once in a life of the sidecar, unless an operator asked for it. */
   #harm(nature: string): void {
     const { volume } = this.#world;
     if (volume === null || natureOfRendering(volume) !== nature) return;

@@ -309,7 +309,7 @@ export class Life {
         // As the real one does.
         if (signal.aborted)
           return { kind: 'owed', class: 'unavailable', code: 'reload.aborted', message: 'It is ending.' };
-        const result = application.tell(process);
+        const result = application.notify(process);
         world.take();
         world.point('delivered');
         return result;
@@ -317,7 +317,7 @@ export class Life {
       confirm: async ({ trial, published, current, isResumed }) => {
         const result = this.#looks.look({ trial, published, current: current(), isResumed });
         if (result.kind !== 'confirmed') return result;
-        // Its copy may be all that is left to tell of it.
+        // Its copy may be the only record left of it.
         world.confirmed.add(published.rendering);
         world.point('confirm');
         return result;

@@ -1,4 +1,4 @@
-// Words that make people read a sentence twice: none of them stands in a page or in a text of the program.
+// Words that make people read a sentence twice: none of them is in a page, a message, a comment or the name of a test.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -42,4 +42,42 @@ test('no text of the program has one', () => {
   });
   expect(files.length).toBeGreaterThan(100);
   expect(texts).toEqual([]);
+});
+
+/** In comments and names of tests more words are out: there they stand for a process, a user or a server that has a name. */
+const VAGUE = /\b(?:everybody|strangers?|own accord|told (?:of|about|again|anew)|(?:gone|went) back to)\b/gi;
+
+/** Data of tests: a user of Linux, and what a program prints. */
+const EXCEPTIONS: Readonly<Record<string, RegExp>> = {
+  'test/unit/docs/words.test.ts': /.+/g,
+  'test/presets/apache.test.ts': /^User nobody$/gm,
+  'test/presets/php-fpm.test.ts': /^user = nobody$/gm,
+  'test/real/providers/etcd.test.ts': /'nobody:wrong'/g,
+  'test/support/fixtures/readers.ts': /is None/g,
+  'test/support/pods/programs.ts': /nobody:x:65534:65534:nobody/g,
+};
+
+function sources(): readonly string[] {
+  const folders = ['src', 'providers', 'test', 'bench', 'examples', '.ci'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
+  );
+  return [...folders, 'build.mjs'].filter((name) => /\.(?:ts|mjs|sh)$/.test(name));
+}
+
+test('no comment and no name of a test has one', () => {
+  const files = sources();
+  const all = files.flatMap((name) => {
+    const text = readFileSync(join(ROOT, name), 'utf8')
+      .replaceAll(/control[.-]nobody|\bNOBODY\b/g, '')
+      .replaceAll(EXCEPTIONS[name] ?? /(?!)/g, '');
+    return text
+      .split('\n')
+      .flatMap((line, at) =>
+        [...line.replaceAll(/\bthere is none\b/g, '').matchAll(WORST), ...line.matchAll(VAGUE)].map(
+          ([word]) => `${name}:${at + 1}: ${word}`,
+        ),
+      );
+  });
+  expect(files.length).toBeGreaterThan(500);
+  expect(all).toEqual([]);
 });

@@ -58,7 +58,7 @@ const PUBLISHED = carryOut(INTENDED, MOMENT);
 const TOLD = markNotified(PUBLISHED, TRIAL);
 const GOOD = confirm(TOLD, WORKS);
 
-/** The ledger with this on the volume, told and tried. */
+/** The ledger with this on the volume, notified and tried. */
 function trying(ledger: Ledger, what: Published): Ledger {
   return markNotified(carryOut(intend(ledger, what, true), MOMENT), TRIAL);
 }
@@ -90,7 +90,7 @@ const renderings = (all: readonly { readonly rendering: string }[]): readonly st
   all.map(({ rendering }) => rendering);
 
 describe('the order', () => {
-  it('owes a reload from before the rename until the application was told', () => {
+  it('owes a reload from before the rename until the application was notified', () => {
     expect(INTENDED).toEqual({
       ...EMPTY_LEDGER,
       intended: { version: A, owedBefore: false },
@@ -122,7 +122,7 @@ describe('the order', () => {
     });
   });
 
-  it('owes nothing where nobody is told', () => {
+  it('owes nothing where no application is notified', () => {
     expect(intend(PUBLISHED, B, false).owed).toBeNull();
     expect(adoptVolume(EMPTY_LEDGER, A, false).owed).toBeNull();
     expect(loseTrial(TOLD, false, 7).owed).toBeNull();
@@ -136,7 +136,7 @@ describe('the order', () => {
     expect(carryOut(TOLD, MOMENT)).toBe(TOLD);
   });
 
-  it('owes a reload for what is adopted, since nobody knows whether it was told', () => {
+  it('owes a reload for what is adopted, since it is unknown whether it was notified', () => {
     expect(adoptVolume(GOOD, B, true)).toEqual({
       ...GOOD,
       ...{
@@ -149,14 +149,14 @@ describe('the order', () => {
     });
   });
 
-  it('a telling that proves nothing leaves it unknown what the application runs', () => {
+  it('a notification that proves nothing leaves it unknown what the application runs', () => {
     expect(markNotified(GOOD, { ...TRIAL, evidence: [] })).toMatchObject({
       running: null,
       verdict: 'pending',
     });
   });
 
-  it('forgets a telling for which nothing is published', () => {
+  it('forgets a notification for which nothing is published', () => {
     expect(markNotified({ ...EMPTY_LEDGER, owed: { since: 1 } }, TRIAL)).toEqual(EMPTY_LEDGER);
   });
 });
@@ -212,7 +212,7 @@ describe('after a crash', () => {
     expect(resolveIntention(ledger, rendering)).toMatchObject({ ...expected, intended: null });
   });
 
-  it('the rename took place when the volume says so; else nobody is taken to have started after it', () => {
+  it('the rename took place when the volume says so; else no process counts as started after it', () => {
     expect(resolveIntention(INTENDED, A.rendering, MOMENT).published?.moment).toEqual(MOMENT);
     expect(resolveIntention(INTENDED, A.rendering).published?.moment).toEqual({ bootId: null, ticks: null });
   });
@@ -324,7 +324,7 @@ describe('what does not work', () => {
     expect(dropSuspect(back)).toMatchObject({ suspect: null, verdict: 'good' });
   });
 
-  it('is not blocked when it is the last known good: it is owed another telling', () => {
+  it('is not blocked when it is the last known good: it is owed another notification', () => {
     const after = died(trying(kept(EMPTY_LEDGER, A), A), 12_000);
     expect(after).toMatchObject({
       verdict: 'target-died',
@@ -351,7 +351,7 @@ describe('what does not work', () => {
     expect(blocked.slice(0, 3)).toEqual([blockOf(B), blockOf(A), blockOf(B, { under: 'old' })]);
   });
 
-  it('is owed again when somebody lifts the blocks', () => {
+  it('is owed again when an operator lifts the blocks', () => {
     const after = unblock(died(bad), true, 7);
     expect(after).toMatchObject({ blocked: [], suspect: null, verdict: 'pending', owed: { since: 7 } });
     expect(unblock(died(bad, 12_000), true, 7)).toMatchObject({ suspect: null, owed: { since: 7 } });
@@ -364,12 +364,12 @@ describe('what does not work', () => {
 });
 
 describe('a trial', () => {
-  it('that cannot go on is told anew, and since when is not forgotten', () => {
+  it('that cannot go on is notified again, and keeps its first time', () => {
     expect(loseTrial(TOLD, true, 7)).toEqual({ ...TOLD, trial: null, owed: { since: 7 } });
     expect(loseTrial({ ...TOLD, owed: { since: 3 } }, true, 7).owed).toEqual({ since: 3 });
   });
 
-  it('can begin though nobody was told', () => {
+  it('can begin without a notification', () => {
     expect(startTrial(died(TOLD), TRIAL)).toMatchObject({
       trial: TRIAL,
       verdict: 'pending',

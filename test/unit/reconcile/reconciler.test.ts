@@ -8,7 +8,7 @@ import { SETTING } from '../../support/reconcile/settings.ts';
 
 const FULL = new SidecarError('The disk is full.', { code: 'ledger.write', stage: 'ledger' });
 
-/** A loop over a world in which every action opens, looks, or does what it is told; and the events it has taken. */
+/** A loop over a world in which every action opens, looks, or does what the test says; and the events it has taken. */
 function loop(world: Partial<World> = {}) {
   const taken: Event[] = [];
   const reconciler: Reconciler = new Reconciler(

@@ -126,7 +126,7 @@ describe('a tree', () => {
 
   it('with KEYS_AS=json refuses JSON on which readers do not agree', async () => {
     expect(await refusal(tree({ k: '{"a":1,"a":2}' }), { keysAs: 'json' })).toBe(
-      'render render.key: Cannot use the keys of "etcd://h:2379/app/": the value of the key "k" is JSON that cannot be used: this key stands here for the second time',
+      'render render.key: Cannot use the keys of "etcd://h:2379/app/": the value of the key "k" is JSON that cannot be used: this key appears twice',
     );
     expect(await refusal(tree({ db: '{"host":1}', 'db/host': '2' }), { keysAs: 'json' })).toContain(
       'both a value and a folder',
@@ -271,13 +271,13 @@ describe('a document', () => {
 describe('a source that says there is nothing', () => {
   it('is refused, with what to do about it', async () => {
     expect(await refusal({ kind: 'nothing' })).toBe(
-      'render source.empty: Cannot use the source "etcd://h:2379/app/": it says that there is nothing; check the URL (a tree of keys ends with "/", a single key does not); ALLOW_EMPTY=true accepts that, and is only for where an empty configuration is a legal one',
+      'render source.empty: Cannot use the source "etcd://h:2379/app/": it is empty; check the URL (a tree of keys ends with "/", a single key does not); ALLOW_EMPTY=true accepts that; set it only where an empty configuration is valid',
     );
     expect(await refusal({ kind: 'nothing' }, { source: 'consul://h:8500/app/' })).toBe(
-      'render source.empty: Cannot use the source "consul://h:8500/app/": it says that there is nothing; check the URL (a tree of keys ends with "/", a single key does not) and the token, as one that may not read gets the same answer; ALLOW_EMPTY=true accepts that, and is only for where an empty configuration is a legal one',
+      'render source.empty: Cannot use the source "consul://h:8500/app/": it is empty; check the URL (a tree of keys ends with "/", a single key does not) and the token, as one that may not read gets the same answer; ALLOW_EMPTY=true accepts that; set it only where an empty configuration is valid',
     );
     expect(await refusal({ kind: 'nothing' }, { source: '/srv/app.json' })).toBe(
-      'render source.empty: Cannot use the source "/srv/app.json": it says that there is nothing; check the URL; ALLOW_EMPTY=true accepts that, and is only for where an empty configuration is a legal one',
+      'render source.empty: Cannot use the source "/srv/app.json": it is empty; check the URL; ALLOW_EMPTY=true accepts that; set it only where an empty configuration is valid',
     );
   });
 

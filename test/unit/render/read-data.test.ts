@@ -100,7 +100,7 @@ describe('the data of several sources', () => {
     const base = part('/base.yaml', document('a: 1'));
     const empty = part('consul://h:8500/app/', NOTHING);
     expect(await refusal(merged(base, empty))).toMatch(
-      /^source\.empty: Cannot use the source "consul:\/\/h:8500\/app\/": it says that there is nothing;/,
+      /^source\.empty: Cannot use the source "consul:\/\/h:8500\/app\/": it is empty;/,
     );
     expect(await plain(merged(base, { ...empty, optional: true }))).toEqual({ a: 1 });
     expect(await plain(merged(base, empty), { allowEmpty: true })).toEqual({ a: 1 });

@@ -88,7 +88,7 @@ describe('a file without a template', () => {
     ]);
   });
 
-  it('has the very bytes of any document when its own format is none, or FORMAT is raw', async () => {
+  it('has the exact bytes of a document in an unknown format, or with FORMAT=raw', async () => {
     expect(await outcome(documentOf('user nginx;', 'nginx'), file('/c/nginx.conf'))).toEqual({
       'nginx.conf': 'user nginx;',
     });
@@ -249,7 +249,7 @@ describe('a file without a template', () => {
     [
       documentOf('{"a":null}'),
       file('/c/a.toml'),
-      'render.value: Cannot write "a" of "S" as TOML: it is null, which TOML cannot say',
+      'render.value: Cannot write "a" of "S" as TOML: it is null, which TOML cannot express',
     ],
     [
       documentOf('[1]'),

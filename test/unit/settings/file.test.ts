@@ -119,10 +119,7 @@ const FILES: ReadonlyArray<readonly [text: string, said: string]> = [
   ['targets: [web]', TARGETS_SHAPE],
   ['targets: {}', TARGETS_SHAPE],
   ['targets: {web: {output: /x}}\ndefaults: 3\n', 'defaults: must be a map of settings'],
-  [
-    'defaults:\n  splay: 1s\nsplay: 2s\n',
-    'settings stand either at the top or under defaults:, not at both places',
-  ],
+  ['defaults:\n  splay: 1s\nsplay: 2s\n', 'settings go either at the top or under defaults:, not both'],
   ['defaults: [splay]', 'defaults: must be a map of settings'],
 ];
 

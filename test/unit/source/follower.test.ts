@@ -398,7 +398,7 @@ describe('a provider that breaks its law', () => {
     const { error, snapshot: kept } = states[3] ?? {};
     expect({ code: error?.code, message: error?.message, kept: kept?.revision }).toEqual({
       code: 'source.defect',
-      message: `Cannot follow "test://": its watch ${what}, which is a defect of ours. It is opened again.`,
+      message: `Cannot follow "test://": its watch ${what}, which is a bug in config-sidecar. It is opened again.`,
       kept: 'good',
     });
   });

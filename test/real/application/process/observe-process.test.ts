@@ -68,7 +68,7 @@ describe('a process', () => {
       'ignored',
       'ignored',
       'ignores SIGHUP',
-      'It is notified once it no longer ignores it. Check RELOAD_SIGNAL, and how it is started: nohup passes that on.',
+      'It is notified once it no longer ignores it. Check RELOAD_SIGNAL, and how the application is started: nohup makes it ignore SIGHUP.',
     ],
     [
       'not-permitted',

@@ -112,8 +112,8 @@ describe('INI', () => {
     [{ DEFAULT: { b: 1 } }, 'DEFAULT: a section named DEFAULT is special to some readers'],
     [{ a: { b: { c: 1 } }, 'a.b': { d: 1 } }, 'a.b: it would be the same section as "a/b"'],
     [{ a: [1] }, 'a: it is a list, which this format cannot hold'],
-    [{ a: { b: null } }, 'a/b: it is null, which this format cannot say'],
-    [{ a: Number.NaN }, 'a: it is not a finite number, which this format cannot say'],
+    [{ a: { b: null } }, 'a/b: it is null, which this format cannot express'],
+    [{ a: Number.NaN }, 'a: it is not a finite number, which this format cannot express'],
     [['a'], '/: an INI document is a map'],
   ])('refuses %j', (value, message) => {
     expect(faultOf(serialiseIni, value)).toBe(message);
@@ -178,9 +178,9 @@ describe('dotenv', () => {
     [{ a: 'x\nEVIL=1' }, 'a: it holds a line break, which this format cannot carry safely'],
     [{ a: '\u0000' }, 'a: it holds the control character U+0000, which this format cannot carry safely'],
     [{ a: { 'b-c': 1, b_c: 2 } }, 'a/b_c: it would be the same variable "a_b_c" as "a/b-c"'],
-    [{ '-': 1 }, '-: nothing of its name is left for a variable'],
+    [{ '-': 1 }, '-: its name has no character that a variable may have'],
     [{ a: [1] }, 'a: it is a list, which this format cannot hold'],
-    [{ a: null }, 'a: it is null, which this format cannot say'],
+    [{ a: null }, 'a: it is null, which this format cannot express'],
     ['a', '/: a dotenv document is a map'],
   ])('refuses %j', (value, message) => {
     expect(faultOf(serialiseEnv, value)).toBe(message);
@@ -223,7 +223,7 @@ describe('properties', () => {
   it.each<[Value, string]>([
     [{ a: 'x\u001b' }, 'a: it holds the control character U+001B, which this format cannot carry safely'],
     [{ a: { b: 1 }, 'a.b': 2 }, 'a.b: it would be the same key "a.b" as "a/b"'],
-    [{ a: null }, 'a: it is null, which this format cannot say'],
+    [{ a: null }, 'a: it is null, which this format cannot express'],
     [1, '/: a properties document is a map'],
   ])('refuses %j', (value, message) => {
     expect(faultOf(serialiseProperties, value)).toBe(message);

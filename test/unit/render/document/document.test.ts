@@ -44,7 +44,7 @@ describe('a broken document', () => {
     ['json', '"secret', 'line 1, column 8: a string is not closed'],
     ['json', '"sec\nret"', 'line 1, column 5: a string holds a control character that is not escaped'],
     ['json', '["\\x"]', 'line 1, column 2: this string has an escape that JSON does not know'],
-    ['json', '{"a": 1,\n "a": 2}', 'line 2, column 2: this key stands here for the second time'],
+    ['json', '{"a": 1,\n "a": 2}', 'line 2, column 2: this key appears twice'],
     ['json', '"\\ud800"', 'line 1, column 1: this string has half of a surrogate pair'],
     ['json', '1e999', 'line 1, column 1: this number is too large'],
     ['json', '['.repeat(200), 'line 1, column 102: it is nested deeper than 100 levels'],
@@ -68,16 +68,16 @@ describe('a broken document', () => {
       'a = 1\n  secret = 2\n',
       'line 2, column 1: a line begins with a blank, which some readers take for a continuation',
     ],
-    ['ini', '[a]\nb = 1\nb = 2\n', 'line 3, column 1: this key or section stands here for the second time'],
+    ['ini', '[a]\nb = 1\nb = 2\n', 'line 3, column 1: this key or section appears twice'],
     ['ini', 'a = 1\n[a]\nb = 1\n', 'a: the key "a" is both a value and a folder ("a.…")'],
     ['env', 'A=1\nsecret\n', 'line 2, column 1: a line is neither "NAME=value" nor a comment'],
-    ['env', 'A=1\nA=2\n', 'line 2, column 1: this name stands here for the second time'],
+    ['env', 'A=1\nA=2\n', 'line 2, column 1: this name appears twice'],
     [
       'env',
       "A='secret\n",
       'line 1, column 1: a quote is not closed on its line, or something stands behind it',
     ],
-    ['properties', 'a=1\na=2', 'line 2, column 1: this key stands here for the second time'],
+    ['properties', 'a=1\na=2', 'line 2, column 1: this key appears twice'],
     ['properties', 'a=\\u00g0', 'line 1, column 1: "\\u" is not followed by four hexadecimal digits'],
     ['properties', 'a=\\ud800', 'line 1, column 1: a text has half of a surrogate pair'],
     ['properties', 'a=1\na.b=2', 'a: the key "a" is both a value and a folder ("a.…")'],
@@ -216,9 +216,13 @@ describe('a document', () => {
 
 describe('writing', () => {
   it.each<[ParsedFormat, Value, string]>([
-    ['json', { a: [1, Number.POSITIVE_INFINITY] }, 'a/1: it is not a finite number, which JSON cannot say'],
-    ['toml', { a: { b: null } }, 'a/b: it is null, which TOML cannot say'],
-    ['toml', { a: [2n ** 63n] }, 'a/0: it is an integer beyond 64 bits, which TOML cannot say'],
+    [
+      'json',
+      { a: [1, Number.POSITIVE_INFINITY] },
+      'a/1: it is not a finite number, which JSON cannot express',
+    ],
+    ['toml', { a: { b: null } }, 'a/b: it is null, which TOML cannot express'],
+    ['toml', { a: [2n ** 63n] }, 'a/0: it is an integer beyond 64 bits, which TOML cannot express'],
     ['toml', ['a'], '/: a TOML document is a map'],
   ])('%s refuses what it cannot say', async (format, value, message) => {
     const fault = await serialiseDocument(value, format).catch((thrown: unknown) => thrown);

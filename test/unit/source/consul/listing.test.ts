@@ -117,19 +117,19 @@ describe('a reader of listings', () => {
       'the answer is not the JSON it says it is',
     ],
     ['nothing at all', '', 'the answer is not the JSON it says it is'],
-    ['no list', '{"Key":"a"}', 'answered 200 with something else than keys'],
-    ['a list of numbers', '[1]', 'the answer holds something that is no key'],
+    ['no list', '{"Key":"a"}', 'answered 200 with something other than keys'],
+    ['a list of numbers', '[1]', 'the answer has an entry that is not a key'],
     [
       'no base64',
       '[{"Key":"a","Value":"%%%%","ModifyIndex":1}]',
-      'the answer holds something that is no key',
+      'the answer has an entry that is not a key',
     ],
     [
       'cut base64',
       '[{"Key":"a","Value":"dmFs1","ModifyIndex":1}]',
-      'the answer holds something that is no key',
+      'the answer has an entry that is not a key',
     ],
-    ['no index', '[{"Key":"a","Value":"dmFs"}]', 'the answer holds something that is no key'],
+    ['no index', '[{"Key":"a","Value":"dmFs"}]', 'the answer has an entry that is not a key'],
   ])('refuses %s', async (_name, text, reason) => {
     await expect(createListingReader(WHOLE_NAMES)(Buffer.from(text), NEVER)).rejects.toThrow(reason);
   });

@@ -179,8 +179,7 @@ describe('without KUBECONFIG', () => {
   it('outside of a pod the error says both ways', async () => {
     await expect(readCluster(options)).rejects.toMatchObject({
       code: 'source.no-cluster',
-      message:
-        'this is no pod (KUBERNETES_SERVICE_HOST is not set), and KUBECONFIG is not set; run it in a pod, or set KUBECONFIG',
+      message: 'neither KUBERNETES_SERVICE_HOST nor KUBECONFIG is set; run in a pod, or set KUBECONFIG',
     });
   });
 
