@@ -12,7 +12,7 @@ let serving = {
 };
 let failure = '';
 
-/** Each release lies in a folder of its own, so that its modules are loaded anew. */
+/** Each release lies in a folder of its own, so that its modules are loaded again. */
 async function load() {
   const release = realpathSync(`${APP}/..data`);
   try {

@@ -117,5 +117,5 @@ function shows(generation: Generation | null, rendering: string | null): string 
   if (rendering === null) return 'This sidecar has published nothing there yet.';
   if (generation === null) return 'There is a configuration.';
   if (generation.rendering === rendering) return 'It shows what the source holds.';
-  return 'It shows something else than the source holds, which a publication would change.';
+  return 'It shows something other than the source holds, which a publication would change.';
 }

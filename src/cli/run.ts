@@ -84,7 +84,7 @@ class Running {
   }
 
   /**
-   * Stops the targets that are gone, starts the new ones, and starts those anew whose settings are others; the rest runs on.
+   * Stops the targets that are gone, starts the new ones, and starts those again whose settings are others; the rest runs on.
    * What may fail comes first, so that a failure leaves everything as it was.
    */
   async change(next: Configured): Promise<void> {
@@ -181,7 +181,7 @@ class Running {
       onOpen: () => void this.#targets.get(name)?.control.look(),
     });
     const directory = () => this.#stateDirectory(name);
-    // It outlives its target: a command may come while that is started anew.
+    // It outlives its target: a command may come while that restarts.
     const control =
       this.#targets.get(name)?.control ?? startControl({ directory, served: this.#served, log });
     return { loaded, target, control };

@@ -87,8 +87,8 @@ function writeNow(fd: number, bytes: Buffer): number {
 const switched: Socket[] = [];
 
 /**
- * The descriptor to write to. A pipe or a terminal is opened anew, so that "without waiting" holds for us and not for
- * other programs that share it. A socket cannot be opened anew, and a pipe of another user's may not: those are
+ * The descriptor to write to. A pipe or a terminal is opened again, so that "without waiting" holds for us and not for
+ * other programs that share it. A socket cannot be opened again, and a pipe of another user's may not: those are
  * switched over. A file or a device never waits for a reader.
  */
 function withoutWaiting(fd: number): number {

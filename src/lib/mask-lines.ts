@@ -5,7 +5,7 @@ const MASK = '***';
 /** A name that speaks of a secret, and what follows it in the line. */
 const NAMED =
   /((?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|credential|authorization)[\w.-]{0,60}["']?[ \t:=]{1,20})\S.*$/gim;
-/** What stands before `@` in a URL. */
+/** The part before `@` in a URL. */
 const IN_URL = /(:\/\/)[^\s/@"']{1,300}@/g;
 /** A key in the armour of PEM. */
 const KEY = /(-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----)[\s\S]*?(?=-----END|$)/g;

@@ -1,4 +1,4 @@
-// How a URL may be shown: without what stands before `@`, and without query values that may be secrets.
+// How a URL may be shown: without the part before `@`, and without query values that may be secrets.
 
 const MASK = '***';
 

@@ -24,7 +24,7 @@ export class HeldDirectory {
   }
 
   /**
-   * The directory, after a look whether it still is where it was. A directory that was deleted may be made anew; one that
+   * The directory, after a look whether it still is where it was. A directory that was deleted may be made again; one that
    * was only moved away is still held, and what has its place now is refused.
    * @throws the system's error when there is nothing, SidecarError `publish.replaced`, or what opening it throws.
    */

@@ -121,7 +121,7 @@ async function stage(places: readonly Place[], { parts }: Release): Promise<Stag
   try {
     for (const { path, publisher } of places) {
       const generation = generationFor(parts, path);
-      // An output that shows it already is not written anew.
+      // An output that shows it already is not written again.
       if (places.length > 1 && (await publisher.lookInSlices()).rendering === generation.rendering) continue;
       const one = await publisher.stage(generation);
       staged.push({ part: { output: path, name: one.name, rendering: generation.rendering }, staged: one });

@@ -101,7 +101,7 @@ function observeVolume({ volume, now }: View): Action | Wait {
 
 /**
  * The process is looked up while something is owed or suspected, or what is on the volume is not known to work: again and
- * again where it is in the way, and where it may start anew with what did not work.
+ * again where it is in the way, and where it may start again with what did not work.
  */
 function findProcess(view: View): Action | Wait | null {
   const { published, owed, suspect, verdict, trial, process, policy, now } = view;
@@ -264,7 +264,7 @@ function mayNotify(view: View): boolean {
 
 /**
  * It did not work under other settings and had to stay, and by now there is no hook, so that only a trial is left. A
- * process that is named may still run something else, and be about to die of it: that one has to start anew.
+ * process that is named may still run something else, and be about to die of it: that one has to start again.
  */
 function isVerdictOfOthers(view: View, rendering: string): boolean {
   const { verdict, policy, good, goal } = view;

@@ -1,4 +1,4 @@
-// What attempts ended in: the outcome that stands, a short history, and the counts for the metrics. Values; every change makes a new one.
+// What attempts ended in: the current outcome, a short history, and the counts for the metrics. Values; every change makes a new one.
 
 import type { Version } from '../ledger/ledger.ts';
 import type { Stage } from '../lib/errors.ts';
@@ -58,7 +58,7 @@ interface Durations {
 }
 
 export interface Journal {
-  /** The outcome that stands; null before the first, and when it is over without another in its place. */
+  /** The current outcome; null before the first, and when it is over without another in its place. */
   readonly current: Report | null;
   /** Newest first. */
   readonly history: readonly Report[];
@@ -83,7 +83,7 @@ const HISTORY = 20;
 /** Outcomes after which there is nothing left to do. */
 const DONE: readonly (Outcome | undefined)[] = ['applied', 'unchanged', 'picked-up', undefined];
 
-/** Whether the outcome that stands needs a person, or more tries. */
+/** Whether the current outcome needs a person, or more tries. */
 export function isOpen({ current }: Journal): boolean {
   return !DONE.includes(current?.outcome);
 }
@@ -121,7 +121,7 @@ export function add(journal: Journal, report: Omit<Report, 'count'>): Journal {
   };
 }
 
-/** The outcome that stands is over: what was in the way has gone. */
+/** The current outcome is over: what was in the way has gone. */
 export function close(journal: Journal): Journal {
   return { ...journal, current: null };
 }

@@ -1,4 +1,4 @@
-// What stands, derived from the state after every event: nothing has to remember to report. Pure.
+// The current outcome, derived from the state after every event: nothing has to remember to report. Pure.
 
 import { type Block, confirmedSecondsAgo, isBad, lastKnownGoodOf } from '../ledger/ledger.ts';
 import type { SidecarError } from '../lib/errors.ts';
@@ -21,7 +21,7 @@ const ABOUT_A_BLOCK: readonly (Outcome | undefined)[] = [
   'unconfirmed',
 ];
 
-/** The first line that holds; null: what stood before stands. */
+/** The first line that holds; null: the outcome before remains. */
 function outcomeOf(state: State, { unixMs }: Time): Standing | null {
   const { ledger, session, policy } = state;
   const { published, verdict, trial, owed, pinned } = ledger;
@@ -87,7 +87,7 @@ function isAboutContent({ stage }: SidecarError): boolean {
   return stage === 'validate' || stage === 'render';
 }
 
-/** What is to be recorded after an event: the verdict it brought, and what stands then, when that is another or an attempt ended. */
+/** What is to be recorded after an event: the verdict it brought, and the outcome then, when it is another one or an attempt ended. */
 export function* reportsOf(
   before: State,
   event: Event,

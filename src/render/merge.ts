@@ -62,7 +62,7 @@ function notAtTop(source: string, value: Value): SidecarError {
     );
   }
   return refuse(
-    `Cannot merge "${source}" with other sources: its data is no map; give it a NAME (NAME=URL), under which it then stands`,
+    `Cannot merge "${source}" with other sources: its data is not a map; give it a NAME (NAME=URL), which becomes its key`,
   );
 }
 

@@ -153,7 +153,7 @@ function describeTrial({ since, until, waitsFor }: TrialStatus): string {
   return `on trial since ${since}, until ${until} at the latest, for ${what}`;
 }
 
-/** What a command or hook printed about the outcome that stands. */
+/** What a command or hook printed about the current outcome. */
 function printedBy({ outcome, history }: SeenTarget): readonly string[] {
   const [latest] = history;
   if (latest === undefined || latest.outcome !== outcome || !latest.output) return [];

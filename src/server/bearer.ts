@@ -38,7 +38,7 @@ export function checkBearer(
 
 /** Whether the request brings CONTROL_TOKEN, with which it may see everything. */
 export function hasToken(header: string | undefined, token: () => string | undefined): boolean {
-  // Its file is read anew for a request that brings a token, and for no other.
+  // Its file is read again for a request that brings a token, and for no other.
   if (header === undefined) return false;
   const wanted = readToken(token);
   return typeof wanted === 'object' && sends(header, wanted.token);

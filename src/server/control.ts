@@ -110,7 +110,7 @@ export function handleControl(
   }
 }
 
-/** A misspelt parameter that is passed over would do something else than what was asked for. */
+/** A misspelt parameter that is passed over would do something other than what was asked for. */
 function parametersOf(action: ControlAction, query: string): ReadonlyMap<string, string> {
   const known = PARAMETERS[action];
   const found = new Map<string, string>();

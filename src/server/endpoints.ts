@@ -7,7 +7,7 @@ import { checkBearer, hasToken } from './bearer.ts';
 import { type ControlAction, type ControlsByTarget, handleControl } from './control.ts';
 import { publicPageOf, publicStatusOf, type Status } from './status.ts';
 
-/** What the endpoints show and control; each is asked anew at every request. */
+/** What the endpoints show and control; each is asked again at every request. */
 export interface Served {
   /** Names of the targets there are. */
   readonly targets: () => readonly string[];
@@ -20,7 +20,7 @@ export interface Served {
   /** Prometheus text. */
   readonly metrics: () => Promise<string>;
   readonly controls: () => ControlsByTarget;
-  /** CONTROL_TOKEN; undefined when it is not set. May throw: its file is read anew. */
+  /** CONTROL_TOKEN; undefined when it is not set. May throw: its file is read again. */
   readonly token: () => string | undefined;
 }
 

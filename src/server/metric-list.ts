@@ -142,7 +142,7 @@ export const METRICS: readonly Metric[] = [
   },
   {
     name: 'config_sidecar_outcome',
-    help: 'The outcome that stands is 1, every other one 0.',
+    help: 'The current outcome is 1, every other one 0.',
     type: 'gauge',
     samples: ({ name, status }) => {
       const counts = status.outcome === null ? {} : { [status.outcome]: 1 };

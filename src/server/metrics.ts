@@ -9,7 +9,7 @@ import { type Identity, isFresh, statusOf } from './status.ts';
 /** prom-client's gauges with the name of a counter; what they add up is there without them. */
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `nodejs_active_${what}_total`);
 
-/** The registry a scrape is answered from; it asks `kept` anew each time. */
+/** The registry a scrape is answered from; it asks `kept` again each time. */
 export function createRegistry(kept: () => readonly TargetView[], identity: Identity): Registry {
   const registry = new Registry();
   const registers = [registry];

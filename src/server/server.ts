@@ -12,7 +12,7 @@ import { detailsOf, type Identity, reasonsNotReady, statusOf } from './status.ts
 
 export type { Served } from './endpoints.ts';
 
-/** What the endpoints show and control, asked anew at each request. */
+/** What the endpoints show and control, asked again at each request. */
 export interface Serving {
   readonly kept: () => readonly TargetView[];
   readonly identity: Identity;

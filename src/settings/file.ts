@@ -77,7 +77,7 @@ function readTargets({ targets, defaults, ...others }: Mapping, file: string): F
     );
   const shared = readKeys(defaults ?? {}, `in "${file}"`);
   const astray = Object.keys(others).map(
-    (key) => `Cannot use ${key} in "${file}": beside targets:, settings stand under defaults: or in a target`,
+    (key) => `Cannot use ${key} in "${file}": beside targets:, settings go under defaults: or into a target`,
   );
   const read = Object.entries(targets).map(
     ([name, settings]) => [name, readTarget(name, settings, file)] as const,

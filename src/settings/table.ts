@@ -29,7 +29,7 @@ export type Section = (typeof SECTIONS)[number];
 export const VERDICT_SECTIONS: readonly Section[] = ['Reload', 'Confirm and roll back'];
 
 /**
- * What of a value must never be shown: all of it, what stands before `@` in a URL, or what follows the colon in
+ * What of a value must never be shown: all of it, the part before `@` in a URL, or what follows the colon in
  * `user:password`. A setting with a secret can also be given as `X_FILE`.
  */
 export type Secret = 'whole' | 'url' | 'user';

@@ -30,7 +30,7 @@ export interface Follow<S extends TargetSnapshot = TargetSnapshot> {
   readonly random: Random;
   /** Called for a new snapshot, and when the source goes up or down. */
   readonly onNews: (state: SourceState<S>, news: SourceEvent) => void;
-  /** A watch that says nothing for this long, in milliseconds, is opened anew. Default: never. See `silenceBoundMs`. */
+  /** A watch that says nothing for this long, in milliseconds, is opened again. Default: never. See `silenceBoundMs`. */
   readonly silentAfterMs?: number;
   /** Steady milliseconds, by which health and delays are measured. Default `performance.now`. */
   readonly clock?: () => number;

@@ -1,4 +1,4 @@
-// What an HTTP source is asked with: headers and TLS identity, read from the settings anew for every request.
+// What an HTTP source is asked with: headers and TLS identity, read from the settings again for every request.
 import { SidecarError, type Stage } from '../lib/errors.ts';
 import type { TlsIdentity } from '../lib/http/http.ts';
 import type { GivenSettings, ProviderOptions } from './provider.ts';

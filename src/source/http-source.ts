@@ -1,4 +1,4 @@
-// An HTTP address as a source: conditional GET at every interval, credentials read anew for each.
+// An HTTP address as a source: conditional GET at every interval, credentials read again for each.
 import { SidecarError } from '../lib/errors.ts';
 import { type HttpClient, openClient } from '../lib/http/http.ts';
 import { maskUrl } from '../lib/mask.ts';

@@ -7,7 +7,7 @@ export interface HttpTarget {
   /** Without credentials and fragment: what a request asks for. */
   readonly url: string;
   readonly tls: boolean;
-  /** What stands before `@`, decoded; null where nothing does. */
+  /** The part before `@`, decoded; null where nothing does. */
   readonly userinfo: HttpCredentials | null;
   /** JSON Pointer from the fragment; null without one. */
   readonly pointer: string | null;

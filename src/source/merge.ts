@@ -50,7 +50,7 @@ export function mergeSnapshots(parts: readonly SourcePart[], snapshots: readonly
 
 type Merge = (snapshots: readonly (Snapshot | null)[]) => TargetSnapshot | null;
 
-/** Merges anew only when a snapshot is another one: the same input is to be the same object. */
+/** Merges again only when a snapshot is another one: the same input is to be the same object. */
 function createMerge(parts: readonly SourcePart[]): Merge {
   let known: { readonly of: readonly Snapshot[]; readonly snapshot: TargetSnapshot } | null = null;
   return (snapshots) => {

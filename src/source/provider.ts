@@ -80,7 +80,7 @@ export type Observation =
  * 4. `watch` returns promptly when its signal aborts and has released everything by then. (`return()` on an async
  *    generator does not interrupt a pending await: pass the signal to every wait.)
  * 5. No retries, back-off, de-duplication, throttling or logging in a provider: the loop does those once, for all
- *    alike. After an error the generator is finished; the loop calls `watch` anew.
+ *    alike. After an error the generator is finished; the loop calls `watch` again.
  * 6. A cursor (ETag, index, revision) is remembered only together with the snapshot it belongs to, after that was
  *    read whole. It does not outlive its `watch`.
  * 7. Every wait on the network has a deadline of its own besides the signal; a silent connection is a dead one.

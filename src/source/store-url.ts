@@ -22,7 +22,7 @@ export interface StoreUrl {
   readonly tls: boolean;
   /** At least one, in the order of the URL. */
   readonly endpoints: readonly Endpoint[];
-  /** What stands before `@`, decoded; null where nothing does. */
+  /** The part before `@`, decoded; null where nothing does. */
   readonly userInfo: { readonly user: string; readonly password: string | null } | null;
   /** The decoded path with its leading slash; '' when there is none. */
   readonly path: string;

@@ -78,7 +78,7 @@ export function watchPath(
       if (errnoOf(thrown) !== 'ENOENT') isComplete = false;
     }
   };
-  /** One round: true when something had to be watched anew, so that the way may have changed meanwhile. */
+  /** One round: true when something had to be watched again, so that the way may have changed meanwhile. */
   const renew = (): boolean => {
     const wanted = new Map<string, string>();
     for (const directory of [...deciding(path), ...covered]) {

@@ -1,5 +1,5 @@
 // The campaign against files in three layouts: one document, a plain directory, and the `..data` layout of mounted
-// ConfigMaps; written in every way programs do it, moved away, removed and made anew.
+// ConfigMaps; written in every way programs do it, moved away, removed and made again.
 import {
   closeSync,
   existsSync,
@@ -34,7 +34,7 @@ import { providerOptions } from '../support/source/provider-contract.ts';
 interface Layout {
   /** What is followed. */
   readonly path: string;
-  /** What is removed and made anew: the directory that holds it. */
+  /** What is removed and made again: the directory that holds it. */
   readonly root: string;
   write(changes: readonly Change[]): Promise<void>;
   read(): State;

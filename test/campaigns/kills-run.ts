@@ -21,7 +21,7 @@ export interface KillReport {
 }
 
 const READ_MS = 3;
-/** Generations of a directory stay readable for a minute, or for two where the sidecar was started anew. */
+/** Generations of a directory stay readable for a minute, or for two where the sidecar was restarted. */
 const OLDEST_GENERATION_MS = 240_000;
 const SETTLE_MS = 60_000;
 

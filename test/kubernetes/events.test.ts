@@ -84,7 +84,7 @@ test('one Event for each trouble, one when it is over, none for success; and a c
   const rejections = async () =>
     (await sidecar.target()).history.filter(({ outcome }) => outcome === 'rejected');
   await until('it was rejected again', async () => (await rejections()).length === 2);
-  // A process that is started anew finds the same trouble, and does not say it a second time.
+  // A process that restarts finds the same trouble, and does not say it a second time.
   await sidecar.end();
   place.write('source/app.json', '{"other":1}');
   const next = await place.start(given);

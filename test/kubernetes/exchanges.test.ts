@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { startKubernetes } from '../support/servers/kubernetes.ts';
 import { exchangesOf, recordedExchanges, saveExchanges } from '../support/servers/kubernetes-exchanges.ts';
 
-it('a real API server answers as it was recorded (UPDATE_RECORDING=1 records anew)', async () => {
+it('a real API server answers as it was recorded (UPDATE_RECORDING=1 records again)', async () => {
   const server = await startKubernetes();
   onTestFinished(() => server.end());
   const exchanges = await exchangesOf(server);

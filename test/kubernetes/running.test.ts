@@ -71,7 +71,7 @@ describe('with KUBECONFIG', () => {
     expect((await sidecar.end()).code).toBe(0);
   });
 
-  test('a ConfigMap that is deleted changes nothing, and one that is made anew counts', async (context) => {
+  test('a ConfigMap that is deleted changes nothing, and one that is made again counts', async (context) => {
     const place = createPlace(context);
     const { sidecar, reaches } = await run(place, 'deleted', through(place));
     await server.ask('DELETE', `${CONFIG_MAPS}/deleted`);

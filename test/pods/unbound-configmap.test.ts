@@ -52,7 +52,7 @@ function runPods(): void {
     await sidecar.outcome('picked-up');
 
     offer(pod, 'names:\n  router: 192.0.2.254\n  scanner: 192.0.2.17\n');
-    await until('it answers anew', async () => (await address(pod, 'router.home.arpa')) === '192.0.2.254');
+    await until('it answers again', async () => (await address(pod, 'router.home.arpa')) === '192.0.2.254');
     expect(await address(pod, 'scanner.home.arpa')).toBe('192.0.2.17');
     expect(await address(pod, 'printer.home.arpa')).toBe('ENOTFOUND');
     await sidecar.settled('applied');

@@ -21,7 +21,7 @@ export { type ConfirmSettings, confirmSettingsOf } from './settings.ts';
 export type { ConfirmResult, Sightings } from './view.ts';
 
 export interface ConfirmationParts {
-  /** Read anew for every look. */
+  /** Read again for every look. */
   readonly settings: () => ConfirmSettings;
   /** The first trial was begun by a run before this one: what happened meanwhile was not seen. */
   readonly resumed: boolean;
@@ -38,7 +38,7 @@ interface Memory {
 /** Looks are never put off as long: in between we were asleep, or busy with something else. */
 const UNSEEN_MS = 1_500;
 
-/** Remembers, for the trial it looked at last, what `CONFIRM_URL` answered; another trial starts anew. */
+/** Remembers, for the trial it looked at last, what `CONFIRM_URL` answered; another trial starts over. */
 export class Confirmation {
   readonly #parts: ConfirmationParts;
   #memory: Memory | null = null;

@@ -18,7 +18,7 @@ export function ageMs(
   return Math.max(0, age);
 }
 
-/** The machine was started anew since: no process of then lives, whatever its number and start time look like. */
+/** The machine was restarted since: no process of then lives, whatever its number and start time look like. */
 export function isOfAnotherBoot({ bootId: then }: Trial['moment']): boolean {
   const now = bootId();
   return then !== null && now !== null && then !== now;

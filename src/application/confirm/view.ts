@@ -17,7 +17,7 @@ export interface Sightings {
   readonly nowMs: number;
   /** 1/100 s since boot, or null where that is not known: the trial's age is then taken from `nowMs`. */
   readonly ticks: number | null;
-  /** The process that the look-up finds now, or null. Read only when the verdict depends on it: a look-up is dear. */
+  /** The process that the look-up finds now, or null. Read only when the verdict depends on it: a look-up is expensive. */
   readonly current: ProcessId | null;
 }
 

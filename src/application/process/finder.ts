@@ -1,4 +1,4 @@
-// Looks the named process up for the loop, each time anew: what it may be notified of, and until when it has to be left alone.
+// Looks the named process up for the loop, each time again: what it may be notified of, and until when it has to be left alone.
 
 import type { Published } from '../../ledger/ledger.ts';
 import { pathsOf } from '../../settings/outputs.ts';

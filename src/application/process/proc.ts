@@ -36,7 +36,7 @@ export interface ProcessTable {
 export const SECOND = 2;
 
 /**
- * The process table, or null where there is no `/proc`. To read `stat` is the dearest question, so it is asked only for
+ * The process table, or null where there is no `/proc`. To read `stat` is the most expensive read, so it is asked only for
  * processes that are wanted, for their ancestors, and for number 2, which shows whether this is a whole machine.
  */
 export function listProcesses(

@@ -141,7 +141,7 @@ function listRows(
   const before = unrelated.passedBefore(newest, nowMs);
   if (before !== null) return listProcesses(undefined, [SECOND, ...before])?.rows ?? null;
   const pids = listPids();
-  // Without the dear `stat`: what passes is looked at again, wholly, by the rules of choice.
+  // Without the expensive `stat`: what passes is looked at again, wholly, by the rules of choice.
   const isMeant = (pid: number): boolean =>
     fits(selector, { ...view, pid, comm: () => readComm(processFolder(pid)) });
   const meant = new Set(unrelated.prefilter(pids, isMeant, nowMs, newest));

@@ -40,7 +40,7 @@ export function select(rows: readonly ProcessRow[], selector: Selector, view: Pr
   return { ...choose(best, selector, scene), wrappers };
 }
 
-/** The best grade there is; of those that only mention it without what stands above another program that does, too. */
+/** The best grade there is; among those that only mention the program, parents of another such program are left out. */
 function bestOf(all: readonly ProcessCandidate[], scene: Scene): readonly ProcessCandidate[] {
   const grade = Math.min(...all.map((one) => one.grade));
   const best = all.filter((one) => one.grade === grade);

@@ -1,4 +1,4 @@
-// Remembers for a moment which processes are certainly not meant: to ask each for its name is the dearest part of a look.
+// Remembers for a moment which processes are certainly not meant: to ask each for its name is the most expensive part of a look.
 
 /**
  * For so long such a process is not asked again. One that turns into the application meanwhile (`exec`) would not be notified any

@@ -1,4 +1,4 @@
-// Remembers which processes only stand above the application: while that is being started anew, they are all there is.
+// Remembers which processes only stand above the application: while that is being restarted, they are all there is.
 import type { ProcessRow } from './proc.ts';
 
 /** More would be a defect, or an attack. */

@@ -16,13 +16,13 @@ export interface HttpHook {
   readonly kind: 'http';
   readonly url: string;
   readonly method: string;
-  /** Secret; read them anew for every try. */
+  /** Secret; read them again for every try. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body?: string;
   /** The statuses that mean yes (`RELOAD_STATUS`), both ends included. */
   readonly status: readonly StatusRange[];
   readonly timeoutMs: number;
-  /** Reads the certificates anew; may throw a SidecarError `reload.tls`. */
+  /** Reads the certificates again; may throw a SidecarError `reload.tls`. */
   readonly tls?: () => TlsIdentity;
 }
 

@@ -19,7 +19,7 @@ export interface Setback {
   readonly retryInMs: number;
 }
 
-/** The tries for what is on the volume that failed so far; a new publication starts anew. */
+/** The tries for what is on the volume that failed so far; a new publication starts over. */
 export interface FailedTries {
   readonly failures: number;
   /** How often the application said no, and since when. */

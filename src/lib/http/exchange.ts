@@ -12,7 +12,7 @@ export interface TlsIdentity {
 
 export interface HttpRequest {
   readonly method: string;
-  /** `http:` or `https:`; what stands before `@` is sent as Basic credentials, a fragment is not sent. */
+  /** `http:` or `https:`; the part before `@` is sent as Basic credentials, a fragment is not sent. */
   readonly url: string;
   readonly headers?: readonly (readonly [name: string, value: string])[];
   readonly body?: string | Uint8Array;

@@ -27,7 +27,7 @@ export function* parsingEnv(text: string): Sliced<Value> {
       if (name === '') throw fault('a line is neither "NAME=value" nor a comment');
       if (name in map) throw fault('this name appears twice');
       const value = readValue(content.slice(head.length));
-      if (value === null) throw fault('a quote is not closed on its line, or something stands behind it');
+      if (value === null) throw fault('a quote is not closed on its line, or something follows it');
       map[name] = value;
       left -= 1;
       if (left < 0) throw new FormatError(tooManyValues());
@@ -38,7 +38,7 @@ export function* parsingEnv(text: string): Sliced<Value> {
 
 const ASSIGNMENT = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=/;
 
-/** The value after the `=`; null when a quote stays open, or something stands behind the last one. */
+/** The value after the `=`; null when a quote stays open, or something follows the last one. */
 function readValue(given: string): string | null {
   const text = given.trim();
   if (!/^['"]/.test(text)) return beforeComment(text);

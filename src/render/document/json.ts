@@ -168,7 +168,7 @@ function takes(cursor: Cursor, char: string): boolean {
 }
 
 function unexpected(cursor: Cursor, expected: string): FormatError {
-  const what = cursor.at >= cursor.text.length ? 'the text ends' : 'something else stands';
+  const what = cursor.at >= cursor.text.length ? 'the text ends' : 'unexpected text';
   return syntax(cursor, `${what} where ${expected} is expected`);
 }
 

@@ -64,7 +64,7 @@ function toValueAt(parsed: unknown, path: readonly string[], budget: { left: num
   if (typeof parsed === 'bigint' || parsed instanceof Date || parsed instanceof Decimal) return parsed;
   if (Array.isArray(parsed))
     return parsed.map((item, index) => toValueAt(item, [...path, `${index}`], budget));
-  if (typeof parsed !== 'object') throw new FormatError(`what stands at "${showPath(path)}" is no value`);
+  if (typeof parsed !== 'object') throw new FormatError(`the entry at "${showPath(path)}" is not a value`);
   const map = createMap();
   for (const [key, item] of Object.entries(parsed)) {
     map[checked(key, path)] = toValueAt(item, [...path, key], budget);

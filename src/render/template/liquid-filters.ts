@@ -191,7 +191,7 @@ function* sorted(
   return pairs.sort(([a], [b]) => compare(a, b)).map(([, item]) => item);
 }
 
-/** Those that are written anew. */
+/** Those that are written again. */
 const OWN: Readonly<Record<string, Handler>> = {
   /** Replaces what is missing or null, and nothing else. */
   default: (value, otherwise) => toValue(value) ?? otherwise,

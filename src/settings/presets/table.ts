@@ -133,7 +133,7 @@ export const PRESETS = {
       'It skips lines that it cannot read, without an error.',
     ],
   },
-  // Unbound, which loads everything anew and exits where it cannot.
+  // Unbound, which loads everything again and exits where it cannot.
   unbound: {
     application: 'Unbound',
     verified: '1.17.1 (Debian 12)',

@@ -38,7 +38,7 @@ export async function readAnswer(
     throw badAnswer('answered 404 in a way Consul does not; is this a Consul agent?');
   }
   if (!/^application\/json\b/.test(headers['content-type'] ?? '') || !Buffer.isBuffer(body)) {
-    throw badAnswer(`answered ${statusCode} with something else than keys`);
+    throw badAnswer(`answered ${statusCode} with something other than keys`);
   }
   const items = await question.readListing(body, signal);
   // Consul says 404 for that.

@@ -74,7 +74,7 @@ export async function openConsulConnection(options: ConsulConnectionOptions): Pr
         : startPulse(consul, { ...request, index, known, timeoutMs: options.timeoutMs, onVerdict: cancel });
     const rest = boundRest(context, options.timeoutMs, () => pulse?.stop());
     let isLost: boolean = false;
-    // An index means nothing to an agent that came up since: on a connection of its own it begins anew.
+    // An index means nothing to an agent that came up since: on a connection of its own it starts again.
     context.once('fresh-connection', () => {
       isLost = index > 0 && isKept;
       if (isLost) cancel();

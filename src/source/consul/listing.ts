@@ -16,7 +16,7 @@ export interface ConsulItem {
 
 /**
  * The items of an answer's body. Throws a ConsulFailure `source.bad-answer` for what is not JSON, no list, or a list
- * of something else than keys, `source.too-large` for too many. Looks at the signal between two slices and throws its reason.
+ * of something other than keys, `source.too-large` for too many. Looks at the signal between two slices and throws its reason.
  */
 export type ListingReader = (body: Buffer, signal: AbortSignal) => Promise<ConsulItem[]>;
 

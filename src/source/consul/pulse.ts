@@ -7,14 +7,14 @@ import { ConsulFailure, type ConsulResponse } from './failure.ts';
 
 /** The agent is asked this often for something small; TCP asks its other end as often. */
 export const PULSE_MS = 5_000;
-/** An answer is this much behind the news of it at the most; one that is later than that is asked for anew. */
+/** An answer is this much behind the news of it at the most; one that is later than that is asked for again. */
 const GRACE_MS = 1_000;
 /** With more keys than this the agent is asked for the name of one only. */
 const MANY_KEYS = 1_000;
 
 export interface Pulse {
   /**
-   * What went wrong, once it has: a failure, or `overtaken` when the answer that is waited for must be asked for anew:
+   * What went wrong, once it has: a failure, or `overtaken` when the answer that is waited for must be asked for again:
    * the agent's index says that there is news, or another history; or the token may not read any more what it read.
    */
   verdict(): ConsulFailure | 'overtaken' | null;

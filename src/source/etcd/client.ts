@@ -178,7 +178,7 @@ export class EtcdClient {
   }
 }
 
-/** A connection that failed is made anew after a pause, even when its client was closed meanwhile. */
+/** A connection that failed is made again after a pause, even when its client was closed meanwhile. */
 function stopReconnecting(stub: Stub, name: string): void {
   const { pool } = stub.getChannel().internalChannel.subchannelPool;
   for (const { subchannel } of Object.values(pool).flat()) {

@@ -37,7 +37,7 @@ const BY_TEXT: readonly (readonly [RegExp, string, string | null])[] = [
     'source.denied',
     'the user may not read this; grant it, or give another ETCDCTL_USER',
   ],
-  // Says nothing about the user: the next watch logs in anew.
+  // Says nothing about the user: the next watch logs in again.
   [/invalid auth token|auth store is old/, 'source.disconnected', null],
   [/invalid auth|user name|auth.* enabled/, 'source.denied', null],
   [/^TLS failed: /, 'source.tls', null],

@@ -207,7 +207,7 @@ class Follower {
     if (!this.#hasGap() && this.#keys.apply(events)) this.#changed = true;
   }
 
-  /** Reads everything anew: the net under a watch that is deaf without knowing it. */
+  /** Reads everything again: the net under a watch that is deaf without knowing it. */
   async #list(): Promise<void> {
     if (this.#sinceList !== null) return;
     this.#sinceList = [];

@@ -14,7 +14,7 @@ export type Contact = Omit<GitRun, 'maxBytes' | 'input' | 'timeoutMs'> & {
 };
 
 const OURS = 'refs/sidecar/current';
-/** Every fetch leaves objects behind; after so many the repository is made anew. */
+/** Every fetch leaves objects behind; after so many the repository is made again. */
 const FETCHES = 100;
 const SMALL = 64 * 1024;
 
@@ -110,7 +110,7 @@ export class Repository {
     return await git(['-C', this.path, ...words], { ...contact, ...bounds });
   }
 
-  /** Throws it away; the next fetch makes it anew. */
+  /** Throws it away; the next fetch makes it again. */
   discard(): void {
     this.#fetches = 0;
     rmSync(this.path, { recursive: true, force: true });

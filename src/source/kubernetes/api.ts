@@ -172,7 +172,7 @@ function readList(
 ): { readonly items: readonly unknown[]; readonly resourceVersion: string; readonly rest: string } {
   const kind = resource === 'secrets' ? 'SecretList' : 'ConfigMapList';
   const list = (parsed ?? {}) as { kind?: unknown; items?: unknown; metadata?: Record<string, unknown> };
-  if (list.kind !== kind) throw badAnswer(`something else than a ${kind}`);
+  if (list.kind !== kind) throw badAnswer(`something other than a ${kind}`);
   const { resourceVersion, continue: rest = '' } = list.metadata ?? {};
   // Go writes an empty list as null.
   const items = list.items ?? [];

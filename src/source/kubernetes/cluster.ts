@@ -1,4 +1,4 @@
-// Which API server is asked, and as whom: the service account of the pod, or a context of KUBECONFIG. Read anew at each use.
+// Which API server is asked, and as whom: the service account of the pod, or a context of KUBECONFIG. Read again at each use.
 
 import { InvalidValue } from '../../lib/invalid-value.ts';
 import { readSmallText } from '../../lib/small-file.ts';

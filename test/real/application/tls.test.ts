@@ -94,7 +94,7 @@ describe('a server whose authority is not the system’s', () => {
 });
 
 describe('a server that wants a certificate', () => {
-  test('gets the one of RELOAD_CERT, read anew at each use', async () => {
+  test('gets the one of RELOAD_CERT, read again at each use', async () => {
     const { url, seen } = await serve(true);
     const env = { RELOAD_URL: url, RELOAD_CACERT: files.ca };
     expect((await post({ ...env, RELOAD_CERT: files.cert, RELOAD_KEY: files.key })).kind).toBe('told');

@@ -172,7 +172,7 @@ test('a volume that shows the newest, and one that shows something else, are dis
   );
   site.write('volume/app.json', '{"port":81}');
   expect(withCode(await examine(site.env), 'output.writable').message).toContain(
-    'It shows something else than the source holds, which a publication would change.',
+    'It shows something other than the source holds, which a publication would change.',
   );
   expect(readFileSync(site.at('volume/app.json'), 'utf8')).toBe('{"port":81}');
 });

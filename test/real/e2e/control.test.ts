@@ -365,7 +365,7 @@ describe.concurrent('the control socket', () => {
 });
 
 describe.concurrent('POST over LISTEN', () => {
-  test('needs the token, which is read anew each time', async (context) => {
+  test('needs the token, which is read again each time', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const token = place.write('token', 'correct-horse\n');

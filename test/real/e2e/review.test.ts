@@ -8,7 +8,7 @@ import { until } from '../../support/e2e/until.ts';
 import { servesDocument, startHttpSource } from '../../support/servers/http-source.ts';
 
 describe.concurrent('a state directory that is removed under a sidecar', () => {
-  test('is made anew at the next change, which fails nowhere', async (context) => {
+  test('is made again at the next change, which fails nowhere', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const sidecar = await place.start(job.variables);

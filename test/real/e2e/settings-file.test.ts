@@ -1,4 +1,4 @@
-// SIGHUP to the sidecar: the settings file is read again; what changed starts anew, what is wrong changes nothing.
+// SIGHUP to the sidecar: the settings file is read again; what changed restarts, what is wrong changes nothing.
 import { existsSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import {

@@ -117,7 +117,7 @@ test('check and diff name the source of each key, and whose fault it is', async 
   expect(existsSync(variables.OUTPUT)).toBe(false);
 });
 
-test('an entry of the settings file is asked with its own credentials and no others, read anew', async (context) => {
+test('an entry of the settings file is asked with its own credentials and no others, read again', async (context) => {
   const place = createPlace(context);
   const server = await startHttpSource();
   server.answer(({ url = '', headers }, response) => {

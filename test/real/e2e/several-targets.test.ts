@@ -139,7 +139,7 @@ describe.concurrent('two targets', () => {
 });
 
 describe.concurrent('SIGHUP', () => {
-  test('starts new targets, stops those that are gone, starts changed ones anew, and leaves the others alone', async (context) => {
+  test('starts new targets, stops those that are gone, starts changed ones again, and leaves the others alone', async (context) => {
     const { place, sidecar, targets, web, api } = await startTwo(context);
     const changed = {
       web: targets.web,

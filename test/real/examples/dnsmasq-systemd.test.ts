@@ -1,4 +1,4 @@
-// examples/dnsmasq-systemd: the unit is one that systemd accepts, and with its settings a real dnsmasq answers anew.
+// examples/dnsmasq-systemd: the unit is one that systemd accepts, and with its settings a real dnsmasq answers again.
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

@@ -129,7 +129,7 @@ describe('a command', () => {
     await until('its output is not read, so it has ended', () => !isRunning(stage.read('child')));
   });
 
-  test('that begins its output anew loses nothing of it', async () => {
+  test('that begins its output again loses nothing of it', async () => {
     const script = 'echo a reason; echo x > /dev/stderr; sleep 0.05; echo a longer line > /dev/stderr';
     expect(await sh(script)).toMatchObject({ output: 'a reason\nx\na longer line\n' });
   });

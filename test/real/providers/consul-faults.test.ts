@@ -87,7 +87,7 @@ describe('a Consul in trouble', () => {
     expect(listings(proxy).map((line) => line.includes('index='))).toEqual([false, true, true]);
   });
 
-  it('is followed at once where it was wiped and holds the same keys anew at lower indexes', async () => {
+  it('is followed at once where it was wiped and holds the same keys again at lower indexes', async () => {
     for (let round = 0; round < 40; round++) await server.put('wiped/a', String(round));
     await server.put('wiped/b', 'same');
     const proxy = await withProxy(server);
@@ -100,11 +100,11 @@ describe('a Consul in trouble', () => {
     proxy.mode = 'refuse';
     await server.start();
     await server.txn([
-      { key: 'wiped/a', value: 'anew' },
+      { key: 'wiped/a', value: 'again' },
       { key: 'wiped/b', value: 'same' },
     ]);
     proxy.mode = 'pass';
-    await expect.poll(() => source.tree(), { timeout: 10_000 }).toEqual({ a: 'anew', b: 'same' });
+    await expect.poll(() => source.tree(), { timeout: 10_000 }).toEqual({ a: 'again', b: 'same' });
     expect(Number(source.snapshots.at(-1)?.revision)).toBeLessThan(before);
     // One round trip: what it held came with the first question.
     expect(source.snapshots).toHaveLength(2);
@@ -141,7 +141,7 @@ describe('a Consul in trouble', () => {
   });
 
   // Found by the campaign: the agent lives and can be asked, but the question that waits has been lost on the way.
-  it('is asked anew when there is news that the blocking query missed', async () => {
+  it('is asked again when there is news that the blocking query missed', async () => {
     const lose = async (path: string): Promise<void> => {
       const key = `${path}${path.endsWith('/') ? 'doc' : ''}`;
       await server.put(key, '1');

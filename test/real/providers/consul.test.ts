@@ -490,7 +490,7 @@ describe('what only looks like Consul', () => {
     expect(error.message).toContain('MAX_SIZE is 1000000');
   });
 
-  it('token and namespace are sent, and asked for anew at each request', async () => {
+  it('token and namespace are sent, and asked for again at each request', async () => {
     let index = 7;
     respond = (_request, response) => {
       index += 1;

@@ -214,7 +214,7 @@ describe('of the faults of the library, a store that was rebuilt', () => {
     return { followed, proxy };
   }
 
-  it('E7: the same keys put anew at a lower revision are there within five seconds, said once', async (test) => {
+  it('E7: the same keys put again at a lower revision are there within five seconds, said once', async (test) => {
     for (let round = 0; round < 50; round++) await server.putAll({ '/e7/a': `${round}`, '/e7/b': 'old' });
     const { followed, proxy } = await followedThroughProxy('/e7/', test);
     await followed.until({ a: '49', b: 'old' });
@@ -276,7 +276,7 @@ describe.concurrent('of the faults of the library, silence', () => {
   });
   afterAll(() => server.end());
 
-  it('E8: a half-open connection is noticed within 15 seconds, and the state read anew', async (test) => {
+  it('E8: a half-open connection is noticed within 15 seconds, and the state read again', async (test) => {
     const proxy = await proxyTo(server, test);
     await server.put('/e8/k', 'listed');
     const followed = following(open(`etcd://127.0.0.1:${proxy.port}/e8/`, {}, RARELY), test);
@@ -323,7 +323,7 @@ describe.concurrent('of the faults of the library, silence', () => {
     ]);
   });
 
-  it('a watch that has gone deaf is found out by the next listing, and taken anew', async (test) => {
+  it('a watch that has gone deaf is found out by the next listing, and taken again', async (test) => {
     // Of its own: what others write between its listing and its watch would be listed at once.
     const server = await startEtcd();
     test.onTestFinished(() => server.end());

@@ -356,7 +356,7 @@ describe('an etcd in bad times', () => {
     await server.end();
   });
 
-  it('is reported when it is killed, and read anew when it is back', async () => {
+  it('is reported when it is killed, and read again when it is back', async () => {
     const url = `etcd://127.0.0.1:${server.port}/app/`;
     const provider = open(url);
     await server.put('/app/k', 'before');

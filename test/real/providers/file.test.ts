@@ -219,7 +219,7 @@ describe('a file', () => {
     expect(performance.now() - startedMs).toBeGreaterThanOrEqual(390);
   });
 
-  it('is found again in a directory that is removed, moved away or made anew', async () => {
+  it('is found again in a directory that is removed, moved away or made again', async () => {
     const nested = join(directory, 'a', 'b');
     const file = join(nested, 'app.json');
     mkdirSync(nested, { recursive: true });

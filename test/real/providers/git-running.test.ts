@@ -75,7 +75,7 @@ test('status names author, time and subject of the commit, and shows no control 
   expect(stdout).toContain(`(${note})`);
 });
 
-test('the repository lies below STATE_DIR, survives a restart, and is made anew when it is damaged', async (context) => {
+test('the repository lies below STATE_DIR, survives a restart, and is made again when it is damaged', async (context) => {
   const place = createPlace(context);
   const repository = makeRepository();
   repository.commit({ a: '1' });

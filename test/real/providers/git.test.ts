@@ -233,7 +233,7 @@ describe('a ref', () => {
     );
   });
 
-  it('is followed over a force-push, and over a branch that is deleted and made anew', async () => {
+  it('is followed over a force-push, and over a branch that is deleted and made again', async () => {
     repository.commit({ 'web/a': '1' });
     repository.commit({ 'web/a': '2' });
     const provider = open(atFile());
@@ -403,7 +403,7 @@ describe('a server', () => {
 });
 
 describe('the local repository', () => {
-  it('is kept between watches, and made anew when it is damaged', async () => {
+  it('is kept between watches, and made again when it is damaged', async () => {
     const commit = repository.commit({ 'web/a': '1' });
     const provider = open(atFile(), {}, { workDirectory: () => home });
     const seen = async (): Promise<string> => {

@@ -164,7 +164,7 @@ describe('what changed', () => {
     await follower.stop();
   });
 
-  it('is asked for anew after an answer that was not read whole', async () => {
+  it('is asked for again after an answer that was not read whole', async () => {
     source.answer((_request, response) => {
       response.writeHead(200, { etag: '"2"', 'content-length': 5 });
       response.write('wh', () => response.destroy());

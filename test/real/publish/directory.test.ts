@@ -257,7 +257,7 @@ describe('a directory output', () => {
     expect(publisher.look().rendering).toBe(wanted.rendering);
   });
 
-  it('is held: another directory in its place is an error, and one that was deleted may be made anew', async () => {
+  it('is held: another directory in its place is an error, and one that was deleted may be made again', async () => {
     const { root, publisher } = place();
     const wanted = generation({ a: '1' });
     await publishNow(publisher, wanted);

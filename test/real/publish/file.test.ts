@@ -144,7 +144,7 @@ describe('a file output', () => {
     publisher.recover();
     mkdirSync(directory);
     await publishNow(publisher, one('text'));
-    // Deleted and made anew, not moved away: the new one is taken.
+    // Deleted and made again, not moved away: the new one is taken.
     rmSync(directory, { recursive: true });
     mkdirSync(directory);
     expect(publisher.look()).toEqual({ rendering: null, changedAt: null, problem: null });

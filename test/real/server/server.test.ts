@@ -185,7 +185,7 @@ it('a page in a browser can steer nothing', async () => {
   expect(asked).toEqual([]);
 });
 
-it('the token is read anew from its file at every request', async () => {
+it('the token is read again from its file at every request', async () => {
   const folder = scratch({ token: 'first\n' });
   const loaded = await load({ CONTROL_TOKEN_FILE: join(folder, 'token') });
   const { served, asked } = recording({ token: () => currentOf(loaded, 'CONTROL_TOKEN') });

@@ -55,7 +55,7 @@ export interface Stage {
   readonly put: (text: string) => void;
   /** Waits until the server serves this version. */
   readonly served: (version: string) => Promise<unknown>;
-  /** Starts the sidecar anew with further settings, at version two. */
+  /** Starts the sidecar again with further settings, at version two. */
   readonly restart: (more: Variables) => Promise<void>;
   /** `SIGHUP 12`: what the sidecar sent since the last call of `forgetSignals`. */
   readonly signals: () => readonly string[];

@@ -18,7 +18,7 @@ export function recordedExchanges(): readonly Exchange[] {
   return JSON.parse(readFileSync(RECORDED, 'utf8'));
 }
 
-/** Makes it anew. */
+/** Makes it again. */
 export function saveExchanges(exchanges: readonly Exchange[]): void {
   writeFileSync(RECORDED, `${JSON.stringify(exchanges, null, 2)}\n`);
 }

@@ -35,7 +35,7 @@ export interface KubernetesServer {
 /** One that runs as a process. */
 export interface RealKubernetes extends KubernetesServer, Pick<Daemon, 'start' | 'stop' | 'freeze' | 'thaw'> {
   readonly authority: Authority;
-  /** Takes away what the store remembers of the past: every watch from there has to begin anew. */
+  /** Takes away what the store remembers of the past: every watch from there has to begin again. */
   compact(): Promise<void>;
   /** Saves all that the store holds, for `rebuild`. */
   save(): Promise<void>;

@@ -404,11 +404,11 @@ export function describeKubernetes(name: string, start: () => Promise<Kubernetes
     });
 
     it.each([
-      ['a page', '<html></html>', 'something else than a ConfigMapList'],
+      ['a page', '<html></html>', 'something other than a ConfigMapList'],
       [
         'another kind',
         '{"kind":"SecretList","items":[],"metadata":{"resourceVersion":"1"}}',
-        'something else than a ConfigMapList',
+        'something other than a ConfigMapList',
       ],
       [
         'another object',

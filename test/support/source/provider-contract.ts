@@ -101,7 +101,7 @@ export function describeProviderLaw(
       await follower.stop();
     });
 
-    it('starts anew with a snapshot at every watch', async () => {
+    it('restarts with a snapshot at every watch', async () => {
       await harness.put('again');
       const provider = harness.open();
       for (let round = 0; round < 2; round++) {

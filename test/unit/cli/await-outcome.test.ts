@@ -188,7 +188,7 @@ describe('resuming', () => {
 });
 
 describe('when the time is up', () => {
-  it('names the outcome that stands, and whether it is about the application', () => {
+  it('names the current outcome, and whether it is about the application', () => {
     const held = { ...READ, outcome: 'held-back', message: 'No handler yet.', reloadOwed: true };
     expect(timedOut(sync, held, 60_000)).toEqual({
       exitCode: 6,

@@ -26,6 +26,6 @@ test('the Dockerfile lists every setting with its default, as a comment', () => 
   const [, start = '', listed = ''] = /^([\s\S]* settings file\.\n#\n)([\s\S]*)$/.exec(DOCKERFILE) ?? [];
   const wanted = `${settingsComment()}\n`;
   if (process.env['UPDATE_DOCKERFILE'] && start !== '') writeFileSync(PATH, start + wanted);
-  else expect(listed, 'UPDATE_DOCKERFILE=1 npm run test:unit writes it anew').toBe(wanted);
+  else expect(listed, 'UPDATE_DOCKERFILE=1 npm run test:unit writes it again').toBe(wanted);
   expect(DOCKERFILE).not.toMatch(/^\s*ENV\s+(?!PATH=)/m);
 });

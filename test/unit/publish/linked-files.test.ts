@@ -47,7 +47,7 @@ async function published() {
 }
 
 describe('of a directory', () => {
-  it('only what has changed is written anew', async () => {
+  it('only what has changed is written again', async () => {
     const { root, publish } = await published();
     expect(await publish()).toEqual(['z']);
     expect(await publish(generation({ ...FILES, 'b/c': 'deux' }))).toEqual(['b/c', 'z']);
@@ -62,7 +62,7 @@ describe('of a directory', () => {
     expect(publisher.read().map(({ name }) => name)).toEqual(NAMES);
   });
 
-  it('what stands for a folder now, or for a file, is written anew', async () => {
+  it('what stands for a folder now, or for a file, is written again', async () => {
     const { root, publisher } = await published();
     await publishNow(publisher, generation({ 'a/x': 'one', b: 'two' }));
     expect([readFileSync(join(root, 'a/x'), 'utf8'), readFileSync(join(root, 'b'), 'utf8')]).toEqual([
@@ -73,7 +73,7 @@ describe('of a directory', () => {
     expect(publisher.look().rendering).toBe(generation(FILES).rendering);
   });
 
-  it('another mode writes all of them anew, and leaves those of the generation before as they are', async () => {
+  it('another mode writes all of them again, and leaves those of the generation before as they are', async () => {
     const { live, publish } = await published();
     const files = NAMES.map((name) => ({ name, bytes: Buffer.from(FILES[name as keyof typeof FILES]) }));
     expect(await publish(createGeneration(files, { mode: 0o600, owner: null }))).toEqual(NAMES);
@@ -106,7 +106,7 @@ describe('of a directory', () => {
       },
     ],
     ['removed it', (file) => rmSync(file)],
-  ])('a file is written anew when another process %s', async (_what, tamper) => {
+  ])('a file is written again when another process %s', async (_what, tamper) => {
     const { live, publish } = await published();
     // The times of files are taken from a clock that ticks every few milliseconds.
     await wait(20);

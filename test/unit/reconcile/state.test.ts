@@ -33,7 +33,7 @@ describe('an obstacle', () => {
     ]);
   });
 
-  it('is noted again when its sentence is another, without counting its time anew', () => {
+  it('is noted again when its sentence is another, without counting its time again', () => {
     const other = obstacle('reload.no-target', 'Another process is not there.');
     expect(meet([0, ABSENT], [30_000, other], [60_000, other])).toEqual(['new', 'new', 'overdue']);
   });

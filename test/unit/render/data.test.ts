@@ -233,7 +233,7 @@ describe('a document', () => {
     ],
     [
       document('{"password": hunter2}'),
-      'render.document: Cannot read document "app.json" of "S" as JSON: line 1, column 14: something else stands where a value is expected',
+      'render.document: Cannot read document "app.json" of "S" as JSON: line 1, column 14: unexpected text where a value is expected',
     ],
     [
       document('a: [1', { name: 'app.yml' }),

@@ -165,7 +165,7 @@ describe('the schema', () => {
   it.each([
     [
       '{"type": }',
-      'Cannot use the schema "/etc/schema.json": line 1, column 10: something else stands where a value is expected',
+      'Cannot use the schema "/etc/schema.json": line 1, column 10: unexpected text where a value is expected',
     ],
     [
       '{"type":"strnig"}',
@@ -201,7 +201,7 @@ describe('a rendered file', () => {
     [
       'a.json',
       '{"a":1,}',
-      'validate guard.parse: Cannot accept the rendered file "a.json": it is not valid JSON: line 1, column 8: something else stands where a key in double quotes is expected',
+      'validate guard.parse: Cannot accept the rendered file "a.json": it is not valid JSON: line 1, column 8: unexpected text where a key in double quotes is expected',
     ],
     [
       'd/a.yml',

@@ -140,7 +140,7 @@ describe('merging', () => {
     );
     expect(refusal([...layers].reverse())).toBe(refusal(layers));
     expect(refusal([...layers.slice(0, 1), { source: 'https://h/list', value: [1] }])).toBe(
-      'render.conflict: Cannot merge "https://h/list" with other sources: its data is no map; give it a NAME (NAME=URL), under which it then stands',
+      'render.conflict: Cannot merge "https://h/list" with other sources: its data is not a map; give it a NAME (NAME=URL), which becomes its key',
     );
   });
 });

@@ -96,7 +96,7 @@ targets:
   );
   expect(problems).toEqual([
     'Cannot use splya in FILE: unknown setting; did you mean splay?',
-    'Cannot use outptu in FILE: beside targets:, settings stand under defaults: or in a target',
+    'Cannot use outptu in FILE: beside targets:, settings go under defaults: or into a target',
     expect.stringMatching(/^Cannot use KEEP_GENERATIONS "many": /),
     'Target "web": Cannot use outptu of targets.web in FILE: unknown setting; did you mean output?',
     expect.stringMatching(/^Target "web": Cannot use debounce of targets.web in FILE "soon": /),

@@ -423,7 +423,7 @@ describe('a provider that breaks its law', () => {
     await stop();
   });
 
-  it('and falls silent is opened anew, and heard again', async () => {
+  it('and falls silent is opened again, and heard again', async () => {
     const clock = createVirtualClock();
     const { followed, states } = start(
       scripted(async function* (watch, signal) {

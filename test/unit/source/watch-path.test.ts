@@ -66,8 +66,8 @@ describe('watchPath', () => {
     paths.close();
   });
 
-  // The kernel gives a directory made anew the inode number of the one that was removed: the watch must not be taken for alive.
-  it('hears again after its directory was removed and made anew, ten times over', async () => {
+  // The kernel gives a directory made again the inode number of the one that was removed: the watch must not be taken for alive.
+  it('hears again after its directory was removed and made again, ten times over', async () => {
     const path = join(directory, 'd', 'a');
     mkdirSync(dirname(path));
     const paths = watchPath(path, { signal: NEVER });

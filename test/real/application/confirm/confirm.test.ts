@@ -338,7 +338,7 @@ describe('after a restart of the sidecar', () => {
     expect(late.atMs).toBe(3_630_000);
   });
 
-  test('a restart that was asked for is waited for anew', async (context) => {
+  test('a restart that was asked for is waited for again', async (context) => {
     const id = createStage(context).start(['sleep', '600']);
     const trial = trialOf(id, { restarts: true });
     await kill(id);

@@ -55,7 +55,7 @@ describe('the URL', () => {
     expect(count()).toBe(2);
   });
 
-  test('starts anew for another trial', async () => {
+  test('restarts for another trial', async () => {
     const { url, count } = await serve(200);
     const one = confirmation({ url: () => url });
     const first = trialOf(null, { at: 1_000 });

@@ -60,7 +60,7 @@ describe('the keys of an etcd source', () => {
     expect(keys.revision).toBe(8n);
   });
 
-  it('take over a store that began anew at lower revisions', () => {
+  it('take over a store that began again at lower revisions', () => {
     const keys = keysWith(listing(50, kv('/app/a', '1', 50)));
     expect(keys.replace(listing(3, kv('/app/a', '1', 3)), [])).toBe(true);
     expect(keys.apply([put('/app/a', '2', 4)])).toBe(true);
