@@ -2,10 +2,9 @@
 // it. The application is not notified, nothing is published, nothing is left behind.
 
 import { readLedger } from '../ledger/ledger-file.ts';
-import { stateDirectoryOf } from '../ledger/state-directory.ts';
 import { withCode } from '../lib/errors.ts';
 import type { Release } from '../render/release.ts';
-import { pathsOf } from '../settings/outputs.ts';
+import { pathsOf, stateDirectoryOf } from '../settings/outputs.ts';
 import type { Loaded } from '../settings/settings.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { checkConfirmation } from './confirmation.ts';

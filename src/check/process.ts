@@ -1,19 +1,14 @@
 // Whether the application's process is found, may be sent the signal, and would survive it. Nothing is sent.
 
-import { constants } from 'node:os';
 import type { LookedUp, Lookup } from '../application/process/lookup.ts';
+import { inSight } from '../application/process/namespace.ts';
 import {
-  describeProcess,
-  isDead,
-  listProcesses,
-  type ProcessRow,
   type ProcessStatus,
   processFolder,
   readBlockedInAllThreads,
-  readRootMount,
   readStatus,
 } from '../application/process/proc.ts';
-import { isReceived, type SentSignal } from '../application/process/readiness.ts';
+import { isReceived, isRuntime, type SentSignal } from '../application/process/readiness.ts';
 import { hookKind, lookupOf } from '../application/reload/settings.ts';
 import type { ProcessId } from '../ledger/types.ts';
 import { sleep } from '../lib/wait.ts';
@@ -76,10 +71,10 @@ function isOpen(found: LookedUp): boolean {
 function explainNone(reason: string): Finding {
   const message = `Cannot find the application: ${reason}.`;
   if (reason.includes('hidepid')) return fail('process', 'reload.hidden', message, SHOW);
-  const { isAlone, names } = visible();
+  const { isOwnContainerOnly, names } = inSight();
   // What is wrong with these is known already, and may be all.
   const isKnown = reason.includes('PID file') || reason.includes('zombie');
-  if (isAlone && !isKnown) {
+  if (isOwnContainerOnly && !isKnown) {
     const why = 'Only processes of this container are visible, so the process namespace is not shared.';
     return fail('process', 'reload.not-shared', `${message} ${why}`, SHARE);
   }
@@ -91,28 +86,6 @@ function explainNone(reason: string): Finding {
 const SHOW = 'Mount /proc in the sidecar without hidepid, or run both as the same user and group.';
 const SHARE =
   'Use RELOAD_URL, which needs no shared namespace. Or set shareProcessNamespace: true in the pod (Compose: see examples/haproxy-compose): each container then sees the processes of all, and with the same user also their files.';
-
-interface Visible {
-  /** Only processes of this container are visible, and this is not a whole machine. */
-  readonly isAlone: boolean;
-  /** Some that could have been meant. */
-  readonly names: readonly string[];
-}
-
-const MOST_NAMED = 12;
-
-function visible(): Visible {
-  const rows = (listProcesses()?.rows ?? []).filter((row) => !isDead(row));
-  const own = readRootMount('/proc/self');
-  const isMachine = rows.some(({ pid, comm }) => pid === 2 && comm === 'kthreadd');
-  const isOwn = ({ pid }: ProcessRow): boolean => readRootMount(processFolder(pid)) === own;
-  const isAlone = !isMachine && rows.every(isOwn);
-  const others = rows.filter((row) => row.pid !== process.pid && row.ppid !== 2 && row.pid !== 2);
-  const elsewhere = others.filter((row) => !isOwn(row));
-  const listed = (elsewhere.length > 0 && !isMachine ? elsewhere : others).map(describeProcess);
-  const more = listed.length > MOST_NAMED ? [`${listed.length - MOST_NAMED} more`] : [];
-  return { isAlone, names: [...listed.slice(-MOST_NAMED), ...more] };
-}
 
 type Found = Extract<LookedUp, { readonly kind: 'found' }>;
 
@@ -190,13 +163,9 @@ const CLOSED = {
   },
 } as const;
 
-/** What only a defect raises is caught by runtimes (Go, Java, Ruby), which catch other signals for their own sake, too. */
-const DEFECTS = [constants.signals.SIGSEGV, constants.signals.SIGBUS];
-
 function describeHandling(id: ProcessId, { caught }: ProcessStatus, signal: SentSignal): string | null {
   if (isReceived({ caught, blocked: 0n }, signal)) {
-    const isRuntime = DEFECTS.every((defect) => (caught & (1n << BigInt(defect - 1))) !== 0n);
-    const doubt = isRuntime ? ' (as its run-time does with most signals, so try one reload)' : '';
+    const doubt = isRuntime({ caught }) ? ' (as its run-time does with most signals, so try one reload)' : '';
     return `catches ${signal}${doubt}`;
   }
   const blocked = readBlockedInAllThreads(processFolder(id.pid));

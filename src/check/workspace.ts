@@ -1,15 +1,16 @@
 // The state directory for the time of a check: locked as a sidecar would, and left as it was found.
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
-import { readLedger } from '../ledger/ledger-file.ts';
+import { readLedger, slotName } from '../ledger/ledger-file.ts';
 import { findHolder, tryLock } from '../ledger/lock.ts';
+import { mayOthersWrite } from '../ledger/privacy.ts';
 import { controlSocketOf } from '../ledger/socket-path.ts';
-import { stateDirectoryOf } from '../ledger/state-directory.ts';
 import { TEMPORARY_FOLDERS } from '../lib/command-output.ts';
 import { errnoOf } from '../lib/errors.ts';
 import { diskError } from '../publish/disk-error.ts';
 import { askSidecar } from '../server/ask-status.ts';
 import type { SeenStatus } from '../server/status.ts';
+import { stateDirectoryOf } from '../settings/outputs.ts';
 import type { Loaded } from '../settings/settings.ts';
 import { type CheckContext, type Finding, fail, failure, hasFailed, ok, warn } from './finding.ts';
 
@@ -139,7 +140,7 @@ function summary({ ready, targets }: SeenStatus): string {
 function inspect({ settings }: Loaded, path: string): readonly Finding[] {
   const shared = openToOthers(path);
   if (hasFailed(shared)) return shared;
-  const locked = ['ledger.0.json', 'ledger.1.json'].map((name) => join(path, name)).filter(isLocked);
+  const locked = [0, 1].map((slot) => join(path, slotName(slot))).filter(isLocked);
   if (locked.length > 0)
     return [
       ...shared,
@@ -157,7 +158,7 @@ function inspect({ settings }: Loaded, path: string): readonly Finding[] {
 /** A start takes the directory away from others where it belongs to this user, and refuses it else. */
 function openToOthers(path: string): readonly Finding[] {
   const { mode, uid } = fs.statSync(path);
-  if ((mode & 0o022) === 0) return [];
+  if (!mayOthersWrite(mode)) return [];
   const message = `Other users may write to "${path}" (mode ${(mode & 0o7777).toString(8)}), and so change what the sidecar rolls back to.`;
   if (uid === (process.geteuid?.() ?? uid)) {
     const mend = `The next start sets mode 0700. Until then: chmod 700 "${path}"`;

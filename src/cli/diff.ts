@@ -1,14 +1,13 @@
 // What a publication would change, as a unified diff, writing nothing.
 
 import { readLedger } from '../ledger/ledger-file.ts';
-import { stateDirectoryOf } from '../ledger/state-directory.ts';
 import { openOutputs } from '../publish/outputs.ts';
 import { providerOptions } from '../reconcile/provider-options.ts';
 import { inputOf } from '../render/input.ts';
 import { patchOf } from '../render/patch.ts';
 import { originsOfKeys, prepare, renderingExtras, templatePaths } from '../render/prepare.ts';
 import type { Environment } from '../settings/environment.ts';
-import { placesOf } from '../settings/outputs.ts';
+import { placesOf, stateDirectoryOf } from '../settings/outputs.ts';
 import type { Loaded } from '../settings/settings.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { readOnce } from '../source/read-once.ts';

@@ -2,12 +2,11 @@
 import { findGenerations, readGeneration } from '../ledger/kept-generations.ts';
 import type { KeptGeneration } from '../ledger/ledger.ts';
 import { readLedger } from '../ledger/ledger-file.ts';
-import { stateDirectoryOf } from '../ledger/state-directory.ts';
 import { SidecarError } from '../lib/errors.ts';
 import { openOutputs } from '../publish/outputs.ts';
 import { patchOf } from '../render/patch.ts';
 import type { Release } from '../render/release.ts';
-import { type OutputSettings, pathsOf, placesOf } from '../settings/outputs.ts';
+import { type OutputSettings, pathsOf, placesOf, stateDirectoryOf } from '../settings/outputs.ts';
 import type { Place } from '../settings/paths.ts';
 
 /** Where the generations of one target are, and what it shows. */

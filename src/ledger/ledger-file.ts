@@ -47,7 +47,8 @@ interface Slot {
   readonly sequence: number;
 }
 
-function slotName(sequence: number): string {
+/** The ledger has two files, written in turn. */
+export function slotName(sequence: number): string {
   return `ledger.${sequence % 2}.json`;
 }
 

@@ -14,6 +14,11 @@ const OTHERS = 0o077;
 const OTHERS_WRITE = 0o022;
 const COPIES = 'generations';
 
+/** Whether the mode lets others change what is kept. */
+export function mayOthersWrite(mode: number): boolean {
+  return (mode & OTHERS_WRITE) !== 0;
+}
+
 /**
  * Takes the directory, and what was kept in it, away from all other users.
  * @throws SidecarError `state.exposed` when others can still write there, or read what is ours.

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { closeHandle, openPlace } from '../publish/directory-handle.ts';
 import type { Output } from '../publish/publisher.ts';
-import { CONTROL_SOCKET, stateDirectoryOf } from './state-directory.ts';
+import { stateDirectoryOf } from '../settings/outputs.ts';
+import { CONTROL_SOCKET } from './state-directory.ts';
 
 /** The path as messages show it. */
 export function controlSocketOf(output: Output, stateDir: string): string {

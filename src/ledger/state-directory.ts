@@ -1,6 +1,6 @@
 // The directory that outlives the process: made where it is missing, kept for us alone, locked, and read.
 import * as fs from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
 import { atOnce } from '../lib/slices.ts';
 import { isTemporaryName } from '../publish/atomic-file.ts';
@@ -23,11 +23,6 @@ import { makePrivate } from './privacy.ts';
 
 /** Name of the control socket in it, while the lock is held. */
 export const CONTROL_SOCKET = 'control.sock';
-
-/** A folder of its own for each output, so that outputs beside each other can share one STATE_DIR. */
-export function stateDirectoryOf(output: Output, stateDir: string): string {
-  return join(stateDir, basename(output.path) || 'root');
-}
 
 /** A state directory that is ours alone until it is released. */
 export interface StateDirectory extends LedgerRead {

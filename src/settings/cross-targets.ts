@@ -1,8 +1,7 @@
 // What must be true of several targets together: each has outputs of its own, and an application of its own.
-import { basename, join } from 'node:path';
 import type { Loaded, Settings, Targets } from './loaded.ts';
 import { realPath, relationOf } from './output-checks.ts';
-import { shownPlace } from './outputs.ts';
+import { shownPlace, stateDirectoryOf } from './outputs.ts';
 import { describe, type RawSetting } from './raw-setting.ts';
 import type { Name } from './table.ts';
 
@@ -39,9 +38,11 @@ function outputsClash({ settings: a, raw }: Some, { settings: b }: Some): string
   if (a.OUTPUT === undefined || b.OUTPUT === undefined) return null;
   const [first, second] = [realPath(a.OUTPUT.path), realPath(b.OUTPUT.path)];
   if (a.STATE_DIR === undefined || b.STATE_DIR === undefined) return null;
-  const isSameState = realPath(a.STATE_DIR) === realPath(b.STATE_DIR) && basename(first) === basename(second);
+  const isSameState =
+    stateDirectoryOf({ path: first }, realPath(a.STATE_DIR)) ===
+    stateDirectoryOf({ path: second }, realPath(b.STATE_DIR));
   return isSameState
-    ? `both keep their state in "${join(a.STATE_DIR, basename(first))}"; give each a STATE_DIR of its own`
+    ? `both keep their state in "${stateDirectoryOf({ path: first }, a.STATE_DIR)}"; give each a STATE_DIR of its own`
     : null;
 }
 

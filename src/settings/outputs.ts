@@ -1,5 +1,6 @@
 // The outputs of a target as the program uses them: of OUTPUT alone, or of OUTPUTS with what their settings leave out filled in.
 
+import { basename, join } from 'node:path';
 import type { ModeRule } from './modes.ts';
 import type { OutputEntry } from './output-list.ts';
 import type { Place } from './paths.ts';
@@ -56,4 +57,9 @@ export function placesOf(
 /** Their paths, in the order in which they are published. */
 export function pathsOf(outputs: readonly OutputSettings[]): readonly string[] {
   return outputs.map(({ place }) => place.path);
+}
+
+/** A folder of its own below STATE_DIR for each output, so that outputs beside each other can share one. */
+export function stateDirectoryOf({ path }: Pick<Place, 'path'>, stateDir: string): string {
+  return join(stateDir, basename(path) || 'root');
 }

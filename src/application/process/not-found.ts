@@ -1,5 +1,6 @@
 // Says why no process was found, when that lies in what can be seen of them at all, and what to do about it.
-import { listPids, processFolder, readMountInfo, readRow } from './proc.ts';
+import { isWithoutOthers } from './namespace.ts';
+import { listPids, readMountInfo } from './proc.ts';
 import type { ProcessView, Selector } from './selector.ts';
 
 /** The reason of `select`, with what hides processes in brackets; another reason where no container has a name. */
@@ -11,7 +12,7 @@ export function explainNotFound(reason: string, selector: Selector, view: Proces
   const hints = [
     hidesProcesses() &&
       'processes are hidden: /proc is mounted with hidepid; give both containers the same user and group',
-    isAlone(view.self) &&
+    isWithoutOthers(view.self) &&
       'no other process is visible: share the process namespace (shareProcessNamespace: true), or use RELOAD_URL',
     names !== null && `visible containers: ${[...names].sort().join(', ')}`,
   ].filter((hint) => hint !== false);
@@ -27,19 +28,4 @@ function namesInSight(view: ProcessView): ReadonlySet<string> {
 function hidesProcesses(): boolean {
   const mount = (readMountInfo('/proc/self') ?? '').match(/^\S+ \S+ \S+ \S+ \/proc .*$/gm)?.at(-1) ?? '';
   return /\bhidepid=(?!0\b|off\b)/.test(mount);
-}
-
-/** Only we are there, with who started us and whom we started: so it looks in a process namespace of our own. */
-function isAlone(self: number): boolean {
-  const above = new Set(chainOf(self));
-  return listPids().every((pid) => above.has(pid) || chainOf(pid).includes(self));
-}
-
-/** The process and all its ancestors. */
-function chainOf(pid: number): readonly number[] {
-  const chain: number[] = [];
-  // The table is not read in one moment, so a reused number could close a circle.
-  for (let at = pid; at > 0 && !chain.includes(at); at = readRow(processFolder(at))?.ppid ?? 0)
-    chain.push(at);
-  return chain;
 }

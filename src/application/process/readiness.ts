@@ -95,8 +95,13 @@ function unsettledMs(question: ReadinessQuestion, signal: SentSignal): number {
  */
 export function isOpaque(masks: Masks | null, signal: SentSignal): boolean {
   if (signal === 'SIGTERM') return false;
+  return masks === null || (isRuntime(masks) && (masks.caught & bitOf(signal)) !== 0n);
+}
+
+/** What only a defect raises is caught by runtimes (Go, Java, Ruby), which catch other signals for their own sake, too. */
+export function isRuntime({ caught }: { readonly caught: bigint }): boolean {
   const defects = bitOf('SIGSEGV') | bitOf('SIGBUS');
-  return masks === null || ((masks.caught & defects) === defects && (masks.caught & bitOf(signal)) !== 0n);
+  return (caught & defects) === defects;
 }
 
 /** kill(2): our real or effective user is its real or saved one, or we have CAP_KILL. */

@@ -14,10 +14,11 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { EMPTY_LEDGER, type Published } from '../../../src/ledger/ledger.ts';
 import { writeLedger } from '../../../src/ledger/ledger-file.ts';
 import { CHECK_PREFIX } from '../../../src/ledger/ledger-slots.ts';
-import { openStateDirectory, stateDirectoryOf } from '../../../src/ledger/state-directory.ts';
+import { openStateDirectory } from '../../../src/ledger/state-directory.ts';
 import { intend } from '../../../src/ledger/transitions.ts';
 import { temporaryName } from '../../../src/publish/atomic-file.ts';
 import type { Output } from '../../../src/publish/publisher.ts';
+import { stateDirectoryOf } from '../../../src/settings/outputs.ts';
 import { errorOf } from '../../support/publish/scratch.ts';
 
 interface Place {
@@ -46,7 +47,7 @@ describe('the state directory', () => {
     expect({ from, ledger }).toEqual({ from: 'fresh', ledger: EMPTY_LEDGER });
     expect(one.path).toBe(join(one.volume, '.config-sidecar', 'app.conf'));
     for (const path of [one.path, join(one.path, '..')]) expect(statSync(path).mode & 0o777).toBe(0o700);
-    expect(stateDirectoryOf({ kind: 'directory', path: '/' }, '/state')).toBe('/state/root');
+    expect(stateDirectoryOf({ path: '/' }, '/state')).toBe('/state/root');
   });
 
   it('belongs to one sidecar at a time, and the other learns to which one', async () => {
