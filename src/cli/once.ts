@@ -8,7 +8,7 @@ import { sleep } from '../lib/wait.ts';
 import type { Outcome } from '../reconcile/journal.ts';
 import { type RunningTarget, startTarget, type TargetOptions } from '../reconcile/start-target.ts';
 import type { State } from '../reconcile/state.ts';
-import { isReady, isUnderWay } from '../reconcile/view.ts';
+import { isReady, isUnderWay } from '../server/target-state.ts';
 
 /** For an outcome after which `once` ends; undefined where there is more to come. */
 const EXIT_BY_OUTCOME: Readonly<Partial<Record<Outcome, number>>> = {

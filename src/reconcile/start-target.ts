@@ -9,6 +9,7 @@ import { createVisibleProcesses } from '../application/visible-processes.ts';
 import type { KeptGeneration } from '../ledger/ledger.ts';
 import { type Log, withFields } from '../lib/log.ts';
 import { sleep } from '../lib/wait.ts';
+import { differences } from '../render/difference.ts';
 import type { Environment } from '../settings/environment.ts';
 import { pathsOf } from '../settings/outputs.ts';
 import { presetStatus } from '../settings/presets/describe.ts';
@@ -17,7 +18,6 @@ import type { Loaded } from '../settings/settings.ts';
 import type { SourcePool } from '../source/pool.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { announce, newReports } from './announce.ts';
-import { differences } from './difference.ts';
 import { followInputs } from './inputs.ts';
 import type { Report } from './journal.ts';
 import { perform } from './perform.ts';
@@ -121,6 +121,11 @@ export function startTarget(options: TargetOptions): RunningTarget {
     },
     release,
   });
+  const difference = differences({
+    outputs: loaded.settings.OUTPUTS,
+    readVolume: steps.readVolume,
+    mask: (text) => withoutSecrets(loaded, text),
+  });
   const post = (): void => reconciler.post({ kind: 'source', ...read() });
   isStarted = true;
   const done = Promise.all([reconciler.run(stopping.signal), source.done, template?.done]);
@@ -136,10 +141,11 @@ export function startTarget(options: TargetOptions): RunningTarget {
       () => lookupOf(loaded.settings),
       () => reconciler.state.session.process?.id ?? null,
     ),
-    difference: differences({
-      ...{ outputs: loaded.settings.OUTPUTS, state: () => reconciler.state },
-      ...{ readVolume: steps.readVolume, mask: (text) => withoutSecrets(loaded, text) },
-    }),
+    difference: async () => {
+      const { volume, held, candidate } = reconciler.state.session;
+      const shown = volume?.rendering ?? null;
+      return await difference({ shown, held, wanted: candidate?.generation ?? null });
+    },
     sync: (retry = false) => {
       source.sync();
       template?.sync();

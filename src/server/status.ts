@@ -5,10 +5,11 @@ import type { SeenApplication, VisibleProcess } from '../application/visible-pro
 import type { Block, KeptGeneration, Pin, Running } from '../ledger/ledger.ts';
 import { type AttemptedVersion, isOpen, type Report } from '../reconcile/journal.ts';
 import { blocksOf } from '../reconcile/state.ts';
-import { isReady, isUnderWay, nextTryAt, type TargetView, underTrialOf } from '../reconcile/view.ts';
+import type { TargetView } from '../reconcile/view.ts';
 import { pathsOf } from '../settings/outputs.ts';
 import type { PresetStatus } from '../settings/presets/describe.ts';
 import { type SourceState, statesOf } from '../source/follow.ts';
+import { isReady, isUnderWay, nextTryAt, underTrialOf } from './target-state.ts';
 
 export interface SourceStatus {
   readonly url: string;

@@ -1,17 +1,25 @@
 // What the source has and the volume does not show, as a diff for people: of what was refused, blocked or is held up by a pin.
 
 import { maskLines } from '../lib/mask-lines.ts';
-import type { Release } from '../render/release.ts';
 import type { OutputSettings } from '../settings/outputs.ts';
-import type { State } from './state.ts';
+import type { Release } from './release.ts';
 
 interface Parts {
   readonly outputs: readonly OutputSettings[];
-  readonly state: () => State;
   /** What the volume shows. */
   readonly readVolume: () => Release;
   /** Takes our own secrets out. */
   readonly mask: (text: string) => string;
+}
+
+/** What is known of both. */
+interface Known {
+  /** The rendering that the volume shows; null: nothing is known of it. */
+  readonly shown: string | null;
+  /** Its bytes, where they are held. */
+  readonly held: Release | null;
+  /** What the source was rendered to; null: it could not be rendered. */
+  readonly wanted: Release | null;
 }
 
 /** More is for `config-sidecar diff`: the loop waits while this is made. */
@@ -23,20 +31,17 @@ const TIMEOUT_MS = 50;
  * The diff between what is on the volume and what the source was rendered to, secrets masked; null: they are the same, or it
  * could not be rendered. Made once for each pair.
  */
-export function differences({ outputs, state, readVolume, mask }: Parts): () => Promise<string | null> {
+export function differences({ outputs, readVolume, mask }: Parts): (known: Known) => Promise<string | null> {
   let made: { readonly key: string; readonly text: string | null } | null = null;
-  return async () => {
-    const { volume, candidate, held } = state().session;
-    const wanted = candidate?.generation ?? null;
-    if (wanted === null || volume === null || volume.rendering === null) return null;
-    if (wanted.rendering === volume.rendering) return null;
-    const key = `${volume.rendering} ${wanted.rendering}`;
+  return async ({ shown, held, wanted }) => {
+    if (wanted === null || shown === null || wanted.rendering === shown) return null;
+    const key = `${shown} ${wanted.rendering}`;
     if (made?.key !== key) {
-      const { patchOf } = await import('../render/patch.ts');
+      const { patchOf } = await import('./patch.ts');
       const text = describe(() => {
-        const shown = held?.rendering === volume.rendering ? held : readVolume();
-        if (sizeOf(shown) + sizeOf(wanted) > MOST_BYTES) return TOO_LARGE;
-        return bounded(maskLines(mask(patchOf(shown, wanted, { outputs, timeoutMs: TIMEOUT_MS }))));
+        const before = held?.rendering === shown ? held : readVolume();
+        if (sizeOf(before) + sizeOf(wanted) > MOST_BYTES) return TOO_LARGE;
+        return bounded(maskLines(mask(patchOf(before, wanted, { outputs, timeoutMs: TIMEOUT_MS }))));
       });
       made = { key, text };
     }
