@@ -8,13 +8,21 @@ import { SETTING } from '../../support/reconcile/settings.ts';
 
 const FULL = new SidecarError('The disk is full.', { code: 'ledger.write', stage: 'ledger' });
 
+/** Far above what any test here needs: a loop that never rests is a failure, and no test that hangs. */
+const MOST_LOOKS_AT_THE_CLOCK = 10_000;
+
 /** A loop over a world in which every action opens, looks, or does what the test says; and the events it has taken. */
 function loop(world: Partial<World> = {}) {
   const taken: Event[] = [];
+  let looks = 0;
   const reconciler: Reconciler = new Reconciler(
     startOf(policyOf(SETTING, { under: 'settings', askUntil: 0 })),
     {
-      time: () => ({ ms: performance.now(), unixMs: Date.now() }),
+      time: () => {
+        looks += 1;
+        if (looks > MOST_LOOKS_AT_THE_CLOCK) throw new Error('The loop never rests.');
+        return { ms: performance.now(), unixMs: Date.now() };
+      },
       ...{ sleep, turn: () => Promise.resolve(), save: () => undefined, release: () => {} },
       perform: async function* (action): AsyncGenerator<Event, void> {
         const look = { volume: { rendering: null, changedAt: null, problem: null }, everyMs: 60_000 };
