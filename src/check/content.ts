@@ -2,12 +2,12 @@
 
 import type { Ledger } from '../ledger/ledger.ts';
 import { toSidecarError } from '../lib/errors.ts';
+import { providerOptions } from '../reconcile/provider-options.ts';
 import { validateRelease } from '../reconcile/validate.ts';
 import { inputOf } from '../render/input.ts';
 import { originsOfKeys, prepare, renderingExtras, templatePaths } from '../render/prepare.ts';
 import type { Release } from '../render/release.ts';
 import type { TargetSnapshot } from '../source/provider.ts';
-import { providerOptions } from '../source/provider-options.ts';
 import { readOnce } from '../source/read-once.ts';
 import { openTemplates } from '../source/template-source.ts';
 import { type CheckContext, type Finding, fail, failure, ok, warn } from './finding.ts';

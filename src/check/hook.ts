@@ -4,7 +4,7 @@ import { hookOf } from '../application/reload/settings.ts';
 import { toSidecarError } from '../lib/errors.ts';
 import { maskUrl } from '../lib/mask.ts';
 import { explainProgram } from '../lib/program.ts';
-import type { SeenStatus } from '../server/status.ts';
+import type { SeenStatus } from '../server/status-shape.ts';
 import { connectTo } from './connect.ts';
 import { type CheckContext, type Finding, fail, failure, ok } from './finding.ts';
 

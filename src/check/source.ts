@@ -1,9 +1,9 @@
 // Asks each source once, as the sidecar would.
 import { toSidecarError } from '../lib/errors.ts';
+import { providerOptions } from '../reconcile/provider-options.ts';
 import { sourceOf } from '../settings/secrets.ts';
 import { mergeSnapshots } from '../source/merge.ts';
 import type { OpenProvider, Provider, ProviderGroup, Snapshot, TargetSnapshot } from '../source/provider.ts';
-import { providerOptions } from '../source/provider-options.ts';
 import { readProvider } from '../source/read-once.ts';
 import { type CheckContext, type Finding, failure, ok } from './finding.ts';
 

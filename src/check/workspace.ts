@@ -9,7 +9,7 @@ import { TEMPORARY_FOLDERS } from '../lib/command-output.ts';
 import { errnoOf } from '../lib/errors.ts';
 import { diskError } from '../publish/disk-error.ts';
 import { askSidecar } from '../server/ask-status.ts';
-import type { SeenStatus } from '../server/status.ts';
+import type { SeenStatus } from '../server/status-shape.ts';
 import { stateDirectoryOf } from '../settings/outputs.ts';
 import type { Loaded } from '../settings/settings.ts';
 import { type CheckContext, type Finding, fail, failure, hasFailed, ok, warn } from './finding.ts';

@@ -2,7 +2,7 @@
 
 import { EXIT } from '../lib/exit-codes.ts';
 import type { ControlAction } from '../server/control.ts';
-import type { GenerationStatus, SourceStatus, TargetStatus } from '../server/status.ts';
+import type { GenerationStatus, SourceStatus, TargetStatus } from '../server/status-shape.ts';
 
 /** A request that the sidecar accepted. */
 export interface AwaitedRequest {

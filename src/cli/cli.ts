@@ -5,10 +5,11 @@ import { EXIT, exitCodeOf } from '../lib/exit-codes.ts';
 import { type Arguments, isSettingFlag, type OwnFlag, separateArguments } from '../settings/flags.ts';
 import { nearest } from '../settings/nearest.ts';
 import { loadPartialTargets } from '../settings/settings.ts';
-import { ACTIONS, printed } from './actions.ts';
+import { ACTIONS } from './actions.ts';
 import { COMMAND_NAMES, COMMON_FLAGS, type CommandName, commandOf, isCommand } from './commands.ts';
 import { HELP_WORDS, helpOfCommand, helpOn } from './help.ts';
 import { misuse, unknownWord } from './misuse.ts';
+import { printed } from './printed.ts';
 import { shownTo } from './terminal.ts';
 import type { Cli } from './types.ts';
 

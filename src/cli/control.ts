@@ -6,7 +6,7 @@ import { sleep } from '../lib/wait.ts';
 import { askFirst, askSocket, askStatusOverSocket } from '../server/ask-socket.ts';
 import type { Accepted, Asker, ControlAction, ResumeAccepted, RollbackAccepted } from '../server/control.ts';
 import { VERBS } from '../server/control.ts';
-import type { TargetStatus } from '../server/status.ts';
+import type { TargetStatus } from '../server/status-shape.ts';
 import { type AwaitedRequest, outcomeOfRequest, type Result, timedOut } from './await-outcome.ts';
 
 export interface ControlRequest {

@@ -2,6 +2,7 @@
 
 import { readLedger } from '../ledger/ledger-file.ts';
 import { openOutputs } from '../publish/outputs.ts';
+import { providerOptions } from '../reconcile/provider-options.ts';
 import { inputOf } from '../render/input.ts';
 import { patchOf } from '../render/patch.ts';
 import { originsOfKeys, prepare, renderingExtras, templatePaths } from '../render/prepare.ts';
@@ -9,7 +10,6 @@ import type { Environment } from '../settings/environment.ts';
 import { placesOf, stateDirectoryOf } from '../settings/outputs.ts';
 import type { Loaded } from '../settings/settings.ts';
 import type { OpenProvider } from '../source/provider.ts';
-import { providerOptions } from '../source/provider-options.ts';
 import { readOnce } from '../source/read-once.ts';
 import { openTemplates } from '../source/template-source.ts';
 

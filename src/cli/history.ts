@@ -4,7 +4,7 @@ import { visible } from '../lib/bounds.ts';
 import { withCode } from '../lib/errors.ts';
 import { shortDigests } from '../lib/short-digests.ts';
 import { shownPin } from '../server/shown.ts';
-import type { GenerationStatus, SeenStatus, SeenTarget, TargetStatus } from '../server/status.ts';
+import type { GenerationStatus, SeenStatus, SeenTarget, TargetStatus } from '../server/status-shape.ts';
 
 type History = Pick<SeenTarget, 'pinned' | 'pin' | 'lastKnownGood' | 'generations' | 'blocked' | 'history'>;
 

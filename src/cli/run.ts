@@ -3,6 +3,7 @@ import { toSidecarError } from '../lib/errors.ts';
 import { EXIT } from '../lib/exit-codes.ts';
 import { errorFields, type Log } from '../lib/log.ts';
 import { aborted } from '../lib/wait.ts';
+import { providerOptions } from '../reconcile/provider-options.ts';
 import { notInControl } from '../reconcile/sentences.ts';
 import { type RunningTarget, startTarget, type TargetOptions } from '../reconcile/start-target.ts';
 import type { Intake } from '../server/connections.ts';
@@ -14,7 +15,6 @@ import { currentOf, sourceOf } from '../settings/secrets.ts';
 import type { Loaded, Targets } from '../settings/settings.ts';
 import type { Listen } from '../settings/web.ts';
 import { SourcePool } from '../source/pool.ts';
-import { providerOptions } from '../source/provider-options.ts';
 import type { Cli } from './types.ts';
 
 /** The settings of every target, with the log they ask for. */

@@ -14,8 +14,8 @@ import {
 } from '../source/follow.ts';
 import { SourcePool } from '../source/pool.ts';
 import type { OpenProvider } from '../source/provider.ts';
-import { providerOptions } from '../source/provider-options.ts';
 import { openTemplates } from '../source/template-source.ts';
+import { providerOptions } from './provider-options.ts';
 
 export interface InputOptions {
   readonly loaded: Loaded;

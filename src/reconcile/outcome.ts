@@ -4,13 +4,7 @@ import { type Block, confirmedSecondsAgo, isBad, lastKnownGoodOf } from '../ledg
 import type { SidecarError } from '../lib/errors.ts';
 import { type AttemptedVersion, isNews, type Outcome, type Report } from './journal.ts';
 import { blockedError, failedTrialError, fallbackError, rolledBackError } from './sentences.ts';
-import { arrivalOf, blocksOf, type Event, type State, type Time } from './state.ts';
-
-interface Standing {
-  readonly outcome: Outcome;
-  readonly about: AttemptedVersion | null;
-  readonly error: SidecarError | null;
-}
+import { arrivalOf, blocksOf, type Event, type Standing, type State, type Time } from './state.ts';
 
 /** Outcomes that say why something is blocked. */
 const ABOUT_A_BLOCK: readonly (Outcome | undefined)[] = [
@@ -37,8 +31,7 @@ function outcomeOf(state: State, { unixMs }: Time): Standing | null {
   if (failure !== null) return stands('failed', failure);
   if (!session.isOpen) return null;
   // It stands until something newer is rendered, whatever was rejected before.
-  if (arrival === 'rolled-back')
-    return reason?.isObstacle === false ? stands(reason.outcome, reason.error, reason.about) : null;
+  if (arrival === 'rolled-back') return reason?.isObstacle === false ? reason : null;
   if (candidate?.error != null)
     return stands(isAboutContent(candidate.error) ? 'rejected' : 'failed', candidate.error);
   if (trial !== null) return null;
@@ -48,7 +41,7 @@ function outcomeOf(state: State, { unixMs }: Time): Standing | null {
     // Why something was rolled back, or had to stay, says more than that the application is not back yet.
     const isToldAlready = published?.as === 'rolled-back' || isBad(verdict);
     if (reason.isObstacle && isToldAlready && ABOUT_A_BLOCK.includes(current)) return null;
-    return stands(reason.outcome, reason.error, reason.about);
+    return reason;
   }
   if (pinned !== null && candidate !== null) {
     const isPin = verdict === 'good' && published?.rendering === pinned.rendering;

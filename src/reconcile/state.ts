@@ -54,12 +54,16 @@ export interface Candidate {
   readonly error: SidecarError | null;
 }
 
-/** Why the application has not been notified yet. */
-interface Reason {
+/** An outcome, what it is said of, and why. */
+export interface Standing {
   readonly outcome: Outcome;
-  readonly error: SidecarError;
-  /** What it is said of. */
   readonly about: AttemptedVersion | null;
+  readonly error: SidecarError | null;
+}
+
+/** Why the application has not been notified yet. */
+interface Reason extends Standing {
+  readonly error: SidecarError;
   /** Nothing was sent: something is in the way. */
   readonly isObstacle: boolean;
 }

@@ -6,7 +6,7 @@ import { inDirectory } from '../ledger/socket-path.ts';
 import { cut, MAX_MESSAGE, visible } from '../lib/bounds.ts';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
 import { UNKNOWN_TARGET } from './control.ts';
-import type { Status } from './status.ts';
+import type { Status } from './status-shape.ts';
 
 /** From connecting to the last byte. */
 const ASK_MS = 5_000;

@@ -10,7 +10,7 @@ import type { Listen } from '../settings/web.ts';
 import { UNKNOWN_TARGET } from './control.ts';
 import { nextSteps } from './next-steps.ts';
 import { shownApplication, shownMemory, shownPin } from './shown.ts';
-import type { SeenStatus, SeenTarget, SourceStatus, TrialStatus } from './status.ts';
+import type { SeenStatus, SeenTarget, SourceStatus, TrialStatus } from './status-shape.ts';
 
 const ASK_MS = 3_000;
 const MAX_BYTES = 4 * 1024 * 1024;

@@ -5,7 +5,8 @@ import { type SidecarError, toSidecarError } from '../lib/errors.ts';
 import { atMostAFewTimesASecond } from './at-most.ts';
 import { checkBearer, hasToken } from './bearer.ts';
 import { type ControlAction, type ControlsByTarget, handleControl } from './control.ts';
-import { publicPageOf, publicStatusOf, type Status } from './status.ts';
+import { publicPageOf, publicStatusOf } from './status.ts';
+import type { Status } from './status-shape.ts';
 
 /** What the endpoints show and control; each is asked again at every request. */
 export interface Served {

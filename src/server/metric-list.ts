@@ -1,6 +1,6 @@
 // Every metric of a target: its name, its help, and its values, read off the status and the counts.
 import { DURATION_BUCKETS } from '../reconcile/journal.ts';
-import type { SourceStatus, TargetStatus } from './status.ts';
+import type { SourceStatus, TargetStatus } from './status-shape.ts';
 
 /** What a target's metrics are read off. */
 export interface Measured {

@@ -1,7 +1,7 @@
 // What a person can do about the state of a target, or has to wait for: the same on the page and in `status`.
 
 import { ageOf, toTheSecond } from '../lib/age.ts';
-import type { SeenTarget } from './status.ts';
+import type { SeenTarget } from './status-shape.ts';
 
 const BLOCKED =
   'A configuration did not work and is not tried again: change it in the source, or run "config-sidecar sync --retry".';

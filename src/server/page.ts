@@ -6,7 +6,7 @@ import { type Html, type HtmlPart, html } from './html.ts';
 import { nextSteps } from './next-steps.ts';
 import { STYLE } from './page-style.ts';
 import { shownApplication, shownMemory, shownPin } from './shown.ts';
-import type { SourceStatus, Status, TargetStatus } from './status.ts';
+import type { SourceStatus, Status, TargetStatus } from './status-shape.ts';
 
 export { PAGE_HEADERS } from './page-style.ts';
 

@@ -1,7 +1,7 @@
 // Small facts in words, the same on the page and in `status`.
 import type { SeenApplication, VisibleProcess } from '../application/visible-processes.ts';
 import { toTheSecond } from '../lib/age.ts';
-import type { PinStatus } from './status.ts';
+import type { PinStatus } from './status-shape.ts';
 
 /** `nginx (pid 7, user 1000)`. */
 export function shownApplication(application: SeenApplication | null): string {

@@ -7,7 +7,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { PAGE_HEADERS, renderPage } from '../../src/server/page.ts';
-import type { Status, TargetStatus } from '../../src/server/status.ts';
+import type { Status, TargetStatus } from '../../src/server/status-shape.ts';
 import { AT, NOW, ONE, SOURCE, statusWith, TARGET, TWO } from '../support/cli/served.ts';
 import { findOnPath } from '../support/servers/find-program.ts';
 import { portOf } from '../support/servers/ports.ts';

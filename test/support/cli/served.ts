@@ -3,7 +3,12 @@
 import { SidecarError } from '../../../src/lib/errors.ts';
 import type { Controls } from '../../../src/server/control.ts';
 import type { Served } from '../../../src/server/server.ts';
-import type { GenerationStatus, SourceStatus, Status, TargetStatus } from '../../../src/server/status.ts';
+import type {
+  GenerationStatus,
+  SourceStatus,
+  Status,
+  TargetStatus,
+} from '../../../src/server/status-shape.ts';
 
 export const AT = '2026-01-31T12:00:00.000Z';
 /** Three minutes and some later. Unix milliseconds. */

@@ -6,7 +6,7 @@ import {
   type Result,
   timedOut,
 } from '../../../src/cli/await-outcome.ts';
-import type { TargetStatus } from '../../../src/server/status.ts';
+import type { TargetStatus } from '../../../src/server/status-shape.ts';
 import { ONE, SOURCE, TARGET, TWO } from '../../support/cli/served.ts';
 
 const AT = '2026-01-31T12:00:10.000Z';

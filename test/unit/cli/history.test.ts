@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { describeHistory, historyOf } from '../../../src/cli/history.ts';
 import { ageOf, toTheSecond } from '../../../src/lib/age.ts';
 import { describeStatus } from '../../../src/server/ask-status.ts';
-import type { TargetStatus } from '../../../src/server/status.ts';
+import type { TargetStatus } from '../../../src/server/status-shape.ts';
 import { AT, NOW, ONE, statusWith, TARGET, TWO } from '../../support/cli/served.ts';
 
 const PINNED: TargetStatus = {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { PAGE_HEADERS, renderPage } from '../../../src/server/page.ts';
-import type { TargetStatus } from '../../../src/server/status.ts';
+import type { TargetStatus } from '../../../src/server/status-shape.ts';
 import { AT, NOW, ONE, SOURCE, statusWith, TARGET, TWO } from '../../support/cli/served.ts';
 
 /** What a person reads: without tags, white space as one blank. */

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { METRICS, type Measured } from '../../../src/server/metric-list.ts';
 import { renderPage } from '../../../src/server/page.ts';
-import { publicPageOf, publicStatusOf, type TargetStatus } from '../../../src/server/status.ts';
+import { publicPageOf, publicStatusOf } from '../../../src/server/status.ts';
+import type { TargetStatus } from '../../../src/server/status-shape.ts';
 import { NOW, statusWith, TARGET } from '../../support/cli/served.ts';
 import { page } from '../../support/docs/pages.ts';
 

@@ -4,7 +4,7 @@ import type { Environment } from '../settings/environment.ts';
 import { settingsForProvider } from '../settings/secrets.ts';
 import type { Loaded } from '../settings/settings.ts';
 import { SOURCE_KINDS } from '../settings/sources.ts';
-import type { ProviderOptions } from './provider.ts';
+import type { ProviderOptions } from '../source/provider.ts';
 
 /** The settings as a provider takes them. */
 export function providerOptions(loaded: Loaded, env: Environment): ProviderOptions {
