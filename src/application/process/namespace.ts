@@ -1,4 +1,4 @@
-// Whether the process namespace is shared with the application, as far as that can be told from which processes are in sight.
+// Whether the process namespace is shared with the application, as far as the visible processes show.
 
 import {
   describeProcess,
