@@ -83,7 +83,10 @@ export class Life {
     const policy = policyOf(world.setting, { under: world.under, askUntil: world.now + ASK_MS });
     const steps = this.#steps();
     this.#reconciler = new Reconciler(startOf(policy), {
-      time: steps.time,
+      time: () => {
+        world.refuseForbidden();
+        return steps.time();
+      },
       turn: () => Promise.resolve(),
       sleep: (ms, wake) => this.#rest(ms, wake),
       perform: (action, state, signal) => {

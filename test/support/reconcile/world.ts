@@ -106,6 +106,11 @@ export class World {
     throw this.#forbidden;
   }
 
+  /** For a loop that goes on all the same: it must not turn for ever. */
+  refuseForbidden(): void {
+    if (this.#forbidden !== null) throw this.#forbidden;
+  }
+
   /** Lets the events happen, one after the other, and the world go on for `thenMs` after the last. */
   async play(events: readonly Event[], thenMs: number): Promise<void> {
     let at = this.now;
@@ -117,7 +122,7 @@ export class World {
     for (let turns = 0; this.now < end || this.#clock.nextAt <= this.now; turns += 1) {
       if (turns > MOST_TURNS) throw new Error(`it never comes to rest: ${JSON.stringify(this.life?.state)}`);
       await this.#goOn(end);
-      if (this.#forbidden !== null) throw this.#forbidden;
+      this.refuseForbidden();
     }
   }
 
