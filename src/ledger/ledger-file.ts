@@ -1,8 +1,8 @@
 // The ledger on disk: two slots written in turn, each with a checksum, so that the one before is always whole.
-import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf, SidecarError } from '../lib/errors.ts';
+import { sha256 } from '../lib/sha256.ts';
 import { asShown, openPlace, within } from '../publish/directory-handle.ts';
 import { explainFull, reasonOf } from '../publish/disk-error.ts';
 import { withOpenFile } from '../publish/safe-open.ts';
@@ -18,7 +18,6 @@ const VERSION = 1;
 const MAX_LEDGER_BYTES = 2 ** 20;
 
 const BLOCK_BYTES = 4096;
-const NEWLINE = 10;
 
 /** What `readLedger` found. */
 export interface LedgerRead {
@@ -167,16 +166,12 @@ function shortened({ blocked, kept, ...ledger }: Ledger): Ledger {
 function encode(ledger: Ledger, sequence: number): Buffer {
   const text = JSON.stringify(ledger);
   const checksum = checksumOf(sequence, text);
-  const line = Buffer.from(
-    `{"version":${VERSION},"checksum":"${checksum}","sequence":${sequence},"ledger":${text}}`,
-  );
+  const line = `{"version":${VERSION},"checksum":"${checksum}","sequence":${sequence},"ledger":${text}}`;
   // Blanks up to the end of a block: a size that stays the same need not be flushed.
-  const bytes = Buffer.alloc(Math.ceil((line.length + 1) / BLOCK_BYTES) * BLOCK_BYTES, ' ');
-  bytes.set(line);
-  bytes[bytes.length - 1] = NEWLINE;
-  return bytes;
+  const blanks = BLOCK_BYTES - 1 - (Buffer.byteLength(line) % BLOCK_BYTES);
+  return Buffer.from(`${line}${' '.repeat(blanks)}\n`);
 }
 
 function checksumOf(sequence: number, text: string): string {
-  return createHash('sha256').update(`${sequence} ${text}`).digest('hex');
+  return sha256(`${sequence} ${text}`);
 }

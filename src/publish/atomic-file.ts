@@ -1,10 +1,11 @@
 // One file replaced whole or not at all, and on the disk when the call returns.
 
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { promisify } from 'node:util';
 import { SidecarError } from '../lib/errors.ts';
 import { faultPoint } from '../lib/fault-point.ts';
+import { sha256 } from '../lib/sha256.ts';
 import type { Owner } from '../settings/types.ts';
 import type { DirectoryHandle } from './directory-handle.ts';
 
@@ -16,8 +17,6 @@ export interface AtomicWrite {
 
 /** Flushes an open file or directory without holding up the event loop. */
 export const flush = promisify(fs.fsync);
-/** A rename waits for the journal as a flush does. */
-const rename = promisify(fs.rename);
 
 /**
  * Writes beside the target under a hidden, unpredictable name, checks that all of it is there, sets mode and owner,
@@ -29,7 +28,7 @@ export async function writeFileAtomic(
   bytes: Uint8Array,
   options: AtomicWrite,
 ): Promise<void> {
-  await renameStaged(target, await stageFile(target, bytes, options));
+  renameStaged(target, await stageFile(target, bytes, options));
   await flush(target.directory.fd);
 }
 
@@ -59,11 +58,14 @@ export async function stageFile(
   }
 }
 
-/** The second half: renames a staged file over the target; the caller flushes the directory. On an error the staged file is gone. */
-export async function renameStaged({ directory, name }: FileName, hidden: string): Promise<void> {
+/**
+ * The second half: renames a staged file over the target; the caller flushes the directory. On an error the staged file is gone. At once: it
+ * waits for the disk no longer than the making of the file did, and to hand it to another thread and back costs more than it does.
+ */
+export function renameStaged({ directory, name }: FileName, hidden: string): void {
   const path = `${directory.path}/${hidden}`;
   try {
-    await rename(path, `${directory.path}/${name}`);
+    fs.renameSync(path, `${directory.path}/${name}`);
     faultPoint('swap');
   } catch (error) {
     removeIfPossible(path);
@@ -117,7 +119,7 @@ export function isTemporaryName(name: string, target?: string): boolean {
 }
 
 function temporaryPrefix(name: string): string {
-  return `.config-sidecar.${createHash('sha256').update(name).digest('hex').slice(0, 16)}.`;
+  return `.config-sidecar.${sha256(name).slice(0, 16)}.`;
 }
 
 /** Removes a name, if it is there, is no directory, and that is permitted. */

@@ -81,7 +81,7 @@ function stagedAs(place: FilePlace, directory: DirectoryHandle, hidden: string):
     name: hidden,
     swap: async () => {
       try {
-        await renameStaged({ directory, name }, hidden);
+        renameStaged({ directory, name }, hidden);
         place.late.begin(directory);
         place.hasBeenFile = true;
       } catch (error) {

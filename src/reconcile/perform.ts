@@ -262,9 +262,10 @@ async function* probe(state: State, steps: Steps, signal: AbortSignal): Events {
     }
     case 'confirmed': {
       faultPoint('confirm');
+      const copying = copyOf(state, steps);
       // What the ledger says to work must be what the volume shows after a crash of the machine.
       await steps.settled();
-      yield { kind: 'confirmed', trial, evidence: result.evidence, ...(await copyOf(state, steps)) };
+      yield { kind: 'confirmed', trial, evidence: result.evidence, ...(await copying) };
       faultPoint('kept');
       return steps.pruneCopies();
     }

@@ -1,5 +1,5 @@
 // What is to be rendered: the newest snapshot with the newest templates, and one digest over both.
-import { createHash } from 'node:crypto';
+import { sha256 } from '../lib/sha256.ts';
 import type { TargetSnapshot } from '../source/provider.ts';
 import { digestOf } from './data.ts';
 
@@ -24,6 +24,6 @@ export function inputOf(
   if (snapshot === null || (hasTemplates && templates === null)) return null;
   const digest = digestOf(snapshot.content);
   const parts = [digest, templates === null ? '' : digestOf(templates.content), extra];
-  const id = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+  const id = sha256(JSON.stringify(parts));
   return { id, snapshot, digest, templates };
 }

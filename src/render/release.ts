@@ -1,6 +1,6 @@
 // A release: what all outputs of a target show together, one generation for each.
 
-import { createHash } from 'node:crypto';
+import { sha256 } from '../lib/sha256.ts';
 import type { Generation } from './generation.ts';
 
 /** What one output shows. */
@@ -39,5 +39,5 @@ export function renderingOf(shown: readonly Shown[]): string {
   if (first !== undefined && others.length === 0 && first.rendering !== null) return first.rendering;
   const sorted = [...shown].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   const text = JSON.stringify(sorted.map(({ path, rendering }) => [path, rendering]));
-  return `sha256:${createHash('sha256').update(text).digest('hex')}`;
+  return `sha256:${sha256(text)}`;
 }
