@@ -62,7 +62,7 @@ describe('the scripted Kubernetes API under generated writes and faults', () => 
       const away = async (isForgetting: boolean): Promise<readonly []> => {
         own.away(true);
         await sleep(AWAY_MS);
-        if (isForgetting) await own.compact();
+        if (isForgetting) await own.forget();
         own.away(false);
         return [];
       };
@@ -70,7 +70,7 @@ describe('the scripted Kubernetes API under generated writes and faults', () => 
         ...place,
         serverFaults: {
           away: { keepsData: true, run: () => away(false) },
-          compact: { keepsData: true, run: () => away(true) },
+          forget: { keepsData: true, run: () => away(true) },
         },
         close: async () => {
           await place.close();
@@ -78,7 +78,7 @@ describe('the scripted Kubernetes API under generated writes and faults', () => 
         },
       };
     };
-    const serverFaults = ['away', 'compact'];
+    const serverFaults = ['away', 'forget'];
     const report = await runCampaign({
       ...{ name: 'kubernetes server', open, sequences: 16, serverFaults },
       ...KUBERNETES_CAMPAIGN,

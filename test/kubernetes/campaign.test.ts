@@ -61,7 +61,7 @@ describe('a Kubernetes API server under generated writes and faults', () => {
       const place = await places(at);
       return { ...place, serverFaults: processFaults(server, place.current) };
     };
-    const serverFaults = ['kill', 'freeze', 'compact', 'save', 'rebuild'];
+    const serverFaults = ['kill', 'freeze', 'forget', 'save', 'rebuild'];
     const report = await runCampaign({
       ...{ name: 'kubernetes server', open, sequences: 8, serverFaults },
       ...{ maxSteps: 8, ...KUBERNETES_CAMPAIGN, concurrency: 1 },
@@ -94,11 +94,7 @@ function processFaults(
       await sleep(FROZEN_MS);
       server.thaw();
     }),
-    compact: keeping(async () => {
-      await server.compact();
-      await server.stop('SIGKILL');
-      await server.start();
-    }),
+    forget: keeping(() => server.forget()),
     save: { keepsData: false, run: () => save().then(() => []) },
     rebuild: {
       keepsData: false,

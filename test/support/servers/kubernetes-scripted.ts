@@ -60,8 +60,6 @@ const ADMIN = 'token-of-the-admin';
 
 /** What can happen to one that has no process of its own. */
 export interface ScriptedKubernetes extends KubernetesServer {
-  /** Forgets the past: a watch from there has to begin again. */
-  compact(): Promise<void>;
   /** Ends all connections, and each new one at once, as long as it is away. */
   away(isAway: boolean): void;
 }
@@ -94,7 +92,7 @@ export async function startScriptedKubernetes(): Promise<ScriptedKubernetes> {
       });
       return token;
     },
-    compact: async () => {
+    forget: async () => {
       world.happenings.length = 0;
       world.oldest = world.version;
     },

@@ -29,14 +29,14 @@ export interface KubernetesServer {
   ask(method: string, path: string, body?: object, headers?: Record<string, string>): Promise<ApiAnswer>;
   /** A token of an account that may do only this in the namespace `default`. */
   tokenFor(name: string, rules: readonly object[]): Promise<string>;
+  /** Loses the past: every watch from there has to begin again. A real one is killed for that, and started again. */
+  forget(): Promise<void>;
   end(): Promise<void>;
 }
 
 /** One that runs as a process. */
 export interface RealKubernetes extends KubernetesServer, Pick<Daemon, 'start' | 'stop' | 'freeze' | 'thaw'> {
   readonly authority: Authority;
-  /** Takes away what the store remembers of the past: every watch from there has to begin again. */
-  compact(): Promise<void>;
   /** Saves all that the store holds, for `rebuild`. */
   save(): Promise<void>;
   /** Puts the store back to what was saved, as after a disaster: versions go on from there. */
@@ -100,7 +100,12 @@ export async function startKubernetes(): Promise<RealKubernetes> {
     authority,
     ask,
     tokenFor: (name, rules) => tokenFor(ask, name, rules),
-    compact: () => etcd.compact(),
+    forget: async () => {
+      await etcd.compact();
+      // It remembers for itself, too.
+      await process_.stop('SIGKILL');
+      await process_.start();
+    },
     save: () => etcd.snapshot(),
     rebuild: async () => {
       await process_.stop('SIGKILL');
