@@ -141,6 +141,26 @@ describe('with KUBECONFIG', () => {
   });
 });
 
+test('with a client certificate in KUBECONFIG, as the user that it names', async (context) => {
+  const place = createPlace(context);
+  const name = 'certified';
+  const { cert, key } = server.authority.issue(name);
+  const group = '/apis/rbac.authorization.k8s.io/v1/namespaces/default';
+  const verbs = ['get', 'list', 'watch'];
+  const rules = [{ apiGroups: [''], resources: ['configmaps'], resourceNames: [name], verbs }];
+  const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name };
+  const subjects = [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name }];
+  await server.ask('POST', `${group}/roles`, { metadata: { name }, rules });
+  await server.ask('POST', `${group}/rolebindings`, { metadata: { name }, roleRef, subjects });
+  const user = {
+    'client-certificate-data': Buffer.from(cert).toString('base64'),
+    'client-key-data': Buffer.from(key).toString('base64'),
+  };
+  const KUBECONFIG = place.write('certified', kubeconfig({ port: server.port, ca: server.ca, user }));
+  const { reaches } = await run(place, name, { KUBECONFIG });
+  await reaches('by a certificate');
+});
+
 test('in a pod, with the rights of the documentation: service account, and its token when it is another one', async (context) => {
   const place = createPlace(context);
   const account = place.directory('account');
