@@ -50,7 +50,7 @@ export interface LastNotified {
 
 /** What is found out about a publication before it counts as known to work. */
 export interface Trial {
-  /** The process that must live; null when none is named. */
+  /** The process that must survive; null when none is named. */
   readonly process: ProcessId | null;
   /** `told`: the hook was used; `picked-up`: the process started after the publication; `published`: there is no hook. */
   readonly how: 'told' | 'picked-up' | 'published';

@@ -1,4 +1,4 @@
-// The process that must live: whether it does, whether another one has its place, and the restart that was asked for.
+// The process that must survive: whether it does, whether another one has replaced it, and the requested restart.
 
 import type { ProcessId } from '../../ledger/types.ts';
 import { printDuration } from '../../settings/units.ts';
@@ -6,7 +6,7 @@ import { isHalted, isLiving } from '../process/liveness.ts';
 import { isOfAnotherBoot, startedAfterTellingMs, startedAfterTrialMs } from './trial-clock.ts';
 import { type ConfirmResult, type FailedCheck, intervalMs, pending, type View } from './view.ts';
 
-/** Whether there is a process that must live. */
+/** Whether there is a process that must survive. */
 export function watches({ trial, settings }: Pick<View, 'trial' | 'settings'>): boolean {
   return trial.process !== null && settings.periodMs > 0;
 }
@@ -51,7 +51,7 @@ function lookAtRestart(view: View, id: ProcessId): ConfirmResult {
 
 /**
  * A command, or a request, that replaces the process (`haproxy -sf`): the new one started before the hook had answered, and
- * is the one that must live. One that starts later has taken the place of a process that died.
+ * is the one that must survive. One that starts later has replaced a process that died.
  */
 function replacedByHook(view: View, id: ProcessId): ProcessId | null {
   if (!view.trial.evidence.includes('answered')) return null;

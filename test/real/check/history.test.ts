@@ -55,7 +55,7 @@ const statusServer = (instance: string): Server =>
   });
 
 describe('while a sidecar runs', () => {
-  test('it is said who, and what it says; its directories are left alone', async () => {
+  test('check reports it and its status, and leaves its directories alone', async () => {
     const site = createSite();
     const state = await hold(site);
     const port = await serve(statusServer('web-1'));
@@ -87,7 +87,7 @@ describe('while a sidecar runs', () => {
     );
   });
 
-  test('of another user, or one that does not answer, it is seen all the same', async () => {
+  test('one of another user, or one that does not answer, is seen as well', async () => {
     const program = compile('check/checking-program.ts');
     onTestFinished(() => program.remove());
     const site = createSite();

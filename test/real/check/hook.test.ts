@@ -154,7 +154,7 @@ describe('CONFIRM_URL', () => {
     expect(server.received.slice(before).map(({ method }) => method)).toEqual(['GET']);
   });
 
-  test('that answers anything else would take every change for one that does not work', async () => {
+  test('that answers anything else would fail every change', async () => {
     const examined = await answering('no', {}, 503);
     expect(withCode(examined, 'confirm.status')).toEqual({
       area: 'confirmation',

@@ -298,7 +298,7 @@ describe('the state directory', () => {
     });
   });
 
-  test('with a ledger of which nothing is left is a warning', async () => {
+  test('with a ledger that is lost is a warning', async () => {
     const site = createSite();
     const state = site.at('volume/.config-sidecar/app.json');
     mkdirSync(state, { recursive: true });

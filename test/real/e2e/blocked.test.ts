@@ -7,7 +7,7 @@ import { goesBack, isOutcome, pickyHook, shown } from '../../support/e2e/picky.t
 import { createPlace } from '../../support/e2e/place.ts';
 
 describe.concurrent('what is blocked', () => {
-  test('stays so over restarts, is said when it is wanted, and does not stand in the way of a change', async (context) => {
+  test('stays blocked over restarts, is reported when the source has it, and does not block other changes', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const hook = await pickyHook(place);
@@ -108,7 +108,7 @@ describe.concurrent('what is blocked', () => {
   });
 });
 
-test('what is blocked is tried again when that is asked for over HTTP', async (context) => {
+test('what is blocked is tried again on request over HTTP', async (context) => {
   const place = createPlace(context);
   const job = fileJob(place);
   const hook = await pickyHook(place);

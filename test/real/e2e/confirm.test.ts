@@ -15,7 +15,7 @@ function timeOf(sidecar: Sidecar, event: string): number {
 }
 
 describe.concurrent('a process that was notified', () => {
-  test('has to live through the period before anything counts as applied', async (context) => {
+  test('has to survive the period before anything counts as applied', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
     const app = await startLiving(place, { config: job.config });
@@ -48,7 +48,7 @@ describe.concurrent('a process that was notified', () => {
     expect(job.shown()).toBe('one');
   });
 
-  test('and was started again by its supervisor has died all the same', async (context) => {
+  test('and was restarted by its supervisor has died nevertheless', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
     const app = await startLiving(place, { config: job.config, restartMs: 0 });
@@ -182,7 +182,7 @@ describe.concurrent('an application that is not notified', () => {
   });
 });
 
-test('what is on trial is shown as such, until when and what for, also after the one before', async (context) => {
+test('what is on trial is shown, with its end and what it waits for, also after an earlier trial', async (context) => {
   const place = createPlace(context);
   const job = ordersJob(place, { value: 'one' });
   await startLiving(place, { config: job.config });
@@ -210,7 +210,7 @@ test('what is on trial is shown as such, until when and what for, also after the
   expect((await sidecar.target()).trial).toBeNull();
 });
 
-test('what was seen of an application is no evidence any more when it has gone and is looked for', async (context) => {
+test('what was seen of an application is no evidence once the process is gone', async (context) => {
   const place = createPlace(context);
   const job = ordersJob(place, { value: 'one' });
   const app = await startLiving(place, { config: job.config });

@@ -214,7 +214,7 @@ describe.concurrent('going back', () => {
     await source.stop();
   });
 
-  test('says what there is when a generation is not kept, or there is none', async (context) => {
+  test('lists the kept generations when the requested one is not kept, or says that there is none', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const command = beside(place, job.variables);
@@ -266,7 +266,7 @@ describe.concurrent('sync', () => {
     await source.stop();
   });
 
-  test('says that what is wanted did not work, and tries it again only when told so', async (context) => {
+  test('reports that the newest data did not work, and tries it again only on request', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const hook = place.write(
@@ -333,7 +333,7 @@ describe.concurrent('the control socket', () => {
     expect((await command('history')).code).toBe(8);
   });
 
-  test('belongs to the sidecar that keeps the output, not to one that waits for it', async (context) => {
+  test('belongs to the sidecar that holds the lock, not to one that waits for it', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const command = beside(place, job.variables);
@@ -385,7 +385,7 @@ describe.concurrent('POST over LISTEN', () => {
     expect(sidecar.output()).not.toMatch(/correct-horse|battery-staple/);
   });
 
-  test('is forbidden where there is none', async (context) => {
+  test('is forbidden without a token', async (context) => {
     const place = createPlace(context);
     const sidecar = await place.start(fileJob(place).variables, { hasToken: false });
     await until('it listens', () => sidecar.get('/healthz'));

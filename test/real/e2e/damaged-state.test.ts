@@ -59,7 +59,7 @@ const LEDGER_DAMAGES: readonly (readonly [string, (path: string) => void])[] = [
 ];
 
 describe.concurrent('a ledger', () => {
-  test.for(LEDGER_DAMAGES)('of which one slot is %s costs nothing', async ([what, damage], context) => {
+  test.for(LEDGER_DAMAGES)('with one slot that is %s costs nothing', async ([what, damage], context) => {
     for (const slot of [0, 1]) {
       const place = createPlace(context);
       const job = await createJob(place);
@@ -105,7 +105,7 @@ describe.concurrent('a ledger', () => {
     },
   );
 
-  test('that is lost forgets what was blocked, which is tried again and rolled back again', async (context) => {
+  test('that is lost forgets what was blocked: it is tried again and rolled back again', async (context) => {
     const place = createPlace(context);
     const job = await createJob(place);
     const first = await place.start(job.variables);

@@ -125,7 +125,7 @@ describe.concurrent('a ledger that others wrote', () => {
     expect((await sidecar.end()).code).toBe(0);
   });
 
-  test('of another version is said, and not used', async (context) => {
+  test('of another version is reported, and not used', async (context) => {
     const place = createPlace(context);
     const job = createJob(place);
     const sidecar = await startAfter(place, job, (state) => {

@@ -103,7 +103,7 @@ describe.concurrent('the history', () => {
     expect(logged(sidecar)).toEqual(all);
   });
 
-  test('of what is blocked: once after the way back was covered up, and after a restart', async (context) => {
+  test('of what is blocked: once after the rollback was superseded, and after a restart', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const hook = await pickyHook(place);
@@ -207,7 +207,7 @@ describe.concurrent('the history', () => {
     expect(await counted(sidecar)).toEqual({ applied: 3, pinned: 2 });
   });
 
-  test('of a restart: what is there already is unchanged, and so is the same data under a new revision', async (context) => {
+  test('of a restart: what is already published is unchanged, and so is the same data under a new revision', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const first = await place.start({ ...job.variables, RELOAD_COMMAND: 'true' });

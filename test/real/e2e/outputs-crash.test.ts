@@ -136,7 +136,7 @@ test.for(FAULTS_OF_DIRECTORY_FIRST.map((fault) => [fault.at, fault] as const))(
   },
 );
 
-test('what was staged is gone: without the source the release before comes back, in both', async (context) => {
+test('when the staged files are gone and the source is down, both outputs show the earlier release', async (context) => {
   const fault: Fault = { at: 'swap:1', leaves: ['new', 'old'], becomes: 'old' };
   const { place, variables, both, told } = await crash(context, fault);
   rmSync(place.at('source.json'));

@@ -227,7 +227,7 @@ describe.concurrent('SIGTERM', () => {
 });
 
 describe.concurrent('a second sidecar', () => {
-  test('waits for the first, says for whom, is not ready, and takes over when the first is killed', async (context) => {
+  test('waits for the first, names it, is not ready, and takes over when the first is killed', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const app = await place.app({ config: job.config });

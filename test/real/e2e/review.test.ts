@@ -51,7 +51,7 @@ describe.concurrent('a state directory that is removed under a sidecar', () => {
 });
 
 describe.concurrent('once', () => {
-  test('has not done its pass by what was published before and never confirmed, while the source is down', async (context) => {
+  test('does not count an earlier unconfirmed publication as its pass while the source is down', async (context) => {
     const place = createPlace(context);
     const { variables } = fileJob(place);
     const owing = { ...variables, RELOAD_COMMAND: 'sh -c "exit 75"' };
@@ -122,7 +122,7 @@ describe.concurrent('status', () => {
     expect((await refused.target()).nextAttemptAt).toBeNull();
   });
 
-  test('says again what is owed when another change that was refused has gone', async (context) => {
+  test('reports again what is owed when a refused change has been withdrawn', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const sidecar = await place.start({ ...job.variables, APP_PROCESS: place.name });

@@ -74,7 +74,7 @@ describe.concurrent('a refused reload', () => {
       expect((await sidecar.get(path)).body).not.toContain('hunter2');
   });
 
-  test('shows no secret of ours, neither what was sent nor where to', async (context) => {
+  test('shows no secret, neither what was sent nor where to', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const hook = await pickyHook(place);
@@ -164,7 +164,7 @@ describe.concurrent('a last known good configuration that does not work any more
 });
 
 describe.concurrent('"once"', () => {
-  test('ends with 6 after a rollback, and with 4 when what is wanted is blocked', async (context) => {
+  test("ends with 6 after a rollback, and with 4 when the source's data is blocked", async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const hook = await pickyHook(place);

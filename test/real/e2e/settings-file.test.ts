@@ -154,7 +154,7 @@ describe.concurrent('SIGHUP', () => {
   });
 });
 
-test('a warning is said once, and not at every SIGHUP; a new one is said', async (context) => {
+test('a warning is logged once, not at every SIGHUP; a new one is logged', async (context) => {
   const place = createPlace(context);
   const job = fileJob(place);
   const file = place.write('settings.yaml', 'preset: envoy\n');

@@ -78,7 +78,7 @@ test('a checker sees the outputs as they lie to each other on the volume', async
   expect(place.read('seen')).toBe('two new\n');
 });
 
-test('one that cannot be written keeps all of them as they are, until it can be', async (context) => {
+test('when one cannot be written, all stay as they are until it can be', async (context) => {
   const place = createPlace(context);
   const { variables, set, shown } = severalOutputs(place);
   set({ one: '1', two: '1' });

@@ -61,7 +61,7 @@ async function startTwo(context: TestContext) {
 }
 
 describe.concurrent('two targets', () => {
-  test('a change of one reaches its application, and the other hears nothing of it', async (context) => {
+  test('a change of one reaches its application and does not notify the other', async (context) => {
     const { place, sidecar, web, api } = await startTwo(context);
     replaceFile(place.at('web.json'), '{"value":"two"}');
     await until('the application is reloaded', () => web.told().length === 2);
@@ -94,7 +94,7 @@ describe.concurrent('two targets', () => {
     expect(Object.keys(JSON.parse(answers[3]?.body ?? '').targets)).toEqual(['api']);
   });
 
-  test('commands speak of all, or of the one that --target names', async (context) => {
+  test('commands cover all targets, or the one that --target names', async (context) => {
     const { place, file, web, api } = await startTwo(context);
     const run = (...words: string[]) => place.run([...words, '--settings-file', file]);
     const both = await run('status');

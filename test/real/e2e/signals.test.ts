@@ -60,7 +60,7 @@ describe.concurrent('a signal', () => {
     );
   });
 
-  test('goes to the application that runs now, and one that started after the publication needs none', async (context) => {
+  test('is sent to the running application; one that started after the publication needs none', async (context) => {
     const place = createPlace(context);
     const job = fileJob(place);
     const first = await place.app({ config: job.config });

@@ -243,7 +243,7 @@ describe.concurrent('UPDATE_FREQUENCY=1', () => {
     await until('it is published', () => publishedValue(place.read('out/app.json')) === 'uno');
   });
 
-  test.for(Object.entries(STORES))('sees changes of %s at once all the same', async ([, store], context) => {
+  test.for(Object.entries(STORES))('sees changes of %s at once nevertheless', async ([, store], context) => {
     const place = createPlace(context);
     const config = `${place.directory('out')}/app.json`;
     await store.put(place, 'a', '0');

@@ -88,7 +88,7 @@ describe.concurrent('drift', () => {
     await until('all three were reported', () => sidecar.logs('drift').length === 3);
   });
 
-  test('that put a directory in place of the link is an error, and nothing of it is deleted', async (context) => {
+  test('that put a directory in place of the link is an error, and the directory is not deleted', async (context) => {
     const place = createPlace(context);
     const { out, variables } = await treeJob(place);
     const sidecar = await place.start(variables);

@@ -43,7 +43,7 @@ test('every block of commands says what it prints', () => {
   expect(blocks.length).toBeGreaterThanOrEqual(3);
 });
 
-test('one after the other they print what is said', () => {
+test('one after the other they print the documented output', () => {
   const folder = mkdtempSync(join(tmpdir(), 'examples-readme-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const program = join(folder, 'bin/config-sidecar');

@@ -409,7 +409,7 @@ describe('a folder of copies that is held', () => {
     return { directory, copies, keep, names };
   }
 
-  it('loses what is kept no more', async () => {
+  it('loses what is no longer kept', async () => {
     const { copies, keep, names } = await held();
     expect(names()).toEqual(['2.json', '3.json']);
     await keep(4);

@@ -149,7 +149,7 @@ describe('the ledger on disk', () => {
     expect(readLedger(directory)).toEqual({ ...BEFORE, from: 'current' });
   });
 
-  it('is said to be damaged when neither is whole', () => {
+  it('is reported as damaged when neither slot is whole', () => {
     const { directory, path } = written();
     writeFileSync(path, 'x');
     writeFileSync(join(directory, 'ledger.1.json'), 'x');
@@ -248,7 +248,7 @@ describe('the ledger on disk', () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20);
   });
 
-  it('of another user is damaged, whatever it says', { tags: ['root'] }, () => {
+  it('of another user counts as damaged', { tags: ['root'] }, () => {
     const { directory, path } = written();
     chownSync(path, 1_234, 1_234);
     expect(readLedger(directory)).toEqual(BEFORE);

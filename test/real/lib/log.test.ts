@@ -88,7 +88,7 @@ describe('the log', () => {
     });
   });
 
-  it('leaves out what is below its level', () => {
+  it('leaves out lines below its level', () => {
     expect(linesOf('json', 'warn').map((line) => JSON.parse(line).event)).toEqual(['source down', 'failed']);
   });
 

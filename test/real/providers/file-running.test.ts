@@ -71,7 +71,7 @@ function replace(text: string): void {
 }
 
 describe('what cannot be read', () => {
-  it('is read as soon as it is mended, whatever it was and however often', async () => {
+  it('is read as soon as it is repaired, for each kind of fault and repeatedly', async () => {
     replace('0');
     const { followed, texts } = run(path, { maxBytes: 1_000 });
     await expect.poll(() => texts.at(-1), IN_TIME).toBe('0');

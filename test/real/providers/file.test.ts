@@ -356,7 +356,7 @@ async function asNobody(run: () => Promise<unknown>): Promise<void> {
 }
 
 describe('a directory', () => {
-  it('is a tree of the files below it, without what is no part of it', async () => {
+  it('is a tree of the files below it, without foreign entries', async () => {
     mkdirSync(join(directory, 'db', 'deep'), { recursive: true });
     const left = ['.app.json.swp', 'app.json~', '.#app.json', '#app.json#', 'x.tmp', '..secret'];
     for (const name of left) writeFileSync(join(directory, name), 'no');

@@ -508,7 +508,7 @@ describe('with GIT_ALLOWED_SIGNERS', () => {
     );
   });
 
-  it('the last verified state stays while a watch meets one that is not', async () => {
+  it('the last verified state stays while a watch meets an unverified one', async () => {
     repository.commit({ 'web/a': '0' });
     const good = sign('known', 'good');
     const follower = follow(open(atFile(), { GIT_ALLOWED_SIGNERS: join(keys, 'signers') }));

@@ -315,7 +315,7 @@ describe('the proxy variables', () => {
     expect(proxy.asked).toHaveLength(asked);
   });
 
-  it('name a proxy that is down: that is said, and its password is not', async () => {
+  it('name a proxy that is down: the error says so, without its password', async () => {
     const proxy = await startHttpProxy({ toPort: source.port });
     await proxy.stop();
     const proxyEnv = { http_proxy: proxy.url.replace('//', '//user:hunter2@') };

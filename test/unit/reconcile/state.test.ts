@@ -8,7 +8,7 @@ import { SETTING } from '../../support/reconcile/settings.ts';
 const START = startOf(policyOf(SETTING, { under: 'settings', askUntil: 0 }));
 
 /** What the loop makes of these obstacles, met at these times: whether each is a new attempt, and whether it is overdue. */
-function meet(...met: readonly (readonly [ms: number, obstacle: Obstacle | null])[]): readonly string[] {
+function noteAll(...met: readonly (readonly [ms: number, obstacle: Obstacle | null])[]): readonly string[] {
   const seen: string[] = [];
   met.reduce<State>((before, [ms, obstacle]) => {
     const waits: readonly Wait[] = [{ on: 'process', until: ms + 250, ...(obstacle && { obstacle }) }];
@@ -28,19 +28,19 @@ const HELD_BACK = obstacle('reload.held-back');
 describe('an obstacle', () => {
   it('is noted once when it is met, and once when it is overdue', () => {
     const times = [0, 250, 59_999, 60_000, 60_250, 600_000];
-    expect(meet(...times.map((ms) => [ms, ABSENT] as const))).toEqual([
+    expect(noteAll(...times.map((ms) => [ms, ABSENT] as const))).toEqual([
       ...['new', 'nothing', 'nothing', 'overdue', 'nothing', 'nothing'],
     ]);
   });
 
   it('is noted again when its sentence is another, without counting its time again', () => {
     const other = obstacle('reload.no-target', 'Another process is not there.');
-    expect(meet([0, ABSENT], [30_000, other], [60_000, other])).toEqual(['new', 'new', 'overdue']);
+    expect(noteAll([0, ABSENT], [30_000, other], [60_000, other])).toEqual(['new', 'new', 'overdue']);
   });
 
   it('is new again after it was gone, and when its reason is another', () => {
     expect(
-      meet(
+      noteAll(
         ...([
           [0, ABSENT],
           [10, HELD_BACK],

@@ -96,7 +96,7 @@ describe('an expression that backtracking engines choke on', () => {
     expect(flaw?.code).toBe(isMissing ? 'confirm.no-match' : undefined);
   });
 
-  test('and that the engine refuses for its size is said to be one', async () => {
+  test('and that the engine refuses for its size is reported as too large', async () => {
     const text = '((a{100}){100}){100}';
     expect(await flawIn('a', text)).toEqual({
       code: 'confirm.match-unsupported',

@@ -55,7 +55,7 @@ describe('with nothing to check', () => {
 });
 
 describe('the process that was notified', () => {
-  test('has to live through the period, which is looked at ever less often, and last at its end', async (context) => {
+  test('has to survive the period, in which it is looked at ever less often, and once at the end', async (context) => {
     const trial = trialOf(createStage(context).start(['sleep', '600']), { evidence: ['answered'] });
     const one = confirmation();
     const ages: number[] = [];
@@ -76,14 +76,14 @@ describe('the process that was notified', () => {
     });
   });
 
-  test('proves by its start, too, that it read what is on the volume', async (context) => {
+  test('proves by its start that it read what is on the volume', async (context) => {
     const trial = trialOf(createStage(context).start(['sleep', '600']), { how: 'picked-up' });
     const { result, atMs } = await verdictOn(confirmation(), trial);
     expect(result).toEqual({ kind: 'confirmed', evidence: ['alive', 'started'] });
     expect(atMs).toBe(3_000);
   });
 
-  test('that is dead is said so at once, and whether another one has its place', async (context) => {
+  test('that is dead is reported at once, and whether another one replaced it', async (context) => {
     const id = createStage(context).start(['sleep', '600']);
     const trial = trialOf(id);
     const one = confirmation();
@@ -122,7 +122,7 @@ describe('the process that was notified', () => {
     expect((await one.look(trial, VERSION, atAge(trial, 3_500), never())).kind).toBe('confirmed');
   });
 
-  test('that a command replaced is tried as the one that has its place, also while the old one goes on', async (context) => {
+  test('that a command replaced is tried as its successor, even while the old one continues', async (context) => {
     const stage = createStage(context);
     const id = stage.start(['sleep', '600']);
     const begun = trialOf(id, { evidence: ['answered'] });
@@ -147,7 +147,7 @@ describe('the process that was notified', () => {
     });
   });
 
-  test('is not replaced by one that was there before: an orphaned worker', async (context) => {
+  test('is not replaced by one that existed before: an orphaned worker', async (context) => {
     const id = createStage(context).start(['sleep', '600']);
     const trial = trialOf(id);
     await kill(id);
@@ -179,7 +179,7 @@ describe('the process that was notified', () => {
     expect((await verdictOn(one, trial)).result).toEqual({ kind: 'confirmed', evidence: ['alive'] });
   });
 
-  test('has to live until the verdict, also when that takes longer than the period', async (context) => {
+  test('has to survive until the verdict, even when that takes longer than the period', async (context) => {
     const id = createStage(context).start(['sleep', '600']);
     const trial = trialOf(id);
     const { url } = await serve(503);

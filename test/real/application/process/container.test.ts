@@ -97,7 +97,7 @@ async function found(lookup: Lookup, wanted: number): Promise<LookedUp> {
 }
 
 describe('a container', () => {
-  test('alone means its topmost oldest process, whatever else runs there', async (context) => {
+  test('alone means its topmost oldest process, among all that run there', async (context) => {
     const stage = createStage(context);
     const program = stage.called(stage.name, '/bin/sleep');
     const script = '"$1" 600 & "$1" 601 & exec "$1" 602';

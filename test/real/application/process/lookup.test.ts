@@ -79,7 +79,7 @@ describe('an application', () => {
     expect(isLiving(id)).toBe(true);
   });
 
-  test('that ignores the signal is said to', async (context) => {
+  test('that ignores the signal is reported', async (context) => {
     const stage = createStage(context);
     stage.start(['sh', fixture('ignores-hup.sh'), stage.called(stage.name, '/bin/sleep'), '600']);
     const { readiness } = await verdict(lookupOf({ name: stage.name }));
@@ -109,7 +109,7 @@ describe('an application', () => {
     await until('it was notified', () => stage.read('record') === 'listening\ntold\n');
   });
 
-  test('of another user is said not to be ours to signal', async (context) => {
+  test('of another user is reported as not permitted', async (context) => {
     const stage = createStage(context);
     const { pid } = await processOfAnother(stage);
     writeFileSync(stage.at('pid'), `${pid}`);
@@ -124,7 +124,7 @@ describe('an application', () => {
     );
   });
 
-  test('of which nothing is asked by a signal is ready at once', async (context) => {
+  test('that needs no signal is ready at once', async (context) => {
     const stage = createStage(context);
     startNode(stage, 'dies-on-hup.mjs');
     const lookup = lookupOf({ name: stage.name, signal: null });

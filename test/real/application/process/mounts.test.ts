@@ -104,7 +104,7 @@ describe('a real process', () => {
   });
 });
 
-test('nothing is said of a process that is gone, or before there is an output', (context) => {
+test('nothing is reported of a process that is gone, or before there is an output', (context) => {
   const stage = createStage(context);
   expect(staleMount(2 ** 31 - 1, stage.at('app.conf'))).toBeNull();
   expect(staleMount(process.pid, stage.at('not/there/app.conf'))).toBeNull();

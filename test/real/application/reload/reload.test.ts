@@ -82,7 +82,7 @@ describe('the signal', () => {
     });
   });
 
-  test('is held back from one that became a program without a handler, unless RELOAD_GATE is off', async (context) => {
+  test('is held back when the process has become a program without a handler, unless RELOAD_GATE is off', async (context) => {
     const stage = createStage(context);
     const id = stage.start(['sleep', '600']);
     expect(await reload(HUP, contextOf(id), never())).toEqual({
@@ -116,7 +116,7 @@ describe('the signal', () => {
     await until('it ended', () => !isLiving(id));
   });
 
-  test('to a process of another user says who may', async (context) => {
+  test('to a process of another user names the user who may', async (context) => {
     const id = await processOfAnother(createStage(context));
     const hook: SignalHook = { kind: 'signal', signal: 'SIGWINCH', gateOff: true };
     expect(withoutRights(() => signalReload(hook, contextOf(id)))).toEqual({
@@ -185,7 +185,7 @@ function shown(url: string): string {
 }
 
 describe('the request', () => {
-  test('goes out as asked, and a 2xx has told', async () => {
+  test('is sent as configured, and a 2xx counts as notified', async () => {
     const { url, asked } = await serve((_, response) => void response.writeHead(204).end());
     const headers = [['X-Token', 'abc']] as const;
     expect(await post(url, { method: 'PUT', headers, body: '{}' })).toEqual({
@@ -324,7 +324,7 @@ describe('the command', () => {
     return reload(hook, contextOf(), never());
   };
 
-  test('that exits with 0 has told, and saw what it is about', async (context) => {
+  test('that exits with 0 counts as notified, and gets the revision and paths', async (context) => {
     const stage = createStage(context);
     const script = `echo "$CONFIG_OUTPUT $CONFIG_REVISION $CONFIG_PREVIOUS_REVISION" > "${stage.at('seen')}"`;
     expect(await run(script)).toEqual({ kind: 'told', evidence: 'answered', process: null });
@@ -356,7 +356,7 @@ describe('the command', () => {
     });
   });
 
-  test('whose script was saved on Windows, or has no interpreter, is said to be that', async (context) => {
+  test('whose script was saved on Windows, or has no interpreter, is reported as such', async (context) => {
     const stage = createStage(context);
     const script = (name: string, text: string): string => {
       writeFileSync(stage.at(name), text);
