@@ -19,7 +19,7 @@ interface OpenSlot {
 export class LedgerSlots {
   readonly #open = new Map<string, OpenSlot>();
 
-  /** See `overwriteSlot`. A slot that is not the one at its name any more is opened anew. */
+  /** See `overwriteSlot`. A slot that is not the one at its name any more is opened again. */
   overwrite(path: string, bytes: Uint8Array, flushed: boolean): void {
     const there = fs.lstatSync(path, { throwIfNoEntry: false, bigint: true });
     const known = this.#open.get(path);

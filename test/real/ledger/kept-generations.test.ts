@@ -421,7 +421,7 @@ describe('a folder of copies that is held', () => {
     expect(names()).toEqual(['3.json', '4.json']);
   });
 
-  it('is made anew when it was removed or moved, and what has its name by then is not written to', async () => {
+  it('is made again when it was removed or moved, and what has its name by then is not written to', async () => {
     const { directory, copies, keep, names } = await held();
     const folder = join(directory, 'generations');
     rmSync(folder, { recursive: true });
