@@ -3,7 +3,7 @@
 
 import { readLedger } from '../ledger/ledger-file.ts';
 import { withCode } from '../lib/errors.ts';
-import type { Release } from '../render/release.ts';
+import { largestRelease, type Release } from '../render/release.ts';
 import { pathsOf, stateDirectoryOf } from '../settings/outputs.ts';
 import type { Loaded } from '../settings/settings.ts';
 import type { OpenProvider } from '../source/provider.ts';
@@ -71,7 +71,7 @@ async function tryAll(context: CheckContext, { open, workspace }: Means): Promis
   const outputs = pathsOf(settings.OUTPUTS);
   const output = settings.OUTPUTS.flatMap((one) =>
     checkOutput({
-      ...{ output: one, isKept, maxBytes: settings.MAX_SIZE },
+      ...{ output: one, isKept, maxBytes: largestRelease(settings.MAX_SIZE) },
       generation: generation?.parts.find(({ path }) => path === one.place.path)?.generation ?? null,
     }),
   );

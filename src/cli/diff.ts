@@ -6,6 +6,7 @@ import { providerOptions } from '../reconcile/provider-options.ts';
 import { inputOf } from '../render/input.ts';
 import { patchOf } from '../render/patch.ts';
 import { originsOfKeys, prepare, renderingExtras, templatePaths } from '../render/prepare.ts';
+import { largestRelease } from '../render/release.ts';
 import type { Environment } from '../settings/environment.ts';
 import { placesOf, stateDirectoryOf } from '../settings/outputs.ts';
 import type { Loaded } from '../settings/settings.ts';
@@ -36,7 +37,7 @@ export async function diff({ loaded, env, open }: DiffOptions): Promise<string> 
   const { published } = readLedger(stateDirectoryOf(OUTPUT, STATE_DIR)).ledger;
   const revision = published?.input === input.id ? published.revision : snapshot.revision;
   const wanted = await prepare(input, { loaded, env, source: provider.source, revision });
-  const outputs = openOutputs(placesOf(OUTPUTS), MAX_SIZE);
+  const outputs = openOutputs(placesOf(OUTPUTS), largestRelease(MAX_SIZE));
   const { rendering, problem } = outputs.look();
   if (problem !== null) throw problem;
   if (rendering === wanted.rendering) return '';

@@ -5,7 +5,7 @@ import { readLedger } from '../ledger/ledger-file.ts';
 import { SidecarError } from '../lib/errors.ts';
 import { openOutputs } from '../publish/outputs.ts';
 import { patchOf } from '../render/patch.ts';
-import type { Release } from '../render/release.ts';
+import { largestRelease, type Release } from '../render/release.ts';
 import { type OutputSettings, pathsOf, placesOf, stateDirectoryOf } from '../settings/outputs.ts';
 import type { Place } from '../settings/paths.ts';
 
@@ -15,7 +15,7 @@ export interface KeptHistory {
   readonly outputs: readonly OutputSettings[];
   readonly stateDir: string;
   /** MAX_SIZE. */
-  readonly maxBytes: number;
+  readonly maxSize: number;
 }
 
 /**
@@ -40,17 +40,19 @@ export function showGeneration(number: number, history: KeptHistory): string {
 
 /** The diff from one generation to another, or to what the outputs show (null). Empty: nothing differs. Errors as `showGeneration`. */
 export function diffGenerations(from: number, to: number | null, history: KeptHistory): string {
-  const { outputs, maxBytes } = history;
+  const { outputs, maxSize } = history;
   const before = readKept(from, history).release;
-  const after = to !== null ? readKept(to, history).release : openOutputs(placesOf(outputs), maxBytes).read();
+  const shown = (): Release => openOutputs(placesOf(outputs), largestRelease(maxSize)).read();
+  const after = to !== null ? readKept(to, history).release : shown();
   return patchOf(before, after, { outputs });
 }
 
 function readKept(
   number: number,
-  { output, outputs, stateDir, maxBytes }: KeptHistory,
+  { output, outputs, stateDir, maxSize }: KeptHistory,
 ): { readonly kept: KeptGeneration; readonly release: Release } {
   const directory = stateDirectoryOf(output, stateDir);
+  const maxBytes = largestRelease(maxSize);
   const { ledger } = readLedger(directory);
   const all = ledger.generation > 0 ? ledger.kept : findGenerations(directory, maxBytes);
   const kept = all.find(({ generation }) => generation === number);

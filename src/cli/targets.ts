@@ -69,5 +69,5 @@ export async function keepingOf(cli: Cli, words: Words): Promise<KeptHistory> {
     throw misuse(
       'Cannot find the generations without OUTPUT: give the same OUTPUT and STATE_DIR as the sidecar.',
     );
-  return { output: OUTPUT, outputs: OUTPUTS, stateDir: STATE_DIR, maxBytes: MAX_SIZE };
+  return { output: OUTPUT, outputs: OUTPUTS, stateDir: STATE_DIR, maxSize: MAX_SIZE };
 }

@@ -25,7 +25,7 @@ import { readOwnText } from './safe-text.ts';
 
 const FOLDER = 'generations';
 const FILE_NAME = /^(0|[1-9]\d*)\.json$/;
-/** The largest MAX_SIZE: for callers that read without that setting. */
+/** For callers that read without MAX_SIZE. */
 const LARGEST_BYTES = 2 ** 29;
 /** Of all copies together so many times the largest size is read at a start. */
 const MOST_READ = 3;
@@ -38,7 +38,7 @@ function largestCopy(maxBytes: number): number {
 /**
  * Writes the copy; it is on the disk, and for this user only to read, when this resolves.
  * @param directory the state directory; `StateDirectory.held` where the lock is ours.
- * @param maxBytes MAX_SIZE.
+ * @param maxBytes of `largestRelease`.
  * @throws SidecarError `state.generation-write`; a copy of that number that was there before is untouched.
  */
 export async function keepGeneration(
@@ -120,7 +120,7 @@ export class CopyFolder {
 export interface CopyOptions {
   /** Paths of the outputs: a copy of others is of no use. Absent: it does not matter which. */
   readonly outputs?: readonly string[];
-  /** MAX_SIZE. */
+  /** Of `largestRelease`. */
   readonly maxBytes?: number;
 }
 
@@ -146,7 +146,7 @@ export function readGeneration(
 /**
  * What there are copies of, as they say themselves and newest first: for a start without a ledger. Only copies that are
  * whole; of two of the same rendering the newer.
- * @param maxBytes MAX_SIZE.
+ * @param maxBytes of `largestRelease`.
  */
 export function findGenerations(
   directory: string,

@@ -55,7 +55,7 @@ interface Place {
   readonly publisher: Publisher;
 }
 
-/** @param maxBytes MAX_SIZE, for each output. */
+/** @param maxBytes of `largestRelease`, for each output. */
 export function openOutputs(outputs: readonly OutputPlace[], maxBytes: number): Outputs {
   const places = outputs.map(({ kind, path, owner }) => {
     return { path, publisher: openPublisher({ kind, path }, owner, maxBytes) };

@@ -44,7 +44,7 @@ export interface FoundStaged extends Staged {
 export interface PublisherOptions {
   /** OUTPUT_OWNER. */
   readonly owner: Owner | null;
-  /** MAX_SIZE: what is larger on the volume was not published by us, and is not read. */
+  /** Of `largestRelease`: what is larger on the volume was not published by us, and is not read. */
   readonly maxBytes: number;
 }
 

@@ -7,7 +7,7 @@ import type { Output, Publisher } from './place.ts';
 
 export type { Output, Publisher, Staged, Volume } from './place.ts';
 
-/** The largest MAX_SIZE: for callers that read without that setting. */
+/** For callers that read without MAX_SIZE. */
 const LARGEST_BYTES = 2 ** 29;
 
 export function openPublisher(

@@ -13,6 +13,7 @@ import { Store } from '../ledger/store.ts';
 import { type Random, spread } from '../lib/schedule.ts';
 import { openOutputs } from '../publish/outputs.ts';
 import { prepare } from '../render/prepare.ts';
+import { largestRelease } from '../render/release.ts';
 import type { Environment } from '../settings/environment.ts';
 import { pathsOf, placesOf, stateDirectoryOf } from '../settings/outputs.ts';
 import { withoutSecrets } from '../settings/secrets.ts';
@@ -46,7 +47,8 @@ export interface RealWorld {
 }
 
 export function openWorld({ loaded, env, instance, source, random }: WorldOptions): RealWorld {
-  const { OUTPUT: first, OUTPUTS, STATE_DIR, UPDATE_FREQUENCY, MAX_SIZE: maxBytes } = loaded.settings;
+  const { OUTPUT: first, OUTPUTS, STATE_DIR, UPDATE_FREQUENCY, MAX_SIZE } = loaded.settings;
+  const maxBytes = largestRelease(MAX_SIZE);
   const directory = stateDirectoryOf(first, STATE_DIR);
   const publisher = openOutputs(placesOf(OUTPUTS), maxBytes);
   const outputs = pathsOf(OUTPUTS);

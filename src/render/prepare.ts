@@ -11,7 +11,7 @@ import { guardData, guardFiles, type SchemaFile } from './guard.ts';
 import type { Input } from './input.ts';
 import { keysBySource } from './provenance.ts';
 import { readTargetData } from './read-data.ts';
-import { type Part, type Release, releaseOf } from './release.ts';
+import { largestRelease, type Part, type Release, releaseOf } from './release.ts';
 import { type RenderOptions, render, type TemplateSet } from './render.ts';
 
 export interface Prepare {
@@ -29,7 +29,7 @@ export async function prepare(input: Input, { loaded, env, source, revision }: P
   const data = await readTargetData({ ...input.snapshot, revision }, dataOptions(settings, source));
   await guardData(data, { requiredKeys: settings.REQUIRED_KEYS ?? [], schema: readSchema(settings.SCHEMA) });
   const parts: Part[] = [];
-  const maxBytes = GROWTH * settings.MAX_SIZE;
+  const maxBytes = largestRelease(settings.MAX_SIZE);
   let usedBytes = 0;
   for (const output of settings.OUTPUTS) {
     const options = { ...renderOptions(output, loaded, env), maxBytes, usedBytes };
@@ -95,9 +95,6 @@ export function renderingExtras(loaded: Loaded, env: Environment): string {
   if (OUTPUTS.some(({ modes }) => modes.length > 0)) parts.push(OUTPUTS.map(({ modes }) => modes));
   return JSON.stringify(parts);
 }
-
-/** A document at the limit may become longer in another format, and a template may repeat what it is given. */
-const GROWTH = 4;
 
 function renderOptions(
   { place, format, mode, owner, modes }: OutputSettings,

@@ -17,6 +17,19 @@ export interface Release {
   readonly rendering: string;
 }
 
+/** A document at the limit may become longer in another format, and a template may repeat what it is given. */
+const GROWTH = 4;
+/** No text can be longer, and copies are kept as text. */
+const LONGEST_TEXT = 2 ** 29;
+
+/**
+ * The most bytes that all outputs together may show. What is larger on the volume was not published by us.
+ * @param maxSize MAX_SIZE.
+ */
+export function largestRelease(maxSize: number): number {
+  return Math.max(maxSize, Math.min(GROWTH * maxSize, LONGEST_TEXT));
+}
+
 export function releaseOf(parts: readonly Part[]): Release {
   const rendering = renderingOf(
     parts.map(({ path, generation }) => ({ path, rendering: generation.rendering })),

@@ -4,6 +4,7 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   readlinkSync,
   renameSync,
   rmSync,
@@ -11,6 +12,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { fileJob, fileTree, publishedValue } from '../../support/e2e/backing.ts';
 import { createPlace, type Place } from '../../support/e2e/place.ts';
@@ -106,6 +109,32 @@ describe.concurrent('drift', () => {
     await until('it recovers', async () => (await sidecar.get('/readyz')).status === 200);
     expect(place.read('out/one')).toBe('1');
     expect(place.read('out/moved-away/precious')).toBe('theirs');
+  });
+});
+
+describe.concurrent('an output that is larger than MAX_SIZE, as a rendering may be,', () => {
+  const values = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`key${n}`, [1, 2, 3, 4]]));
+  test.for(['app.yaml', 'folder/'])('is no drift, and can be gone back to: %s', async (name, context) => {
+    const place = createPlace(context);
+    place.directory('out/folder');
+    const [sets, told] = [(version: number) => JSON.stringify({ ...values, version }), place.at('told')];
+    const source = place.write('a.json', sets(1));
+    const template = place.write('t/a.txt.liquid', '{{ sidecar.data | json: 2 }}');
+    const sidecar = await place.start({
+      ...{ SOURCE: source, OUTPUT: place.at(`out/${name}`), MAX_SIZE: '5KiB', UPDATE_FREQUENCY: '200ms' },
+      ...(name === 'folder/' && { TEMPLATE: dirname(template) }),
+      RELOAD_COMMAND: `sh -c "echo >> ${told}"`,
+    });
+    await sidecar.outcome('applied');
+    place.write('a.json', sets(2));
+    await until('the change is applied', () => readFileSync(told, 'utf8') === '\n\n');
+    await sidecar.outcome('applied');
+    const asked = sidecar.logs('published').length;
+    // The volume is looked at five times.
+    await sleep(1_000);
+    expect([sidecar.logs('drift'), asked, readFileSync(told, 'utf8')]).toEqual([[], 2, '\n\n']);
+    const { generations } = await sidecar.target();
+    expect(generations.map(({ generation }) => generation)).toEqual([2, 1]);
   });
 });
 
