@@ -20,6 +20,41 @@ export function atOnce<T>(work: Sliced<T>): T {
   }
 }
 
+/** So many are put in order at once. */
+const SORTED_AT_ONCE = 512;
+
+/** The list in order, as `sort` gives it: what is equal stays in its order. */
+export function* sorting<T>(list: readonly T[], compare: (a: T, b: T) => number): Sliced<T[]> {
+  let runs: T[][] = [];
+  for (let from = 0; from < list.length; from += SORTED_AT_ONCE) {
+    runs.push(list.slice(from, from + SORTED_AT_ONCE).sort(compare));
+    yield;
+  }
+  while (runs.length > 1) {
+    const longer: T[][] = [];
+    for (let at = 0; at < runs.length; at += 2) {
+      longer.push(yield* merging(runs[at] ?? [], runs[at + 1] ?? [], compare));
+    }
+    runs = longer;
+  }
+  return runs[0] ?? [];
+}
+
+function* merging<T>(left: readonly T[], right: readonly T[], compare: (a: T, b: T) => number): Sliced<T[]> {
+  const merged: T[] = [];
+  let next = 0;
+  for (const item of left) {
+    for (; next < right.length && compare(right[next] as T, item) < 0; next += 1) {
+      merged.push(right[next] as T);
+      if (next % SORTED_AT_ONCE === 0) yield;
+    }
+    merged.push(item);
+    if (merged.length % SORTED_AT_ONCE === 0) yield;
+  }
+  for (; next < right.length; next += 1) merged.push(right[next] as T);
+  return merged;
+}
+
 /** Does the work with pauses. It begins at once; work of a few steps is done before this returns. */
 export async function inSlices<T>(work: Sliced<T>): Promise<T> {
   let startedAt = startOfTurn();

@@ -1,13 +1,13 @@
 // What a snapshot says, in the shape that templates, formats and guards see. Nothing is parsed before it is needed.
 import { createHash } from 'node:crypto';
 import { SidecarError } from '../lib/errors.ts';
-import { inSlices, type Sliced } from '../lib/slices.ts';
+import { inSlices, type Sliced, sorting } from '../lib/slices.ts';
 import { kindOf } from '../settings/source.ts';
 import type { Content, Entry, Merged, Snapshot } from '../source/provider.ts';
 import { formatOfDocument, type ParsedFormat, type SourceFormat } from './document/format.ts';
 import { FormatError } from './document/format-error.ts';
 import { type KeysAs, nestingTree, readingEntries, sortEntries, type TreeEntry } from './document/tree.ts';
-import { leavesOf, type Value } from './document/value.ts';
+import { collectingLeaves, type Value } from './document/value.ts';
 import { type DocumentContent, openDocument } from './read-document.ts';
 
 export interface DataOptions {
@@ -151,15 +151,19 @@ async function readTree<T>(source: string, reading: Sliced<T>): Promise<T> {
 async function documentData(content: DocumentContent, options: DataOptions) {
   const { bytes, format, read } = await openDocument(content, options);
   const value = once(read);
-  const entries = once(async () => entriesOf(await value()));
+  const entries = once(async () => inSlices(listingEntries(await value())));
   return { kind: 'document', tree: null, entries, value, bytes, format } as const;
 }
 
-/** The leaves of a value by their paths, sorted. */
-export function entriesOf(value: Value): TreeEntry[] {
-  const leaves = leavesOf(value, { lists: true });
-  const named = leaves.map(({ path, value: leaf }) => ({ key: path.join('/'), value: leaf }));
-  return named.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+/** The leaves of a value by their paths, sorted; in slices. */
+export function* listingEntries(value: Value): Sliced<TreeEntry[]> {
+  const leaves = yield* collectingLeaves(value, { lists: true });
+  const named: TreeEntry[] = [];
+  for (const { path, value: leaf } of leaves) {
+    named.push({ key: path.join('/'), value: leaf });
+    yield;
+  }
+  return yield* sorting(named, (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
 }
 
 function empty(source: string): SidecarError {

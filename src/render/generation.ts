@@ -1,7 +1,7 @@
 // A generation: the files of one output that become visible together, and the digest by which two of them are compared.
 
 import { createHash } from 'node:crypto';
-import { atOnce, type Sliced } from '../lib/slices.ts';
+import { atOnce, type Sliced, sorting } from '../lib/slices.ts';
 import type { Owner } from '../settings/types.ts';
 
 /** One file of a generation. For a file output the one name is the output's own; else a relative path with `/`. */
@@ -35,7 +35,7 @@ export function* creatingGeneration(
   files: readonly GenerationFile[],
   options: { readonly mode: number; readonly owner: Owner | null },
 ): Sliced<Generation> {
-  const sorted = [...files].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  const sorted = yield* sorting(files, (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   const described = sorted.map((file) => ({ ...options, ...file }));
   return { files: sorted, ...options, rendering: yield* digestingFiles(described) };
 }

@@ -4,7 +4,7 @@ import { inSlices, type Sliced } from '../lib/slices.ts';
 import { FormatError } from './document/format-error.ts';
 import { Bytes } from './document/special.ts';
 import { encodeText } from './document/text.ts';
-import { leavesOf, scalarText, type Value, type ValueMap } from './document/value.ts';
+import { collectingLeaves, scalarText, type Value, type ValueMap } from './document/value.ts';
 import type { GenerationFile } from './generation.ts';
 
 /**
@@ -17,7 +17,7 @@ export function filesOfLeaves(value: ValueMap): Promise<GenerationFile[]> {
 
 function* makingFiles(value: ValueMap): Sliced<GenerationFile[]> {
   const files: GenerationFile[] = [];
-  for (const { path, value: leaf } of leavesOf(value, { lists: false })) {
+  for (const { path, value: leaf } of yield* collectingLeaves(value, { lists: false })) {
     files.push({ name: path.join('/'), bytes: leaf instanceof Bytes ? leaf.get() : textOf(leaf, path) });
     yield;
   }

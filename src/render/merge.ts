@@ -1,10 +1,11 @@
 // One set of data of several: maps merged deeply, everything else replaced by the later source; and which source a key
 // came from.
 import { SidecarError } from '../lib/errors.ts';
+import type { Sliced } from '../lib/slices.ts';
 import type { Entry } from '../source/provider.ts';
 import { showPath } from './document/format-error.ts';
 import { sortEntries } from './document/tree.ts';
-import { createMap, isMap, type Value, type ValueMap } from './document/value.ts';
+import { createMap, isMap, partsOf, type Value, type ValueMap } from './document/value.ts';
 
 /** The data of one source, in its place: below its name where it has one. */
 export interface MergeLayer {
@@ -14,15 +15,15 @@ export interface MergeLayer {
 }
 
 /**
- * Merges in order: the later one wins.
+ * Merges in order, in slices: the later one wins.
  * @throws SidecarError `render.conflict` where one source has a map and another a value that is no map, with the path and
  * both sources; and for data that is no map at the top.
  */
-export function mergeLayers(layers: readonly MergeLayer[]): ValueMap {
+export function* mergingLayers(layers: readonly MergeLayer[]): Sliced<ValueMap> {
   let merged: ValueMap = createMap();
   for (const [at, { source, value }] of layers.entries()) {
     if (!isMap(value)) throw notAtTop(source, value);
-    merged = mergeMaps(merged, value, { path: [], source, before: layers.slice(0, at) });
+    merged = yield* mergeMaps(merged, value, { path: [], source, before: layers.slice(0, at) });
   }
   return merged;
 }
@@ -34,15 +35,19 @@ interface Place {
   readonly before: readonly MergeLayer[];
 }
 
-function mergeMaps(earlier: ValueMap, later: ValueMap, place: Place): ValueMap {
+function* mergeMaps(earlier: ValueMap, later: ValueMap, place: Place): Sliced<ValueMap> {
   const merged = createMap();
-  for (const [key, value] of Object.entries(earlier)) merged[key] = value;
-  for (const [key, value] of Object.entries(later)) {
+  for (const [key, value] of partsOf(earlier)) {
+    merged[key] = value;
+    yield;
+  }
+  for (const [key, value] of partsOf(later)) {
     const path = [...place.path, key];
     const known = earlier[key];
     if (known !== undefined && isMap(known) !== isMap(value)) throw conflict(known, path, place);
     const isDeep = known !== undefined && isMap(known) && isMap(value);
-    merged[key] = isDeep ? mergeMaps(known, value, { ...place, path }) : value;
+    merged[key] = isDeep ? yield* mergeMaps(known, value, { ...place, path }) : value;
+    yield;
   }
   return merged;
 }

@@ -1,9 +1,18 @@
 // The data of a target: of one source as it is, of several merged.
+import { inSlices } from '../lib/slices.ts';
 import { labelOf } from '../source/merge.ts';
 import type { Merged, MergedPart, TargetSnapshot } from '../source/provider.ts';
-import { type Data, type DataOptions, digestOf, entriesOf, once, readData, readEntries } from './data.ts';
+import {
+  type Data,
+  type DataOptions,
+  digestOf,
+  listingEntries,
+  once,
+  readData,
+  readEntries,
+} from './data.ts';
 import { createMap, type Value } from './document/value.ts';
-import { type MergeLayer, mergeLayers, mergeTrees, originsOf } from './merge.ts';
+import { type MergeLayer, mergeTrees, mergingLayers, originsOf } from './merge.ts';
 
 /**
  * Makes data of what a target's sources hold.
@@ -33,7 +42,7 @@ async function mergeParts(content: Merged, revision: string, options: DataOption
       }),
     ),
   );
-  const value = once(async () => mergeLayers(await layers()));
+  const value = once(async () => inSlices(mergingLayers(await layers())));
   // A conflict refuses, whatever is rendered.
   await value();
   const trees = read.flatMap(({ part, data: { tree } }) => (tree === null ? [] : [prefixed(part, tree)]));
@@ -45,7 +54,9 @@ async function mergeParts(content: Merged, revision: string, options: DataOption
     digest: digestOf(content),
     value,
     tree,
-    entries: once(async () => (tree === null ? entriesOf(await value()) : readEntries(tree, options))),
+    entries: once(async () =>
+      tree === null ? inSlices(listingEntries(await value())) : readEntries(tree, options),
+    ),
     bytes: null,
     // TOML has dates, which a template sees as text.
     format: read.some(({ data }) => data.format === 'toml') ? 'toml' : null,

@@ -11,7 +11,7 @@ import { FORMATS, type Format, formatOfName, titleOf } from './document/format.t
 import { FormatError, showPath } from './document/format-error.ts';
 import { decodeText, encodeText, withoutMark } from './document/text.ts';
 import type { TreeEntry } from './document/tree.ts';
-import { createMap, datesAsText, isMap, type Value } from './document/value.ts';
+import { createMap, datesAsText, isMap, type Value, writingDates } from './document/value.ts';
 import { findingNameProblem } from './file-names.ts';
 import { creatingGeneration, type Generation, type GenerationFile } from './generation.ts';
 import { filesOfLeaves } from './leaves.ts';
@@ -162,7 +162,7 @@ function withEntry(
     );
   }
   const shown = format === 'toml' ? datesAsText(value) : value;
-  return Object.assign(createMap(), scope, { entry: Object.assign(createMap(), { key, value: shown }) });
+  return Object.assign(Object.create(scope), { entry: Object.assign(createMap(), { key, value: shown }) });
 }
 
 /** Only entries make names that the templates did not have. */
@@ -182,10 +182,11 @@ async function scopeOf(
   data: Data,
   templateEnv: RenderOptions['templateEnv'],
 ): Promise<Record<string, unknown>> {
-  const plain = data.format === 'toml' ? datesAsText : <T>(value: T) => value;
-  const value = plain(await data.value());
-  const scope = createMap() as Record<string, unknown>;
-  if (isMap(value)) Object.assign(scope, value);
+  const hasDates = data.format === 'toml';
+  const whole = await data.value();
+  const value = hasDates ? await inSlices(writingDates(whole)) : whole;
+  // Not copied: there may be many names, and many templates.
+  const scope = Object.create(isMap(value) ? value : null) as Record<string, unknown>;
   if ('sidecar' in scope) {
     throw refuse(
       'render.reserved',
@@ -195,7 +196,7 @@ async function scopeOf(
   }
   const env = createMap();
   for (const [name, text] of Object.entries(templateEnv)) if (text !== undefined) env[name] = text;
-  const entries = await inSlices(listing(await data.entries(), plain));
+  const entries = await inSlices(listing(await data.entries(), hasDates ? datesAsText : (item) => item));
   const { revision, digest } = data;
   scope['sidecar'] = Object.assign(createMap(), { data: value, entries, revision, digest, env });
   return scope;

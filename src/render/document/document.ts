@@ -13,9 +13,9 @@ import { parsingProperties } from './properties.ts';
 import { decodeText, encodeText, encodeWhole } from './text.ts';
 import { countValues, type Value } from './value.ts';
 
-/** From this size on YAML and TOML are worked on in a thread; below it takes milliseconds, whatever it holds. */
+/** From this size on YAML and TOML are read in a thread; below it takes milliseconds, whatever it holds. */
 const LARGE_BYTES = 256 * 1024;
-/** As many values make about as much text. */
+/** From here on all but JSON, which is written in slices, is written in a thread. */
 const LARGE_VALUES = 10_000;
 
 /**
@@ -51,8 +51,7 @@ async function parseLarge(text: string, format: HeavyFormat): Promise<Value> {
  */
 export async function serialiseDocument(value: Value, format: ParsedFormat): Promise<Uint8Array> {
   if (format === 'json') return encodeText(`${await inSlices(writingJson(value))}\n`);
-  const isHeavy = format === 'yaml' || format === 'toml';
-  if (!isHeavy || countValues(value, LARGE_VALUES) < LARGE_VALUES) {
+  if (countValues(value, LARGE_VALUES) < LARGE_VALUES) {
     return encodeText(await serialiseAtOnce(value, format));
   }
   const mark = randomUUID();

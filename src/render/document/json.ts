@@ -10,6 +10,7 @@ import {
   isMap,
   MAX_DEPTH,
   notText,
+  partsOf,
   type Value,
   type ValueMap,
 } from './value.ts';
@@ -228,7 +229,7 @@ function* writeParts(parts: ValueMap | readonly Value[], newline: string, layout
   const inner = newline + layout.step;
   const colon = newline === '' ? ':' : ': ';
   let text = '';
-  for (const [key, part] of Object.entries<Value>(parts)) {
+  for (const [key, part] of partsOf(parts)) {
     layout.path.push(key);
     const name = isNamed ? JSON.stringify(key) + colon : '';
     const written = hasParts(part) ? yield* writeParts(part, inner, layout) : writeScalar(part, layout);

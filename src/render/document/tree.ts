@@ -1,6 +1,6 @@
 // A key tree as nested maps, and its flat list of keys.
 
-import type { Sliced } from '../../lib/slices.ts';
+import { type Sliced, sorting } from '../../lib/slices.ts';
 import type { Entry } from '../../source/provider.ts';
 import { FormatError } from './format-error.ts';
 import { isSyntaxFault, parseJson } from './json.ts';
@@ -59,6 +59,6 @@ export function* nestingTree(entries: readonly TreeEntry[]): Sliced<Value> {
     ranked.push({ rank: key.replaceAll('/', '\0'), path: key.split('/'), value });
     yield;
   }
-  ranked.sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0));
-  return yield* nesting(ranked, '/');
+  const sorted = yield* sorting(ranked, (a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0));
+  return yield* nesting(sorted, '/');
 }

@@ -1,4 +1,5 @@
 // The one shape that every format is read into and written from.
+import { atOnce, type Sliced } from '../../lib/slices.ts';
 import { maxValues, tooManyValues } from './budget.ts';
 import { FormatError, showPath } from './format-error.ts';
 import { Bytes, Decimal, Special } from './special.ts';
@@ -47,6 +48,14 @@ export function isBroken(text: string): boolean {
   return /[\ud800-\udfff]/u.test(text);
 }
 
+/** The parts with their names, one after the other: `Object.entries` of a large map holds the loop up four times as long. */
+export function* partsOf(
+  parts: ValueMap | readonly Value[],
+): Generator<readonly [string, Value], void, void> {
+  if (isList(parts)) for (const [index, part] of parts.entries()) yield [`${index}`, part];
+  else for (const key of Object.keys(parts)) yield [key, parts[key] as Value];
+}
+
 /**
  * Copies what a library parsed into our shape. Aliases of YAML can stand for far more values than there is text.
  * @throws Fault on lone surrogates, on too many values, too deep nesting, and on what is no value.
@@ -79,19 +88,31 @@ function checked(text: string, path: readonly string[]): string {
 
 /** The same value with dates as text, for readers that know none. */
 export function datesAsText(value: Value): Value {
+  return atOnce(writingDates(value));
+}
+
+/** The same in slices. */
+export function* writingDates(value: Value): Sliced<Value> {
   if (value instanceof Date) return value.toISOString();
-  if (isList(value)) return value.map(datesAsText);
+  if (isList(value)) {
+    const list: Value[] = [];
+    for (const item of value) list.push(yield* writingDates(item));
+    return list;
+  }
   if (!isMap(value)) return value;
   const map = createMap();
-  for (const [key, item] of Object.entries(value)) map[key] = datesAsText(item);
+  for (const [key, item] of partsOf(value)) {
+    map[key] = yield* writingDates(item);
+    yield;
+  }
   return map;
 }
 
 /** How many values there are, maps and lists included; no further than `limit`. */
 export function countValues(value: Value, limit: number): number {
   let count = 1;
-  const parts = isMap(value) ? Object.values(value) : isList(value) ? value : [];
-  for (const part of parts) {
+  if (!isMap(value) && !isList(value)) return count;
+  for (const [, part] of partsOf(value)) {
     if (count >= limit) return limit;
     count += countValues(part, limit - count);
   }
@@ -109,13 +130,23 @@ export interface Leaf {
  * With `lists: false` a list is a leaf.
  */
 export function leavesOf(value: Value, options: { readonly lists: boolean }): Leaf[] {
+  return atOnce(collectingLeaves(value, options));
+}
+
+/** The same in slices. */
+export function* collectingLeaves(value: Value, options: { readonly lists: boolean }): Sliced<Leaf[]> {
   const leaves: Leaf[] = [];
-  const collect = (item: Value, path: readonly string[]): void => {
-    if (isMap(item) || (options.lists && isList(item))) {
-      for (const [key, part] of Object.entries(item)) collect(part, [...path, key]);
-    } else leaves.push({ path, value: item });
-  };
-  collect(value, []);
+  const hasParts = (item: Value): boolean => isMap(item) || (options.lists && isList(item));
+  function* collect(parts: ValueMap | readonly Value[], path: readonly string[]): Sliced<void> {
+    for (const [key, part] of partsOf(parts)) {
+      const at = [...path, key];
+      if (hasParts(part)) yield* collect(part as ValueMap, at);
+      else leaves.push({ path: at, value: part });
+      yield;
+    }
+  }
+  if (hasParts(value)) yield* collect(value as ValueMap, []);
+  else leaves.push({ path: [], value });
   return leaves;
 }
 

@@ -27,7 +27,7 @@ export interface TemplateOptions {
   readonly maxBytes: number;
 }
 
-/** Renders one template by its name. The scope is not changed. */
+/** Renders one template by its name. The scope is not changed; its names are those of its prototypes too, of which the last has none. */
 export type RenderTemplate = (name: string, scope: Readonly<Record<string, unknown>>) => Promise<string>;
 
 /**
@@ -50,8 +50,8 @@ export async function openTemplates(
       throw new SidecarError(`Cannot render template "${name}": ${reason}`, DETAILS);
     }
     try {
-      // A copy without prototype: `increment` writes into it, and no key of it is found that was not given.
-      const own = Object.assign(Object.create(null), scope) as Record<string, unknown>;
+      // A layer of its own: `increment` writes into it.
+      const own = Object.create(scope) as Record<string, unknown>;
       const context = new StrictContext(
         own,
         engine.options,

@@ -1,12 +1,13 @@
 // What is said between the program and the thread that does heavy work on large documents.
 
 import type { Sliced } from '../../lib/slices.ts';
+import type { ParsedFormat } from '../document/format.ts';
 import { FormatError } from '../document/format-error.ts';
 import { parsingJson, writingJson } from '../document/json.ts';
-import { createMap, isList, isMap, type Value } from '../document/value.ts';
+import { createMap, isList, isMap, partsOf, type Value } from '../document/value.ts';
 import type { Violations } from '../violations.ts';
 
-/** The formats whose libraries work in one go, however large the document is. */
+/** The formats whose libraries read in one go, however large the document is. */
 export type HeavyFormat = 'yaml' | 'toml';
 
 /** Values travel as JSON; what JSON cannot say is a text that begins with `mark`, which no document can know. The
@@ -21,7 +22,7 @@ export type Task =
   | { readonly kind: 'check'; readonly format: HeavyFormat; readonly bytes: Uint8Array }
   | {
       readonly kind: 'serialise';
-      readonly format: HeavyFormat;
+      readonly format: ParsedFormat;
       readonly json: Uint8Array;
       readonly mark: string;
     }
@@ -66,17 +67,24 @@ export function encoding(value: Value, mark: string): Sliced<string> {
 /** Undoes `encoding`. @param dateOf makes a date of its text. */
 export function* decoding(json: string, mark: string, dateOf: (text: string) => Date): Sliced<Value> {
   const value = yield* parsingJson(json);
-  return json.includes(mark) ? revive(value, mark, dateOf) : value;
+  return json.includes(mark) ? yield* reviving(value, mark, dateOf) : value;
 }
 
-function revive(value: Value, mark: string, dateOf: (text: string) => Date): Value {
+function* reviving(value: Value, mark: string, dateOf: (text: string) => Date): Sliced<Value> {
   if (typeof value === 'string' && value.startsWith(mark)) {
     const [kind = '', ...rest] = value.slice(mark.length).split(' ');
     return kind === 'date' ? dateOf(rest.join(' ')) : Number(rest.join(' '));
   }
-  if (isList(value)) return value.map((item) => revive(item, mark, dateOf));
+  if (isList(value)) {
+    const list: Value[] = [];
+    for (const item of value) list.push(yield* reviving(item, mark, dateOf));
+    return list;
+  }
   if (!isMap(value)) return value;
   const map = createMap();
-  for (const [key, item] of Object.entries(value)) map[key] = revive(item, mark, dateOf);
+  for (const [key, item] of partsOf(value)) {
+    map[key] = yield* reviving(item, mark, dateOf);
+    yield;
+  }
   return map;
 }

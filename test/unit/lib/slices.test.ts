@@ -1,6 +1,6 @@
 // Long work leaves the event loop its turns, and work that follows other work shares the turn with it.
 import { describe, expect, it } from 'vitest';
-import { atOnce, inSlices, type Sliced } from '../../../src/lib/slices.ts';
+import { atOnce, inSlices, type Sliced, sorting } from '../../../src/lib/slices.ts';
 
 /** Computes for `stepMs` in each of its steps; gives how many there were. */
 function* busy(steps: number, stepMs: number): Sliced<number> {
@@ -61,5 +61,13 @@ describe('sliced work', () => {
     }
     void inSlices(short());
     expect(isDone).toBe(true);
+  });
+});
+
+describe('sorting in slices', () => {
+  const compare = (a: { readonly rank: number }, b: { readonly rank: number }): number => a.rank - b.rank;
+  it.each([0, 1, 511, 512, 513, 1_500, 5_000])('gives what sorting at once gives: %i items', (length) => {
+    const list = Array.from({ length }, (_, at) => ({ at, rank: (at * 7_919) % 97 }));
+    expect(atOnce(sorting(list, compare))).toEqual([...list].sort(compare));
   });
 });

@@ -2,8 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SidecarError } from '../../../src/lib/errors.ts';
+import { atOnce } from '../../../src/lib/slices.ts';
 import { createMap, isMap, leavesOf, type Value, type ValueMap } from '../../../src/render/document/value.ts';
-import { type MergeLayer, mergeLayers, originsOf } from '../../../src/render/merge.ts';
+import { type MergeLayer, mergingLayers, originsOf } from '../../../src/render/merge.ts';
 
 const KEYS = ['a', 'b', 'c', '__proto__', 'constructor'];
 
@@ -44,7 +45,7 @@ const layersOf = (values: readonly Value[]): MergeLayer[] =>
 /** The merged value, or `refused`. */
 function outcome(values: readonly Value[]): Value {
   try {
-    return mergeLayers(layersOf(values));
+    return atOnce(mergingLayers(layersOf(values)));
   } catch (thrown) {
     if (thrown instanceof SidecarError && thrown.code === 'render.conflict') return 'refused';
     throw thrown;
@@ -100,7 +101,7 @@ describe('merging', () => {
   it('knows the source of every value: the last that has it', () => {
     const law = fc.property(fc.array(maps(agreed), { minLength: 1, maxLength: 4 }), (values) => {
       const layers = layersOf(values);
-      for (const { path, value } of leavesOf(mergeLayers(layers), { lists: true })) {
+      for (const { path, value } of leavesOf(atOnce(mergingLayers(layers)), { lists: true })) {
         const [origin, ...others] = originsOf(layers, path);
         expect(others).toEqual([]);
         const { value: own } = layers.find(({ source }) => source === origin) ?? { value: null };
@@ -129,7 +130,7 @@ describe('merging', () => {
     ];
     const refusal = (of: readonly MergeLayer[]): string => {
       try {
-        return String(mergeLayers(of));
+        return String(atOnce(mergingLayers(of)));
       } catch (thrown) {
         return `${(thrown as SidecarError).code}: ${(thrown as SidecarError).message}`;
       }
