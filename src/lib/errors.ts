@@ -47,6 +47,18 @@ export class SidecarError extends Error {
     this.retryAfterMs = details.retryAfterMs;
     this.output = details.output;
   }
+
+  /** The same error in other words; itself where they are the same. */
+  said(inWords: (message: string) => string): SidecarError {
+    const message = inWords(this.message);
+    if (message === this.message) return this;
+    const { code, stage, cause, retryAfterMs, output } = this;
+    return new SidecarError(message, {
+      ...{ code, stage, cause, maxMessage: message.length },
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+      ...(output !== undefined && { output }),
+    });
+  }
 }
 
 /** Turns anything thrown into a SidecarError; what is not one of ours keeps its text under code `internal`. */

@@ -5,7 +5,7 @@ import { SidecarError } from '../lib/errors.ts';
 import { InvalidValue } from '../lib/invalid-value.ts';
 import { secretsInQuery } from '../lib/mask.ts';
 import { groupOf } from '../source/merge.ts';
-import type { OpenProvider } from '../source/provider.ts';
+import type { Observation, OpenProvider, Provider } from '../source/provider.ts';
 import type { Loaded, Settings } from './loaded.ts';
 import { readSecretFile } from './paths.ts';
 import { describe, type RawSetting } from './raw-setting.ts';
@@ -88,7 +88,7 @@ async function loadSources(entries: readonly SourceEntry[], loaded: Loaded): Pro
       const setting =
         own.size === 0 ? options.setting : (name: string) => ownSetting(own.get(name), name, loaded.cwd);
       const provider = open({ ...options, setting });
-      const watch = (signal: AbortSignal) => provider.watch(signal);
+      const watch = (signal: AbortSignal) => withoutSecretsIn(provider.watch(signal), loaded);
       return { ...place, provider: { source: provider.source, watch, identity: identityOf(entry, loaded) } };
     });
     const [only] = parts;
@@ -96,6 +96,18 @@ async function loadSources(entries: readonly SourceEntry[], loaded: Loaded): Pro
     const isPlain = parts.length === 1 && only?.name === null && !only.optional && only.format === undefined;
     return isPlain ? only.provider : groupOf(parts);
   };
+}
+
+/** A server may repeat in its answer what it was sent. */
+async function* withoutSecretsIn(
+  watch: ReturnType<Provider['watch']>,
+  loaded: Loaded,
+): AsyncGenerator<Observation, void, void> {
+  try {
+    yield* watch;
+  } catch (thrown) {
+    throw thrown instanceof SidecarError ? thrown.said((text) => withoutSecrets(loaded, text)) : thrown;
+  }
 }
 
 /** What it reads, how often and how, and with which credentials as they were given. */

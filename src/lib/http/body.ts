@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { errnoOf, type SidecarError } from '../errors.ts';
+import { Gathered } from '../gathered.ts';
 import type { HttpRequest } from './exchange.ts';
 import { httpFailure } from './failure.ts';
 
@@ -27,8 +28,7 @@ async function collect(
   stream: Readable,
   { maxBytes, truncate, bodyMs }: HttpRequest,
 ): Promise<{ bytes: Buffer; cut: boolean }> {
-  const chunks: Buffer[] = [];
-  let size = 0;
+  const gathered = new Gathered();
   let isLate = false;
   const stop = (): void => {
     isLate = true;
@@ -37,16 +37,16 @@ async function collect(
   const timer = truncate === true && bodyMs !== undefined ? setTimeout(stop, bodyMs) : undefined;
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      chunks.push(chunk);
-      if (size > maxBytes) break;
+      gathered.add(chunk);
+      if (gathered.size > maxBytes) break;
     }
   } catch (thrown) {
     if (!isLate) throw new BodyError('The body could not be read', { cause: thrown });
   } finally {
     clearTimeout(timer);
   }
-  return { bytes: Buffer.concat(chunks), cut: isLate || size > maxBytes };
+  const cut = isLate || gathered.size > maxBytes;
+  return { bytes: gathered.take(), cut };
 }
 
 const DECOMPRESSORS = new Map([

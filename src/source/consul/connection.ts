@@ -36,6 +36,10 @@ export interface ConsulConnection {
 /** Base64 adds a third; names, indexes and quotes of many small keys the rest. Exact bounds are kept after decoding. */
 const rawBound = (maxBytes: number): number => 2 * maxBytes + 4 * 1024 * 1024;
 
+/** The library keeps each part as it comes, and each costs a hundred bytes; an agent sends parts of some kilobytes. */
+const FEW_PARTS = 10_000;
+const SMALL_PART_BYTES = 128;
+
 /** Prepares a connection; nothing is sent before the first read. */
 export async function openConsulConnection(options: ConsulConnectionOptions): Promise<ConsulConnection> {
   const { default: Client } = await import('consul');
@@ -198,9 +202,13 @@ function bounded(
   });
   request.on('response', (response) => {
     context.emit('answer');
-    let bytes = 0;
+    let [bytes, parts] = [0, 0];
     response.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
+      parts += 1;
+      if (parts > FEW_PARTS + bytes / SMALL_PART_BYTES) {
+        fail('source.bad-answer', 'the answer comes in parts of a few bytes; is it a Consul agent?');
+      }
       if (bytes <= rawBound(maxBytes)) return;
       fail('source.too-large', `the answer has more than ${bytes} bytes, MAX_SIZE is ${maxBytes}`);
     });

@@ -1,6 +1,7 @@
 // Reads the listings a Consul agent answers with: a slice at a time, so that many keys hold nothing else up, and of the
 // next listing only what differs, so that a change of one key costs about one key.
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { countJsonParts } from '../../lib/json-parts.ts';
 import type { Entry } from '../provider.ts';
 import { sizeProblem } from '../size-budget.ts';
 import { ConsulFailure } from './failure.ts';
@@ -76,6 +77,10 @@ export function createListingReader({ prefixLength, maxBytes }: ListingOptions):
   };
 }
 
+/** A listing has eight values for a hundred bytes; each costs memory, however short it is. */
+const MANY_PARTS = 10_000;
+const LEAST_PART_BYTES = 8;
+
 /** While it is read: a million small keys take far more memory than their text. */
 function refuseTooMany(count: number, maxBytes: number): void {
   const problem = sizeProblem(count, 0, maxBytes);
@@ -121,6 +126,9 @@ function withoutBrackets(body: Buffer): Buffer {
 function readSlice(bytes: Buffer, from: number, end: number, prefixLength: number): Slice {
   const seam = findSeam(bytes, from + SLICE_BYTES);
   const to = seam === -1 || seam >= end ? end : seam;
+  if (countJsonParts(bytes.subarray(from, to)) > MANY_PARTS + (to - from) / LEAST_PART_BYTES) {
+    throw new ConsulFailure('source.bad-answer', 'the answer holds something that is no key');
+  }
   const items = parse(`[${bytes.toString('utf8', from, to)}]`).map((item) => readItem(item, prefixLength));
   // A comma too many: between two commas, or a comma and the end, there is nothing.
   if (items.length === 0) throw notJson();

@@ -1,6 +1,7 @@
 // Runs the real git program: an environment of our own, no configuration of the machine's, bounded in time and output.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { errnoOf } from '../../lib/errors.ts';
+import { Gathered } from '../../lib/gathered.ts';
 import { GitFailure, gitFailure } from './failure.ts';
 
 /** Everything that git may see of its surroundings. */
@@ -49,8 +50,8 @@ function start(
   return new Promise((resolve, reject) => {
     // A process group of its own: ssh and the transports are killed with it.
     const child = spawn('git', words, { env: { ...env }, stdio: 'pipe', detached: true });
-    const chunks: Buffer[] = [];
-    let [size, errors] = [0, ''];
+    const output = new Gathered();
+    let errors = '';
     let stopped: Error | null = null;
     const stop = (why: Error): void => {
       stopped ??= why;
@@ -60,9 +61,9 @@ function start(
     const onAbort = (): void => stop(signal.reason instanceof Error ? signal.reason : new Error('aborted'));
     signal.addEventListener('abort', onAbort);
     child.stdout.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > maxBytes) stop(new GitFailure('source.too-large', 'it is larger than MAX_SIZE'));
-      else chunks.push(chunk);
+      if (stopped !== null) return;
+      output.add(chunk);
+      if (output.size > maxBytes) stop(new GitFailure('source.too-large', 'it is larger than MAX_SIZE'));
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       if (errors.length < MAX_ERROR_BYTES) errors += text;
@@ -76,9 +77,7 @@ function start(
     };
     child.once('error', (thrown) => finish(() => reject(notStarted(thrown))));
     child.once('close', (code) =>
-      finish(() =>
-        stopped === null ? resolve({ code, output: Buffer.concat(chunks), errors }) : reject(stopped),
-      ),
+      finish(() => (stopped === null ? resolve({ code, output: output.take(), errors }) : reject(stopped))),
     );
   });
 }

@@ -1,5 +1,6 @@
 // The files of one commit: listed, bounded, links resolved inside of the tree, and read in one go.
 import { posix } from 'node:path';
+import { shownKey } from '../../lib/bounds.ts';
 import type { Entry } from '../provider.ts';
 import { isSkipped } from '../scan.ts';
 import { GitFailure } from './failure.ts';
@@ -14,6 +15,8 @@ interface Listed {
 }
 
 const MAX_FILES = 20_000;
+/** No path on a disk is longer. */
+const MAX_PATH = 4_096;
 /** How many links may lead to one another. */
 const MAX_LINKS = 16;
 /** What a line of `ls-tree` costs besides the name, and `cat-file` for each object. */
@@ -50,8 +53,6 @@ export async function readFiles(
   const files = resolve(listed, links, path);
   const size = files.reduce((sum, { size: bytes, key }) => sum + bytes + Buffer.byteLength(key), 0);
   if (size > maxBytes) throw new GitFailure('source.too-large', 'it is larger than MAX_SIZE');
-  if (files.length > MAX_FILES)
-    throw new GitFailure('source.too-large', `there are more than ${MAX_FILES} files`);
   const contents = await readObjects(
     repository,
     files.map(({ id }) => id),
@@ -61,7 +62,7 @@ export async function readFiles(
   const entries = files.map(({ key, isExecutable }, index) => {
     const value = contents[index] ?? Buffer.alloc(0);
     if (isPointerToLfs(value))
-      throw new GitFailure('source.bad-key', `"${key}" is stored in LFS, which is not followed`);
+      throw new GitFailure('source.bad-key', `"${shownKey(key)}" is stored in LFS, which is not followed`);
     return { key, value, ...(isExecutable && { isExecutable }) };
   });
   const isFile = files.length === 1 && files[0]?.key === '';
@@ -75,6 +76,10 @@ function parse(output: Buffer): readonly Listed[] {
     .flatMap((line) => {
       const [, mode = '', id = '', size = '', path = ''] =
         /^(\d+) \w+ ([0-9a-f]+) +(-|\d+)\t([\s\S]+)$/.exec(line) ?? [];
+      if (path.length > MAX_PATH) {
+        const reason = `the path "${shownKey(path)}" is longer than ${MAX_PATH} characters`;
+        throw new GitFailure('source.bad-key', reason);
+      }
       return mode === '' ? [] : [{ mode, id, size: Number(size) || 0, path }];
     });
 }
@@ -110,20 +115,49 @@ function resolve(
   path: string,
 ): readonly Found[] {
   const byPath = new Map(listed.map((one) => [one.path, one]));
-  const below = (folder: string): readonly Listed[] =>
-    folder === '' ? listed : listed.filter((one) => one.path.startsWith(`${folder}/`));
-  const found = (place: string, key: string, depth: number): readonly Found[] => {
+  const below = folders(listed);
+  const all: Found[] = [];
+  let left = MAX_FILES + 1;
+  const find = (place: string, key: string, depth: number): void => {
+    // Links that lead to folders of links can stand for any number of files, and for any number of folders without one.
+    left -= 1;
+    if (left < 0) throw new GitFailure('source.too-large', `there are more than ${MAX_FILES} files`);
     const real = follow(links, place, depth);
     const file = byPath.get(real);
-    if (file !== undefined) return [checked(file, key)];
-    return below(real)
-      .filter(({ path: one }) => !relative(one, real).split('/').some(isLeftOut))
-      .flatMap((one) => {
-        const name = join(key, relative(one.path, real));
-        return one.mode === LINK ? found(one.path, name, depth + 1) : [checked(one, name)];
-      });
+    if (file !== undefined) {
+      all.push(checked(file, key));
+      return;
+    }
+    for (const one of below(real)) {
+      const rest = relative(one.path, real);
+      if (rest.split('/').some(isLeftOut)) continue;
+      if (one.mode === LINK) find(one.path, join(key, rest), depth + 1);
+      else {
+        left -= 1;
+        all.push(checked(one, join(key, rest)));
+      }
+      if (left < 0) throw new GitFailure('source.too-large', `there are more than ${MAX_FILES} files`);
+    }
   };
-  return found(path, '', 0);
+  find(path, '', 0);
+  return all;
+}
+
+/** What is listed below a folder: found by halves, since thousands of links may ask. */
+function folders(listed: readonly Listed[]): (folder: string) => readonly Listed[] {
+  const sorted = [...listed].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const firstFrom = (text: string): number => {
+    let [low, high] = [0, sorted.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((sorted[middle]?.path ?? '') < text) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  // `0` follows `/`.
+  return (folder) =>
+    folder === '' ? sorted : sorted.slice(firstFrom(`${folder}/`), firstFrom(`${folder}0`));
 }
 
 /** The place a path leads to when links on the way are followed. */
@@ -136,18 +170,18 @@ function follow(links: ReadonlyMap<string, string>, place: string, depth: number
     const target = links.get(link) ?? '';
     const led = posix.normalize(posix.join(posix.dirname(link), target));
     if (posix.isAbsolute(target) || led === '..' || led.startsWith('../')) {
-      throw new GitFailure('source.bad-key', `the link "${link}" leads out of the repository`);
+      throw new GitFailure('source.bad-key', `the link "${shownKey(link)}" leads out of the repository`);
     }
     parts = [...led.split('/').filter((part) => part !== '.'), ...parts.slice(at + 1)];
   }
-  throw new GitFailure('source.bad-key', `the link "${place}" leads round and round`);
+  throw new GitFailure('source.bad-key', `the link "${shownKey(place)}" leads round and round`);
 }
 
 function checked({ mode, id, size, path }: Listed, key: string): Found {
   if (mode !== SUBMODULE) return { key, id, size, isExecutable: mode === EXECUTABLE };
   throw new GitFailure(
     'source.bad-key',
-    `"${path}" is a submodule, which is not followed; choose a path without it`,
+    `"${shownKey(path)}" is a submodule, which is not followed; choose a path without it`,
   );
 }
 

@@ -1,18 +1,13 @@
 // Asks the API server: a list of the objects, and a watch of what becomes of them. Each has its deadline.
+import { Gathered } from '../../lib/gathered.ts';
 import { type HttpClient, type HttpRequest, openClient } from '../../lib/http/http.ts';
+import { countJsonParts } from '../../lib/json-parts.ts';
 import type { ProviderOptions } from '../provider.ts';
 import { type ClusterOptions, readCluster } from './cluster.ts';
 import { type Question, refusal, statusOf } from './failure.ts';
 import type { Cluster } from './identity.ts';
 import { badAnswer } from './objects.ts';
 import type { KubernetesPlace } from './url.ts';
-
-/** All objects at one version of the store. */
-export interface Listing {
-  /** Where a watch goes on. */
-  readonly resourceVersion: string;
-  readonly objects: readonly unknown[];
-}
 
 /** One line of a watch. */
 export interface WatchEvent {
@@ -34,6 +29,8 @@ export class KubernetesApi {
   readonly #place: KubernetesPlace;
   readonly #options: ApiOptions;
   readonly #client: HttpClient = openClient();
+  /** What was sent to show who we are, last: a server may repeat it. */
+  #credentials: readonly string[] = [];
 
   constructor(place: KubernetesPlace, options: ApiOptions) {
     this.#place = place;
@@ -44,10 +41,13 @@ export class KubernetesApi {
     this.#client.close();
   }
 
-  /** Reads everything at one version. @throws KubernetesFailure, or a SidecarError of the HTTP client. */
-  async list(signal: AbortSignal): Promise<Listing> {
+  /**
+   * Reads everything at one version, and gives that: there a watch goes on.
+   * @param take gets the objects page by page, and may throw: a server may go on without end.
+   * @throws KubernetesFailure, or a SidecarError of the HTTP client.
+   */
+  async list(signal: AbortSignal, take: (objects: readonly unknown[]) => void): Promise<string> {
     const endMs = performance.now() + this.#options.fetchTimeoutMs;
-    const objects: unknown[] = [];
     for (let next = ''; ; ) {
       const cluster = await this.#cluster();
       const query = { ...this.#selector(), limit: String(PAGE), ...(next !== '' && { continue: next }) };
@@ -55,9 +55,9 @@ export class KubernetesApi {
       if (answer.status !== 200)
         throw refusal(answer, statusOf(answer.parsed), this.#question('list', cluster));
       const { items, resourceVersion, rest } = readList(answer.parsed, this.#place);
-      objects.push(...items);
+      take(items);
       next = rest;
-      if (next === '') return { resourceVersion, objects };
+      if (next === '') return resourceVersion;
     }
   }
 
@@ -100,8 +100,15 @@ export class KubernetesApi {
   }
 
   /** Read at each use: tokens expire, and certificates are rotated. */
-  #cluster(): Promise<Cluster> {
-    return readCluster(this.#options);
+  async #cluster(): Promise<Cluster> {
+    const cluster = await readCluster(this.#options);
+    this.#credentials = cluster.headers.map(([, value]) => value.replace(/^Bearer /, ''));
+    return cluster;
+  }
+
+  /** The text without our token. */
+  masked(text: string): string {
+    return this.#credentials.reduce((rest, secret) => rest.replaceAll(secret, '***'), text);
   }
 
   #namespace({ namespace }: Cluster): string {
@@ -156,9 +163,15 @@ interface Asking {
 }
 
 const LONGEST_REFUSAL = 64 * 1024;
+/** Each value costs memory, however short it is. */
+const MANY_PARTS = 100_000;
+const LEAST_PART_BYTES = 32;
 
-/** JSON, or undefined for anything else. */
+/** JSON, or undefined for anything else. @throws KubernetesFailure for more values than objects of that size have. */
 function parse(body: Uint8Array): unknown {
+  if (countJsonParts(body) > MANY_PARTS + body.length / LEAST_PART_BYTES) {
+    throw badAnswer('an answer of very many tiny values');
+  }
   try {
     return JSON.parse(Buffer.from(body).toString());
   } catch {
@@ -199,32 +212,27 @@ async function* linesOf(
   chunks: AsyncIterable<Buffer>,
   longest: number,
 ): AsyncGenerator<readonly Buffer[], void, void> {
-  let begun: Buffer[] = [];
-  let size = 0;
+  const begun = new Gathered();
   for await (const chunk of chunks) {
     const lines: Buffer[] = [];
     let from = 0;
     for (let at = chunk.indexOf(NEW_LINE); at >= 0; at = chunk.indexOf(NEW_LINE, from)) {
-      const line = Buffer.concat([...begun, chunk.subarray(from, at)]);
-      begun = [];
-      size = 0;
+      begun.add(chunk.subarray(from, at));
+      const line = begun.take();
       if (line.length > 0) lines.push(line);
       from = at + 1;
     }
-    begun.push(chunk.subarray(from));
-    size += chunk.length - from;
-    if (size > longest) throw badAnswer(`an event of more than ${longest} bytes`);
+    begun.add(chunk.subarray(from));
+    if (begun.size > longest) throw badAnswer(`an event of more than ${longest} bytes`);
     if (lines.length > 0) yield lines;
   }
 }
 
 async function collect(chunks: AsyncIterable<Buffer>, most: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let size = 0;
+  const gathered = new Gathered();
   for await (const chunk of chunks) {
-    parts.push(chunk);
-    size += chunk.length;
-    if (size > most) break;
+    gathered.add(chunk);
+    if (gathered.size > most) break;
   }
-  return Buffer.concat(parts);
+  return gathered.take();
 }

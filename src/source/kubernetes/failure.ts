@@ -103,10 +103,13 @@ const CODES: ReadonlyMap<string, string> = new Map([
   ['http.too-large', 'source.too-large'],
 ]);
 
-/** An error of the source: everything thrown below it, said about this URL. */
-export function explained(thrown: unknown, shown: string): unknown {
+/**
+ * An error of the source: everything thrown below it, said about this URL.
+ * @param mask takes our credentials out of what the server said.
+ */
+export function explained(thrown: unknown, shown: string, mask: (text: string) => string): unknown {
   const about = (code: string, reason: string, waitMs?: number): SidecarError =>
-    new SidecarError(`Cannot read Kubernetes "${shown}": ${reason}`, {
+    new SidecarError(`Cannot read Kubernetes "${shown}": ${mask(reason)}`, {
       code,
       stage: 'source',
       ...(thrown instanceof Error && { cause: thrown.cause }),

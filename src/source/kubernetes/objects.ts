@@ -34,12 +34,20 @@ export class KubernetesObjects {
     return this.#held.size === 0;
   }
 
-  /** Takes a whole list for the truth. Says whether the content is another one now. */
-  replace(objects: readonly unknown[]): boolean {
-    const before = this.#held;
-    this.#held = new Map(objects.map((object) => this.#read(object)));
-    this.#refuseTooLarge();
-    return !isSame(before, this.#held);
+  /** Begins to read a whole list, page by page. Nothing is taken for the truth before `end`, which says whether the content is another one now. */
+  beginList(): { readonly add: (objects: readonly unknown[]) => void; readonly end: () => boolean } {
+    const listed = new Map<string, Held>();
+    return {
+      add: (objects) => {
+        for (const object of objects) listed.set(...this.#read(object));
+        refuseTooLarge(listed, this.#maxBytes);
+      },
+      end: () => {
+        const before = this.#held;
+        this.#held = listed;
+        return !isSame(before, listed);
+      },
+    };
   }
 
   /** An object that was added, changed or deleted. Says whether the content is another one now. */
@@ -48,7 +56,7 @@ export class KubernetesObjects {
     const before = this.#held.get(name);
     if (isDeleted) return this.#held.delete(name);
     this.#held.set(name, now);
-    this.#refuseTooLarge();
+    refuseTooLarge(this.#held, this.#maxBytes);
     return before === undefined || !isSameObject(before, now);
   }
 
@@ -94,16 +102,17 @@ export class KubernetesObjects {
     ];
     return [name, { resourceVersion, entries }];
   }
+}
 
-  #refuseTooLarge(): void {
-    let [keys, bytes] = [0, 0];
-    for (const { entries } of this.#held.values()) {
-      keys += entries.length;
-      for (const { key, value } of entries) bytes += key.length + value.length;
-    }
-    const problem = sizeProblem(keys, bytes, this.#maxBytes);
-    if (problem !== null) throw new KubernetesFailure('source.too-large', problem);
+/** An object without keys counts as one: it costs as much. */
+function refuseTooLarge(held: ReadonlyMap<string, Held>, maxBytes: number): void {
+  let [keys, bytes] = [0, 0];
+  for (const { entries } of held.values()) {
+    keys += Math.max(1, entries.length);
+    for (const { key, value } of entries) bytes += key.length + value.length;
   }
+  const problem = sizeProblem(keys, bytes, maxBytes);
+  if (problem !== null) throw new KubernetesFailure('source.too-large', problem);
 }
 
 /** Text in `data` of a ConfigMap; Base64 in `binaryData` and in a Secret. */

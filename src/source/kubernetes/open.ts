@@ -38,7 +38,7 @@ export function openKubernetes(
       try {
         yield* new Follower(api, place, options).follow(signal);
       } catch (thrown) {
-        if (!signal.aborted) throw explained(thrown, url);
+        if (!signal.aborted) throw explained(thrown, url, (text) => api.masked(text));
       } finally {
         api.close();
       }
@@ -77,9 +77,9 @@ class Follower {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { resourceVersion, objects } = await this.#api.list(signal);
-    this.#version = resourceVersion;
-    if (this.#objects.replace(objects)) this.#isChanged = true;
+    const listed = this.#objects.beginList();
+    this.#version = await this.#api.list(signal, listed.add);
+    if (listed.end()) this.#isChanged = true;
   }
 
   /** A namespace that does not exist lists like one that is empty. */

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -159,6 +160,20 @@ describe('what is read', () => {
     symlinkSync('round', join(tree, 'web/round'));
     save();
     await expectFailure(open(atFile()), 'source.bad-key', 'the link "web/round" leads round and round');
+  });
+
+  it('is refused at once where links to folders of links stand for more files than anything can hold', async () => {
+    repository.commit({ 'web/0/a': 'A', 'web/0/b': 'B', 'web/0/c': 'C', 'web/0/d': 'D' });
+    const tree = join(repository.root, 'tree');
+    for (let level = 1; level < 14; level += 1) {
+      mkdirSync(join(tree, `web/${level}`));
+      for (const name of ['a', 'b', 'c', 'd'])
+        symlinkSync(`../${level - 1}`, join(tree, `web/${level}/${name}`));
+    }
+    repository.git('add', '-A');
+    repository.git('commit', '-qm', 'links');
+    repository.git('push', '-q', 'origin', 'main');
+    await expectFailure(open(atFile()), 'source.too-large', 'there are more than 20000 files');
   });
 
   it('is refused where a submodule or a file in LFS is part of it', async () => {

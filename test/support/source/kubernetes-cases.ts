@@ -435,6 +435,38 @@ export function describeKubernetes(name: string, start: () => Promise<Kubernetes
       });
     });
 
+    it('a list that goes on without end is refused as soon as it is too large', async () => {
+      const { front, openAtFront } = await withFront();
+      let pages = 0;
+      const filler = 'x'.repeat(30_000);
+      front.rule = () => {
+        pages += 1;
+        const named = (name: string, rest = ''): string =>
+          `{"metadata":{"name":"${name}","resourceVersion":"1"${rest}}}`;
+        const items = Array.from({ length: 300 }, (_, at) => named(`p${pages}-${at}`));
+        const fat = named(`fat-${pages}`, `,"annotations":{"a":"${filler}"}`);
+        const metadata = `{"resourceVersion":"1","continue":"${pages}"}`;
+        return {
+          status: 200,
+          body: `{"kind":"ConfigMapList","metadata":${metadata},"items":[${items},${fat}]}`,
+        };
+      };
+      const provider = openAtFront('k8s://configmaps?selector=a%3Db', { maxBytes: 64 * 1024 });
+      expect(await failureOf(provider)).toMatchObject({ code: 'source.too-large' });
+      expect(pages).toBe(4);
+    });
+
+    it('an answer of millions of tiny values is refused before it is parsed', async () => {
+      const { front, openAtFront } = await withFront();
+      const body = `{"kind":"ConfigMapList","metadata":{"resourceVersion":"1"},"items":[${'{},'.repeat(1_000_000)}{}]}`;
+      front.rule = () => ({ status: 200, body });
+      expect(await failureOf(openAtFront('k8s://configmap/way'))).toMatchObject({
+        code: 'source.bad-answer',
+        message:
+          'Cannot read Kubernetes "k8s://configmap/way": the server sent an answer of very many tiny values; is it a Kubernetes API server?',
+      });
+    });
+
     it('a key that cannot be the name of a file is refused', async () => {
       const { front, openAtFront } = await withFront();
       front.rule = () => ({
