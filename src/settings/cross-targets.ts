@@ -1,6 +1,6 @@
 // What must be true of several targets together: each has outputs of its own, and an application of its own.
 import type { Loaded, Settings, Targets } from './loaded.ts';
-import { realPath, relationOf } from './output-checks.ts';
+import { type LookUps, lookUps, relationOf } from './output-checks.ts';
 import { shownPlace, stateDirectoryOf } from './outputs.ts';
 import { describe, type RawSetting } from './raw-setting.ts';
 import type { Name } from './table.ts';
@@ -11,12 +11,13 @@ type Named = readonly [name: string, loaded: Some];
 /** A sentence for each pair of targets that cannot stand beside each other. */
 export function crossTargets(targets: Targets<Partial<Settings>>): readonly string[] {
   const all = [...targets];
-  return all.flatMap((one, at) => all.slice(at + 1).flatMap((other) => clashes(one, other)));
+  const disk = lookUps();
+  return all.flatMap((one, at) => all.slice(at + 1).flatMap((other) => clashes(one, other, disk)));
 }
 
-function clashes(one: Named, other: Named): readonly string[] {
+function clashes(one: Named, other: Named, disk: LookUps): readonly string[] {
   const pair = `targets "${one[0]}" and "${other[0]}"`;
-  const output = outputsClash(one[1], other[1]);
+  const output = outputsClash(one[1], other[1], disk);
   if (output !== null) return [`Cannot run ${pair}: ${output}`];
   const shared = sharedApplication(one[1], other[1]);
   if (shared === null) return [];
@@ -25,22 +26,22 @@ function clashes(one: Named, other: Named): readonly string[] {
   ];
 }
 
-function outputsClash({ settings: a, raw }: Some, { settings: b }: Some): string | null {
+function outputsClash({ settings: a, raw }: Some, { settings: b }: Some, disk: LookUps): string | null {
   for (const { place: one } of a.OUTPUTS ?? []) {
     for (const { place: other } of b.OUTPUTS ?? []) {
-      const how = relationOf(one, other);
+      const how = relationOf(one, other, disk);
       if (how === 'same')
         return `both write OUTPUT "${raw.get('OUTPUT')?.text ?? shownPlace(one)}"; give each an output of its own`;
       if (how !== null)
-        return `the output of one is inside that of the other ("${realPath(one.path)}", "${realPath(other.path)}"); give each a place of its own`;
+        return `the output of one is inside that of the other ("${disk.real(one.path)}", "${disk.real(other.path)}"); give each a place of its own`;
     }
   }
   if (a.OUTPUT === undefined || b.OUTPUT === undefined) return null;
-  const [first, second] = [realPath(a.OUTPUT.path), realPath(b.OUTPUT.path)];
+  const [first, second] = [disk.real(a.OUTPUT.path), disk.real(b.OUTPUT.path)];
   if (a.STATE_DIR === undefined || b.STATE_DIR === undefined) return null;
   const isSameState =
-    stateDirectoryOf({ path: first }, realPath(a.STATE_DIR)) ===
-    stateDirectoryOf({ path: second }, realPath(b.STATE_DIR));
+    stateDirectoryOf({ path: first }, disk.real(a.STATE_DIR)) ===
+    stateDirectoryOf({ path: second }, disk.real(b.STATE_DIR));
   return isSameState
     ? `both keep their state in "${stateDirectoryOf({ path: first }, a.STATE_DIR)}"; give each a STATE_DIR of its own`
     : null;

@@ -36,9 +36,10 @@ function eitherWay({ raw }: LoadedValues): readonly string[] {
 /** Two outputs that are one, or of which one lies in the other, would overwrite each other. */
 function apart(facts: LoadedValues): readonly string[] {
   const places = outputsOf(facts.values).map(({ place }) => place);
+  const disk = lookUps();
   return places.flatMap((place, at) =>
     places.slice(0, at).flatMap((before) => {
-      const how = relationOf(place, before);
+      const how = relationOf(place, before, disk);
       if (how === null) return [];
       return [`Cannot use ${saidOutput(facts, place)} with ${saidOutput(facts, before)}: ${HOW[how]}`];
     }),
@@ -52,8 +53,8 @@ const HOW = {
 } as const;
 
 /** How two outputs are in each other's way, also by links, `..` or a mount; null: they are not. */
-export function relationOf(one: Place, other: Place): keyof typeof HOW | null {
-  const [first, second] = [identitiesOf(one), identitiesOf(other)];
+export function relationOf(one: Place, other: Place, { identities }: LookUps): keyof typeof HOW | null {
+  const [first, second] = [identities(one), identities(other)];
   if (first[0] === second[0]) return 'same';
   if (other.kind === 'directory' && first.includes(second[0] ?? '')) return 'first-inside';
   if (one.kind === 'directory' && second.includes(first[0] ?? '')) return 'second-inside';
@@ -69,8 +70,32 @@ function identitiesOf({ kind, path }: Place): readonly string[] {
   return kind === 'file' ? [`${above[0]}/${basename(path)}`, ...above] : above;
 }
 
+/** What the disk says of places and paths. */
+export interface LookUps {
+  readonly identities: (place: Place) => readonly string[];
+  readonly real: (path: string) => string;
+}
+
+/** Asks the disk once for each: of a thousand targets every two are compared. */
+export function lookUps(): LookUps {
+  return {
+    identities: remembering(identitiesOf, ({ kind, path }) => `${kind} ${path}`),
+    real: remembering(realPath, (path) => path),
+  };
+}
+
+function remembering<T, R>(ask: (of: T) => R, keyOf: (of: T) => string): (of: T) => R {
+  const known = new Map<string, R>();
+  return (of) => {
+    const key = keyOf(of);
+    const answer = known.get(key) ?? ask(of);
+    known.set(key, answer);
+    return answer;
+  };
+}
+
 /** The path with its links resolved, as far as it is there; what is not there yet keeps its name. */
-export function realPath(path: string): string {
+function realPath(path: string): string {
   try {
     return realpathSync.native(path);
   } catch (error) {

@@ -114,7 +114,7 @@ describe.concurrent('drift', () => {
 
 describe.concurrent('an output that is larger than MAX_SIZE, as a rendering may be,', () => {
   const values = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`key${n}`, [1, 2, 3, 4]]));
-  test.for(['app.yaml', 'folder/'])('is no drift, and can be gone back to: %s', async (name, context) => {
+  test.for(['app.yaml', 'folder/'])('is no drift, and is kept for a roll-back: %s', async (name, context) => {
     const place = createPlace(context);
     place.directory('out/folder');
     const [sets, told] = [(version: number) => JSON.stringify({ ...values, version }), place.at('told')];

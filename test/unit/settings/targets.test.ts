@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadTargets, SettingsError, type Targets } from '../../../src/settings/settings.ts';
 import { type Env, scratch } from '../../support/settings/settings-loading.ts';
+import { threadTimeMs } from '../../support/thread-time.ts';
 
 interface Given {
   readonly env?: Env;
@@ -170,4 +171,14 @@ test('an output in the environment is that of every target, and so refused', asy
   expect(await problemsOf(file, { env: { OUTPUT: '/srv/x' } })).toEqual([
     'Cannot run targets "a" and "b": both write OUTPUT "/srv/x"; give each an output of its own',
   ]);
+});
+
+test('many targets are compared with each other in no time', async () => {
+  const folder = scratch({});
+  const targets = Array.from({ length: 400 }, (_, n) => [`t${n}`, { output: join(folder, `${n}.json`) }]);
+  const text = JSON.stringify({ defaults: { source: '/a.json' }, targets: Object.fromEntries(targets) });
+  const before = threadTimeMs();
+  expect((await load(text)).size).toBe(400);
+  // Each pair asked of the disk would take five seconds.
+  expect(threadTimeMs() - before).toBeLessThan(2_500);
 });
