@@ -91,7 +91,12 @@ const isWhole = isRecordOf({
   running: isOrNull(
     isRecordOf({ version: isRecordOf(VERSION), at: isNumber, evidence: isListOf(isEvidence) }),
   ),
-  suspect: isOrNull(isRecordOf({ block: isBlock, process: isOrNull(isProcess), until: isNumber })),
+  suspect: isOrNull(
+    isRecordOf({
+      ...{ block: isBlock, process: isOrNull(isProcess), until: isNumber },
+      isHandedOver: isOptional(isFlag),
+    }),
+  ),
   blocked: isListOf(isBlock),
   kept: isListOf(isRecordOf({ ...VERSION, generation: isCount, input: isText, confirmedAt: isNumber })),
   pinned: isOrNull(
