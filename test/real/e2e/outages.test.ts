@@ -137,7 +137,7 @@ describe.concurrent.each(Object.entries(SOURCES))('%s', (_name, open) => {
       ONCE_TIMEOUT: '2500ms',
     });
     expect(code).toBe(3);
-    expect(ms).toBeLessThan(6_000);
+    expect(ms).toBeLessThan(10_000);
     const last = stdout.split('\n').find((text) => text.includes('"event":"out of time"')) ?? '{}';
     expect(JSON.parse(last)).toMatchObject({
       level: 'error',

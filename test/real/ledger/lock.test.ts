@@ -122,7 +122,7 @@ describe('the lock', () => {
     expect(await tryLock(directory, 'the test')).toEqual({ kind: 'held', by });
     expect(await findHolder(directory)).toBe(by);
     // Two questions of a second each, on a machine with other things to do.
-    expect(performance.now() - startedAt).toBeLessThan(4_000);
+    expect(performance.now() - startedAt).toBeLessThan(8_000);
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 2 ** 20);
   });
 

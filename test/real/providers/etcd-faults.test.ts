@@ -386,7 +386,7 @@ describe.concurrent('of the faults of the library, silence', () => {
     const startedMs = performance.now();
     const reason = await connection.list(1_000).then(() => null, explainEtcd);
     expect(reason).toEqual({ code: 'source.timeout', text: 'no answer in time' });
-    expect(performance.now() - startedMs).toBeLessThan(4_000);
+    expect(performance.now() - startedMs).toBeLessThan(8_000);
   });
 
   it('E16: an event that cannot be taken ends the watch and nothing else; none of its batch is shown', async (test) => {

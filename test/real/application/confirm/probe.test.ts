@@ -99,7 +99,7 @@ describe('the URL', () => {
     const one = confirmation({ url: () => url, timeoutMs: 300 });
     const startedAt = performance.now();
     const { result } = await verdictOn(one, trialOf(null));
-    expect(performance.now() - startedAt).toBeLessThan(4_000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
     expect(result).toEqual({
       kind: 'unconfirmed',
       code: 'confirm.no-answer',
