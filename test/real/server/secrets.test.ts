@@ -265,22 +265,27 @@ test('settings that cannot be read', async (context) => {
     ...[`{"http_token": "${SECRET}"`, `http_headers: "no colon ${SECRET}"`, `%TAG ! ${SECRET}\n---\na: b`],
   ].map((text, i) => ({ SETTINGS_FILE: place.write(`${i}.yaml`, `${text}\n`) }));
   const headers = place.write('headers', `X-One: 1\n${SECRET}\n`);
-  const cases: readonly Variables[] = [
-    ...files,
-    ...[{ HTTP_HEADERS_FILE: headers }, { RELOAD_HEADERS_FILE: headers, RELOAD_URL: 'http://127.0.0.1/' }],
-    ...[
-      { SOURCE: `htp://h/?sig=${SECRET}` },
-      { RELOAD_URL: `htp://h/?sig=${SECRET}` },
-      { CONFIRM_URL: `htp:/${SECRET}@h` },
-    ],
-    ...[{ CONTROL_TOKEN: `${SECRET} x` }, { HTTP_TOKEN: `${SECRET}\n\u0001` }],
+  // All mistakes are reported at once.
+  const together: Variables = {
+    ...{ HTTP_HEADERS_FILE: headers, RELOAD_HEADERS_FILE: headers, RELOAD_URL: `htp://h/?sig=${SECRET}` },
+    ...{ SOURCE: `htp://h/?sig=${SECRET}`, CONFIRM_URL: `htp:/${SECRET}@h` },
+    ...{ CONTROL_TOKEN: `${SECRET} x`, HTTP_TOKEN: `${SECRET}\n\u0001` },
+  };
+  const [first = {}, ...others] = files;
+  const cases: readonly (readonly [command: string, Variables])[] = [
+    ...['run', 'check', 'settings'].flatMap((command) => [
+      [command, first] as const,
+      [command, together] as const,
+    ]),
+    ...others.map((variables) => ['run', variables] as const),
   ];
-  for (const variables of cases) {
-    for (const command of ['run', 'check', 'settings']) {
-      const own = { SOURCE: '/nowhere', OUTPUT: place.at('out/a'), LISTEN: 'off', ONCE_TIMEOUT: '1s' };
-      const { code, stdout, stderr } = await place.run([command], { ...own, ...variables });
-      expect([variables, command, code]).toEqual([variables, command, 2]);
-      expectNoSecret(`${command} ${JSON.stringify(variables)}`, stdout + stderr);
+  for (const [command, variables] of cases) {
+    const own = { SOURCE: '/nowhere', OUTPUT: place.at('out/a'), LISTEN: 'off', ONCE_TIMEOUT: '1s' };
+    const { code, stdout, stderr } = await place.run([command], { ...own, ...variables });
+    expect([variables, command, code]).toEqual([variables, command, 2]);
+    expectNoSecret(`${command} ${JSON.stringify(variables)}`, stdout + stderr);
+    if (variables === together) {
+      for (const name of Object.keys(together)) expect(stdout + stderr).toContain(name);
     }
   }
 });
