@@ -179,7 +179,17 @@ function load(text: string, schema: typeof READ): unknown[] {
   }
 }
 
-const STYLE: DumpOptions = { schema: WRITE, lineWidth: -1, noRefs: true };
+/** At the beginning of a line they end a document; the library would write them bare. */
+const DOCUMENT_MARK = /^(?:---|\.\.\.)(?:\s|$)/;
+
+const SCALARS: readonly ScalarStyleRule[] = [
+  (layout) => {
+    if (DOCUMENT_MARK.test(layout.node.value)) layout.style = SCALAR_STYLE.DOUBLE_QUOTED;
+  },
+  ...Object.values(DEFAULT_SCALAR_STYLE_RULES),
+];
+
+const STYLE: DumpOptions = { schema: WRITE, lineWidth: -1, noRefs: true, scalarStyleRules: SCALARS };
 
 /** What the library can write: dates as text, since readers do not agree on them. */
 function plain(value: Value, path: readonly string[]): Value {
@@ -205,7 +215,7 @@ const ONE_LINE_SCALARS: readonly ScalarStyleRule[] = [
   (layout) => {
     if (layout.node.value.includes('\n')) layout.style = SCALAR_STYLE.DOUBLE_QUOTED;
   },
-  ...Object.values(DEFAULT_SCALAR_STYLE_RULES),
+  ...SCALARS,
 ];
 
 const INLINE: DumpOptions = { ...STYLE, scalarStyleRules: ONE_LINE_SCALARS };

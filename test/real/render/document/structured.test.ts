@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { serialiseDocument } from '../../../../src/render/document/document.ts';
 import { parseJson, serialiseJson } from '../../../../src/render/document/json.ts';
 import { inlineToml, parseToml, serialiseToml } from '../../../../src/render/document/toml.ts';
-import type { Value } from '../../../../src/render/document/value.ts';
+import { createMap, type Value } from '../../../../src/render/document/value.ts';
 import { blockYaml, inlineYaml, parseYaml, serialiseYaml } from '../../../../src/render/document/yaml.ts';
 import { readWithPython, seen } from '../../../support/fixtures/readers.ts';
 import { map, scalar } from '../../../support/render/document/generate.ts';
@@ -112,6 +112,16 @@ describe('YAML', () => {
       { numRuns: RUNS },
     );
   });
+
+  it.each(['---', '--- lead', '---\ta', '... a', '...'])(
+    'does not take the text %j for the end of a document',
+    async (text) => {
+      const values: readonly Value[] = [Object.assign(createMap(), { [text]: text }), [text], text];
+      for (const value of values) expect(parseYaml(serialiseYaml(value))).toEqual(value);
+      await expectReadBack('yaml', values, serialiseYaml);
+      await expectReadBack('yaml', values, (value) => blockYaml(value, 0));
+    },
+  );
 
   it('of a filter is one line that holds the value wherever it is put', async () => {
     const values = fc.sample(fc.oneof(map({ withNull: true }), scalar({ withNull: true })), RUNS);
