@@ -85,7 +85,7 @@ test('a conflict, a violation of the schema and an empty source are refused by n
     `Cannot merge the sources at "log": it is a map in "${base}" and a value in "${server.origin}/app.json"`,
   );
   await refused('{"a": "x"}', `/a must be number (from "${server.origin}/app.json")`);
-  await refused('', `Cannot use the source "${server.origin}/app.json": it says that there is nothing`);
+  await refused('', `Cannot use the source "${server.origin}/app.json": it is empty`);
 });
 
 test('check and diff name the source of each key, and whose fault it is', async (context) => {
