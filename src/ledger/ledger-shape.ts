@@ -91,12 +91,7 @@ const isWhole = isRecordOf({
   running: isOrNull(
     isRecordOf({ version: isRecordOf(VERSION), at: isNumber, evidence: isListOf(isEvidence) }),
   ),
-  suspect: isOrNull(
-    isRecordOf({
-      ...{ block: isBlock, process: isOrNull(isProcess), until: isNumber },
-      isHandedOver: isOptional(isFlag),
-    }),
-  ),
+  suspect: isOrNull(isRecordOf({ block: isBlock, process: isOrNull(isProcess), until: isNumber })),
   blocked: isListOf(isBlock),
   kept: isListOf(isRecordOf({ ...VERSION, generation: isCount, input: isText, confirmedAt: isNumber })),
   pinned: isOrNull(

@@ -88,8 +88,6 @@ interface Suspect {
   readonly block: Block;
   readonly process: ProcessId | null;
   readonly until: number;
-  /** The loop that saw it ended in good order, and another one goes on for it. */
-  readonly isHandedOver?: boolean;
 }
 
 /** A confirmed generation of which the state directory has a copy. */

@@ -93,7 +93,7 @@ export function addKept(ledger: Ledger, newest: KeptGeneration, limit: number): 
 
 /** At a start: what was on the disk, or what the copies say where the ledger was lost. `now`: Unix milliseconds. */
 export function restart(ledger: Ledger, copies: readonly KeptGeneration[], now: number): Ledger {
-  return takeOverSuspect(copies.length === 0 ? ledger : restore(ledger, copies), now);
+  return expireSuspect(copies.length === 0 ? ledger : restore(ledger, copies), now);
 }
 
 /** The ledger was lost, but not the copies: what they are of is known to work, and numbers go on from theirs. */
@@ -145,19 +145,9 @@ export function dropSuspect(ledger: Ledger): Ledger {
   return { ...ledger, suspect: null, verdict: isStill ? 'pending' : ledger.verdict };
 }
 
-/** Another loop goes on for the same output, so that nothing is over: a death that was seen stays suspect. */
-export function handOver(ledger: Ledger): Ledger {
-  return ledger.suspect === null ? ledger : { ...ledger, suspect: { ...ledger.suspect, isHandedOver: true } };
-}
-
-/**
- * At a start: a death that was not handed over, or whose time ran out while no sidecar ran, may have been the end of a pod.
- * The pod that ended cannot always say so: it may be killed, or its disk be full.
- */
-function takeOverSuspect(ledger: Ledger, now: number): Ledger {
-  if (ledger.suspect === null) return ledger;
-  const { isHandedOver = false, ...suspect } = ledger.suspect;
-  return isHandedOver && now < suspect.until ? { ...ledger, suspect } : dropSuspect(ledger);
+/** At a start: a death whose time ran out while no sidecar ran may have been the end of a pod. */
+function expireSuspect(ledger: Ledger, now: number): Ledger {
+  return ledger.suspect !== null && now >= ledger.suspect.until ? dropSuspect(ledger) : ledger;
 }
 
 /** Nothing is blocked any more; the application is notified again of what is on the volume and did not work. */

@@ -41,7 +41,7 @@ export function reduce(state: State, event: Event, at: Time): State {
         { ...ledger, pinned: event.pinned },
       );
     case 'ended':
-      return next({}, event.handsOver ? ledgers.handOver(ledger) : ledgers.dropSuspect(ledger));
+      return next({}, event.handsOver ? ledger : ledgers.dropSuspect(ledger));
     case 'opened':
       return opened(state, event, at);
     case 'open-failed':

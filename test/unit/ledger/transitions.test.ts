@@ -17,13 +17,11 @@ import {
   confirm,
   confirmSuspect,
   dropSuspect,
-  handOver,
   intend,
   loseTrial,
   markNotified,
   recordFailure,
   resolveIntention,
-  restart,
   restore,
   startTrial,
   unblock,
@@ -319,15 +317,6 @@ describe('what does not work', () => {
       verdict: 'pending',
     });
     expect(dropSuspect(bad)).toBe(bad);
-  });
-
-  it('stays suspect over a start only when it was handed over, and its time has not run out', () => {
-    const suspected = died(bad, 12_000);
-    expect(restart(handOver(suspected), [], 11_999)).toEqual(suspected);
-    for (const ledger of [suspected, restart(handOver(suspected), [], 0)])
-      expect(restart(ledger, [], 11_999)).toEqual(dropSuspect(suspected));
-    expect(restart(handOver(suspected), [], 12_000)).toEqual(dropSuspect(suspected));
-    expect(handOver(bad)).toBe(bad);
   });
 
   it('leaves the verdict on what took its place alone when the pod ended', () => {
