@@ -141,6 +141,8 @@ const SETS = {
     ],
     kinds: ['pods'],
   },
+  // Node.js 26 is linked against it.
+  libatomic: { packages: ['libatomic1'], kinds: ['real'] },
   rsyslog: { packages: ['rsyslog', 'libestr0', 'libfastjson4'], kinds: ['presets'] },
   squid: {
     packages: [
@@ -347,9 +349,9 @@ export function nodeFolder(line: string): string {
   return join(CACHE, `node${line}`);
 }
 
-/** Absolute path of the program of a Node.js line, once it is there. */
+/** Absolute path of the program of a Node.js line, once it is there: a script that starts it with the libraries it needs. */
 export function nodeProgram(line: string): string {
-  return join(nodeFolder(line), 'node_modules', `node-linux-${process.arch}`, 'bin/node');
+  return join(nodeFolder(line), 'node');
 }
 
 /** Absolute path of a program: the one on PATH, or the one in the cache. Throws when there is neither. */
