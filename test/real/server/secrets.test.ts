@@ -7,6 +7,7 @@ import { createPlace, type Place } from '../../support/e2e/place.ts';
 import type { Variables } from '../../support/e2e/sidecar.ts';
 import { until } from '../../support/e2e/until.ts';
 import { createAuthority } from '../../support/servers/certificates.ts';
+import { findOnPath } from '../../support/servers/find-program.ts';
 import { respond, startHttpSource } from '../../support/servers/http-source.ts';
 
 const SECRET = 'hunter2-Zq9';
@@ -139,10 +140,7 @@ test('credentials of git: in the URL, as settings, as a key, and in what the ser
   );
   // What git is started with, as the process list shows it.
   const argv = place.at('argv');
-  const bin = place.write(
-    'bin/git',
-    `#!/bin/sh\necho "$@" >> ${argv}\nexec $(PATH=/usr/local/bin:/usr/bin:/bin command -v git) "$@"\n`,
-  );
+  const bin = place.write('bin/git', `#!/bin/sh\necho "$@" >> ${argv}\nexec ${findOnPath('git')} "$@"\n`);
   chmodSync(bin, 0o755);
   const job = fileJob(place);
   const ways: readonly Variables[] = [
