@@ -1,7 +1,17 @@
 // Brings the files of Debian packages into the cache without installing them: no root, nothing outside the project.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { isAbsolute, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { CACHE } from './cache.ts';
 
@@ -28,9 +38,22 @@ export async function fetchDebian({ packages, suite, into }: Fetch): Promise<voi
       if (file.endsWith('.deb')) await run('dpkg', ['-x', join(archives, file), unfinished]);
     }
     rmSync(archives, { recursive: true });
+    anchorLinks(unfinished);
     renameSync(unfinished, into);
   } finally {
     rmSync(unfinished, { recursive: true, force: true });
+  }
+}
+
+/** A link such as `/etc/java-17-openjdk/jvm.cfg` leads to that file of the packages, not to one of the machine. */
+function anchorLinks(root: string): void {
+  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
+    if (!entry.isSymbolicLink()) continue;
+    const link = join(entry.parentPath, entry.name);
+    const target = readlinkSync(link);
+    if (!isAbsolute(target) || !existsSync(join(root, target))) continue;
+    rmSync(link);
+    symlinkSync(relative(entry.parentPath, join(root, target)), link);
   }
 }
 

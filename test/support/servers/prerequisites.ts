@@ -141,6 +141,7 @@ const SETS = {
     ],
     kinds: ['pods'],
   },
+  java: { packages: ['openjdk-17-jdk-headless', 'openjdk-17-jre-headless'] },
   // Node.js 26 is linked against it.
   libatomic: { packages: ['libatomic1'], kinds: ['real'] },
   rsyslog: { packages: ['rsyslog', 'libestr0', 'libfastjson4'], kinds: ['presets'] },
@@ -272,6 +273,11 @@ const COMMANDS = {
       LD_LIBRARY_PATH: join(root, 'usr/lib', LIBRARIES, 'systemd'),
       SYSTEMD_UNIT_PATH: `${join(root, 'lib/systemd/system')}:`,
     }),
+  },
+  java: {
+    set: 'java',
+    path: `usr/lib/jvm/java-17-openjdk-${process.arch === 'arm64' ? 'arm64' : 'amd64'}/bin/java`,
+    kinds: ['real'],
   },
   tini: { set: 'tini', path: 'usr/bin/tini', kinds: ['pods'] },
 } as const satisfies Readonly<Record<string, Command>>;
