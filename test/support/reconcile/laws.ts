@@ -81,7 +81,8 @@ export function lawsOfRest(world: World, { state }: Life): void {
     world.forbid(`the last known good ${good} was never confirmed`);
   if (world.setting.hook !== 'none' && ledger.owed === null && isForgotten(world, ledger))
     world.forbid(`nothing is owed, but the application runs ${world.runs} and not ${world.volume}`);
-  if (!world.onlyContent) return;
+  // The next pod finds the suspicion and a restarted application, and takes that for the death it waited for.
+  if (!world.onlyContent || world.isSuspicionStuck) return;
   const certain = blocks.filter((block) => block !== ledger.suspect?.block);
   const innocent = certain.find(({ rendering }) => !deserves(rendering, world.setting));
   if (innocent !== undefined) world.forbid(`${innocent.rendering} is blocked and good: ${innocent.outcome}`);

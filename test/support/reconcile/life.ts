@@ -249,6 +249,7 @@ export class Life {
     if (world.isStateFull) {
       world.uncertain.add(world.publications);
       if (ledger.intended !== null) world.uncertain.add(world.publications + 1);
+      if (this.#saved?.suspect != null && ledger.suspect === null) world.isSuspicionStuck = true;
       return new SidecarError('The disk is full.', { code: 'ledger.write', stage: 'ledger' });
     }
     world.disk = { before: world.disk.current, current: ledger };

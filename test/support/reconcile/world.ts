@@ -58,6 +58,8 @@ export class World {
   validatorWorks: boolean = true;
   isOutputFull: boolean = false;
   isStateFull: boolean = false;
+  /** A suspicion was over and the full disk still holds it. */
+  isSuspicionStuck: boolean = false;
   disk: { readonly before: Ledger; readonly current: Ledger } = {
     before: EMPTY_LEDGER,
     current: EMPTY_LEDGER,
