@@ -144,6 +144,7 @@ const SETS = {
   java: { packages: ['openjdk-17-jdk-headless', 'openjdk-17-jre-headless'] },
   // Node.js 26 is linked against it.
   libatomic: { packages: ['libatomic1'], kinds: ['real'] },
+  procps: { packages: ['procps', 'libproc2-0'] },
   rsyslog: { packages: ['rsyslog', 'libestr0', 'libfastjson4'], kinds: ['presets'] },
   squid: {
     packages: [
@@ -274,6 +275,7 @@ const COMMANDS = {
       SYSTEMD_UNIT_PATH: `${join(root, 'lib/systemd/system')}:`,
     }),
   },
+  ps: { set: 'procps', path: 'bin/ps', kinds: ['real'] },
   java: {
     set: 'java',
     path: `usr/lib/jvm/java-17-openjdk-${process.arch === 'arm64' ? 'arm64' : 'amd64'}/bin/java`,
