@@ -175,8 +175,8 @@ const PS_TIMEOUT_MS = 5000;
 /** Whether that very process is there at this moment, by number and start time. Blocks for as long as `ps` takes. */
 export function isStillThere({ pid, startTicks }: ProcessId): boolean {
   try {
-    const started = execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], {
-      env: { PATH: '/bin:/usr/bin', LC_ALL: 'C', TZ: 'UTC' },
+    // Found on PATH, as the one that listed the processes.
+    const started = execFileSync('env', ['LC_ALL=C', 'TZ=UTC', 'ps', '-o', 'lstart=', '-p', String(pid)], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
       timeout: PS_TIMEOUT_MS,
