@@ -56,7 +56,8 @@ http {
 const HAPROXY: Server = {
   preset: 'haproxy',
   output: 'haproxy.cfg',
-  settings: () => SETTINGS,
+  // Its new worker is there before its master listens again: a signal in between is caught and comes to nothing.
+  settings: () => ({ ...SETTINGS, CONFIRM_PERIOD: '300ms' }),
   good: (version) => `defaults
   mode http
   timeout connect 5s
