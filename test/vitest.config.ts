@@ -18,7 +18,7 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     ...PATIENCE,
     // More than the two cores it is made for: most of the time is spent waiting for processes and servers.
-    maxWorkers: 4,
+    maxWorkers: 3,
     globalSetup: ['test/support/servers/prepare.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
     tags: [{ name: 'root', description: 'Only root can run it.', skip: process.getuid?.() !== 0 }],
