@@ -9,7 +9,7 @@ import type { GenerationFile } from './generation.ts';
 
 /**
  * The files: keys joined by `/` are the names, texts the content as they are, numbers and booleans as the document writes them.
- * @throws Fault naming the path of a list or of null.
+ * @throws FormatError naming the path of a list or of null.
  */
 export function filesOfLeaves(value: ValueMap): Promise<GenerationFile[]> {
   return inSlices(makingFiles(value));

@@ -6,7 +6,7 @@ import { parseJson, serialiseJson } from './json.ts';
 import { parseProperties, serialiseProperties } from './properties.ts';
 import type { Value } from './value.ts';
 
-/** @throws Fault as `parseDocument` does. */
+/** @throws FormatError as `parseDocument` does. */
 export async function parseAtOnce(text: string, format: ParsedFormat): Promise<Value> {
   switch (format) {
     case 'json':
@@ -24,7 +24,7 @@ export async function parseAtOnce(text: string, format: ParsedFormat): Promise<V
   }
 }
 
-/** @throws Fault as `serialiseDocument` does. */
+/** @throws FormatError as `serialiseDocument` does. */
 export async function serialiseAtOnce(value: Value, format: ParsedFormat): Promise<string> {
   switch (format) {
     case 'json':
@@ -42,7 +42,7 @@ export async function serialiseAtOnce(value: Value, format: ParsedFormat): Promi
   }
 }
 
-/** @throws Fault as `checkDocument` does. */
+/** @throws FormatError as `checkDocument` does. */
 export async function checkAtOnce(text: string, format: ParsedFormat): Promise<void> {
   if (format === 'yaml') (await import('./yaml.ts')).checkYaml(text);
   else if (format === 'json' || format === 'toml') await parseAtOnce(text, format);

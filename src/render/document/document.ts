@@ -20,7 +20,7 @@ const LARGE_VALUES = 10_000;
 
 /**
  * Reads a document.
- * @throws Fault when it is not UTF-8 or not of this format, with line and column where known; content is not quoted.
+ * @throws FormatError when it is not UTF-8 or not of this format, with line and column where known; content is not quoted.
  */
 export async function parseDocument(bytes: Uint8Array, format: ParsedFormat): Promise<Value> {
   const text = textOf(bytes);
@@ -47,7 +47,7 @@ async function parseLarge(text: string, format: HeavyFormat): Promise<Value> {
 
 /**
  * Writes a document. Line formats refuse every value that a reader could take for another line or key.
- * @throws Fault with the path of a value that the format cannot hold.
+ * @throws FormatError with the path of a value that the format cannot hold.
  */
 export async function serialiseDocument(value: Value, format: ParsedFormat): Promise<Uint8Array> {
   if (format === 'json') return encodeText(`${await inSlices(writingJson(value))}\n`);
@@ -62,7 +62,7 @@ export async function serialiseDocument(value: Value, format: ParsedFormat): Pro
 /**
  * Makes sure that a reader of JSON, YAML or TOML can read a file; other formats are not looked at. YAML may hold
  * several documents and tags of an application's own.
- * @throws Fault with line and column where known.
+ * @throws FormatError with line and column where known.
  */
 export async function checkDocument(bytes: Uint8Array, format: ParsedFormat): Promise<void> {
   if (format === 'json') await parseDocument(bytes, format);

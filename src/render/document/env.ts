@@ -8,7 +8,7 @@ import { createMap, isMap, leavesOf, refuseControls, scalarText, type Value } fr
 /**
  * Reads a dotenv document into one flat map of text. `export` before a name, comments, single quotes (literal) and
  * double quotes (with escapes) are understood; nothing is expanded, `$NAME` stays as it stands.
- * @throws Fault with the line; duplicate names and quotes that stay open too.
+ * @throws FormatError with the line; duplicate names and quotes that stay open too.
  */
 export function parseEnv(text: string): Value {
   return atOnce(parsingEnv(text));
@@ -86,7 +86,7 @@ function undoEscapes(text: string): string {
 /**
  * Writes a dotenv document: the parts of a path joined with `_`, what no name may hold becoming `_`. Harmless values
  * are written bare, others are quoted for a shell.
- * @throws Fault on lists, null, control characters (a line break could be taken for the next variable), and on two
+ * @throws FormatError on lists, null, control characters (a line break could be taken for the next variable), and on two
  * paths that make one name.
  */
 export function serialiseEnv(value: Value): string {

@@ -8,7 +8,7 @@ import { isMap, refuseControls, scalarText, type Value, type ValueMap } from './
 /**
  * Reads an INI document. Keys before the first section stand at the top, `[a.b]` is `b` in `a`, every value is text.
  * Comments are whole lines that begin with `;` or `#`.
- * @throws Fault with the line; duplicate keys and sections, and lines some readers take for a continuation, too.
+ * @throws FormatError with the line; duplicate keys and sections, and lines some readers take for a continuation, too.
  */
 export function parseIni(text: string): Value {
   return atOnce(parsingIni(text));
@@ -64,7 +64,7 @@ function once(seen: Set<string>, name: string, position: Position): void {
 
 /**
  * Writes an INI document: single values of the top first, then a section per map, `[a.b]` for deeper ones.
- * @throws Fault on what a reader would take for something else: lists, null, line breaks, blanks at the ends, comment
+ * @throws FormatError on what a reader would take for something else: lists, null, line breaks, blanks at the ends, comment
  * characters, `=` and `:` in keys, a section named `DEFAULT`.
  */
 export function serialiseIni(value: Value): string {

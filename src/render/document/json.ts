@@ -32,7 +32,7 @@ export function isSyntaxFault(fault: unknown): boolean {
 
 /**
  * Reads JSON (RFC 8259). Integers beyond 2^53 become bigint; decimals keep their text.
- * @throws Fault with line and column; duplicate keys, numbers too large for any reader and half surrogate pairs too.
+ * @throws FormatError with line and column; duplicate keys, numbers too large for any reader and half surrogate pairs too.
  */
 export function parseJson(text: string): Value {
   return atOnce(parsingJson(text));
@@ -183,7 +183,7 @@ function refused({ text, at }: Cursor, reason: string): FormatError {
 
 /**
  * Writes JSON, `indent` blanks per level; 0 gives one line. No line break at the end.
- * @throws Fault on numbers that are not finite.
+ * @throws FormatError on numbers that are not finite.
  */
 export function serialiseJson(value: Value, indent = 2): string {
   return atOnce(writingJson(value, indent));

@@ -20,7 +20,7 @@ interface Nesting {
 /**
  * Nests values by their paths, in the order given, in slices.
  * @param separator what the names were split at, for messages.
- * @throws Fault naming the key: an empty part, a NUL, given twice, or both a value and a folder.
+ * @throws FormatError naming the key: an empty part, a NUL, given twice, or both a value and a folder.
  */
 export function* nesting(named: Iterable<Named>, separator: string): Sliced<Record<string, Value>> {
   const root = createMap();

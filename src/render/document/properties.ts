@@ -6,7 +6,7 @@ import { isBroken, isMap, leavesOf, refuseControls, scalarText, type Value } fro
 
 /**
  * Reads a properties document; `a.b=1` is `b` in `a`, every value is text.
- * @throws Fault with the line; duplicate keys, malformed `\u` escapes, and a key that is both value and folder too.
+ * @throws FormatError with the line; duplicate keys, malformed `\u` escapes, and a key that is both value and folder too.
  */
 export function parseProperties(text: string): Value {
   return atOnce(parsingProperties(text));
@@ -64,7 +64,7 @@ function undoEscapes(text: string, fault: (reason: string) => FormatError): stri
 
 /**
  * Writes a properties document: the parts of a path joined with `.`, the items of a list numbered from 0.
- * @throws Fault on null, on control characters other than tab, line break, carriage return and form feed, and on two
+ * @throws FormatError on null, on control characters other than tab, line break, carriage return and form feed, and on two
  * paths that make one key.
  */
 export function serialiseProperties(value: Value): string {

@@ -8,7 +8,7 @@ import { createMap, isList, isMap, MAX_DEPTH, notText, toValue, type Value } fro
 
 /**
  * Reads a TOML document.
- * @throws Fault with line and column.
+ * @throws FormatError with line and column.
  */
 export function parseToml(text: string): Value {
   const mark = `decimal ${randomUUID()} `;
@@ -45,7 +45,7 @@ function parsed(text: string, original: string): unknown {
 
 /**
  * Writes a TOML document, line break included.
- * @throws Fault on null, on integers beyond 64 bits, and when the value is no map.
+ * @throws FormatError on null, on integers beyond 64 bits, and when the value is no map.
  */
 export function serialiseToml(value: Value): string {
   if (!isMap(value)) throw new FormatError('a TOML document is a map', { path: [] });

@@ -26,7 +26,7 @@ export function sortEntries(entries: readonly Entry[]): readonly Entry[] {
 
 /**
  * Reads the values of a tree, in slices. What is not UTF-8 stays bytes, which only those must be able to use who do.
- * @throws Fault naming the key whose value is JSON on which readers do not agree.
+ * @throws FormatError naming the key whose value is JSON on which readers do not agree.
  */
 export function* readingEntries(entries: readonly Entry[], keysAs: KeysAs): Sliced<TreeEntry[]> {
   const read: TreeEntry[] = [];
@@ -50,7 +50,7 @@ function jsonOrText(key: string, text: string): Value {
 
 /**
  * The tree as nested maps, split at `/`, names of each level in the order of their code units; in slices.
- * @throws Fault naming a key that is both a value and a folder, or has an empty part.
+ * @throws FormatError naming a key that is both a value and a folder, or has an empty part.
  */
 export function* nestingTree(entries: readonly TreeEntry[]): Sliced<Value> {
   const ranked: (Named & { readonly rank: string })[] = [];

@@ -58,7 +58,7 @@ export function* partsOf(
 
 /**
  * Copies what a library parsed into our shape. Aliases of YAML can stand for far more values than there is text.
- * @throws Fault on lone surrogates, on too many values, too deep nesting, and on what is no value.
+ * @throws FormatError on lone surrogates, on too many values, too deep nesting, and on what is no value.
  */
 export function toValue(parsed: unknown): Value {
   return toValueAt(parsed, [], { left: maxValues() });
@@ -92,17 +92,21 @@ export function datesAsText(value: Value): Value {
 }
 
 /** The same in slices. */
-export function* writingDates(value: Value): Sliced<Value> {
-  if (value instanceof Date) return value.toISOString();
+export function writingDates(value: Value): Sliced<Value> {
+  return replacing(value, (one) => (one instanceof Date ? one.toISOString() : one));
+}
+
+/** A copy with another value in the place of each that is neither a map nor a list, in slices. */
+export function* replacing(value: Value, replacementOf: (one: Value) => Value): Sliced<Value> {
   if (isList(value)) {
     const list: Value[] = [];
-    for (const item of value) list.push(yield* writingDates(item));
+    for (const item of value) list.push(yield* replacing(item, replacementOf));
     return list;
   }
-  if (!isMap(value)) return value;
+  if (!isMap(value)) return replacementOf(value);
   const map = createMap();
   for (const [key, item] of partsOf(value)) {
-    map[key] = yield* writingDates(item);
+    map[key] = yield* replacing(item, replacementOf);
     yield;
   }
   return map;
@@ -159,7 +163,7 @@ export function notText(path: readonly string[]): FormatError {
 
 /**
  * A single value as text, as JSON would print it but for the quotes of a string.
- * @throws Fault on null, lists, maps, and numbers that JSON has not.
+ * @throws FormatError on null, lists, maps, and numbers that JSON has not.
  */
 export function scalarText(value: Value, path: readonly string[]): string {
   if (value === null) throw new FormatError('it is null, which this format cannot express', { path });
@@ -176,7 +180,7 @@ export function scalarText(value: Value, path: readonly string[]): string {
 /**
  * Refuses control characters other than those allowed, and what some readers take for the end of a line (U+0085,
  * U+2028, U+2029): a value must never become a second line.
- * @throws Fault naming the character.
+ * @throws FormatError naming the character.
  */
 export function refuseControls(text: string, allowed: string, path: readonly string[]): void {
   for (const [found] of text.matchAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g)) {

@@ -135,7 +135,7 @@ function asYaml11(text: string): string {
 
 /**
  * Reads one YAML document; an empty one is null.
- * @throws Fault with line and column where known; several documents, duplicate keys and unknown tags too.
+ * @throws FormatError with line and column where known; several documents, duplicate keys and unknown tags too.
  */
 export function parseYaml(text: string): Value {
   const documents = load(text, READ);
@@ -145,7 +145,7 @@ export function parseYaml(text: string): Value {
 
 /**
  * Makes sure that a YAML reader can read the text: several documents and an application's own tags (`!Ref`) are fine.
- * @throws Fault with line and column where known.
+ * @throws FormatError with line and column where known.
  */
 export function checkYaml(text: string): void {
   const budget = { left: maxValues() };
@@ -204,7 +204,7 @@ function plain(value: Value, path: readonly string[]): Value {
 
 /**
  * Writes a YAML document, line break included.
- * @throws Fault on bytes that are not text.
+ * @throws FormatError on bytes that are not text.
  */
 export function serialiseYaml(value: Value): string {
   return dump(plain(value, []), STYLE);

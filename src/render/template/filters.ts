@@ -17,7 +17,7 @@ export interface FormatFilters {
 type Filter = (value: Value | undefined, argument?: unknown) => unknown;
 
 /**
- * The filters by name. Each throws a Fault on what it cannot write; a value is never quoted half.
+ * The filters by name. Each throws a FormatError on what it cannot write; a value is never quoted half.
  *
  * `json` one line; `json: 2` indented · `yaml` one line (flow style); `yaml: 4` a block whose lines but the first are
  * indented by 4 · `toml` one line · `base64`, `base64decode` · `parse_json`, `parse_yaml` the document that a text holds · `shell` one word for a POSIX shell · `nginx` one

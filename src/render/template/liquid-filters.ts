@@ -36,7 +36,7 @@ function words(...lines: readonly string[]): readonly string[] {
 }
 
 /**
- * Strict forms of Liquid's filters, by name. They throw a Fault on a missing key, on text that is not a number, and on
+ * Strict forms of Liquid's filters, by name. They throw a FormatError on a missing key, on text that is not a number, and on
  * what has no text.
  * @param original the library's filter of a name.
  */

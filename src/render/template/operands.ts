@@ -1,11 +1,11 @@
-// What filters take as text, as a number and as a list. What would be guessed at elsewhere is a Fault here.
+// What filters take as text, as a number and as a list. What would be guessed at elsewhere is a FormatError here.
 import { FormatError } from '../document/format-error.ts';
 import { Bytes, Decimal } from '../document/special.ts';
 import { notText } from '../document/value.ts';
 
 /**
  * The text of a single value, as `{{ }}` prints it.
- * @throws Fault on what has no one text that everyone expects.
+ * @throws FormatError on what has no one text that everyone expects.
  */
 export function printable(value: unknown): string {
   if (typeof value === 'string') return value;
@@ -35,7 +35,7 @@ export function numberOf(value: unknown): number {
   return exact(Number(value));
 }
 
-/** @throws Fault when a result is not finite, or is an integer beyond those that are exact. */
+/** @throws FormatError when a result is not finite, or is an integer beyond those that are exact. */
 export function exact(result: number): number {
   if (!Number.isFinite(result)) throw new FormatError('the number is not finite');
   if (Number.isInteger(result) && !Number.isSafeInteger(result) && Math.abs(result) < 1e21) {

@@ -4,7 +4,7 @@ import type { Sliced } from '../../lib/slices.ts';
 import type { ParsedFormat } from '../document/format.ts';
 import { FormatError } from '../document/format-error.ts';
 import { parsingJson, writingJson } from '../document/json.ts';
-import { createMap, isList, isMap, partsOf, type Value } from '../document/value.ts';
+import { replacing, type Value } from '../document/value.ts';
 import type { Violations } from '../violations.ts';
 
 /** The formats whose libraries read in one go, however large the document is. */
@@ -67,24 +67,10 @@ export function encoding(value: Value, mark: string): Sliced<string> {
 /** Undoes `encoding`. @param dateOf makes a date of its text. */
 export function* decoding(json: string, mark: string, dateOf: (text: string) => Date): Sliced<Value> {
   const value = yield* parsingJson(json);
-  return json.includes(mark) ? yield* reviving(value, mark, dateOf) : value;
-}
-
-function* reviving(value: Value, mark: string, dateOf: (text: string) => Date): Sliced<Value> {
-  if (typeof value === 'string' && value.startsWith(mark)) {
-    const [kind = '', ...rest] = value.slice(mark.length).split(' ');
+  if (!json.includes(mark)) return value;
+  return yield* replacing(value, (one) => {
+    if (typeof one !== 'string' || !one.startsWith(mark)) return one;
+    const [kind = '', ...rest] = one.slice(mark.length).split(' ');
     return kind === 'date' ? dateOf(rest.join(' ')) : Number(rest.join(' '));
-  }
-  if (isList(value)) {
-    const list: Value[] = [];
-    for (const item of value) list.push(yield* reviving(item, mark, dateOf));
-    return list;
-  }
-  if (!isMap(value)) return value;
-  const map = createMap();
-  for (const [key, item] of partsOf(value)) {
-    map[key] = yield* reviving(item, mark, dateOf);
-    yield;
-  }
-  return map;
+  });
 }

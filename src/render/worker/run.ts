@@ -27,7 +27,7 @@ let last: Promise<unknown> = Promise.resolve();
 
 /**
  * Does a task, after those that were asked for before: two at a time would need the memory of two.
- * @throws Fault when it needs more time or memory than it may.
+ * @throws FormatError when it needs more time or memory than it may.
  */
 export function runTask(task: Task): Promise<TaskAnswer> {
   const path = FILE;

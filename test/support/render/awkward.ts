@@ -50,7 +50,7 @@ export function* pairs(length: number): Generator<string, void, void> {
 
 const FORMATS = ['json', 'yaml', 'toml', 'ini', 'env', 'properties'] as const;
 
-/** One thing that reads a text. It may refuse it, with a Fault or an error of ours. */
+/** One thing that reads a text. It may refuse it, with a FormatError or an error of ours. */
 export interface Reader {
   readonly name: string;
   readonly read: (text: string) => unknown;
