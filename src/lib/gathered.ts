@@ -2,7 +2,9 @@
 // byte by byte would fill the memory.
 import { Buffer } from 'node:buffer';
 
-const PIECE_BYTES = 64 * 1024;
+/** A piece is as large as all before it, between these two: most answers and events are small. */
+const SMALLEST_PIECE = 1024;
+const LARGEST_PIECE = 64 * 1024;
 
 /** Copies what is added, so that nothing of the buffers it came in is kept. */
 export class Gathered {
@@ -21,7 +23,7 @@ export class Gathered {
     for (let from = 0; from < part.length; ) {
       let piece = this.#pieces.at(-1);
       if (piece === undefined || this.#used === piece.length) {
-        piece = Buffer.allocUnsafe(PIECE_BYTES);
+        piece = Buffer.allocUnsafe(Math.min(Math.max(SMALLEST_PIECE, this.#size), LARGEST_PIECE));
         this.#pieces.push(piece);
         this.#used = 0;
       }
