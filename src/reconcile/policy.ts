@@ -1,9 +1,9 @@
 // What the settings say to the policy of one target, as plain numbers and flags.
 
-import { createHash } from 'node:crypto';
 import type { Proof } from '../application/confirm/evidence.ts';
 import { hookKind } from '../application/reload/settings.ts';
 import { splayOf } from '../lib/schedule.ts';
+import { sha256 } from '../lib/sha256.ts';
 import { tellsVersion } from '../settings/answer-match.ts';
 import type { Loaded } from '../settings/settings.ts';
 import { NAMES, rowOf, VERDICT_SECTIONS } from '../settings/table.ts';
@@ -76,5 +76,5 @@ function digestOfSettings({ raw }: Loaded): string {
   const texts = NAMES.filter((name) => raw.has(name) && VERDICT_SECTIONS.includes(rowOf(name).section)).map(
     (name) => [name, raw.get(name)?.text],
   );
-  return `sha256:${createHash('sha256').update(JSON.stringify(texts)).digest('hex')}`;
+  return `sha256:${sha256(JSON.stringify(texts))}`;
 }

@@ -1,6 +1,6 @@
 // What the sidecar reports of outcomes to its own pod: an Event for each that needs a person, one when that is over, and a condition. Pure.
-import { createHash } from 'node:crypto';
 import { cut } from '../lib/bounds.ts';
+import { sha256 } from '../lib/sha256.ts';
 import type { Outcome, Report } from '../reconcile/journal.ts';
 
 /** An Event as far as it depends on the outcome. */
@@ -89,10 +89,7 @@ interface About {
 }
 
 function event(type: PodEvent['type'], reason: string, { target, report, parts }: About): PodEvent {
-  const key = createHash('sha256')
-    .update([target, ...parts].join('\0'))
-    .digest('hex')
-    .slice(0, 16);
+  const key = sha256([target, ...parts].join('\0')).slice(0, 16);
   return { key, type, reason, message: sentence(target, report) };
 }
 

@@ -6,7 +6,7 @@ import type { Settings } from '../../settings/settings.ts';
 import { lookupOf } from '../reload/settings.ts';
 import type { ProcessFact } from '../types.ts';
 import { bootTicks } from './boot-clock.ts';
-import type { Lookup, LookedUp as Sight } from './lookup.ts';
+import type { LookedUp, Lookup } from './lookup.ts';
 import { type ObservedProcess, observeProcess } from './observe-process.ts';
 
 export interface ProcessFinder {
@@ -26,7 +26,7 @@ const PREFETCH_MS = 50;
 export function processFinder(settings: Settings): ProcessFinder {
   const outputPaths = pathsOf(settings.OUTPUTS);
   let lookup: Lookup | null = null;
-  let prefetched: { readonly atMs: number; readonly sight: Sight } | null = null;
+  let prefetched: { readonly atMs: number; readonly found: LookedUp } | null = null;
   return {
     open: async () => {
       lookup ??= await lookupOf(settings);
@@ -37,16 +37,16 @@ export function processFinder(settings: Settings): ProcessFinder {
       const known = prefetched;
       prefetched = null;
       const isFresh = known !== null && nowMs - known.atMs <= PREFETCH_MS;
-      const from = isFresh ? { look: () => known.sight } : lookup;
+      const from = isFresh ? { look: () => known.found } : lookup;
       const { fact, id } = observeProcess({ lookup: from, moment: published.moment, outputPaths, nowMs });
       return { fact: fact.kind === 'ready' ? afterDeath(published, settings.CONFIRM_PERIOD) : fact, id };
     },
     prefetch: () => {
       if (lookup === null) return;
       const atMs = performance.now();
-      const sight = lookup.look(atMs);
+      const found = lookup.look(atMs);
       // Only the good case: anything else may have changed by then.
-      prefetched = sight.kind === 'found' && sight.readiness.kind === 'ready' ? { atMs, sight } : null;
+      prefetched = found.kind === 'found' && found.readiness.kind === 'ready' ? { atMs, found } : null;
     },
   };
 }

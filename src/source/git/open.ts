@@ -1,9 +1,9 @@
 // A git repository as a source: `ls-remote` at every interval, a shallow fetch only for a new commit.
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { errnoOf, SidecarError } from '../../lib/errors.ts';
+import { sha256 } from '../../lib/sha256.ts';
 import { poll } from '../poll.ts';
 import type { Content, Observation, Provider, ProviderOptions } from '../provider.ts';
 import { gitEnvironment } from './environment.ts';
@@ -40,7 +40,7 @@ export function openGit(url: string, place: GitPlace, options: ProviderOptions):
 
 /** Several sources of one target have repositories of their own. */
 function nameOf(url: string): string {
-  return `git-${createHash('sha256').update(url).digest('hex').slice(0, 12)}`;
+  return `git-${sha256(url).slice(0, 12)}`;
 }
 
 /** For what ssh wants as files, and for the repository where there is no other place; made when it is needed. */
