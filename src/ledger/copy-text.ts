@@ -10,7 +10,7 @@ const LEAST_FILE_BYTES = 128;
 const ALWAYS_ALLOWED = 10_000;
 
 /**
- * The value of a text as `keepGeneration` writes it, in which `files` is a list of names with text or base64.
+ * The value of a text as `CopyFolder` writes it, in which `files` is a list of names with text or base64.
  * @throws SyntaxError for anything else.
  */
 export function parseCopy(text: string, maxBytes: number): unknown {

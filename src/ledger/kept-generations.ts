@@ -35,26 +35,6 @@ function largestCopy(maxBytes: number): number {
   return Math.min(2 * maxBytes + 2 ** 20, LARGEST_BYTES - 2 ** 10);
 }
 
-/**
- * Writes the copy; it is on the disk, and for this user only to read, when this resolves.
- * @param directory the state directory; `StateDirectory.held` where the lock is ours.
- * @param maxBytes of `largestRelease`.
- * @throws SidecarError `state.generation-write`; a copy of that number that was there before is untouched.
- */
-export async function keepGeneration(
-  directory: string,
-  kept: KeptGeneration,
-  release: Release,
-  maxBytes: number = LARGEST_BYTES,
-): Promise<void> {
-  const copies = new CopyFolder(() => directory);
-  try {
-    await copies.keep(kept, release, maxBytes);
-  } finally {
-    copies.release();
-  }
-}
-
 /** The folder of the copies, held from one copy to the next: most of what a small one costs is to find its place. */
 export class CopyFolder {
   readonly #directory: () => string;
@@ -62,12 +42,16 @@ export class CopyFolder {
   /** The numbers of which there may be copies; null: not known. */
   #numbers: Set<number> | null = null;
 
-  /** @param directory the state directory as it is at each call. Opens nothing yet. */
+  /** @param directory the state directory as it is at each call: `StateDirectory.held` where the lock is ours. Opens nothing yet. */
   constructor(directory: () => string) {
     this.#directory = directory;
   }
 
-  /** See `keepGeneration`. */
+  /**
+   * Writes the copy; it is on the disk, and for this user only to read, when this resolves.
+   * @param maxBytes of `largestRelease`.
+   * @throws SidecarError `state.generation-write`; a copy of that number that was there before is untouched.
+   */
   async keep(kept: KeptGeneration, release: Release, maxBytes: number): Promise<void> {
     let size = 0;
     try {

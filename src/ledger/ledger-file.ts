@@ -8,7 +8,7 @@ import { explainFull, reasonOf } from '../publish/disk-error.ts';
 import { withOpenFile } from '../publish/safe-open.ts';
 import { EMPTY_LEDGER, type Ledger } from './ledger.ts';
 import { isLedger } from './ledger-shape.ts';
-import { type LedgerSlots, overwriteSlot } from './ledger-slots.ts';
+import type { LedgerSlots } from './ledger-slots.ts';
 import { plausible } from './plausible.ts';
 import { readOwnText } from './safe-text.ts';
 
@@ -105,8 +105,7 @@ export interface LedgerWrite {
   readonly flushed?: boolean;
   /** The one before the last was flushed, and the last was not. */
   readonly flushesOther?: boolean;
-  /** The slots as they were opened for an earlier write. Default: they are opened for this one. */
-  readonly slots?: LedgerSlots;
+  readonly slots: LedgerSlots;
 }
 
 /**
@@ -128,8 +127,7 @@ export function writeLedger(
   try {
     // The slot that is overwritten holds what had to outlive the machine: the other one has to, then.
     if (flushesOther) withOpenFile(join(directory, slotName(sequence)), fs.fdatasyncSync);
-    if (slots === undefined) overwriteSlot(path, bytes, flushed);
-    else slots.overwrite(path, bytes, flushed);
+    slots.overwrite(path, bytes, flushed);
     return next;
   } catch (cause) {
     throw new SidecarError(

@@ -19,7 +19,11 @@ interface OpenSlot {
 export class LedgerSlots {
   readonly #open = new Map<string, OpenSlot>();
 
-  /** See `overwriteSlot`. A slot that is not the one at its name any more is opened again. */
+  /**
+   * Writes over the whole of a slot in place; `flushed`: its bytes are on the disk then. A slot that is not the one at its name any
+   * more is opened again.
+   * @throws the system's error.
+   */
   overwrite(path: string, bytes: Uint8Array, flushed: boolean): void {
     const there = fs.lstatSync(path, { throwIfNoEntry: false, bigint: true });
     const known = this.#open.get(path);
@@ -52,16 +56,6 @@ export class LedgerSlots {
 
 function isSame(one: OpenSlot, other: fs.BigIntStats): boolean {
   return one.dev === other.dev && one.ino === other.ino;
-}
-
-/** Writes over the whole of a slot in place, and flushes its bytes. @throws the system's error. */
-export function overwriteSlot(path: string, bytes: Uint8Array, flushed: boolean): void {
-  const slots = new LedgerSlots();
-  try {
-    slots.overwrite(path, bytes, flushed);
-  } finally {
-    slots.release();
-  }
 }
 
 interface Writing {

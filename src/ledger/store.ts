@@ -45,7 +45,7 @@ export class Store {
   save(ledger: Ledger, how: Durability): SidecarError | null | undefined {
     if (this.#held === null || this.#saved === ledger) return undefined;
     try {
-      this.#write(ledger, how === 'flushed');
+      this.#write(this.#held, ledger, how === 'flushed');
       return null;
     } catch (thrown) {
       return toSidecarError(thrown, 'ledger');
@@ -68,13 +68,12 @@ export class Store {
     this.#held = null;
   }
 
-  #write(ledger: Ledger, flushed: boolean): void {
+  #write({ held, slots }: StateDirectory, ledger: Ledger, flushed: boolean): void {
     const sequence = this.#sequence;
     // What is kept says so itself; a pin and blocks stand nowhere else.
     const isPrecious = ledger.pinned !== null || ledger.blocked.length > 0;
     const flushesOther = isPrecious && !flushed && this.#flushed === sequence - 1;
-    const how = { sequence, flushed, flushesOther, ...(this.#held && { slots: this.#held.slots }) };
-    this.#sequence = writeLedger(this.held, ledger, how);
+    this.#sequence = writeLedger(held, ledger, { sequence, flushed, flushesOther, slots });
     if (flushed) this.#flushed = this.#sequence;
     else if (flushesOther) this.#flushed = sequence;
     this.#saved = ledger;

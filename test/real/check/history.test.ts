@@ -6,7 +6,6 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { checkHistory } from '../../../src/check/history.ts';
-import { keepGeneration } from '../../../src/ledger/kept-generations.ts';
 import {
   type Block,
   EMPTY_LEDGER,
@@ -23,6 +22,7 @@ import {
   type Site,
   withCode,
 } from '../../support/check/examining.ts';
+import { keepGeneration } from '../../support/ledger/writing.ts';
 import { compile, runProgram } from '../../support/publish/programs.ts';
 import { release } from '../../support/publish/scratch.ts';
 import { portOf } from '../../support/servers/ports.ts';

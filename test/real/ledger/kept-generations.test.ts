@@ -18,7 +18,6 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import {
   CopyFolder,
   findGenerations,
-  keepGeneration,
   pruneGenerations,
   readGeneration,
 } from '../../../src/ledger/kept-generations.ts';
@@ -27,6 +26,7 @@ import { temporaryName } from '../../../src/publish/atomic-file.ts';
 import { createGeneration } from '../../../src/render/generation.ts';
 import { type Release, releaseOf } from '../../../src/render/release.ts';
 import type { KeepingOrder, KeepingOutcome } from '../../support/application/confirm/keeping-program.ts';
+import { keepGeneration } from '../../support/ledger/writing.ts';
 import { compile, type Program, runProgram } from '../../support/publish/programs.ts';
 import { errorOf, generation, release, scratch } from '../../support/publish/scratch.ts';
 

@@ -20,6 +20,7 @@ import { EMPTY_LEDGER, type Ledger, type Published } from '../../../src/ledger/l
 import { readLedger, writeLedger } from '../../../src/ledger/ledger-file.ts';
 import { LedgerSlots } from '../../../src/ledger/ledger-slots.ts';
 import { carryOut, intend, markNotified } from '../../../src/ledger/transitions.ts';
+import { writeLedgerOnce } from '../../support/ledger/writing.ts';
 import { scratch } from '../../support/publish/scratch.ts';
 
 const A: Published = {
@@ -50,7 +51,7 @@ const BEFORE = { ledger: INTENDED, sequence: 1, from: 'before' } as const;
 /** A directory with two ledgers: the one before says `INTENDED`, the current one, at `path`, `TOLD`. */
 function written(): { readonly directory: string; readonly path: string; readonly bytes: Buffer } {
   const directory = scratch();
-  writeLedger(directory, TOLD, { sequence: writeLedger(directory, INTENDED, { sequence: 0 }) });
+  writeLedgerOnce(directory, TOLD, { sequence: writeLedgerOnce(directory, INTENDED, { sequence: 0 }) });
   const path = join(directory, 'ledger.0.json');
   return { directory, path, bytes: readFileSync(path) };
 }
@@ -81,10 +82,10 @@ describe('the ledger on disk', () => {
     const { directory, bytes } = written();
     expect(bytes.length).toBe(4096);
     const kept = Array.from({ length: 40 }, (_, generation) => ({ ...A, generation, confirmedAt: 1_000 }));
-    writeLedger(directory, { ...TOLD, kept }, { sequence: 2 });
+    writeLedgerOnce(directory, { ...TOLD, kept }, { sequence: 2 });
     const { size } = statSync(join(directory, 'ledger.1.json'));
     expect([size % 4096, size > 4096]).toEqual([0, true]);
-    writeLedger(directory, TOLD, { sequence: 4 });
+    writeLedgerOnce(directory, TOLD, { sequence: 4 });
     expect(statSync(join(directory, 'ledger.1.json')).size).toBe(4096);
     expect(readLedger(directory)).toMatchObject({ ledger: TOLD, sequence: 5 });
   });
@@ -164,7 +165,7 @@ describe('the ledger on disk', () => {
     rmSync(path);
     symlinkSync(other, path);
     expect(readLedger(directory)).toEqual(BEFORE);
-    writeLedger(directory, PUBLISHED, { sequence: 1 });
+    writeLedgerOnce(directory, PUBLISHED, { sequence: 1 });
     expect(readFileSync(other)).toEqual(before);
     expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 2, from: 'current' });
   });
@@ -175,21 +176,21 @@ describe('the ledger on disk', () => {
     writeFileSync(other, 'precious');
     rmSync(path);
     linkSync(other, path);
-    writeLedger(directory, PUBLISHED, { sequence: 1 });
+    writeLedgerOnce(directory, PUBLISHED, { sequence: 1 });
     expect(readFileSync(other, 'utf8')).toBe('precious');
     expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 2, from: 'current' });
   });
 
   it('never touches the slot that is the newest', () => {
     const { directory, path, bytes } = written();
-    expect(writeLedger(directory, PUBLISHED, { sequence: 2 })).toBe(3);
+    expect(writeLedgerOnce(directory, PUBLISHED, { sequence: 2 })).toBe(3);
     expect(readFileSync(path)).toEqual(bytes);
     expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 3, from: 'current' });
   });
 
   it('that is shorter than what it overwrites leaves nothing of that behind', () => {
     const { directory } = written();
-    writeLedger(directory, EMPTY_LEDGER, { sequence: 3 });
+    writeLedgerOnce(directory, EMPTY_LEDGER, { sequence: 3 });
     expect(readLedger(directory)).toEqual({ ledger: EMPTY_LEDGER, sequence: 4, from: 'current' });
   });
 
@@ -202,7 +203,7 @@ describe('the ledger on disk', () => {
 
   it('says why it cannot be written', () => {
     const directory = join(scratch(), 'gone');
-    expect(() => writeLedger(directory, TOLD, { sequence: 0 })).toThrow(
+    expect(() => writeLedgerOnce(directory, TOLD, { sequence: 0 })).toThrow(
       `Cannot write the ledger "${directory}/ledger.1.json": ENOENT: no such file or directory, open '${directory}/ledger.1.json'. Without it nothing is published, since a reload could be lost.`,
     );
   });
@@ -212,7 +213,7 @@ describe('the ledger on disk', () => {
     writeFileSync(join(directory, 'ledger.1.json'), '');
     execFileSync('chattr', ['+i', join(directory, 'ledger.1.json')]);
     onTestFinished(() => void execFileSync('chattr', ['-i', join(directory, 'ledger.1.json')]));
-    expect(() => writeLedger(directory, PUBLISHED, { sequence: 2 })).toThrow('Cannot write the ledger');
+    expect(() => writeLedgerOnce(directory, PUBLISHED, { sequence: 2 })).toThrow('Cannot write the ledger');
     expect(readLedger(directory)).toMatchObject({ ledger: TOLD, sequence: 2 });
   });
 
@@ -220,7 +221,7 @@ describe('the ledger on disk', () => {
     const { directory } = written();
     rmSync(join(directory, 'ledger.1.json'));
     mkdirSync(join(directory, 'ledger.1.json/planted'), { recursive: true });
-    writeLedger(directory, PUBLISHED, { sequence: 2 });
+    writeLedgerOnce(directory, PUBLISHED, { sequence: 2 });
     expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 3, from: 'current' });
     const [aside] = readdirSync(directory).filter((name) => !name.startsWith('ledger.'));
     expect(aside).toMatch(/^check-[0-9a-f]{12}$/);
@@ -233,7 +234,7 @@ describe('the ledger on disk', () => {
       rmSync(path);
       plant(path);
       chmodSync(path, 0o666);
-      writeLedger(directory, PUBLISHED, { sequence: 2 });
+      writeLedgerOnce(directory, PUBLISHED, { sequence: 2 });
       expect(readLedger(directory)).toEqual({ ledger: PUBLISHED, sequence: 3, from: 'current' });
       expect(statSync(path).mode & 0o777).toBe(0o600);
       expect(statSync(path).isFile()).toBe(true);
@@ -269,14 +270,14 @@ describe('the ledger on disk', () => {
     ],
   ])('with %s is damaged', (_what, change) => {
     const { directory } = written();
-    writeLedger(directory, { ...TOLD, ...(change as Partial<Ledger>) }, { sequence: 1 });
+    writeLedgerOnce(directory, { ...TOLD, ...(change as Partial<Ledger>) }, { sequence: 1 });
     expect(readLedger(directory)).toEqual(BEFORE);
   });
 
   it('with times that lie ahead is read as if they were now', () => {
     const directory = scratch();
     const ahead = Date.now() + 1e12;
-    writeLedger(directory, { ...TOLD, appliedAt: ahead, owed: { since: ahead } }, { sequence: 0 });
+    writeLedgerOnce(directory, { ...TOLD, appliedAt: ahead, owed: { since: ahead } }, { sequence: 0 });
     const { ledger, from } = readLedger(directory);
     expect(from).toBe('current');
     for (const time of [ledger.appliedAt, ledger.owed?.since]) {
@@ -295,21 +296,21 @@ describe('the ledger on disk', () => {
       message: 'x'.repeat(100_000),
     } as const;
     const blocked = Array.from({ length: 50 }, (_, at) => ({ ...block, rendering: `r${at}` }));
-    writeLedger(directory, { ...TOLD, blocked }, { sequence: 0 });
+    writeLedgerOnce(directory, { ...TOLD, blocked }, { sequence: 0 });
     const { ledger, from } = readLedger(directory);
     expect(from).toBe('current');
     expect(ledger.blocked.map(({ rendering }) => rendering)).toEqual(
       blocked.map(({ rendering }) => rendering),
     );
     const wide = blocked.map((one) => ({ ...one, message: '', revision: 'x'.repeat(50_000) }));
-    writeLedger(directory, { ...TOLD, blocked: wide }, { sequence: 1 });
+    writeLedgerOnce(directory, { ...TOLD, blocked: wide }, { sequence: 1 });
     expect(readLedger(directory).ledger.blocked).toEqual(wide.slice(0, 12));
   });
 
   it('gives a field that only a later version knows its default', () => {
     const directory = scratch();
     const { told: _told, ...old } = TOLD;
-    writeLedger(directory, old as Ledger, { sequence: 0 });
+    writeLedgerOnce(directory, old as Ledger, { sequence: 0 });
     expect(readLedger(directory).ledger).toEqual({ ...old, told: null });
   });
 });

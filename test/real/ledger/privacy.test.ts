@@ -12,11 +12,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { keepGeneration } from '../../../src/ledger/kept-generations.ts';
 import { EMPTY_LEDGER } from '../../../src/ledger/ledger.ts';
 import { writeLedger } from '../../../src/ledger/ledger-file.ts';
 import { openStateDirectory } from '../../../src/ledger/state-directory.ts';
 import type { OpeningOutcome } from '../../support/ledger/opening-program.ts';
+import { keepGeneration } from '../../support/ledger/writing.ts';
 import { compile, type Program, runProgram } from '../../support/publish/programs.ts';
 import { errorOf, release, scratch } from '../../support/publish/scratch.ts';
 

@@ -12,13 +12,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { EMPTY_LEDGER, type Published } from '../../../src/ledger/ledger.ts';
-import { writeLedger } from '../../../src/ledger/ledger-file.ts';
 import { CHECK_PREFIX } from '../../../src/ledger/ledger-slots.ts';
 import { openStateDirectory } from '../../../src/ledger/state-directory.ts';
 import { intend } from '../../../src/ledger/transitions.ts';
 import { temporaryName } from '../../../src/publish/atomic-file.ts';
 import type { Output } from '../../../src/publish/publisher.ts';
 import { stateDirectoryOf } from '../../../src/settings/outputs.ts';
+import { writeLedgerOnce } from '../../support/ledger/writing.ts';
 import { errorOf } from '../../support/publish/scratch.ts';
 
 interface Place {
@@ -64,7 +64,7 @@ describe('the state directory', () => {
   it('removes what a crash left in it, and nothing else; what a second one finds in use stays', async () => {
     const one = place();
     const first = await openStateDirectory(one.path, one.output, 'the first');
-    writeLedger(one.path, intend(EMPTY_LEDGER, VERSION, true), { sequence: 0 });
+    writeLedgerOnce(one.path, intend(EMPTY_LEDGER, VERSION, true), { sequence: 0 });
     const victim = mkdtempSync(join(tmpdir(), 'victim-'));
     onTestFinished(() => rmSync(victim, { recursive: true }));
     writeFileSync(join(victim, 'file'), 'precious');

@@ -1,10 +1,10 @@
 // Keeps one generation of the given size, and prints the result and the files that exist.
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { keepGeneration } from '../../../../src/ledger/kept-generations.ts';
 import { toSidecarError } from '../../../../src/lib/errors.ts';
 import { createGeneration } from '../../../../src/render/generation.ts';
 import { releaseOf } from '../../../../src/render/release.ts';
+import { keepGeneration } from '../../ledger/writing.ts';
 
 export interface KeepingOrder {
   readonly directory: string;
