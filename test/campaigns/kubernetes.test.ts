@@ -3,13 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectMostFaults, type Place, runCampaign } from '../support/campaign/campaign.ts';
 import {
-  ANSWER_FAULTS,
-  balancedPlaces,
-  KUBERNETES_CAMPAIGN,
-  OBJECT_FAULTS,
-  objectPlaces,
-  selectorPlaces,
-} from '../support/campaign/kubernetes-places.ts';
+  followsBehindBalancer,
+  followsObject,
+  followsSelector,
+} from '../support/campaign/kubernetes-campaigns.ts';
+import { KUBERNETES_CAMPAIGN, objectPlaces } from '../support/campaign/kubernetes-places.ts';
 import { type ScriptedKubernetes, startScriptedKubernetes } from '../support/servers/kubernetes-scripted.ts';
 
 const AWAY_MS = 200;
@@ -22,37 +20,16 @@ describe('the scripted Kubernetes API under generated writes and faults', () => 
   afterAll(() => server.end());
 
   it('ends equal to the object, under its version, and shows no state it never had', async () => {
-    const serverFaults = [...OBJECT_FAULTS];
-    const open = objectPlaces(server);
-    const report = await runCampaign({
-      name: 'kubernetes',
-      open,
-      sequences: 40,
-      serverFaults,
-      ...KUBERNETES_CAMPAIGN,
-    });
-    expect(report.snapshots).toBeGreaterThan(report.sequences);
-    expectMostFaults(report, serverFaults);
+    await followsObject(server, 40);
   }, 300_000);
 
   it('does so for what a selector finds', async () => {
-    const serverFaults = ['out of the selector'];
-    const open = selectorPlaces(server);
-    const report = await runCampaign({
-      ...{ name: 'kubernetes selector', open, sequences: 20, serverFaults },
-      ...{ promise: 'per-key', ...KUBERNETES_CAMPAIGN },
-    });
-    expect(report.snapshots).toBeGreaterThan(report.sequences);
+    await followsSelector(server, 20);
   }, 300_000);
 
   it('does so behind a balancer, whatever that answers', async () => {
-    const open = balancedPlaces(server);
-    const report = await runCampaign({
-      ...{ name: 'kubernetes balancer', open, sequences: 40, serverFaults: ANSWER_FAULTS },
-      ...{ proxyFaults: [], ...KUBERNETES_CAMPAIGN },
-    });
+    const report = await followsBehindBalancer(server, 40);
     expect(report.snapshots).toBeGreaterThan(report.sequences);
-    expectMostFaults(report, ANSWER_FAULTS);
   }, 300_000);
 
   it('does so when the API goes away, and forgets the past meanwhile', async () => {

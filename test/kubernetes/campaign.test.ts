@@ -1,16 +1,14 @@
 // The campaign against a real API server: faults of the network many at once, faults of the server one after the other.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { expectMostFaults, type Place, runCampaign, type ServerFault } from '../support/campaign/campaign.ts';
+import { type Place, runCampaign, type ServerFault } from '../support/campaign/campaign.ts';
 import type { State } from '../support/campaign/history.ts';
 import {
-  ANSWER_FAULTS,
-  balancedPlaces,
-  KUBERNETES_CAMPAIGN,
-  OBJECT_FAULTS,
-  objectPlaces,
-  selectorPlaces,
-} from '../support/campaign/kubernetes-places.ts';
+  followsBehindBalancer,
+  followsObject,
+  followsSelector,
+} from '../support/campaign/kubernetes-campaigns.ts';
+import { KUBERNETES_CAMPAIGN, objectPlaces } from '../support/campaign/kubernetes-places.ts';
 import { type RealKubernetes, startKubernetes } from '../support/servers/kubernetes.ts';
 
 const FROZEN_MS = 1_000;
@@ -23,36 +21,15 @@ describe('a Kubernetes API server under generated writes and faults', () => {
   afterAll(() => server.end());
 
   it('is followed: the end equals the object, under its version, with no state it never had', async () => {
-    const serverFaults = [...OBJECT_FAULTS];
-    const open = objectPlaces(server);
-    const report = await runCampaign({
-      name: 'kubernetes',
-      open,
-      sequences: 80,
-      serverFaults,
-      ...KUBERNETES_CAMPAIGN,
-    });
-    expect(report.snapshots).toBeGreaterThan(report.sequences);
-    expectMostFaults(report, serverFaults);
+    await followsObject(server, 80);
   }, 600_000);
 
   it('is followed by a selector', async () => {
-    const serverFaults = ['out of the selector'];
-    const open = selectorPlaces(server);
-    const report = await runCampaign({
-      ...{ name: 'kubernetes selector', open, sequences: 40, serverFaults },
-      ...{ promise: 'per-key', ...KUBERNETES_CAMPAIGN },
-    });
-    expect(report.snapshots).toBeGreaterThan(report.sequences);
+    await followsSelector(server, 40);
   }, 600_000);
 
   it('is followed behind a balancer, whatever that answers', async () => {
-    const open = balancedPlaces(server);
-    const report = await runCampaign({
-      ...{ name: 'kubernetes balancer', open, sequences: 60, serverFaults: ANSWER_FAULTS },
-      ...{ proxyFaults: [], ...KUBERNETES_CAMPAIGN },
-    });
-    expectMostFaults(report, ANSWER_FAULTS);
+    await followsBehindBalancer(server, 60);
   }, 600_000);
 
   it('is followed when it is killed, frozen, compacted, and put back to what it was', async () => {
