@@ -2,6 +2,7 @@
 
 import { readGeneration } from '../ledger/kept-generations.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { isoTime } from '../lib/iso-time.ts';
 import type { Release } from '../render/release.ts';
 import { type Finding, failure, ok, warn } from './finding.ts';
 
@@ -45,7 +46,7 @@ function lastKnownGood({ directory, outputs, ledger: { kept, published } }: Hist
     );
   }
   const { generation, revision, confirmedAt } = newest;
-  const message = `The last known good configuration is generation ${generation}, revision ${revision}, confirmed ${iso(confirmedAt)}; ${kept.length} kept.`;
+  const message = `The last known good configuration is generation ${generation}, revision ${revision}, confirmed ${isoTime(confirmedAt)}; ${kept.length} kept.`;
   return ok('kept', 'kept.last-known-good', message);
 }
 
@@ -61,14 +62,14 @@ function pinned({ pinned: pin }: Ledger): readonly Finding[] {
 function blocked({ blocked: blocks }: Ledger, generation: Release | null): readonly Finding[] {
   const block = blocks.find(({ rendering }) => rendering === generation?.rendering);
   if (block === undefined) return [];
-  const message = `What the source holds did not work (${block.outcome}, ${iso(block.at)}) and is blocked: ${block.message}`;
+  const message = `What the source holds did not work (${block.outcome}, ${isoTime(block.at)}) and is blocked: ${block.message}`;
   const mend = 'Correct it at the source. If the reason was elsewhere, run config-sidecar sync --retry.';
   return [warn('kept', 'kept.blocked', message, mend)];
 }
 
 function owed({ owed: debt }: Ledger): readonly Finding[] {
   if (debt === null) return [];
-  const message = `The application is owed a reload since ${iso(debt.since)}: it has not been notified of what is on the volume.`;
+  const message = `The application is owed a reload since ${isoTime(debt.since)}: it has not been notified of what is on the volume.`;
   return [
     warn(
       'kept',
@@ -77,8 +78,4 @@ function owed({ owed: debt }: Ledger): readonly Finding[] {
       'Fix what is reported below about process and hook; a running sidecar then notifies it.',
     ),
   ];
-}
-
-function iso(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
 }

@@ -1,8 +1,10 @@
 // What `history show N` and `diff N [M]` print: kept generations, read from the state directory of the target.
+
 import { findGenerations, readGeneration } from '../ledger/kept-generations.ts';
 import type { KeptGeneration } from '../ledger/ledger.ts';
 import { readLedger } from '../ledger/ledger-file.ts';
 import { SidecarError } from '../lib/errors.ts';
+import { isoTime } from '../lib/iso-time.ts';
 import { openOutputs } from '../publish/outputs.ts';
 import { patchOf } from '../render/patch.ts';
 import { largestRelease, type Release } from '../render/release.ts';
@@ -25,7 +27,7 @@ export interface KeptHistory {
 export function showGeneration(number: number, history: KeptHistory): string {
   const { kept, release } = readKept(number, history);
   const { generation, revision, rendering, confirmedAt } = kept;
-  const head = `# generation ${generation}, revision ${revision}, ${rendering}, confirmed ${new Date(confirmedAt).toISOString()}\n`;
+  const head = `# generation ${generation}, revision ${revision}, ${rendering}, confirmed ${isoTime(confirmedAt)}\n`;
   const files = release.parts.flatMap((part) => {
     const { files: all, mode } = part.generation;
     const isDirectory =

@@ -1,7 +1,9 @@
 // One line per event on standard output: JSON, or for eyes. A fixed event, a sentence, variables in fields.
+
 import pino from 'pino';
 import { cut, MAX_VIOLATIONS, visible } from './bounds.ts';
 import type { SidecarError } from './errors.ts';
+import { isoTime } from './iso-time.ts';
 import { createLogSink, type LogSink } from './log-sink.ts';
 import { prettyLine } from './pretty-line.ts';
 
@@ -55,7 +57,7 @@ function logTo(write: (line: string) => void, options: LogOptions): Log {
       level,
       base: null,
       messageKey: 'event',
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      timestamp: () => `,"time":"${isoTime(Date.now())}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
     { write: (line: string) => write(shown(line)) },

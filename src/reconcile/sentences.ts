@@ -2,10 +2,11 @@
 
 import type { Block, KeptGeneration, Ledger, Published } from '../ledger/ledger.ts';
 import { SidecarError } from '../lib/errors.ts';
+import { isoTime } from '../lib/iso-time.ts';
 
 /** What is blocked is wanted again. */
 export function blockedError({ code, message, at, outcome }: Block): SidecarError {
-  const when = new Date(at).toISOString();
+  const when = isoTime(at);
   return new SidecarError(
     `It is known not to work (${outcome}, ${when}) and is not tried again by itself; "config-sidecar sync --retry" tries it: ${message}`,
     { code, stage: 'reload' },

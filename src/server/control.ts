@@ -4,6 +4,7 @@
 import type { KeptGeneration } from '../ledger/ledger.ts';
 import { cut, visible } from '../lib/bounds.ts';
 import { SidecarError } from '../lib/errors.ts';
+import { isoTime } from '../lib/iso-time.ts';
 
 /** Who rolls back to a generation, and why. */
 export interface Asker {
@@ -82,7 +83,7 @@ export function handleControl(
 ): Accepted {
   const parameters = parametersOf(action, query);
   const name = parameters.get('target') ?? null;
-  const at = new Date().toISOString();
+  const at = isoTime(Date.now());
   if (action === 'sync' && name === null && targets.size > 1) {
     const retry = flagOf(action, parameters.get('retry') ?? null);
     for (const controls of targets.values()) controls.sync(retry);
@@ -99,7 +100,7 @@ export function handleControl(
       const { generation, revision, rendering, confirmedAt } = kept;
       const accepted: RollbackAccepted = {
         ...{ target, at, generation, revision, rendering },
-        confirmedAt: new Date(confirmedAt).toISOString(),
+        confirmedAt: isoTime(confirmedAt),
       };
       return accepted;
     }

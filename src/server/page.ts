@@ -1,6 +1,8 @@
 // The page for a person: what /status says, as one document without scripts and without anything from elsewhere.
+
 import { ageOf, ageOfSeconds, toTheSecond } from '../lib/age.ts';
 import { withCode } from '../lib/errors.ts';
+import { isoTime } from '../lib/iso-time.ts';
 import { trustIn } from '../settings/presets/describe.ts';
 import { type Html, type HtmlPart, html } from './html.ts';
 import { nextSteps } from './next-steps.ts';
@@ -28,7 +30,7 @@ export function renderPage(status: Status, now: number): string {
 <body>
 <h1>config-sidecar ${version} on ${instance}: ${mark(ready, 'ready', 'not ready')}, ${mark(fresh, 'fresh', 'not fresh')}</h1>
 ${Object.entries(targets).map(([name, target]) => targetSection(name, target, now))}
-<p class="soft">As of ${toTheSecond(new Date(now).toISOString())}; <a href="status">as JSON</a>, <a href="metrics">metrics</a>.</p>
+<p class="soft">As of ${toTheSecond(isoTime(now))}; <a href="status">as JSON</a>, <a href="metrics">metrics</a>.</p>
 </body>
 </html>
 `.html;

@@ -1,7 +1,9 @@
 // Writes to the Kubernetes API about the own pod: Events, and a condition.
+
 import { SidecarError } from '../lib/errors.ts';
 import { type HttpResponse, request } from '../lib/http/http.ts';
 import type { ProxyEnv } from '../lib/http/proxy.ts';
+import { isoTime } from '../lib/iso-time.ts';
 import { type ClusterOptions, readCluster } from '../source/kubernetes/cluster.ts';
 import type { PodCondition, PodEvent } from './pod-story.ts';
 
@@ -49,7 +51,7 @@ export class PodClient {
   /** One that is there already is left as it is. */
   async say(pod: Pod, { key, type, reason, message }: PodEvent): Promise<void> {
     const { namespace } = await readCluster(this.#options);
-    const at = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+    const at = isoTime(Date.now()).replace(/\.\d+Z$/, 'Z');
     const { pod: name } = this.#options;
     const event = {
       apiVersion: 'v1',
@@ -69,7 +71,7 @@ export class PodClient {
   }
 
   async setCondition({ status, reason, message }: PodCondition): Promise<void> {
-    const lastTransitionTime = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+    const lastTransitionTime = isoTime(Date.now()).replace(/\.\d+Z$/, 'Z');
     const condition = { type: CONDITION, status, reason, message, lastTransitionTime };
     const body = { status: { conditions: [condition] } };
     await this.#ask('PATCH', `${this.#podPath()}/status`, 'patch pods/status', { body });

@@ -2,6 +2,7 @@
 
 import { describeHook } from '../application/reload/describe.ts';
 import type { KeptGeneration, Pin, Running } from '../ledger/ledger.ts';
+import { isoTime } from '../lib/iso-time.ts';
 import { type AttemptedVersion, isOpen } from '../reconcile/journal.ts';
 import { blocksOf } from '../reconcile/state.ts';
 import type { TargetView } from '../reconcile/view.ts';
@@ -120,17 +121,17 @@ function targetStatus(view: TargetView): TargetStatus {
     reloadOwed: owed !== null,
     pinned: pinned !== null,
     pin: pinned && shownPin(pinned),
-    trial: trial && { since: iso(trial.since), until: iso(trial.until), waitsFor: trial.waitsFor },
+    trial: trial && { since: isoTime(trial.since), until: isoTime(trial.until), waitsFor: trial.waitsFor },
     underWay: isUnderWay(state),
-    nextAttemptAt: tryAt !== null ? iso(Date.now() + Math.max(0, tryAt - performance.now())) : null,
+    nextAttemptAt: tryAt !== null ? isoTime(Date.now() + Math.max(0, tryAt - performance.now())) : null,
     sources: statesOf(source).map(sourceStatus),
     template: template && sourceStatus(template.state()),
     preset,
     generations: generationsOf(view),
-    blocked: blocksOf(state, false).map(({ under: _under, at, ...block }) => ({ ...block, at: iso(at) })),
+    blocked: blocksOf(state, false).map(({ under: _under, at, ...block }) => ({ ...block, at: isoTime(at) })),
     history: history.map(({ attempted: _attempted, stage: _stage, at, ...report }) => ({
       ...report,
-      at: iso(at),
+      at: isoTime(at),
     })),
   };
 }
@@ -140,7 +141,7 @@ function silences({ source }: TargetView): readonly string[] {
   return statesOf(source).flatMap(({ url, up, lastContactAt, error }) => {
     if (up || lastContactAt === null) return [];
     const reason = error === null ? '' : ` (${error.code})`;
-    return [`The source "${url}" has been silent since ${iso(lastContactAt)}${reason}. As of then:`];
+    return [`The source "${url}" has been silent since ${isoTime(lastContactAt)}${reason}. As of then:`];
   });
 }
 
@@ -148,7 +149,7 @@ function generationsOf(view: TargetView): readonly GenerationStatus[] {
   const { ledger } = view.state;
   const onVolume = isReady(view) ? ledger.published?.rendering : undefined;
   return ledger.kept.map(({ generation, revision, rendering, confirmedAt }, i) => ({
-    ...{ generation, revision, rendering, confirmedAt: iso(confirmedAt) },
+    ...{ generation, revision, rendering, confirmedAt: isoTime(confirmedAt) },
     onVolume: rendering === onVolume,
     pinned: rendering === ledger.pinned?.rendering,
     lastKnownGood: i === 0,
@@ -156,19 +157,19 @@ function generationsOf(view: TargetView): readonly GenerationStatus[] {
 }
 
 function shownPin({ generation, at, by, reason }: Pin): PinStatus {
-  return { generation, at: at === undefined ? null : iso(at), by: by ?? null, reason: reason ?? null };
+  return { generation, at: at === undefined ? null : isoTime(at), by: by ?? null, reason: reason ?? null };
 }
 
 function shownGood(kept: KeptGeneration | undefined): TargetStatus['lastKnownGood'] {
   if (kept === undefined) return null;
   const { revision, digest, rendering, confirmedAt } = kept;
-  return { revision, digest, rendering, at: iso(confirmedAt) };
+  return { revision, digest, rendering, at: isoTime(confirmedAt) };
 }
 
 function shownRunning(running: Running | null): TargetStatus['running'] {
   if (running === null) return null;
   const { revision, digest, rendering } = running.version;
-  return { revision, digest, rendering, at: iso(running.at), evidence: running.evidence.join(' ') };
+  return { revision, digest, rendering, at: isoTime(running.at), evidence: running.evidence.join(' ') };
 }
 
 function sourceStatus({ url, up, snapshot, lastContactAt, lastChangeAt, error }: SourceState): SourceStatus {
@@ -176,8 +177,8 @@ function sourceStatus({ url, up, snapshot, lastContactAt, lastChangeAt, error }:
   return {
     url,
     up,
-    lastContactAt: lastContactAt === null ? null : iso(lastContactAt),
-    lastChangeAt: lastChangeAt === null ? null : iso(lastChangeAt),
+    lastContactAt: lastContactAt === null ? null : isoTime(lastContactAt),
+    lastChangeAt: lastChangeAt === null ? null : isoTime(lastChangeAt),
     ...(typeof note === 'string' && { note }),
     error: error === null ? null : { code: error.code, message: error.message },
   };
@@ -187,9 +188,5 @@ function sourceStatus({ url, up, snapshot, lastContactAt, lastChangeAt, error }:
 function shown(version: AttemptedVersion | null): ShownVersion | null {
   if (version === null) return null;
   const { revision, digest, rendering, at } = version;
-  return { revision, digest, rendering, at: iso(at) };
-}
-
-function iso(milliseconds: number): string {
-  return new Date(milliseconds).toISOString();
+  return { revision, digest, rendering, at: isoTime(at) };
 }
