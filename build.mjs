@@ -3,41 +3,37 @@
 //   node build.mjs                        dist/, out of src/main.ts
 //   node build.mjs into FOLDER ENTRY      the same with another entry, into another folder
 //   node build.mjs run PROGRAM [WORD]...  dist/, then compiles and runs a program of test/ or bench/
-import { readFileSync, rmSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
+import { build } from 'rolldown';
 
 const ROOT = import.meta.dirname;
-
-// Some libraries are CommonJS, and expect these names to be there.
-const COMMON_JS = [
-  'import { createRequire as __createRequire } from "node:module";',
-  'import { fileURLToPath as __toPath } from "node:url";',
-  'const require = __createRequire(import.meta.url);',
-  'const __filename = __toPath(import.meta.url);',
-  'const __dirname = __toPath(new URL(".", import.meta.url));',
-].join(' ');
+/** The entry of the thread that reads and renders large documents. */
+const WORKER = 'src/render/worker/entry.ts';
 
 const COMMON = {
-  absWorkingDir: ROOT,
-  bundle: true,
-  format: 'esm',
+  cwd: ROOT,
   platform: 'node',
-  target: 'node20.19',
-  logLevel: 'warning',
+  // Libraries that are CommonJS expect these names.
+  transform: {
+    target: 'node20.19',
+    define: { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' },
+    inject: { performance: [join(ROOT, 'src/lib/steady-clock.ts'), 'performance'] },
+  },
+  logLevel: 'warn',
+  // Libraries' own ways, which work.
+  checks: { eval: false, commonJsVariableInEsm: false },
 };
 
-/** Makes a module of a text in place of one that is imported by name. */
-function replaceModule(name, contents, resolveDir) {
+/** Makes a module of a text in place of a package that is imported by name; the text imports as a file of `folder` would. */
+function replacePackage(name, folder, contents) {
+  const stand = join(folder, `in-place-of-${name.replaceAll(/\W/g, '-')}.cjs`);
   return {
     name: `in place of ${name}`,
-    setup: ({ onResolve, onLoad }) => {
-      const namespace = name.replaceAll(/\W/g, '-');
-      onResolve({ filter: new RegExp(`^${name}$`) }, () => ({ path: name, namespace }));
-      onLoad({ filter: /.*/, namespace }, () => ({ contents: contents(), resolveDir }));
-    },
+    resolveId: (id) => (id === name ? stand : null),
+    load: (id) => (id === stand ? contents() : null),
   };
 }
 
@@ -83,42 +79,105 @@ function etcdProtocol() {
         return services;
       };`;
   };
-  return replaceModule('@grpc/proto-loader', contents, etcd3);
+  return replacePackage('@grpc/proto-loader', etcd3, contents);
 }
 
 /** axios can send forms, for which it carries the types of all files there are. We send none. */
-const noForms = replaceModule('form-data', () => 'module.exports = class FormData {};', ROOT);
+const noForms = replacePackage('form-data', ROOT, () => 'module.exports = class FormData {};');
+
+/** The logger can write from a thread. Ours does not, and needs not know whether it is in one. */
+const noThreadStream = replacePackage('thread-stream', ROOT, () => 'module.exports = class ThreadStream {};');
+const logsInMainThread = {
+  name: 'logs in the main thread',
+  load: (id) =>
+    id.endsWith('/pino/lib/tools.js')
+      ? readFileSync(id, 'utf8').replace("require('worker_threads')", '{ isMainThread: true }')
+      : null,
+};
+
+/** Built-in modules that not every sidecar needs: they weigh some MiB, and are a quarter of the start. */
+const BY_NEED = /^(?:node:)?(assert|child_process|crypto|http|https|perf_hooks|tls|vm|worker_threads|zlib)$/;
+
+/** Loads each of these when something of it is used first, also where a library imports it at its top. */
+const builtInsByNeed = {
+  name: 'built-in modules by need',
+  resolveId: (id, importer) => {
+    const [, name] = BY_NEED.exec(id) ?? [];
+    return name === undefined || importer?.endsWith('.by-need.cjs')
+      ? null
+      : join(ROOT, `${name}.by-need.cjs`);
+  },
+  load: (id) => {
+    if (!id.endsWith('.by-need.cjs')) return null;
+    const name = basename(id, '.by-need.cjs');
+    const names = Object.keys(createRequire(import.meta.url)(`node:${name}`));
+    return `let loaded;
+      for (const name of ${JSON.stringify(names)})
+        Object.defineProperty(exports, name, { enumerable: true, get: () => (loaded ??= require('node:${name}'))[name] });`;
+  },
+};
+
+/**
+ * What every command loads, in one file: to find and link a module costs a millisecond, and there are some three hundred. What the
+ * worker's thread loads as well is a file of its own.
+ */
+function fewFiles() {
+  const [core, worker] = [new Set(), new Set()];
+  const plugin = {
+    name: 'few files',
+    buildEnd() {
+      const add = (id, to, importsOf) => {
+        if (to.has(id)) return;
+        to.add(id);
+        for (const imported of importsOf(this.getModuleInfo(id))) add(imported, to, importsOf);
+      };
+      for (const first of ['src/cli/cli.ts', 'src/lib/log.ts'])
+        add(join(ROOT, first), core, (info) => info?.importedIds ?? []);
+      add(join(ROOT, WORKER), worker, (info) => [
+        ...(info?.importedIds ?? []),
+        ...(info?.dynamicallyImportedIds ?? []),
+      ]);
+    },
+  };
+  const groups = [
+    { name: 'document', test: (id) => worker.has(id) && core.has(id) },
+    { name: 'core', test: (id) => core.has(id) && !worker.has(id) },
+  ];
+  return { plugin, groups };
+}
 
 /** The program, in chunks that are loaded by need. */
 async function bundle(entry, folder) {
-  rmSync(resolve(ROOT, folder), { recursive: true, force: true });
+  const dir = resolve(ROOT, folder);
+  rmSync(dir, { recursive: true, force: true });
+  const { plugin, groups } = fewFiles();
+  const name = basename(entry, '.ts');
   await build({
     ...COMMON,
-    entryPoints: [
-      { in: entry, out: basename(entry, '.ts') },
-      { in: 'src/render/worker/entry.ts', out: 'document-worker' },
-    ],
-    outdir: folder,
-    splitting: true,
-    chunkNames: 'chunks/[name]-[hash]',
-    minifyWhitespace: true,
-    minifySyntax: true,
-    legalComments: 'none',
-    banner: { js: COMMON_JS },
-    plugins: [etcdProtocol(), noForms],
+    input: { [name]: resolve(ROOT, entry), 'document-worker': WORKER },
+    plugins: [etcdProtocol(), noForms, noThreadStream, logsInMainThread, builtInsByNeed, plugin],
+    output: {
+      dir,
+      entryFileNames: '[name].js',
+      chunkFileNames: 'chunks/[name]-[hash].js',
+      codeSplitting: { groups },
+      // Names stay: what goes wrong is reported with them.
+      minify: { compress: true, mangle: false, codegen: true },
+      comments: false,
+    },
   });
+  chmodSync(join(dir, `${name}.js`), 0o755);
 }
 
 /** A file that is bundled still finds what lies beside it. */
 const ownPlaces = {
   name: 'own places',
-  setup: ({ onLoad }) =>
-    onLoad({ filter: /[/](test|bench)[/].*\.ts$/ }, ({ path }) => ({
-      contents: readFileSync(path, 'utf8')
-        .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(path).href))
-        .replaceAll('import.meta.dirname', JSON.stringify(dirname(path))),
-      loader: 'ts',
-    })),
+  load: (id) =>
+    /[/](test|bench)[/].*\.ts$/.test(id)
+      ? readFileSync(id, 'utf8')
+          .replaceAll('import.meta.url', JSON.stringify(pathToFileURL(id).href))
+          .replaceAll('import.meta.dirname', JSON.stringify(dirname(id)))
+      : null,
 };
 
 /** Runs it in this process, so that signals and the exit code are its own. */
@@ -126,10 +185,10 @@ async function runProgram(source, words) {
   const program = join(ROOT, '.cache/bench', `${basename(source, '.ts')}.mjs`);
   await build({
     ...COMMON,
-    entryPoints: [source],
-    outfile: program,
-    packages: 'external',
+    input: source,
+    external: (id) => !id.startsWith('.') && !isAbsolute(id),
     plugins: [ownPlaces],
+    output: { file: program, codeSplitting: false },
   });
   process.argv = [process.argv[0], program, ...words];
   await import(program);

@@ -1,6 +1,6 @@
 // Reads the body of an answer: never more than allowed, whole or not at all, decompressed strictly.
 import type { Readable } from 'node:stream';
-import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
+import * as zlib from 'node:zlib';
 import { errnoOf, type SidecarError } from '../errors.ts';
 import { Gathered } from '../gathered.ts';
 import type { HttpRequest } from './exchange.ts';
@@ -49,11 +49,11 @@ async function collect(
   return { bytes: gathered.take(), cut };
 }
 
-const DECOMPRESSORS = new Map([
-  ['gzip', gunzipSync],
-  ['x-gzip', gunzipSync],
-  ['deflate', inflateSync],
-  ['br', brotliDecompressSync],
+const DECOMPRESSORS = new Map<string, (bytes: Buffer, options: zlib.ZlibOptions) => Buffer>([
+  ['gzip', (bytes, options) => zlib.gunzipSync(bytes, options)],
+  ['x-gzip', (bytes, options) => zlib.gunzipSync(bytes, options)],
+  ['deflate', (bytes, options) => zlib.inflateSync(bytes, options)],
+  ['br', (bytes, options) => zlib.brotliDecompressSync(bytes, options)],
 ]);
 
 function decompress(bytes: Buffer, encoding: string, request: HttpRequest): Buffer {

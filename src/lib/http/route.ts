@@ -6,7 +6,7 @@ import { maskUrl } from '../mask.ts';
 import type { HttpRequest, TlsIdentity } from './exchange.ts';
 import { explainFailure, httpFailure } from './failure.ts';
 import { hostOf, portOf, proxyCredentials, proxyFor } from './proxy.ts';
-import { ProxyError, TunnelAgent } from './tunnel.ts';
+import { createTunnelAgent, ProxyError } from './tunnel.ts';
 
 export interface Route {
   readonly kind: 'plain' | 'tls' | 'plain-by-tls-proxy' | 'tunnel';
@@ -44,7 +44,7 @@ const TLS_AGENT = { keepAlive: true, maxCachedSessions: 0 };
 /** Connections for one route and one identity, kept between requests. */
 export function createAgent(route: Route, identity: TlsIdentity): http.Agent {
   const pem = secureContext(identity);
-  if (route.kind === 'tunnel' && route.proxy !== null) return new TunnelAgent(route.proxy, pem);
+  if (route.kind === 'tunnel' && route.proxy !== null) return createTunnelAgent(route.proxy, pem);
   if (route.kind === 'tls') return new https.Agent({ ...pem, ...TLS_AGENT });
   if (route.kind === 'plain-by-tls-proxy') return new https.Agent(TLS_AGENT);
   return new http.Agent({ keepAlive: true });

@@ -8,29 +8,23 @@ import { hostOf, portOf, proxyCredentials } from './proxy.ts';
 /** What went wrong between us and the proxy (its cause, or what the proxy said), not to be blamed on the server behind it. */
 export class ProxyError extends Error {}
 
+type Target = https.RequestOptions & tls.ConnectionOptions;
 type Connected = (error: Error | null, socket?: Duplex) => void;
 
 /**
  * axios brings a tunnel of its own, but that one loses a connection which is given up during CONNECT, hands the
  * proxy's refusal on as if the server had said it, and opens a new connection per request. The identity (`ca`, `cert`,
- * `key`) is for the server only; the proxy never sees it.
+ * `key`) is for the server only; the proxy never sees it. No class of its own: that would load TLS with the program.
  */
-export class TunnelAgent extends https.Agent {
-  readonly #proxy: URL;
-  readonly #pending = new Set<http.ClientRequest>();
-
-  constructor(proxy: URL, identity: tls.SecureContextOptions) {
-    super({ ...identity, keepAlive: true });
-    this.#proxy = proxy;
-  }
-
-  override createConnection(
-    options: https.RequestOptions & tls.ConnectionOptions,
-    done: Connected,
-  ): undefined {
-    const connect = this.#connect(`${bracketed(String(options.host))}:${options.port}`);
+export function createTunnelAgent(proxy: URL, identity: tls.SecureContextOptions): https.Agent {
+  const pending = new Set<http.ClientRequest>();
+  const agent = new https.Agent({ ...identity, keepAlive: true });
+  const destroy = agent.destroy.bind(agent);
+  agent.createConnection = (options: Target, done: Connected): undefined => {
+    const connect = askFor(`${bracketed(String(options.host))}:${options.port}`, proxy);
+    pending.add(connect);
     connect.once('connect', (response: http.IncomingMessage, socket: Duplex) => {
-      this.#pending.delete(connect);
+      pending.delete(connect);
       if (response.statusCode !== 200) {
         socket.destroy();
         return done(new ProxyError(`answered ${response.statusCode}`));
@@ -44,36 +38,28 @@ export class TunnelAgent extends https.Agent {
       }
     });
     connect.once('error', (error: Error) => {
-      this.#pending.delete(connect);
+      pending.delete(connect);
       done(new ProxyError('no connection', { cause: error }));
     });
     connect.end();
-  }
+  };
+  agent.destroy = () => {
+    for (const connect of pending) connect.destroy();
+    destroy();
+  };
+  return agent;
+}
 
-  override destroy(): void {
-    for (const connect of this.#pending) connect.destroy();
-    super.destroy();
+function askFor(target: string, proxy: URL): http.ClientRequest {
+  const credentials = proxyCredentials(proxy);
+  const headers: Record<string, string> = { Host: target };
+  if (credentials !== null) {
+    const pair = `${credentials.username}:${credentials.password}`;
+    headers['Proxy-Authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`;
   }
-
-  #connect(target: string): http.ClientRequest {
-    const credentials = proxyCredentials(this.#proxy);
-    const headers: Record<string, string> = { Host: target };
-    if (credentials !== null) {
-      const pair = `${credentials.username}:${credentials.password}`;
-      headers['Proxy-Authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`;
-    }
-    const send = this.#proxy.protocol === 'https:' ? https.request : http.request;
-    const connect = send({
-      method: 'CONNECT',
-      host: hostOf(this.#proxy),
-      port: portOf(this.#proxy),
-      path: target,
-      headers,
-      agent: false,
-    });
-    this.#pending.add(connect);
-    return connect;
-  }
+  const send = proxy.protocol === 'https:' ? https.request : http.request;
+  const [host, port] = [hostOf(proxy), portOf(proxy)];
+  return send({ method: 'CONNECT', host, port, path: target, headers, agent: false });
 }
 
 function bracketed(host: string): string {

@@ -146,3 +146,25 @@ describe.concurrent('of the heavy libraries are loaded', () => {
     expect(found).toEqual(['axios', 'liquidjs', 'ajv']);
   });
 });
+
+/** Those of Node's own modules that weigh most, and what has been loaded of them once a file is published. */
+const HEAVY = ['http', 'https', 'tls', 'vm', 'worker_threads', 'zlib'];
+
+async function loadedBuiltIns(place: Place, source: Backing): Promise<unknown> {
+  const list = place.at('built-ins.json');
+  const hook = `process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(list)},
+  JSON.stringify(${JSON.stringify(HEAVY)}.filter((name) => process.moduleLoadList.includes('NativeModule ' + name)))))`;
+  const preload = place.write('preload.cjs', hook);
+  await source.set({ value: 'one' });
+  await promisify(execFile)(process.execPath, ['--require', preload, join(DIST, 'main.js'), 'once'], {
+    env: { ...source.variables, OUTPUT: `${place.directory('out')}/app.json`, LISTEN: 'off' },
+  });
+  return JSON.parse(readFileSync(list, 'utf8'));
+}
+
+test('none of the heavy built-in modules is loaded for a file, and some are for HTTP', async (context) => {
+  const place = createPlace(context);
+  expect(await loadedBuiltIns(place, fileDocument(place))).toEqual([]);
+  const source = httpDocument(await startHttpSource());
+  expect(await loadedBuiltIns(place, source)).toEqual(expect.arrayContaining(['http', 'tls']));
+});

@@ -1,32 +1,24 @@
 // Programs of the publishing tests, compiled once, and run as processes of their own: as other users, in private mount
 // namespaces, killed at any moment.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { buildSync } from 'esbuild';
+import { basename, join } from 'node:path';
+
+const PROJECT = new URL('../../..', import.meta.url).pathname;
 
 export interface Program {
   readonly path: string;
   readonly remove: () => void;
 }
 
-/** Compiles one file below `test/support` with all it imports into a program that any user may run. */
+/** Builds one file below `test/support`, as the program is built otherwise, into a program that any user may run. */
 export function compile(file: string): Program {
   const folder = mkdtempSync(join(tmpdir(), 'program-'));
+  const place = join(folder, 'dist');
+  execFileSync(process.execPath, ['build.mjs', 'into', place, join('test/support', file)], { cwd: PROJECT });
   chmodSync(folder, 0o755);
-  const path = join(folder, 'program.mjs');
-  const require = `import { createRequire as r } from 'node:module'; const require = r(import.meta.url); const __filename = import.meta.filename;`;
-  buildSync({
-    entryPoints: [join(import.meta.dirname, '..', file)],
-    outfile: path,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    banner: { js: require },
-    logLevel: 'error',
-  });
+  const path = join(place, `${basename(file, '.ts')}.js`);
   return { path, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
