@@ -4,7 +4,7 @@ import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { isatty } from 'node:tty';
 import packageJson from '../package.json' with { type: 'json' };
-import { optimiseLess } from './lib/engine.ts';
+import { onlyInterpret } from './lib/engine.ts';
 
 /** SIGTERM ends the process within a second, whatever a hook or a disk is doing; what is undone is owed. */
 const END_WITHIN_MS = 900;
@@ -12,7 +12,7 @@ const END_WITHIN_MS = 900;
 /** For a reader of the log that is slow; one that does not read at all must not hold up the end. */
 const LAST_LINES_MS = 200;
 
-optimiseLess();
+onlyInterpret();
 
 const ending = new AbortController();
 const syncListeners: (() => void)[] = [];

@@ -1,15 +1,27 @@
-// How the JavaScript engine spends processor time: a sidecar runs much code seldom, not little code often.
+// How the JavaScript engine spends processor time and memory: a sidecar runs much code seldom, not little code often.
 import { setFlagsFromString } from 'node:v8';
 
-/** V8 of Node.js 20; later ones count calls, and do not know the flag. */
-const COUNTS_BYTES = /^11\./;
-/** Bytes of bytecode that a function runs before it is optimised: some twenty times the default. */
+/** Bytes of bytecode that a function runs before it is optimised: some twenty times the default. V8 of Node.js 20 counts them. */
 const BUDGET = 1_500_000;
+/** The compilers behind the interpreter, as V8 of Node.js 20 and of later versions names them. */
+const COMPILERS = /^11\./.test(process.versions.v8)
+  ? ['opt', 'sparkplug']
+  : ['turbofan', 'maglev', 'sparkplug'];
 
 /**
- * Makes the engine optimise only what is hot in earnest, as the loops over ten thousand keys are. By default it optimises what a few dozen
- * changes run through, on other threads, which costs more processor time than the optimised code ever gives back. To be called first.
+ * Lets the engine only interpret. A change runs through thousands of lines once: to compile them costs more processor time than
+ * the compiled code ever gives back, and the compilers weigh some 5 MiB. To be called first.
  */
-export function optimiseLess(): void {
-  if (COUNTS_BYTES.test(process.versions.v8)) setFlagsFromString(`--interrupt-budget=${BUDGET}`);
+export function onlyInterpret(): void {
+  for (const compiler of COMPILERS) setFlagsFromString(`--no-${compiler}`);
+}
+
+let isCompiling = false;
+
+/** Lets the engine compile what is hot in earnest, from now on: the loops over ten thousand keys are. */
+export function compileWhatIsHot(): void {
+  if (isCompiling) return;
+  isCompiling = true;
+  for (const compiler of COMPILERS) setFlagsFromString(`--${compiler}`);
+  if (COMPILERS.includes('opt')) setFlagsFromString(`--interrupt-budget=${BUDGET}`);
 }

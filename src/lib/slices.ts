@@ -1,5 +1,6 @@
 // Long work in slices: the event loop gets a turn between them, so that signals, probes and other targets are served.
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { compileWhatIsHot } from './engine.ts';
 
 /**
  * Work that yields wherever it may be interrupted. Its author makes sure that nothing it reads is changed by
@@ -11,6 +12,8 @@ export type Sliced<T> = Generator<void, T, void>;
 const SLICE_MS = 5;
 /** To ask for the time costs about as much as a step; and work of so few steps is done without a pause. */
 const STEPS_PER_LOOK = 16;
+/** Work of so many steps runs through the same code often enough to have it compiled. */
+const LONG_WORK_STEPS = 2_048;
 
 /** Does the work in one go. */
 export function atOnce<T>(work: Sliced<T>): T {
@@ -61,6 +64,7 @@ export async function inSlices<T>(work: Sliced<T>): Promise<T> {
   for (let steps = 1; ; steps += 1) {
     const { done, value } = work.next();
     if (done === true) return value;
+    if (steps === LONG_WORK_STEPS) compileWhatIsHot();
     if (steps % STEPS_PER_LOOK !== 0 || performance.now() - startedAt < SLICE_MS) continue;
     await nextTurn();
     startedAt = startOfTurn();
@@ -76,6 +80,7 @@ export function createPauses(): () => Promise<void> | null {
   let startedAt = startOfTurn();
   return () => {
     steps += 1;
+    if (steps === LONG_WORK_STEPS) compileWhatIsHot();
     if (steps % STEPS_PER_LOOK !== 0 || performance.now() - startedAt < SLICE_MS) return null;
     return nextTurn().then(() => {
       startedAt = startOfTurn();

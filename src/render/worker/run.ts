@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
+import { compileWhatIsHot } from '../../lib/engine.ts';
 import { memoryLimit } from '../../lib/memory.ts';
 import { workerHeapMb } from '../document/budget.ts';
 import { FormatError } from '../document/format-error.ts';
@@ -39,6 +40,7 @@ export function runTask(task: Task): Promise<TaskAnswer> {
 
 async function inThread(path: string, task: Task): Promise<TaskAnswer> {
   collectGarbage();
+  compileWhatIsHot();
   const heapMb = workerHeapMb(bytesOf(task).length);
   if (heapMb < LEAST_HEAP_MB) throw tooMuch(Math.max(0, heapMb));
   const worker = new Worker(path, {
