@@ -125,9 +125,24 @@ describe('an etcd that works', () => {
     await server.put('/app2/k', 'changed');
     await server.put('/app', 'changed');
     await server.put('/app/k', '2');
-    expect(await follower.next()).toMatchObject({ kind: 'snapshot' });
+    // The watch brings the changes in their order: one of a sibling would bring the first tree once more.
+    expect(treeOf((await follower.nextSnapshot()).content)).toEqual({ k: '2' });
+    await server.put('/app2/k', 'changed again');
     await server.put('/app/k', '3');
-    expect(treeOf(snapshotOf(await follower.next()).content)).toEqual({ k: '3' });
+    expect(treeOf((await follower.nextSnapshot()).content)).toEqual({ k: '3' });
+    await follower.stop();
+  });
+
+  it('says the same, and no snapshot, of what siblings wrote between its first read and its watch', async () => {
+    await server.putAll({ '/late/k': '1', '/late2/k': 'other' });
+    proxy.delayMs = 150;
+    const follower = followUrl(`etcd://127.0.0.1:${proxy.port}/late/`);
+    expect(treeOf(snapshotOf(await follower.next()).content)).toEqual({ k: '1' });
+    await server.put('/late2/k', 'changed');
+    expect(await follower.next()).toEqual({ kind: 'same' });
+    proxy.delayMs = 0;
+    await server.put('/late/k', '2');
+    expect(treeOf((await follower.nextSnapshot()).content)).toEqual({ k: '2' });
     await follower.stop();
   });
 
@@ -138,9 +153,9 @@ describe('an etcd that works', () => {
     await server.put('/single/doc2', 'changed');
     await server.put('/single/doc/x', 'changed');
     await server.put('/single/doc', 'new');
-    expect(textOf(snapshotOf(await follower.next()).content)).toBe('new');
+    expect(textOf((await follower.nextSnapshot()).content)).toBe('new');
     await server.delete('/single/doc');
-    expect(snapshotOf(await follower.next()).content).toEqual({ kind: 'nothing' });
+    expect((await follower.nextSnapshot()).content).toEqual({ kind: 'nothing' });
     await follower.stop();
   });
 
