@@ -1,7 +1,7 @@
 // Time since the machine started: the clock in which the kernel notes when a process began.
 
 import type { BootStamp, ProcessId } from '../../ledger/types.ts';
-import { readProc, readRow } from './proc.ts';
+import { readKept, readProc, readRow } from './proc.ts';
 
 /** Now. For a publication it is taken after the rename: what starts later has read the new file. */
 export function bootStamp(): BootStamp {
@@ -31,7 +31,7 @@ export function bootId(): string | null {
 export function bootTicks(): number | null {
   // Taken first: a pause between the two then looks like time we slept, not like a clock that runs behind.
   const aliveSeconds = process.uptime();
-  const uptime = /^(\d+)\.(\d\d)/.exec(readProc('/proc/uptime') ?? '');
+  const uptime = /^(\d+)\.(\d\d)/.exec(readKept('/proc/uptime') ?? '');
   knownOwnStart ??= readRow('/proc/self')?.startTicks ?? null;
   if (uptime === null || knownOwnStart === null) return null;
   const ticks = Number(uptime[1]) * 100 + Number(uptime[2]);

@@ -13,8 +13,12 @@ export interface Wanted extends Omit<Selector, 'pid'> {
 /** The processes at one moment. */
 export interface ProcessWorld {
   readonly view: ProcessView;
+  /** Asked first. The one that was chosen a moment ago, while it would be again; null: all must be weighed. */
+  readonly chosenBefore: (selector: Selector) => ProcessRow | null;
   /** Those that may be meant, with all their ancestors; null where processes cannot be listed. */
   readonly rows: (selector: Selector) => readonly ProcessRow[] | null;
+  /** Remembers which was chosen of all. */
+  readonly noteChosen: (chosen: ProcessRow, rows: readonly ProcessRow[]) => void;
   /** Remembers those that only stand above the application. */
   readonly noteWrappers: (rows: readonly ProcessRow[]) => void;
   /** When it started, in Unix milliseconds; null where that is not known. */
@@ -44,12 +48,17 @@ export function find({ pidFile, ...selector }: Wanted, world: ProcessWorld): Fou
 }
 
 function findBy(selector: Selector, world: ProcessWorld): Found {
+  const before = world.chosenBefore(selector);
+  if (before !== null) return { kind: 'one', process: before };
   const rows = world.rows(selector);
   if (rows === null) return { kind: 'none', reason: 'the processes of this system cannot be listed' };
   const selection = select(rows, selector, world.view);
   world.noteWrappers(selection.wrappers);
   if (selection.kind === 'none') return { kind: 'none', reason: world.explain(selection.reason, selector) };
-  if (selection.kind === 'one') return { kind: 'one', process: selection.process };
+  if (selection.kind === 'one') {
+    world.noteChosen(selection.process, rows);
+    return { kind: 'one', process: selection.process };
+  }
   const pids = selection.processes.map(({ pid }) => pid);
   return { kind: 'ambiguous', pids, reason: selection.reason };
 }

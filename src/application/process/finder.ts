@@ -1,12 +1,13 @@
 // Looks the named process up for the loop, each time again: what it may be notified of, and until when it has to be left alone.
 
 import type { Published } from '../../ledger/ledger.ts';
-import { pathsOf } from '../../settings/outputs.ts';
+import { placesOf } from '../../settings/outputs.ts';
 import type { Settings } from '../../settings/settings.ts';
 import { lookupOf } from '../reload/settings.ts';
 import type { ProcessFact } from '../types.ts';
 import { bootTicks } from './boot-clock.ts';
 import type { LookedUp, Lookup } from './lookup.ts';
+import { createMountMemory } from './mount-memory.ts';
 import { type ObservedProcess, observeProcess } from './observe-process.ts';
 
 export interface ProcessFinder {
@@ -24,7 +25,7 @@ export interface ProcessFinder {
 const PREFETCH_MS = 50;
 
 export function processFinder(settings: Settings): ProcessFinder {
-  const outputPaths = pathsOf(settings.OUTPUTS);
+  const mounts = createMountMemory(placesOf(settings.OUTPUTS));
   let lookup: Lookup | null = null;
   let prefetched: { readonly atMs: number; readonly found: LookedUp } | null = null;
   return {
@@ -38,7 +39,7 @@ export function processFinder(settings: Settings): ProcessFinder {
       prefetched = null;
       const isFresh = known !== null && nowMs - known.atMs <= PREFETCH_MS;
       const from = isFresh ? { look: () => known.found } : lookup;
-      const { fact, id } = observeProcess({ lookup: from, moment: published.moment, outputPaths, nowMs });
+      const { fact, id } = observeProcess({ lookup: from, moment: published.moment, mounts, nowMs });
       return { fact: fact.kind === 'ready' ? afterDeath(published, settings.CONFIRM_PERIOD) : fact, id };
     },
     prefetch: () => {
@@ -46,7 +47,9 @@ export function processFinder(settings: Settings): ProcessFinder {
       const atMs = performance.now();
       const found = lookup.look(atMs);
       // Only the good case: anything else may have changed by then.
-      prefetched = found.kind === 'found' && found.readiness.kind === 'ready' ? { atMs, found } : null;
+      const isReady = found.kind === 'found' && found.readiness.kind === 'ready';
+      prefetched = isReady ? { atMs, found } : null;
+      if (isReady) mounts.prefetch(found.id, atMs);
     },
   };
 }
@@ -56,9 +59,10 @@ export function processFinder(settings: Settings): ProcessFinder {
  * about to die of it: this publication would be blamed.
  */
 function afterDeath({ moment, afterDeath: isAfterDeath }: Published, periodMs: number): ProcessFact {
+  if (isAfterDeath !== true) return { kind: 'ready' };
   const ticks = bootTicks();
   const since = moment?.ticks ?? null;
-  if (isAfterDeath !== true || ticks === null || since === null) return { kind: 'ready' };
+  if (ticks === null || since === null) return { kind: 'ready' };
   const leftMs = periodMs - (ticks - since) * 10;
   return leftMs > 0 ? { kind: 'settling', until: performance.now() + leftMs } : { kind: 'ready' };
 }

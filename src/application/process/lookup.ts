@@ -2,7 +2,15 @@
 import { bootStamp } from './boot-clock.ts';
 import { find, type Wanted } from './find.ts';
 import type { LookedUp, Lookup } from './looked-up.ts';
-import { describeProcess, isStopped, listPids, type ProcessRow, processFolder, readStatus } from './proc.ts';
+import {
+  describeProcess,
+  isStopped,
+  listPids,
+  type ProcessRow,
+  type ProcessStatus,
+  processFolder,
+  readStatus,
+} from './proc.ts';
 import {
   ageMs,
   nextHistory,
@@ -11,7 +19,7 @@ import {
   type ProcessObservation,
 } from './process-history.ts';
 import { createPsLookup } from './ps.ts';
-import { readiness, type SignalReadiness } from './readiness.ts';
+import { type ProcessCredentials, readiness, type SignalReadiness } from './readiness.ts';
 import { allBlocked, type Sending } from './receives.ts';
 import { createScanner } from './scan.ts';
 
@@ -28,6 +36,8 @@ export function createLookup({ signal, gateOff, listing, ...wanted }: LookupOpti
   if (listing === 'ps' || listPids().length === 0) return createPsLookup({ ...options, ...wanted });
   const scanner = createScanner(options);
   let before: PastLook | null = null;
+  // Users and capabilities of a running sidecar do not change.
+  let own: ProcessStatus | null = null;
   const look = (nowMs: number): LookedUp => {
     const seenAt = bootStamp();
     const first = find(wanted, scanner.scan(seenAt, nowMs));
@@ -42,7 +52,8 @@ export function createLookup({ signal, gateOff, listing, ...wanted }: LookupOpti
     if (observation === null || history === null)
       return { kind: 'none', reason: `process ${name} cannot be looked at` };
     const { pid, startTicks } = found.process;
-    const answer = readinessOf(observation, history, options);
+    own ??= readStatus('/proc/self');
+    const answer = readinessOf(observation, history, { ...options, sender: own ?? observation.status });
     return { kind: 'found', id: { pid, startTicks }, name, readiness: answer, seenAt };
   };
   return { look };
@@ -56,7 +67,7 @@ function observe(row: ProcessRow, nowMs: number, ticks: number | null): ProcessO
 function readinessOf(
   observation: ProcessObservation,
   history: ProcessHistory,
-  { signal, gateOff }: Sending,
+  { signal, gateOff, sender }: Sending & { readonly sender: ProcessCredentials },
 ): SignalReadiness {
   const { row, status, nowMs } = observation;
   const { caught, ignored } = status;
@@ -66,7 +77,7 @@ function readinessOf(
     ageMs: ageMs(observation, history),
     stableForMs: nowMs - history.sameSinceMs,
     busyProcessors: history.busy.share,
-    sender: readStatus('/proc/self') ?? status,
+    sender,
     receiver: status,
   });
 }

@@ -47,6 +47,18 @@ export function staleMount(pid: number, outputPath: string): string | null {
   }
 }
 
+/** What the kernel writes otherwise than it is. */
+const ESCAPED = /[\s\\#]/;
+
+/**
+ * Whether a mount in this table is stale, or becomes so when something else takes the place of what has one of these names: where a
+ * single file is mounted, its name is the end of a field.
+ */
+export function canBecomeStale(mountInfo: string, names: readonly string[]): boolean {
+  if (mountInfo.includes(DELETED) || mountInfo.includes('/..')) return true;
+  return names.some((name) => ESCAPED.test(name) || mountInfo.includes(`/${name} `));
+}
+
 /** Where the output lies, in terms every mount namespace shares. */
 export interface MountedOutput {
   readonly device: string;

@@ -4,7 +4,7 @@ import type { BootStamp, ProcessId } from '../../ledger/types.ts';
 import type { Obstacle, ProcessFact } from '../types.ts';
 import { startedAfter } from './boot-clock.ts';
 import type { LookedUp, Lookup } from './lookup.ts';
-import { staleMount } from './mounts.ts';
+import type { MountMemory } from './mount-memory.ts';
 
 /** The fact, and the process it is about (null while there is none to tell). */
 export interface ObservedProcess {
@@ -16,11 +16,11 @@ export interface ProcessQuestion {
   readonly lookup: Pick<Lookup, 'look'>;
   /** When what the volume shows became visible; null when that is not known. */
   readonly moment: BootStamp | null;
-  readonly outputPaths: readonly string[];
+  readonly mounts: Pick<MountMemory, 'stale'>;
   readonly nowMs: number;
 }
 
-export function observeProcess({ lookup, moment, outputPaths, nowMs }: ProcessQuestion): ObservedProcess {
+export function observeProcess({ lookup, moment, mounts, nowMs }: ProcessQuestion): ObservedProcess {
   const found = lookup.look(nowMs);
   if (found.kind !== 'found') return { fact: { kind: 'obstacle', obstacle: notFound(found) }, id: null };
   const { id, readiness } = found;
@@ -32,8 +32,8 @@ export function observeProcess({ lookup, moment, outputPaths, nowMs }: ProcessQu
       return { fact: { kind: 'obstacle', obstacle: notReady(found.name, readiness) }, id };
   }
   // A container mounts once: a process started in it later reads the old file like the one before.
-  const stale = outputPaths.map((path) => staleMount(id.pid, path)).find((reason) => reason !== null);
-  if (stale != null) return { fact: { kind: 'obstacle', obstacle: staleMountOf(found.name, stale) }, id };
+  const stale = mounts.stale(id, nowMs);
+  if (stale !== null) return { fact: { kind: 'obstacle', obstacle: staleMountOf(found.name, stale) }, id };
   return { fact: { kind: isLater ? 'started-after' : 'ready' }, id };
 }
 

@@ -96,7 +96,7 @@ let tellsNewest: boolean | undefined;
 export function readNewestPid(): number | null {
   tellsNewest ??= isKernels(LOADS);
   if (!tellsNewest) return null;
-  const newest = Number(readProc(LOADS)?.trimEnd().split(' ').at(-1));
+  const newest = Number(readKept(LOADS)?.trimEnd().split(' ').at(-1));
   return Number.isSafeInteger(newest) && newest > 0 ? newest : null;
 }
 
@@ -241,6 +241,32 @@ export function withProcessFolder<T>(pid: number, use: (folder: string) => T): T
   } finally {
     closeSync(handle);
   }
+}
+
+const kept = new Map<string, number>();
+
+/**
+ * The same for a short file of the whole system that is asked for several times at each change: it stays open, since to open and close it
+ * costs twice as much as to read it. The kernel writes it anew for each read from its beginning.
+ */
+export function readKept(path: string): string | null {
+  const handle = kept.get(path);
+  if (handle !== undefined) {
+    try {
+      const size = readSync(handle, buffer, 0, buffer.length, 0);
+      return buffer.toString('latin1', 0, size);
+    } catch {
+      // A container system may have put its own file there, and have ended.
+      kept.delete(path);
+      closeSync(handle);
+    }
+  }
+  try {
+    kept.set(path, openSync(path, constants.O_RDONLY));
+  } catch {
+    return null;
+  }
+  return readProc(path);
 }
 
 // One for all reads: none of them is interrupted by another.

@@ -130,7 +130,9 @@ function worldOf(rows: readonly ListedProcess[], wrappers: WrapperMemory): Proce
       containerName: () => null,
       isOwnCommand: ({ pid }) => pid !== process.pid && headOf(lines.get(pid) ?? '') === ownHead,
     },
+    chosenBefore: () => null,
     rows: () => rows,
+    noteChosen: () => {},
     noteWrappers: (found) => {
       for (const row of found) wrappers.add(row, wordsOf(row.pid));
     },

@@ -1,5 +1,6 @@
 // The processes as `/proc` shows them at one moment: each is asked for each thing at most once.
 import type { BootStamp } from '../../ledger/types.ts';
+import { createChoiceMemory } from './choice.ts';
 import { containerNameIn } from './container.ts';
 import type { ProcessWorld } from './find.ts';
 import { explainNotFound } from './not-found.ts';
@@ -36,6 +37,7 @@ export function createScanner(sending: Sending): Scanner {
   const isAboveUs = createAncestorTest();
   const wrappers = createWrapperMemory();
   const unrelated = createUnrelatedMemory();
+  const choice = createChoiceMemory();
   const createSceneView = (ticks: number | null): ProcessView => {
     const view = createView();
     const asked = {
@@ -46,9 +48,15 @@ export function createScanner(sending: Sending): Scanner {
   };
   const scan: Scanner['scan'] = ({ ticks }, nowMs) => {
     const view = createSceneView(ticks);
+    let meant: readonly number[] | null = null;
     return {
       view,
-      rows: (selector) => listRows(selector, view, { unrelated, nowMs }),
+      chosenBefore: (selector) => {
+        meant = listMeant(selector, view, { unrelated, nowMs });
+        return choice.recall({ meant, nowMs }, view.arguments);
+      },
+      rows: (selector) => listRows(meant, selector),
+      noteChosen: (chosen, rows) => choice.note({ meant, nowMs }, { chosen, rows }, view.arguments),
       noteWrappers: (rows) => {
         for (const row of rows) wrappers.add(row, view.arguments(row.pid));
       },
@@ -131,19 +139,26 @@ interface Remembered {
   readonly nowMs: number;
 }
 
-function listRows(
+/** The numbers of those that may be meant; null where processes cannot be listed. */
+function listMeant(
   selector: Selector,
   view: ProcessView,
   { unrelated, nowMs }: Remembered,
-): readonly ProcessRow[] | null {
-  if (selector.pid !== undefined) return findProcess(selector.pid)?.rows ?? null;
+): readonly number[] | null {
+  if (selector.pid !== undefined) return [selector.pid];
   const newest = readNewestPid();
   const before = unrelated.passedBefore(newest, nowMs);
-  if (before !== null) return listProcesses(undefined, [SECOND, ...before])?.rows ?? null;
+  if (before !== null) return before;
   const pids = listPids();
+  if (pids.length === 0) return null;
   // Without the expensive `stat`: what passes is looked at again, wholly, by the rules of choice.
   const isMeant = (pid: number): boolean =>
     fits(selector, { ...view, pid, comm: () => readComm(processFolder(pid)) });
-  const meant = new Set(unrelated.prefilter(pids, isMeant, nowMs, newest));
-  return listProcesses((pid) => meant.has(pid), pids)?.rows ?? null;
+  return unrelated.prefilter(pids, isMeant, nowMs, newest);
+}
+
+function listRows(meant: readonly number[] | null, { pid }: Selector): readonly ProcessRow[] | null {
+  if (meant === null) return null;
+  if (pid !== undefined) return findProcess(pid)?.rows ?? null;
+  return listProcesses(undefined, [SECOND, ...meant])?.rows ?? null;
 }

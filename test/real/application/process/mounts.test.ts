@@ -1,12 +1,15 @@
 // A mount through which the application cannot see what is published: by rule, and with real mounts.
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { createMountMemory } from '../../../../src/application/process/mount-memory.ts';
 import {
+  canBecomeStale,
   findStaleMount,
   type MountedOutput,
   parseMountInfo,
   staleMount,
 } from '../../../../src/application/process/mounts.ts';
+import { processFolder, readMountInfo, readRow } from '../../../../src/application/process/proc.ts';
 import { createStage, type Stage, until } from '../../../support/application/process/apart.ts';
 
 test('a mount table is read, with blanks in its paths', () => {
@@ -59,7 +62,55 @@ function replace(stage: Stage, path: string, text: string): void {
   renameSync(stage.at('staged'), stage.at(path));
 }
 
+test('a table can hold a stale mount only where something was deleted, is hidden, or has the name of an output', () => {
+  const lineOf = (root: string): string => `30 20 0:21 ${root} /app/point rw - ext4 /dev/vda1 rw`;
+  expect(canBecomeStale(lineOf('/vol'), ['app.conf'])).toBe(false);
+  expect(canBecomeStale(lineOf('/vol/app.conf'), ['app.conf'])).toBe(true);
+  expect(canBecomeStale(lineOf('/vol/app.conf'), ['other', 'app.conf'])).toBe(true);
+  expect(canBecomeStale(lineOf('/vol/my-app.conf'), ['app.conf'])).toBe(false);
+  expect(canBecomeStale(lineOf('/vol/old//deleted'), ['app.conf'])).toBe(true);
+  expect(canBecomeStale(lineOf('/vol/..2/key'), [])).toBe(true);
+  // As the kernel writes it, and as it is.
+  expect(canBecomeStale(lineOf('/vol/my\\040app.conf'), ['my app.conf'])).toBe(true);
+});
+
 describe('a real process', () => {
+  test('with our file mounted is not taken for safe by what was seen before the publication', async (context) => {
+    const stage = createStage(context);
+    mkdirSync(stage.at('conf'));
+    for (const file of ['conf/app.conf', 'conf/other', 'point', 'staged'])
+      writeFileSync(stage.at(file), 'one');
+    const pid = await mountedIn(stage, 'conf/app.conf', 'point');
+    const id = { pid, startTicks: readRow(processFolder(pid))?.startTicks ?? 0 };
+    const stalesAt = (file: string): readonly (string | null)[] => {
+      const memory = createMountMemory([{ kind: 'file', path: stage.at(file) }]);
+      memory.prefetch(id, 0);
+      replace(stage, file, 'two');
+      return [memory.stale(id, 1), memory.stale({ ...id, startTicks: 1 }, 2)];
+    };
+    expect(stalesAt('conf/other')).toEqual([null, null]);
+    const message = expect.stringContaining('still shows what was there before');
+    expect(stalesAt('conf/app.conf')).toEqual([message, message]);
+  });
+
+  test('is asked for its mounts again after a second', async (context) => {
+    const stage = createStage(context);
+    mkdirSync(stage.at('conf'));
+    for (const file of ['conf/app.conf', 'point']) writeFileSync(stage.at(file), 'one');
+    const script = 'while [ ! -e "$3" ]; do sleep 0.05; done; mount --bind "$1" "$2"; exec sleep 600';
+    const own = process.getuid?.() === 0 ? '-m' : '-rm';
+    const words = [stage.at('conf/app.conf'), stage.at('point'), stage.at('go')];
+    const id = stage.start(['unshare', own, 'sh', '-c', script, 'sh', ...words]);
+    await until('it is in its own mounts', () => readRow(processFolder(id.pid))?.comm === 'sh');
+    const memory = createMountMemory([{ kind: 'file', path: stage.at('conf/app.conf') }]);
+    memory.prefetch(id, 0);
+    writeFileSync(stage.at('go'), '');
+    await until('it is mounted', () => readMountInfo(processFolder(id.pid))?.includes(stage.at('point')));
+    replace(stage, 'conf/app.conf', 'two');
+    expect(memory.stale(id, 1_000)).toBeNull();
+    expect(memory.stale(id, 1_001)).toContain('still shows what was there before');
+  });
+
   test('with our file mounted does not see a new one', async (context) => {
     const stage = createStage(context);
     mkdirSync(stage.at('a b'));

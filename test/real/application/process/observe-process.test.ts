@@ -3,6 +3,7 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { LookedUp } from '../../../../src/application/process/lookup.ts';
+import { createMountMemory } from '../../../../src/application/process/mount-memory.ts';
 import { observeProcess } from '../../../../src/application/process/observe-process.ts';
 import type { SignalReadiness } from '../../../../src/application/process/readiness.ts';
 import type { BootStamp } from '../../../../src/ledger/types.ts';
@@ -17,7 +18,8 @@ function found(readiness: SignalReadiness, pid = 2 ** 31 - 1): LookedUp {
 }
 
 function see(sight: LookedUp, moment: BootStamp | null = AFTER, outputPath = '/no/output') {
-  return observeProcess({ lookup: { look: () => sight }, moment, outputPaths: [outputPath], nowMs: 10_000 });
+  const mounts = createMountMemory([{ kind: 'file', path: outputPath }]);
+  return observeProcess({ lookup: { look: () => sight }, moment, mounts, nowMs: 10_000 });
 }
 
 describe('a process', () => {
