@@ -89,7 +89,7 @@ function showsLastKnownGood(target: RunningTarget): boolean {
 /** What the pass has come to, where the loop rests; undefined while there is more to come. */
 function verdict(state: State): number | undefined {
   const { session } = state;
-  const { lastReload, journal } = session;
+  const { journal } = session;
   const { current } = journal;
   // An application that does not answer yet reads the file when it starts.
   if (current?.outcome === 'no-target' && current.code === NO_ANSWER) return EXIT.done;
@@ -99,18 +99,18 @@ function verdict(state: State): number | undefined {
   if (session.candidate === null) return undefined;
   if (current.outcome !== 'failed') return EXIT_BY_OUTCOME[current.outcome];
   // What is not there yet reads the file when it starts, and the sidecar that runs beside it does the rest.
-  return lastReload === 'unavailable' ? EXIT.done : EXIT.reload;
+  return session.notifying.lastResult === 'unavailable' ? EXIT.done : EXIT.reload;
 }
 
 /** What `run` would leave for later, and one pass waits for. */
 function isAwaited({ ledger, session }: State): boolean {
   const { owed, published, suspect } = ledger;
-  const { lastReload, obstacle, journal } = session;
+  const { notifying, obstacle, journal } = session;
   const outcome = journal.current?.outcome;
   // A hook that says no is asked three times, and then there is the way back.
-  const isRefusing = lastReload === 'refused' && outcome === 'failed';
+  const isRefusing = notifying.lastResult === 'refused' && outcome === 'failed';
   const isRollingBack = published?.as === 'rolled-back' && outcome !== 'rollback-failed';
-  const isFirst = obstacle === null && (lastReload === null || isRefusing);
+  const isFirst = obstacle === null && (notifying.lastResult === null || isRefusing);
   return suspect !== null || (owed !== null && (isRollingBack || isFirst));
 }
 

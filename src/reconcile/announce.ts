@@ -101,7 +101,7 @@ function notified({ how, process }: Trial, { ledger }: State, { hook, programOf 
 
 function linesOf(before: State, event: Event, after: State): readonly Line[] {
   const { published } = after.ledger;
-  const { save, keep } = after.session.errors;
+  const { saveError, keepError } = after.session;
   const [isOverdue, wasOverdue] = [after, before].map(({ session }) => session.obstacle?.isOverdue === true);
   const drift = driftOf(after);
   return [
@@ -115,11 +115,11 @@ function linesOf(before: State, event: Event, after: State): readonly Line[] {
           },
         ]
       : []),
-    ...(keep !== null && before.session.errors.keep === null
-      ? [{ event: 'generation not kept', about: published, fields: errorFields(keep) }]
+    ...(keepError !== null && before.session.keepError === null
+      ? [{ event: 'generation not kept', about: published, fields: errorFields(keepError) }]
       : []),
-    ...(save !== null && before.session.errors.save === null
-      ? [{ event: 'ledger not written', about: null, fields: errorFields(save) }]
+    ...(saveError !== null && before.session.saveError === null
+      ? [{ event: 'ledger not written', about: null, fields: errorFields(saveError) }]
       : []),
     ...outcomes(before, after),
     ...(isOverdue && !wasOverdue && after.session.reason !== null

@@ -14,18 +14,9 @@ export interface Goal {
 
 /** Each changes the state, so that the next decision is another. */
 export type Action =
-  | {
-      readonly kind:
-        | 'open'
-        | 'observe'
-        | 'find-process'
-        | 'confirm-suspicion'
-        | 'probe'
-        | 'render'
-        | 'validate';
-    }
-  | { readonly kind: 'publish' | 'adopt'; readonly goal: Goal }
-  | { readonly kind: 'clear-owed' | 'pick-up' | 'notify' | 'start-trial' };
+  | { readonly kind: 'open' | 'observe' | 'find-process' | 'render' | 'validate' }
+  | { readonly kind: 'pick-up' | 'notify' | 'start-trial' | 'probe' | 'confirm-suspicion' }
+  | { readonly kind: 'publish' | 'adopt'; readonly goal: Goal };
 
 export interface Decision {
   readonly action: Action | null;
@@ -48,10 +39,12 @@ interface View extends Ledger, Session {
 
 type Rule = (view: View) => Action | Wait | null;
 
-/** What the application is about to be notified of, or tried with, must have been seen on the volume this recently. */
+/** How recently the volume must have been seen by an action that relies on what it shows. */
 const FRESH_VOLUME_MS = 1_000;
+const NEEDS_VOLUME: readonly Action['kind'][] = ['notify', 'probe'];
 /** The process is looked up right before it is used. */
 const FRESH_PROCESS_MS = 50;
+const NEEDS_PROCESS: readonly Action['kind'][] = ['notify', 'pick-up', 'start-trial'];
 /** How often a process that cannot be notified yet is looked up. */
 const PROCESS_EVERY_MS = 250;
 
@@ -79,23 +72,33 @@ export function decide(state: State, now: number, rules = RULES): Decision {
   for (const rule of rules) {
     const found = rule(view);
     if (found === null) continue;
-    if ('kind' in found) return { action: found, waits };
+    if ('kind' in found) return { action: firstFor(found, view), waits };
     waits.push(found);
     if (found.holdsUp === true) break;
   }
   return { action: null, waits };
 }
 
+/** What an action relies on is looked at first, unless it was a moment ago. */
+function firstFor(action: Action, { volume, process, now }: View): Action {
+  const isOld = (seen: { readonly seenAt: number } | null, maxMs: number): boolean =>
+    seen !== null && now - seen.seenAt > maxMs;
+  if (NEEDS_VOLUME.includes(action.kind) && isOld(volume, FRESH_VOLUME_MS)) return { kind: 'observe' };
+  if (NEEDS_PROCESS.includes(action.kind) && isOld(process, FRESH_PROCESS_MS))
+    return { kind: 'find-process' };
+  return action;
+}
+
 /** Without the lock nothing is done. A copy being validated would be taken for a left-over. */
-function openState({ isOpen, isValidating, tries, now }: View): Action | Wait | null {
+function openState({ isOpen, isValidating, opening, now }: View): Action | Wait | null {
   if (isOpen) return null;
-  const until = isValidating ? Number.POSITIVE_INFINITY : tries.open.dueAt;
+  const until = isValidating ? Number.POSITIVE_INFINITY : opening.dueAt;
   return now >= until ? { kind: 'open' } : { on: 'state directory', until, holdsUp: true };
 }
 
 /** The volume is looked at first of all, every UPDATE_FREQUENCY, and when it is not known what it shows. */
 function observeVolume({ volume, now }: View): Action | Wait {
-  const until = volume === null ? now : volume.seenAt + volume.everyMs;
+  const until = volume?.dueAt ?? now;
   return now >= until ? { kind: 'observe' } : { on: 'volume', until };
 }
 
@@ -130,10 +133,9 @@ function confirmSuspicion({ suspect, suspectUntil, process, now }: View): Action
  * Whether what is on the volume works is found out before anything else happens to it; while it shows something else,
  * what is seen proves nothing for or against what was published.
  */
-function probeTrial({ trial, probeAt, volume, isShown, now }: View): Action | Wait | null {
+function probeTrial({ trial, probeAt, isShown, now }: View): Action | Wait | null {
   if (trial === null || !isShown) return null;
-  if (now < probeAt) return { on: 'trial', until: probeAt, settles: true };
-  return isFresh(volume, now, FRESH_VOLUME_MS) ? { kind: 'probe' } : { kind: 'observe' };
+  return now >= probeAt ? { kind: 'probe' } : { on: 'trial', until: probeAt, settles: true };
 }
 
 /** At a start nothing is decided before the source had its chance: an owed reload may be overtaken by a change. */
@@ -147,9 +149,8 @@ function askSource({ isAsked, pin, policy: { askUntil }, now }: View): Wait | nu
  * place, or the newer one is blamed for what the older one does.
  */
 function tryUnnotified(view: View): Action | Wait | null {
-  const { owed, policy, isShown } = view;
-  if (policy.notifies || !policy.isNamed || !isShown) return null;
-  return owed !== null ? { kind: 'clear-owed' } : startTrial(view);
+  const { notifies, isNamed } = view.policy;
+  return notifies || !isNamed ? null : startTrial(view);
 }
 
 /** Debounce, interval and splay put a change off, except the first publication after a start. */
@@ -167,15 +168,15 @@ function renderInput(view: View): Action | Wait | null {
  * validated is waited for.
  */
 function validateCandidate(view: View): Action | Wait | null {
-  const { trial, isValidating, candidate, volume, checked, tries, policy, pin, now } = view;
+  const { trial, isValidating, candidate, volume, checked, policy, pin, now } = view;
   if (isValidating)
     return { on: 'validation', until: Number.POSITIVE_INFINITY, settles: true, holdsUp: trial === null };
   const rendering = candidate?.version.rendering ?? null;
   if (!policy.validates || pin !== null || rendering === null || needsRender(view)) return null;
   if (rendering === volume?.rendering || isBlocked(view, rendering)) return null;
   if (checked?.rendering !== rendering) return { kind: 'validate' };
-  if (checked.passed) return null;
-  const until = tries.validate.dueAt;
+  if (checked.error === null) return null;
+  const until = checked.dueAt;
   return now >= until ? { kind: 'validate' } : { on: 'validation', until, retries: true };
 }
 
@@ -184,9 +185,9 @@ function validateCandidate(view: View): Action | Wait | null {
  * what takes the place of something that does not work, wait for no timing.
  */
 function publishGoal(view: View): Action | Wait | null {
-  const { verdict, published, volume, tries, publishedAt, goal, policy, now } = view;
+  const { verdict, published, volume, publishing, publishedAt, goal, policy, now } = view;
   if (goal === null || goal.rendering === volume?.rendering) return null;
-  const { dueAt } = tries.publish;
+  const { dueAt } = publishing;
   const isUrgent =
     goal.from === 'last-known-good' || goal.from === 'pin' || (published !== null && isBad(verdict));
   const until =
@@ -206,21 +207,17 @@ function adoptVolume({ published, volume, goal }: View): Action | null {
  * process that starts with it, and then tried again.
  */
 function notifyApplication(view: View): Action | Wait | null {
-  const { owed, published, trial, verdict, process, tries, volume, policy, now, isShown, goal } = view;
+  const { owed, published, trial, verdict, process, notifying, now, isShown, goal } = view;
   const isFailed = isBad(verdict);
-  if (trial !== null || published === null || volume === null || (owed === null && !isFailed)) return null;
-  if (owed !== null && !policy.notifies) return { kind: 'clear-owed' };
+  if (trial !== null || published === null || (owed === null && !isFailed)) return null;
   // A verdict beats a process that started with it: what is to be rolled back is not tried once more meanwhile.
   if (!isShown || (isFailed && goal?.rendering !== published.rendering)) return null;
-  if (process?.fact.kind === 'started-after') return withFreshProcess(view, { kind: 'pick-up' });
+  if (process?.fact.kind === 'started-after') return { kind: 'pick-up' };
   if (!mayNotify(view)) return null;
-  const { dueAt } = tries.notify;
+  const { dueAt } = notifying;
   const wait = waitForProcess(view, now >= dueAt);
   if (wait !== null) return wait;
-  if (now < dueAt) return { on: 'notification', until: dueAt, retries: true };
-  return isFresh(volume, now, FRESH_VOLUME_MS)
-    ? withFreshProcess(view, { kind: 'notify' })
-    : { kind: 'observe' };
+  return now >= dueAt ? { kind: 'notify' } : { on: 'notification', until: dueAt, retries: true };
 }
 
 /** The application knows what is on the volume: whether that works is to be found out. */
@@ -228,7 +225,7 @@ function startTrial(view: View): Action | Wait | null {
   const { trial, owed, published, verdict, isShown } = view;
   if (trial !== null || owed !== null || published === null || !isShown) return null;
   if (verdict !== 'pending' && !isVerdictOfOthers(view, published.rendering)) return null;
-  return waitForProcess(view, true) ?? withFreshProcess(view, { kind: 'start-trial' });
+  return waitForProcess(view, true) ?? { kind: 'start-trial' };
 }
 
 /** Until the process can be notified. */
@@ -238,14 +235,6 @@ function waitForProcess({ process, now }: View, settles: boolean): Wait | null {
   if (process?.fact.kind === 'settling' && now < process.fact.until)
     return { on: 'process', until: process.fact.until, settles };
   return null;
-}
-
-function withFreshProcess({ process, now }: View, action: Action): Action {
-  return process === null || isFresh(process, now, FRESH_PROCESS_MS) ? action : { kind: 'find-process' };
-}
-
-function isFresh(seen: { readonly seenAt: number } | null, now: number, maxMs: number): boolean {
-  return seen !== null && now - seen.seenAt <= maxMs;
 }
 
 /**
@@ -329,7 +318,7 @@ function isBlocked({ blocks, good }: Known, rendering: string): boolean {
 /** On the volume already, or not to be validated, or validated. */
 function isAcceptable({ checked, volume, policy }: Known, rendering: string): boolean {
   if (!policy.validates || rendering === volume?.rendering) return true;
-  return checked?.rendering === rendering && checked.passed;
+  return checked?.rendering === rendering && checked.error === null;
 }
 
 function needsRender({ input, candidate }: Known): boolean {

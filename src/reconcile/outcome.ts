@@ -4,7 +4,7 @@ import { type Block, confirmedSecondsAgo, isBad, lastKnownGoodOf } from '../ledg
 import type { SidecarError } from '../lib/errors.ts';
 import { type AttemptedVersion, isNews, type Outcome, type Report } from './journal.ts';
 import { blockedError, failedTrialError, fallbackError, rolledBackError } from './sentences.ts';
-import { arrivalOf, blocksOf, type Event, type Standing, type State, type Time } from './state.ts';
+import { blocksOf, type Event, type Standing, type State, type Time } from './state.ts';
 
 /** Outcomes that say why something is blocked. */
 const ABOUT_A_BLOCK: readonly (Outcome | undefined)[] = [
@@ -19,7 +19,7 @@ const ABOUT_A_BLOCK: readonly (Outcome | undefined)[] = [
 function outcomeOf(state: State, { unixMs }: Time): Standing | null {
   const { ledger, session, policy } = state;
   const { published, verdict, trial, owed, pinned } = ledger;
-  const { candidate, arrival, errors, reason, volume, journal } = session;
+  const { candidate, arrival, reason, volume, journal } = session;
   const wanted = candidate?.version ?? null;
   const stands = (outcome: Outcome, error: SidecarError | null = null, about = wanted): Standing => ({
     outcome,
@@ -27,7 +27,7 @@ function outcomeOf(state: State, { unixMs }: Time): Standing | null {
     error,
   });
   const current = journal.current?.outcome;
-  const failure = errors.loop ?? errors.open ?? errors.publish;
+  const failure = session.loopError ?? session.opening.error ?? session.publishing.error;
   if (failure !== null) return stands('failed', failure);
   if (!session.isOpen) return null;
   // It stands until something newer is rendered, whatever was rejected before.
@@ -121,7 +121,7 @@ function verdictOf(before: State, event: Event, after: State, { unixMs }: Time):
   if (published === null || before === after) return null;
   if (event.kind === 'trial-failed') {
     const { rollsBack } = before.policy;
-    const outcome = published.as === 'rolled-back' ? 'rollback-failed' : event.failure.block.outcome;
+    const outcome = published.as === 'rolled-back' ? 'rollback-failed' : event.outcome;
     return {
       outcome,
       about: published,
@@ -131,7 +131,7 @@ function verdictOf(before: State, event: Event, after: State, { unixMs }: Time):
   if (event.kind !== 'confirmed') return null;
   switch (published.as) {
     case 'desired':
-      return { outcome: arrivalOf(after, event.trial) ?? 'applied', about: published, error: null };
+      return { outcome: after.session.arrival ?? 'applied', about: published, error: null };
     case 'pinned':
       return { outcome: 'pinned', about: published, error: null };
     case 'fallback': {

@@ -4,57 +4,33 @@
 import { NO_ANSWER, notThereYet } from '../application/confirm/confirm.ts';
 import { canProve } from '../application/confirm/evidence.ts';
 import { setbackOf } from '../application/reload/setback.ts';
-import { type BadVerdict, nextKept, type Trial, versionOf } from '../ledger/ledger.ts';
+import { nextKept, type Trial } from '../ledger/ledger.ts';
 import { SidecarError, toSidecarError } from '../lib/errors.ts';
 import { faultPoint } from '../lib/fault-point.ts';
-import { RETRY, retryDelay, SLOW_RETRY_MS } from '../lib/schedule.ts';
 import type { StagedRelease } from '../publish/outputs.ts';
-import type { Volume } from '../publish/publisher.ts';
 import { contentOf, type GoalContent } from './content.ts';
 import type { Action, Goal } from './decide.ts';
-import type { Event, State } from './state.ts';
+import type { Copied, Event, SeenVolume, State } from './state.ts';
 import type { Steps } from './steps.ts';
 
 type Events = AsyncGenerator<Event, void>;
 
-/** A state directory that cannot be had is asked for again this often: a lock is given up without a word. */
-const OPEN_AGAIN_MS = 1_000;
-
 /** Carries out one action. Throws only for what no step should do. */
 export function perform(action: Action, state: State, steps: Steps, signal: AbortSignal): Events {
-  switch (action.kind) {
-    case 'open':
-      return open(state, steps);
-    case 'observe':
-      return observe(state, steps);
-    case 'find-process':
-      return findProcess(state, steps);
-    case 'confirm-suspicion':
-      return one({ kind: 'suspicion-confirmed' });
-    case 'probe':
-      return probe(state, steps, signal);
-    case 'render':
-      return render(state, steps);
-    case 'validate':
-      return validate(state, steps, signal);
-    case 'publish':
-      return publish(action.goal, state, steps);
-    case 'adopt':
-      return adopt(action.goal, state, steps);
-    case 'clear-owed':
-      return one({ kind: 'owed-cleared' });
-    case 'pick-up':
-      return pickUp(state, steps);
-    case 'notify':
-      return notify(state, steps, signal);
-    case 'start-trial':
-      return startTrial(state, steps);
-  }
+  if (action.kind === 'publish') return publish(action.goal, state, steps);
+  if (action.kind === 'adopt') return adopt(action.goal, state, steps);
+  return ACTIONS[action.kind](state, steps, signal);
 }
 
-async function* one(event: Event): Events {
-  yield event;
-}
+type Plain = (state: State, steps: Steps, signal: AbortSignal) => Events;
+
+const ACTIONS: Readonly<Record<Exclude<Action['kind'], 'publish' | 'adopt'>, Plain>> = {
+  ...{ open, observe, probe, render, validate, notify },
+  'find-process': findProcess,
+  'confirm-suspicion': confirmSuspicion,
+  'pick-up': pickUp,
+  'start-trial': startTrial,
+};
 
 async function* open({ ledger, session }: State, steps: Steps): Events {
   try {
@@ -65,28 +41,26 @@ async function* open({ ledger, session }: State, steps: Steps): Events {
       intended?.version.rendering,
     ]);
     const isKnown = volume.rendering !== null && known.includes(volume.rendering);
-    const held = session.held === null && isKnown ? steps.readVolume() : null;
-    yield { kind: 'opened', ...found, held, moment: steps.momentOf(volume), everyMs: steps.lookEveryMs() };
+    yield { kind: 'opened', ...found, held: session.held ?? (isKnown ? steps.readVolume() : null) };
   } catch (thrown) {
-    yield { kind: 'open-failed', error: toSidecarError(thrown, 'publish'), retryInMs: OPEN_AGAIN_MS };
+    yield { kind: 'open-failed', error: toSidecarError(thrown, 'publish') };
   }
 }
 
 async function* observe(state: State, steps: Steps): Events {
   if (!steps.isHeld()) return yield { kind: 'closed' };
-  yield { kind: 'observed', volume: await steps.observe(), everyMs: steps.lookEveryMs() };
+  yield { kind: 'observed', volume: await steps.observe() };
   // What could not be kept before is kept now.
   if (state.ledger.verdict !== 'good') return;
-  const { kept, keepError } = await copyOf(state, steps);
-  if (keepError !== null) yield { kind: 'keep-failed', error: keepError };
-  if (kept === null) return;
-  yield { kind: 'kept', kept };
+  const copied = await copyOf(state, steps);
+  if (copied.kept !== null || copied.keepError !== null) yield { kind: 'kept', ...copied };
+  if (copied.kept === null) return;
   faultPoint('kept');
   steps.pruneCopies();
 }
 
 /** A copy of what is published, unless there is one: it makes a confirmed generation one to roll back to. */
-async function copyOf({ ledger, session: { held } }: State, steps: Steps) {
+async function copyOf({ ledger, session: { held } }: State, steps: Steps): Promise<Copied> {
   const kept = nextKept(ledger, steps.time().unixMs);
   if (kept === null || held?.rendering !== kept.rendering) return { kept: null, keepError: null };
   try {
@@ -100,6 +74,10 @@ async function copyOf({ ledger, session: { held } }: State, steps: Steps) {
 
 async function* findProcess({ ledger: { published } }: State, steps: Steps): Events {
   if (published !== null) yield { kind: 'process-seen', ...steps.findProcess(published) };
+}
+
+async function* confirmSuspicion(): Events {
+  yield { kind: 'suspicion-confirmed' };
 }
 
 async function* render({ ledger: { published }, session: { input } }: State, steps: Steps): Events {
@@ -119,28 +97,24 @@ async function* render({ ledger: { published }, session: { input } }: State, ste
 }
 
 async function* validate({ session }: State, steps: Steps, signal: AbortSignal): Events {
-  const { candidate, checked, tries } = session;
+  const { candidate } = session;
   // The copy must not bring back a state directory that is not ours any more.
   if (!steps.isHeld()) return yield { kind: 'closed' };
   if (candidate === null || candidate.generation === null) return;
   const { rendering } = candidate.generation;
-  const failures = checked?.rendering === rendering ? tries.validate.failures : 0;
-  const retryInMs = retryDelay(failures + 1, RETRY, steps.random);
   try {
     await steps.validate(candidate.generation, signal);
-    yield { kind: 'validated', rendering, retryInMs, error: null };
+    yield { kind: 'validated', rendering, error: null };
   } catch (thrown) {
-    const error = toSidecarError(thrown, 'validate');
-    if (!signal.aborted) yield { kind: 'validated', rendering, retryInMs, error };
+    if (!signal.aborted) yield { kind: 'validated', rendering, error: toSidecarError(thrown, 'validate') };
   }
 }
 
 async function* publish(goal: Goal, state: State, steps: Steps): Events {
   const startedAt = steps.time().ms;
-  const retryInMs = retryDelay(state.session.tries.publish.failures + 1, RETRY, steps.random);
-  const content = yield* contentFor(goal, state, steps);
   if (!steps.isHeld()) return yield { kind: 'closed' };
-  if (content instanceof SidecarError) return yield { kind: 'publish-failed', error: content, retryInMs };
+  const content = yield* contentFor(goal, state, steps);
+  if (content === null) return;
   const { generation, version } = content;
   const isUrgent = goal.from === 'last-known-good' || goal.from === 'pin';
   let staged: StagedRelease | null = null;
@@ -152,40 +126,36 @@ async function* publish(goal: Goal, state: State, steps: Steps): Events {
     await staged.swap();
   } catch (thrown) {
     await staged?.discard();
-    const volume = steps.observeNow();
-    const left = { volume, everyMs: steps.lookEveryMs(), moment: steps.momentOf(volume) };
-    return yield { kind: 'publish-failed', error: toSidecarError(thrown, 'publish'), retryInMs, left };
+    const error = toSidecarError(thrown, 'publish');
+    return yield { kind: 'publish-failed', error, left: steps.observeNow() };
   }
   const moment = steps.moment();
   // Written, flushed and renamed a moment ago: reading one output back would add nothing.
-  const volume: Volume = staged.mustLook
+  const volume: Omit<SeenVolume, 'moment'> = staged.mustLook
     ? await steps.observe()
     : { rendering: generation.rendering, changedAt: steps.time().unixMs, problem: null };
-  const look = { volume, everyMs: steps.lookEveryMs(), moment };
-  yield { kind: 'published', generation, startedAt, ...look };
+  yield { kind: 'published', generation, startedAt, volume: { ...volume, moment } };
   faultPoint('published');
 }
 
 async function* adopt(goal: Goal, state: State, steps: Steps): Events {
   const content = yield* contentFor(goal, state, steps);
-  const retryInMs = retryDelay(state.session.tries.publish.failures + 1, RETRY, steps.random);
-  if (content instanceof SidecarError) return yield { kind: 'publish-failed', error: content, retryInMs };
-  const { volume } = state.session;
-  const moment = volume === null ? null : steps.momentOf(volume);
-  yield { kind: 'adopted', version: { ...content.version, moment } };
+  const moment = state.session.volume?.moment ?? null;
+  if (content !== null) yield { kind: 'adopted', version: { ...content.version, moment } };
 }
 
-/** What is to be on the volume, or why it cannot be had. A copy that is damaged is one no more. */
+/** What is to be on the volume; null: it cannot be had. A copy that is damaged is one no more. */
 async function* contentFor(
   goal: Goal,
   state: State,
   { readCopy }: Steps,
-): AsyncGenerator<Event, GoalContent | SidecarError> {
+): AsyncGenerator<Event, GoalContent | null> {
   try {
     return contentOf(goal, state, readCopy);
   } catch (thrown) {
     yield { kind: 'copy-lost', rendering: goal.rendering };
-    return toSidecarError(thrown, 'ledger');
+    yield { kind: 'publish-failed', error: toSidecarError(thrown, 'ledger') };
+    return null;
   }
 }
 
@@ -225,13 +195,11 @@ async function* notify(state: State, steps: Steps, signal: AbortSignal): Events 
     yield { kind: 'notified', result: isUnknown ? 'unknown' : 'told', next };
     return faultPoint('told');
   }
-  const { refusals, refusedSince, tries } = session;
-  const failed = { failures: tries.notify.failures, refusals, refusedSince };
-  const setback = setbackOf(result, failed, { random: steps.random, nowMs: steps.time().ms });
+  const setback = setbackOf(result, session.notifying, steps.time());
   const error = errorOf(result);
   if (setback.outcome !== 'refused') return yield { kind: 'notify-failed', ...setback, error };
-  const how = { outcome: setback.outcome, error, isReplaced: true };
-  yield { ...trialFailed(how, state, steps), result: setback.result };
+  const { outcome } = setback;
+  yield { kind: 'trial-failed', trial: null, outcome, error, isReplaced: true, result: setback.result };
   faultPoint('condemned');
 }
 
@@ -274,39 +242,12 @@ async function* probe(state: State, steps: Steps, signal: AbortSignal): Events {
       // Nothing was ever confirmed: that nothing answers says nothing about the configuration.
       if (result.code === NO_ANSWER && ledger.kept.length === 0)
         return yield { kind: 'unanswered', trial, error: errorOf(notThereYet(result)) };
-      const isDeath = result.kind === 'died';
-      const how = {
-        outcome: isDeath ? 'target-died' : 'unconfirmed',
-        isReplaced: !isDeath || result.replaced,
-      } as const;
-      yield trialFailed({ ...how, error: errorOf(result) }, state, steps);
+      const outcome = result.kind === 'died' ? 'target-died' : 'unconfirmed';
+      const isReplaced = result.kind !== 'died' || result.replaced;
+      yield { kind: 'trial-failed', trial, outcome, error: errorOf(result), isReplaced };
       faultPoint('condemned');
     }
   }
-}
-
-type TrialFailed = Extract<Event, { kind: 'trial-failed' }>;
-
-interface Failure {
-  readonly outcome: BadVerdict;
-  readonly error: SidecarError;
-  /** It is known already that the application did not just end. */
-  readonly isReplaced: boolean;
-}
-
-function trialFailed({ outcome, error, isReplaced }: Failure, state: State, steps: Steps): TrialFailed {
-  const { ledger, session, policy } = state;
-  const { published, trial, kept } = ledger;
-  if (published === null) throw new Error('a trial of nothing failed');
-  const { code, message } = error;
-  const at = steps.time().unixMs;
-  const block = { ...versionOf(published), outcome, code, message, under: policy.under, at };
-  const workedBefore = kept[0]?.rendering === published.rendering;
-  const retryInMs = workedBefore
-    ? retryDelay(session.tries.renotify.failures + 1, RETRY, steps.random)
-    : SLOW_RETRY_MS;
-  const failure = { block, suspectUntil: isReplaced ? null : at + policy.confirmTimeoutMs };
-  return { kind: 'trial-failed', trial, failure, error, retryInMs };
 }
 
 /** A trial that begins now, of the process that was seen last. */

@@ -23,6 +23,8 @@ export interface Policy {
   /** What shows that the application took a version, though the hook did not answer. */
   readonly proof: Proof;
   readonly confirmTimeoutMs: number;
+  /** UPDATE_FREQUENCY: how often the volume is looked at. */
+  readonly lookEveryMs: number;
   /** RELOAD_WAIT. */
   readonly reloadWaitMs: number;
   /** KEEP_GENERATIONS. */
@@ -59,6 +61,7 @@ export function policyOf({ loaded, instance, askUntil }: PolicyOptions): Policy 
     rollsBack: settings.ROLLBACK,
     restarts: settings.RELOAD_SIGNAL === 'SIGTERM' && settings.CONFIRM_PERIOD > 0,
     proof: { workers: CONFIRM_WORKERS, ...match },
+    lookEveryMs: settings.UPDATE_FREQUENCY,
     confirmTimeoutMs: settings.CONFIRM_TIMEOUT,
     reloadWaitMs: settings.RELOAD_WAIT,
     keeps: settings.KEEP_GENERATIONS,

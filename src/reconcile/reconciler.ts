@@ -79,8 +79,9 @@ export class Reconciler {
       else if (action.kind === 'render' && (await this.#isOvertaken())) continue;
       else if (action.kind === 'validate') {
         // A death during a trial is not to wait for a slow command.
-        this.#take({ kind: 'validating' });
-        validation = this.#carryOut(action, signal).finally(() => this.post({ kind: 'validation-ended' }));
+        this.#take({ kind: 'validating', isAtWork: true });
+        const over = (): void => this.post({ kind: 'validating', isAtWork: false });
+        validation = this.#carryOut(action, signal).finally(over);
       } else await this.#carryOut(action, signal);
     }
     signal.removeEventListener('abort', wake);
@@ -160,7 +161,7 @@ const DURABILITY: Partial<Record<Event['kind'], Durability>> = {
 
 function durabilityOf(event: Event): Durability | undefined {
   // Without a copy there is nothing to roll back to by it.
-  return event.kind === 'confirmed' && event.kept === null ? 'written' : DURABILITY[event.kind];
+  return 'kept' in event && event.kept === null ? 'written' : DURABILITY[event.kind];
 }
 
 /** A reload could be lost otherwise, or what was asked for by hand. To roll back is not barred by a ledger that cannot be written. */

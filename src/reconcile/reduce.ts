@@ -1,31 +1,36 @@
 // How each event changes the state: the only code that does. Pure.
 
-import { type Ledger, lastKnownGoodOf, versionOf } from '../ledger/ledger.ts';
+import { type Ledger, lastKnownGoodOf, type Trial, versionOf } from '../ledger/ledger.ts';
 import * as ledgers from '../ledger/transitions.ts';
 import { SidecarError } from '../lib/errors.ts';
+import { RETRY, retryDelay, SLOW_RETRY_MS, spread } from '../lib/schedule.ts';
 import type { Input } from '../render/input.ts';
 import * as journals from './journal.ts';
 import {
-  arrivalOf,
   type Candidate,
   type Event,
   NEVER,
+  NOT_TRIED,
   type SeenVolume,
   type Session,
   type State,
   type Time,
+  type Tries,
   type Wait,
 } from './state.ts';
 
 type EventOf<Kind extends Event['kind']> = Extract<Event, { readonly kind: Kind }>;
 
+/** A state directory that cannot be had is asked for again this often: a lock is given up without a word. */
+const OPEN_AGAIN_MS = 1_000;
+
 /** The notification before is forgotten: there is something new to notify the application of, or nothing. */
-const NOTHING_TRIED = { reason: null, lastReload: null, refusals: 0, refusedSince: null, obstacle: null };
+const NOT_NOTIFIED = { notifying: NOT_TRIED, reason: null, obstacle: null };
 
 /** The next state. Total: an event that no longer fits (a verdict on what was replaced) changes nothing. */
 export function reduce(state: State, event: Event, at: Time): State {
   const { policy, ledger, session } = state;
-  const { tries, errors, volume, attempts, journal } = session;
+  const { publishing, volume, attempts, journal } = session;
   const { published, verdict } = ledger;
   // A verdict counts only for the trial it is about.
   if ('trial' in event && event.trial !== ledger.trial) return state;
@@ -36,57 +41,47 @@ export function reduce(state: State, event: Event, at: Time): State {
     case 'retry-asked':
       return retryAsked(state, event, at);
     case 'pinned':
-      return next(
-        { candidate: null, errors: { ...errors, publish: null }, tries: { ...tries, publish: NEVER } },
-        { ...ledger, pinned: event.pinned },
-      );
+      return next({ candidate: null, publishing: NEVER }, { ...ledger, pinned: event.pinned });
     case 'ended':
       return next({}, event.handsOver ? ledger : ledgers.dropSuspect(ledger));
     case 'opened':
       return opened(state, event, at);
-    case 'open-failed':
-      return next({
-        errors: { ...errors, open: event.error },
-        tries: failed(session, 'open', at.ms + event.retryInMs),
-        attempts: attempts + 1,
-      });
+    case 'open-failed': {
+      const opening = { ...failed(session.opening, event.error, at), dueAt: at.ms + OPEN_AGAIN_MS };
+      return next({ opening, attempts: attempts + 1 });
+    }
     case 'closed':
       return next({ isOpen: false, volume: null });
     case 'observed':
-      return next({ volume: seen(event, at) });
+      return next({ volume: seen(state, event.volume, at) });
     case 'process-seen':
       return next({ process: { fact: event.fact, id: event.id, seenAt: at.ms } });
     case 'rendered':
       return rendered(state, event.candidate, at);
     case 'validating':
-      return next({ isValidating: true });
+      return next({ isValidating: event.isAtWork });
     case 'validated':
       return validated(state, event, at);
-    case 'validation-ended':
-      return next({ isValidating: false });
     case 'intended':
       return next({}, ledgers.intend(ledger, event.version, policy.notifies, event.staged));
     case 'published':
       return next(
         {
-          ...NOTHING_TRIED,
-          ...{ volume: seen(event, at), held: event.generation, isOurs: true, publishedAt: event.startedAt },
-          ...{ process: null, arrival: null, errors: { ...errors, publish: null } },
-          tries: { ...tries, publish: NEVER, notify: NEVER },
+          ...{ ...NOT_NOTIFIED, publishing: NEVER, process: null, arrival: null },
+          ...{ volume: seen(state, event.volume, at), held: event.generation },
+          ...{ isOurs: true, publishedAt: event.startedAt },
         },
-        ledgers.carryOut(ledger, event.moment),
+        ledgers.carryOut(ledger, event.volume.moment),
       );
     case 'publish-failed': {
-      const { error, left, retryInMs } = event;
-      const changes = {
-        tries: failed(session, 'publish', at.ms + retryInMs),
-        errors: { ...errors, publish: error },
-        attempts: attempts + 1,
-      };
-      if (left === undefined) return next(changes);
+      const { error, left } = event;
+      const tried = { publishing: failed(publishing, error, at), attempts: attempts + 1 };
+      if (left === undefined) return next(tried);
+      // A glance after a failure takes the place of no look that is due.
+      const { seenAt, dueAt } = volume ?? seen(state, left, at);
       return next(
-        { ...changes, volume: { ...seen(left, at), seenAt: volume?.seenAt ?? at.ms } },
-        ledgers.resolveIntention(ledger, left.volume.rendering, left.moment),
+        { ...tried, volume: { ...left, seenAt, dueAt } },
+        ledgers.resolveIntention(ledger, left.rendering, left.moment),
       );
     }
     case 'adopted':
@@ -96,23 +91,18 @@ export function reduce(state: State, event: Event, at: Time): State {
       );
     case 'copy-lost':
       return next({}, ledgers.withoutKept(ledger, event.rendering));
-    case 'owed-cleared':
-      return next({}, { ...ledger, owed: null });
     case 'notified':
       return next(
         {
-          ...{ ...NOTHING_TRIED, probeAt: 0, hasTried: true, tries: { ...tries, notify: NEVER } },
+          ...{ ...NOT_NOTIFIED, probeAt: 0, hasTried: true },
           journal: journals.countReload(journal, event.result),
         },
         ledgers.markNotified(ledger, event.next),
       );
     case 'notify-failed': {
-      const { outcome, error, result, refusedSince } = event;
+      const { outcome, error, result, tries } = event;
       return next({
-        ...{ lastReload: result, refusedSince, attempts: attempts + 1 },
-        refusals: refusedSince === null ? 0 : session.refusals + 1,
-        tries: failed(session, 'notify', at.ms + event.retryInMs),
-        journal: journals.countReload(journal, result),
+        ...{ notifying: tries, attempts: attempts + 1, journal: journals.countReload(journal, result) },
         reason: { outcome, error, isObstacle: false, about: published && versionOf(published) },
       });
     }
@@ -124,12 +114,8 @@ export function reduce(state: State, event: Event, at: Time): State {
       return next({}, ledgers.loseTrial(ledger, policy.notifies, at.unixMs));
     case 'unanswered': {
       // It is tried again until it answers, unless something newer takes its place first.
-      const reason = {
-        outcome: 'no-target',
-        error: event.error,
-        about: published,
-        isObstacle: false,
-      } as const;
+      const { error } = event;
+      const reason = { outcome: 'no-target', error, about: published, isObstacle: false } as const;
       return next({ reason, attempts: attempts + 1 }, { ...ledger, trial: null });
     }
     case 'confirmed':
@@ -138,17 +124,18 @@ export function reduce(state: State, event: Event, at: Time): State {
       return trialFailed(state, event, at);
     case 'suspicion-confirmed':
       return next({}, ledgers.confirmSuspect(ledger));
-    case 'kept':
-      if (published?.rendering !== event.kept.rendering || verdict !== 'good') return state;
-      return next({ errors: { ...errors, keep: null } }, ledgers.addKept(ledger, event.kept, policy.keeps));
-    case 'keep-failed':
-      return next({ errors: { ...errors, keep: event.error } });
+    case 'kept': {
+      const { kept, keepError } = event;
+      if (kept === null) return next({ keepError });
+      if (published?.rendering !== kept.rendering || verdict !== 'good') return state;
+      return next({ keepError }, ledgers.addKept(ledger, kept, policy.keeps));
+    }
     case 'failed':
-      return next({ errors: { ...errors, loop: event.error }, attempts: attempts + 1 });
+      return next({ loopError: event.error, attempts: attempts + 1 });
     case 'rested':
       return rested(state, event.waits, at);
     case 'saved':
-      return note(state, { errors: { ...errors, save: event.error } });
+      return note(state, { saveError: event.error });
     case 'reported':
       return note(state, { journal: journals.add(journal, event.report) });
     case 'measured':
@@ -166,12 +153,14 @@ function note(state: State, changes: Partial<Session>): State {
   return { ...state, session: { ...state.session, ...changes } };
 }
 
-function failed({ tries }: Session, what: keyof Session['tries'], dueAt: number): Session['tries'] {
-  return { ...tries, [what]: { failures: tries[what].failures + 1, dueAt } };
+/** One more has failed, and the next is due after a growing delay. */
+function failed({ failures: before }: Tries, error: SidecarError, { ms, chance }: Time): Tries {
+  const failures = before + 1;
+  return { failures, error, dueAt: ms + retryDelay(failures, RETRY, () => chance) };
 }
 
-function seen({ volume, everyMs }: SeenVolume, { ms }: Time): Session['volume'] & object {
-  return { ...volume, seenAt: ms, everyMs };
+function seen({ policy }: State, volume: SeenVolume, { ms, chance }: Time): Session['volume'] & object {
+  return { ...volume, seenAt: ms, dueAt: ms + spread(policy.lookEveryMs, () => chance) };
 }
 
 function sourceSaid(state: State, { input, isAsked }: EventOf<'source'>, { ms }: Time): State {
@@ -196,32 +185,36 @@ function isSameAgain({ ledger, session }: State, { id, snapshot }: Input): boole
 
 function retryAsked(state: State, { unblocks }: EventOf<'retry-asked'>, { unixMs }: Time): State {
   const { ledger, session, policy } = state;
-  const { candidate, errors, tries, volume, lastReload, refusedSince, journal } = session;
+  const { candidate, checked, volume, notifying, journal } = session;
   // A hook whose settings were wrong, or that was not there, is asked at once: they may have been mended.
-  const isNotifyDue = unblocks || (lastReload !== null && refusedSince === null);
+  const isNotifyDue = notifying.lastResult !== null && notifying.refusedSince === null;
   const again = {
     candidate: unblocks || candidate?.generation == null ? null : candidate,
-    errors: { ...errors, publish: null },
-    tries: { ...tries, publish: NEVER, validate: NEVER, ...(isNotifyDue && { notify: NEVER }) },
+    checked: checked?.error == null ? checked : null,
+    publishing: NEVER,
+    notifying: isNotifyDue ? { ...notifying, failures: 0, dueAt: 0 } : notifying,
     // The volume is looked at, too: what is asked for is that all is as it should be.
-    volume: volume && { ...volume, everyMs: 0 },
+    volume: volume && { ...volume, dueAt: 0 },
   };
   if (!unblocks) return change(state, again);
   const over = journals.isOpen(journal) ? journals.close(journal) : journal;
   const unblocked = ledgers.unblock(ledger, policy.notifies, unixMs);
-  return change(state, { ...again, ...NOTHING_TRIED, journal: over }, unblocked);
+  return change(state, { ...again, ...NOT_NOTIFIED, journal: over }, unblocked);
 }
 
-function opened(state: State, event: EventOf<'opened'>, at: Time): State {
-  const { isKnown, held, errors, journal } = state.session;
+function opened(state: State, { volume, ...event }: EventOf<'opened'>, at: Time): State {
+  const { policy, session } = state;
+  const { isKnown, journal } = session;
   const found = isKnown ? state.ledger : ledgers.restart(event.ledger, event.copies, at.unixMs);
-  const ledger = ledgers.resolveIntention(found, event.volume.rendering, event.moment);
+  const resolved = ledgers.resolveIntention(found, volume.rendering, volume.moment);
+  // It may come from a run with a hook.
+  const ledger = policy.notifies || resolved.owed === null ? resolved : { ...resolved, owed: null };
   return change(
     state,
     {
-      ...{ isOpen: true, isKnown: true, volume: seen(event, at), held: held ?? event.held },
+      ...{ isOpen: true, isKnown: true, opening: NEVER },
+      ...{ volume: seen(state, volume, at), held: event.held },
       suspectUntil: ledger.suspect === null ? 0 : at.ms + ledger.suspect.until - at.unixMs,
-      errors: { ...errors, open: null },
       journal: journal.current?.stage === 'publish' ? journals.close(journal) : journal,
     },
     ledger,
@@ -230,11 +223,12 @@ function opened(state: State, event: EventOf<'opened'>, at: Time): State {
 
 function rendered(state: State, candidate: Candidate, at: Time): State {
   const { ledger, session, policy } = state;
-  const { tries, errors, volume, attempts } = session;
+  const { publishing, volume, attempts } = session;
   const { generation } = candidate;
-  const news = { candidate, arrival: null, errors: { ...errors, publish: null } };
-  if (generation === null) return change(state, { ...news, attempts: attempts + 1 });
-  const ready = { ...news, tries: { ...tries, publish: NEVER } };
+  const news = { candidate, arrival: null };
+  if (generation === null)
+    return change(state, { ...news, publishing: { ...publishing, error: null }, attempts: attempts + 1 });
+  const ready = { ...news, publishing: NEVER };
   if (ledger.pinned !== null) return change(state, { ...ready, attempts: attempts + 1 });
   if (generation.rendering !== volume?.rendering) return change(state, ready);
   const { published } = ledger;
@@ -250,59 +244,66 @@ function rendered(state: State, candidate: Candidate, at: Time): State {
   );
 }
 
-function validated(state: State, event: EventOf<'validated'>, { ms }: Time): State {
-  const { session } = state;
-  const { candidate, attempts } = session;
-  const { rendering, error, retryInMs } = event;
-  const isAgain = session.checked?.rendering === rendering;
-  const tries = isAgain ? session.tries : { ...session.tries, validate: NEVER };
+function validated(state: State, { rendering, error }: EventOf<'validated'>, at: Time): State {
+  const { candidate, checked, attempts } = state.session;
+  const before = checked?.rendering === rendering ? checked : NEVER;
+  const tries = error === null ? NEVER : failed(before, error, at);
   const isWanted = candidate?.version.rendering === rendering;
   return change(state, {
-    ...{ isValidating: false, checked: { rendering, passed: error === null } },
-    tries:
-      error === null
-        ? { ...tries, validate: NEVER }
-        : failed({ ...session, tries }, 'validate', ms + retryInMs),
+    checked: { rendering, ...tries },
     candidate: isWanted ? { ...candidate, error } : candidate,
     ...(isWanted && error !== null && { attempts: attempts + 1, arrival: null }),
   });
 }
 
-function confirmed(state: State, event: EventOf<'confirmed'>, at: Time): State {
-  const { policy, ledger, session } = state;
+function confirmed(state: State, event: EventOf<'confirmed'>, { unixMs }: Time): State {
+  const { policy, ledger } = state;
   const { evidence, kept, keepError, trial } = event;
-  const good = ledgers.confirm(ledger, { evidence, at: at.unixMs });
+  const good = ledgers.confirm(ledger, { evidence, at: unixMs });
   return change(
     state,
-    {
-      ...{ arrival: arrivalOf(state, trial), reason: null },
-      ...{ tries: { ...session.tries, renotify: NEVER }, errors: { ...session.errors, keep: keepError } },
-    },
+    { arrival: arrivalOf(state, trial), reason: null, relapses: 0, keepError },
     kept === null ? good : ledgers.addKept(good, kept, policy.keeps),
   );
 }
 
+/** How what is published came to work; null where it is not what is wanted. */
+function arrivalOf({ ledger: { published }, session }: State, trial: Trial | null): Session['arrival'] {
+  if (published?.as === 'rolled-back') return 'rolled-back';
+  if (published?.as !== 'desired') return null;
+  if (trial?.how === 'picked-up') return 'picked-up';
+  return trial?.how === 'published' && !session.isOurs ? 'unchanged' : 'applied';
+}
+
 function trialFailed(state: State, event: EventOf<'trial-failed'>, at: Time): State {
   const { policy, ledger, session } = state;
-  const { failure, error, result, retryInMs } = event;
-  const { rendering } = failure.block;
-  const { suspectUntil: until } = failure;
-  const dueAt = at.ms + retryInMs;
+  const { published } = ledger;
+  const { outcome, error, isReplaced, result } = event;
+  if (published === null) return state;
+  const { code, message, output } = error;
+  const { rendering } = published;
   const workedBefore = lastKnownGoodOf(ledger)?.rendering === rendering;
-  const tries = workedBefore ? failed(session, 'renotify', dueAt) : session.tries;
+  const relapses = session.relapses + (workedBefore ? 1 : 0);
+  const retryInMs = workedBefore ? retryDelay(relapses, RETRY, () => at.chance) : SLOW_RETRY_MS;
+  const notifying = { ...session.notifying, dueAt: at.ms + retryInMs };
+  const block = { ...versionOf(published), outcome, code, message, under: policy.under, at: at.unixMs };
+  const { confirmTimeoutMs: waitMs } = policy;
   return change(
     state,
     {
-      ...{ arrival: ledger.published?.as === 'rolled-back' ? 'rolled-back' : null, reason: null },
-      printed: { rendering, output: error.output },
-      tries: { ...tries, notify: { ...tries.notify, dueAt } },
-      suspectUntil: until === null ? 0 : at.ms + until - at.unixMs,
+      ...{ arrival: published.as === 'rolled-back' ? 'rolled-back' : null, reason: null },
+      ...{ printed: { rendering, output }, relapses, notifying },
+      suspectUntil: isReplaced ? 0 : at.ms + waitMs,
       ...(result !== undefined && {
-        lastReload: result,
+        notifying: { ...notifying, lastResult: result },
         journal: journals.countReload(session.journal, result),
       }),
     },
-    ledgers.recordFailure(ledger, failure, policy.notifies),
+    ledgers.recordFailure(
+      ledger,
+      { block, suspectUntil: isReplaced ? null : at.unixMs + waitMs },
+      policy.notifies,
+    ),
   );
 }
 
@@ -310,15 +311,15 @@ function trialFailed(state: State, event: EventOf<'trial-failed'>, at: Time): St
 function rested(state: State, waits: readonly Wait[], { ms }: Time): State {
   const { policy, ledger, session } = state;
   const { obstacle: before, attempts, candidate } = session;
-  const errors = { ...session.errors, loop: null };
+  const rest = { waits, loopError: null };
   const met = waits.find(({ obstacle }) => obstacle !== undefined)?.obstacle;
-  if (met === undefined) return change(state, { waits, errors, obstacle: null });
+  if (met === undefined) return change(state, { ...rest, obstacle: null });
   const isSame = before?.code === met.code;
   const since = isSame ? before.since : ms;
   const isOverdue = (isSame && before.isOverdue) || ms - since >= policy.reloadWaitMs;
   const obstacle = { ...met, since, isOverdue };
   if (isSame && before.message === met.message && isOverdue === before.isOverdue)
-    return change(state, { waits, errors, obstacle });
+    return change(state, { ...rest, obstacle });
   const { outcome, code, message } = met;
   const error = new SidecarError(message, { code, stage: 'reload' });
   const reason = { outcome, error, isObstacle: true, about: candidate?.version ?? null };
@@ -326,7 +327,7 @@ function rested(state: State, waits: readonly Wait[], { ms }: Time): State {
   const isGone = outcome === 'no-target' && ledger.running !== null;
   return change(
     state,
-    { waits, errors, obstacle, reason, attempts: attempts + 1 },
+    { ...rest, obstacle, reason, attempts: attempts + 1 },
     isGone ? { ...ledger, running: null } : ledger,
   );
 }

@@ -101,7 +101,6 @@ export function startTarget(options: TargetOptions): RunningTarget {
     loaded,
     env,
     instance,
-    random: Math.random,
     source: () => source.state().url,
   });
   const policy = policyOf({ loaded, instance, askUntil: time().ms + (asksForMs ?? FETCH_TIMEOUT) });

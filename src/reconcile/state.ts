@@ -1,15 +1,16 @@
 // Everything known about one target, as one immutable value, and everything that can happen to it. See `reduce.ts`.
 
 import type { ObservedProcess } from '../application/process/observe-process.ts';
+import type { NotifyTries, Setback } from '../application/reload/setback.ts';
 import type { Obstacle } from '../application/types.ts';
 import {
+  type BadVerdict,
   EMPTY_LEDGER,
   type KeptGeneration,
   type Ledger,
   type Published,
   type Running,
   type Trial,
-  type TrialFailure,
 } from '../ledger/ledger.ts';
 import type { LedgerRead } from '../ledger/ledger-file.ts';
 import type { BootStamp } from '../ledger/types.ts';
@@ -38,10 +39,16 @@ export interface State {
   readonly session: Session;
 }
 
-/** Failed tries in a row, and when the next is due on the loop's clock (0: at once). */
-interface Tries {
+/** Failed tries in a row, when the next is due on the loop's clock (0: at once), and why the last one failed. */
+export interface Tries {
   readonly failures: number;
   readonly dueAt: number;
+  readonly error: SidecarError | null;
+}
+
+/** What the volume shows, and since when: a process that started later has read it. */
+export interface SeenVolume extends Volume {
+  readonly moment: BootStamp;
 }
 
 /** What the newest input was rendered to. */
@@ -104,10 +111,10 @@ export interface Session {
   readonly changes: Changes;
   readonly candidate: Candidate | null;
   readonly isValidating: boolean;
-  /** The last answer of VALIDATE_COMMAND. */
-  readonly checked: { readonly rendering: string; readonly passed: boolean } | null;
-  /** What the volume shows; null: it must be looked at. */
-  readonly volume: (Volume & { readonly seenAt: number; readonly everyMs: number }) | null;
+  /** The last answer of VALIDATE_COMMAND; without an error this rendering has passed. */
+  readonly checked: (Tries & { readonly rendering: string }) | null;
+  /** When it was looked at, and when that is due again; null: it must be looked at. */
+  readonly volume: (SeenVolume & { readonly seenAt: number; readonly dueAt: number }) | null;
   /** The bytes of what is published, while they are known. */
   readonly held: Release | null;
   /** What is on the volume was put there by this run. */
@@ -120,13 +127,16 @@ export interface Session {
   readonly process: (ObservedProcess & { readonly seenAt: number }) | null;
   readonly obstacle: (Obstacle & { readonly since: number; readonly isOverdue: boolean }) | null;
   readonly reason: Reason | null;
-  /** How the last notification ended that did not arrive. */
-  readonly lastReload: string | null;
-  readonly refusals: number;
-  /** Since when the application says no. */
-  readonly refusedSince: number | null;
-  readonly tries: Readonly<Record<'open' | 'publish' | 'validate' | 'notify' | 'renotify', Tries>>;
-  readonly errors: Readonly<Record<'open' | 'publish' | 'save' | 'keep' | 'loop', SidecarError | null>>;
+  readonly opening: Tries;
+  readonly publishing: Tries;
+  /** Of what is published. */
+  readonly notifying: NotifyTries;
+  /** How often in a row the last known good did not work. */
+  readonly relapses: number;
+  readonly saveError: SidecarError | null;
+  readonly keepError: SidecarError | null;
+  /** A step threw what no step should. */
+  readonly loopError: SidecarError | null;
   /** When the trial is looked at next. */
   readonly probeAt: number;
   /** A trial was started by this run: one that was not is resumed. */
@@ -145,22 +155,22 @@ export interface Session {
 export interface Time {
   readonly ms: number;
   readonly unixMs: number;
+  /** In [0, 1), drawn for this moment: it spreads what is done again later. */
+  readonly chance: number;
 }
 
 /** What was found in the state directory: the ledger, and the copies of generations where there is none. */
 export interface Opened extends Pick<LedgerRead, 'ledger' | 'from'> {
   readonly copies: readonly KeptGeneration[];
-  /** When the volume was changed last. */
-  readonly moment: BootStamp;
-}
-/** How the volume looks, and when it is looked at again. */
-export interface SeenVolume {
-  readonly volume: Volume;
-  readonly everyMs: number;
+  readonly volume: SeenVolume;
 }
 interface Failed {
   readonly error: SidecarError;
-  readonly retryInMs: number;
+}
+/** A copy of what is known to work, or why there is none. */
+export interface Copied {
+  readonly kept: KeptGeneration | null;
+  readonly keepError: SidecarError | null;
 }
 /** The result of a trial. It counts only for the trial it is about. */
 interface OfTrial {
@@ -175,48 +185,41 @@ interface Happenings {
   pinned: { pinned: Ledger['pinned'] };
   ended: { handsOver: boolean };
   /** The state directory is ours. */
-  opened: Opened & SeenVolume & { held: Release | null };
+  opened: Opened & { held: Release | null };
   'open-failed': Failed;
   /** It is ours no more. */
   closed: unknown;
-  observed: SeenVolume;
+  observed: { volume: SeenVolume };
   'process-seen': ObservedProcess;
   rendered: { candidate: Candidate };
-  validating: unknown;
-  validated: { rendering: string; retryInMs: number; error: SidecarError | null };
-  /** Also without an answer. */
-  'validation-ended': unknown;
+  /** VALIDATE_COMMAND was started, or has ended, also without an answer. */
+  validating: { isAtWork: boolean };
+  validated: { rendering: string; error: SidecarError | null };
   /** The next thing is the rename. */
   intended: { version: Published; isUrgent: boolean; staged: readonly StagedPart[] };
-  published: SeenVolume & { generation: Release; startedAt: number; moment: BootStamp };
+  published: { generation: Release; startedAt: number; volume: SeenVolume };
   /** `left`: what the volume shows where a rename was tried. */
-  'publish-failed': Failed & { left?: SeenVolume & { readonly moment: BootStamp } };
+  'publish-failed': Failed & { left?: SeenVolume };
   /** The volume shows it already, and the ledger did not know. */
   adopted: { version: Published };
   /** The copy of a generation cannot be used. */
   'copy-lost': { rendering: string };
-  /** There is no hook any more by which it could be notified. */
-  'owed-cleared': unknown;
   notified: { result: string; next: Trial };
-  'notify-failed': Failed & { result: string; outcome: Outcome; refusedSince: number | null };
+  'notify-failed': Failed & Setback;
   'trial-started': OfTrial & { next: Trial };
   /** There is no verdict yet. */
   probed: OfTrial & { inMs: number };
   /** The process is gone, and none that could have read what is on trial is there. */
   'trial-lost': OfTrial;
   /** Nothing answers at CONFIRM_URL, and nothing ever did. */
-  unanswered: OfTrial & { error: SidecarError };
-  confirmed: OfTrial & {
-    evidence: Running['evidence'];
-    kept: KeptGeneration | null;
-    keepError: SidecarError | null;
-  };
-  'trial-failed': OfTrial & Failed & { failure: TrialFailure; result?: string };
+  unanswered: OfTrial & Failed;
+  confirmed: OfTrial & Copied & { evidence: Running['evidence'] };
+  /** `isReplaced`: it is known already that the application did not just end. `result`: it was the notification that failed. */
+  'trial-failed': OfTrial & Failed & { outcome: BadVerdict; isReplaced: boolean; result?: string };
   'suspicion-confirmed': unknown;
-  kept: { kept: KeptGeneration };
-  'keep-failed': { error: SidecarError };
+  kept: Copied;
   /** A step threw what no step should. */
-  failed: { error: SidecarError };
+  failed: Failed;
   /** There is nothing to do. */
   rested: { waits: readonly Wait[] };
   saved: { error: SidecarError | null };
@@ -228,18 +231,20 @@ export type Event = {
   [Kind in keyof Happenings]: Readonly<{ kind: Kind } & Happenings[Kind]>;
 }[keyof Happenings];
 
-export const NEVER: Tries = { failures: 0, dueAt: 0 };
+export const NEVER: Tries = { failures: 0, dueAt: 0, error: null };
+export const NOT_TRIED: NotifyTries = {
+  ...{ failures: 0, dueAt: 0, lastResult: null, refusals: 0, refusedSince: null },
+};
 
 /** A target at its start: nothing is known. */
 export function startOf(policy: Policy): State {
   const session: Session = {
     ...{ isOpen: false, isKnown: false, isAsked: false, isValidating: false, isOurs: false, hasTried: false },
     ...{ input: null, candidate: null, checked: null, volume: null, held: null, process: null, waits: null },
-    ...{ publishedAt: null, arrival: null, obstacle: null, reason: null, lastReload: null, printed: null },
-    ...{ refusals: 0, refusedSince: null, probeAt: 0, suspectUntil: 0, attempts: 0 },
-    changes: { first: 0, latest: 0 },
-    tries: { open: NEVER, publish: NEVER, validate: NEVER, notify: NEVER, renotify: NEVER },
-    errors: { open: null, publish: null, save: null, keep: null, loop: null },
+    ...{ publishedAt: null, arrival: null, obstacle: null, reason: null, printed: null },
+    ...{ saveError: null, keepError: null, loopError: null },
+    ...{ opening: NEVER, publishing: NEVER, notifying: NOT_TRIED, relapses: 0 },
+    ...{ probeAt: 0, suspectUntil: 0, attempts: 0, changes: { first: 0, latest: 0 } },
     journal: EMPTY_JOURNAL,
   };
   return { policy, ledger: EMPTY_LEDGER, session };
@@ -252,15 +257,4 @@ export function blocksOf(
 ): Ledger['blocked'] {
   const known = blocked.filter(({ under }) => under === policy.under);
   return suspect === null || !withSuspect ? known : [suspect.block, ...known];
-}
-
-/** How what is published came to work; null where it is not what is wanted. */
-export function arrivalOf(
-  { ledger: { published }, session }: State,
-  trial: Trial | null,
-): Session['arrival'] {
-  if (published?.as === 'rolled-back') return 'rolled-back';
-  if (published?.as !== 'desired') return null;
-  if (trial?.how === 'picked-up') return 'picked-up';
-  return trial?.how === 'published' && !session.isOurs ? 'unchanged' : 'applied';
 }

@@ -5,30 +5,23 @@ import type { ObservedProcess } from '../application/process/observe-process.ts'
 import type { ReloadContext, ReloadResult } from '../application/reload/hook.ts';
 import type { KeptGeneration, Published, Trial } from '../ledger/ledger.ts';
 import type { BootStamp, ProcessId } from '../ledger/types.ts';
-import type { Random } from '../lib/schedule.ts';
 import type { StagedRelease } from '../publish/outputs.ts';
-import type { Volume } from '../publish/publisher.ts';
 import type { Input } from '../render/input.ts';
 import type { Release } from '../render/release.ts';
-import type { Opened, Time } from './state.ts';
+import type { Opened, SeenVolume, Time } from './state.ts';
 
 /** What commands and hooks printed comes without our secrets. */
 export interface Steps {
   readonly time: () => Time;
-  readonly random: Random;
-  /** UPDATE_FREQUENCY, spread. */
-  readonly lookEveryMs: () => number;
   /** Takes the lock, reads what is there and removes left-overs. @throws SidecarError `state.locked`, or what the disk said. */
-  readonly open: () => Promise<Omit<Opened, 'moment'> & { readonly volume: Volume }>;
+  readonly open: () => Promise<Opened>;
   /** Whether lock and ledger are where they were; when they are not, the lock is given up. */
   readonly isHeld: () => boolean;
   /** Reads the volume, and removes generations whose grace time is over. */
-  readonly observe: () => Promise<Volume>;
-  readonly observeNow: () => Volume;
+  readonly observe: () => Promise<SeenVolume>;
+  readonly observeNow: () => SeenVolume;
   /** What the volume shows. */
   readonly readVolume: () => Release;
-  /** When the volume was changed last, as far as its files show. */
-  readonly momentOf: (volume: Volume) => BootStamp;
   /** Now, on the boot clock. */
   readonly moment: () => BootStamp;
   /** Waits until what is visible outlives a crash of the machine. @throws SidecarError of stage `publish`. */

@@ -10,15 +10,15 @@ import { hookOf } from '../application/reload/settings.ts';
 import { findGenerations, readGeneration } from '../ledger/kept-generations.ts';
 import { openStateDirectory } from '../ledger/state-directory.ts';
 import { Store } from '../ledger/store.ts';
-import { type Random, spread } from '../lib/schedule.ts';
 import { openOutputs } from '../publish/outputs.ts';
+import type { Volume } from '../publish/publisher.ts';
 import { prepare } from '../render/prepare.ts';
 import { largestRelease } from '../render/release.ts';
 import type { Environment } from '../settings/environment.ts';
 import { pathsOf, placesOf, stateDirectoryOf } from '../settings/outputs.ts';
 import { withoutSecrets } from '../settings/secrets.ts';
 import type { Loaded } from '../settings/settings.ts';
-import type { Time } from './state.ts';
+import type { SeenVolume, Time } from './state.ts';
 import type { Steps } from './steps.ts';
 import { validateRelease } from './validate.ts';
 
@@ -29,11 +29,10 @@ export interface WorldOptions {
   readonly instance: string;
   /** Where the data comes from, without credentials. */
   readonly source: () => string;
-  readonly random: Random;
 }
 
 export function time(): Time {
-  return { ms: performance.now(), unixMs: Date.now() };
+  return { ms: performance.now(), unixMs: Date.now(), chance: Math.random() };
 }
 
 /** What the loop of one target works with, and what others may ask of it. */
@@ -46,8 +45,13 @@ export interface RealWorld {
   readonly release: () => void;
 }
 
-export function openWorld({ loaded, env, instance, source, random }: WorldOptions): RealWorld {
-  const { OUTPUT: first, OUTPUTS, STATE_DIR, UPDATE_FREQUENCY, MAX_SIZE } = loaded.settings;
+/** As far as the files show it. */
+function dated(volume: Volume): SeenVolume {
+  return { ...volume, moment: stampOf(volume.changedAt) };
+}
+
+export function openWorld({ loaded, env, instance, source }: WorldOptions): RealWorld {
+  const { OUTPUT: first, OUTPUTS, STATE_DIR, MAX_SIZE } = loaded.settings;
   const maxBytes = largestRelease(MAX_SIZE);
   const directory = stateDirectoryOf(first, STATE_DIR);
   const publisher = openOutputs(placesOf(OUTPUTS), maxBytes);
@@ -72,9 +76,7 @@ export function openWorld({ loaded, env, instance, source, random }: WorldOption
       : said;
   let confirmation: Confirmation | null = null;
   const steps: Steps = {
-    ...{ time, random, childrenOf, moment: bootStamp },
-    momentOf: ({ changedAt }) => stampOf(changedAt),
-    lookEveryMs: () => spread(UPDATE_FREQUENCY, random),
+    ...{ time, childrenOf, moment: bootStamp },
     open: async () => {
       await find.open();
       const { ledger, from } = await store.open();
@@ -83,16 +85,16 @@ export function openWorld({ loaded, env, instance, source, random }: WorldOption
         ledger,
         from,
         copies: ledger.generation > 0 ? [] : findGenerations(store.held, maxBytes),
-        volume: publisher.look(),
+        volume: dated(publisher.look()),
       };
     },
     isHeld: () => store.isHeld(),
     observe: async () => {
       const volume = await publisher.lookInSlices();
       publisher.prune(performance.now());
-      return volume;
+      return dated(volume);
     },
-    observeNow: () => publisher.look(),
+    observeNow: () => dated(publisher.look()),
     readVolume: () => publisher.read(),
     stage: async (generation) => {
       const staging = publisher.stage(generation);

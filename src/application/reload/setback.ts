@@ -1,6 +1,6 @@
 // What a notification that did not arrive is called, and when the next try is due. Pure.
 
-import { type Random, RETRY, retryDelay, SLOW_RETRY_MS } from '../../lib/schedule.ts';
+import { RETRY, retryDelay, SLOW_RETRY_MS } from '../../lib/schedule.ts';
 import type { ReloadResult } from './hook.ts';
 
 /** The application said no this often in a row, and for this long: then it means it, and is not only busy with the reload before. */
@@ -10,41 +10,55 @@ const REFUSED_FOR_MS = 10_000;
 /** A process that was there a moment ago is looked for again; at once, it could be a hot loop. */
 const GONE_RETRY_MS = 100;
 
-export interface Setback {
-  readonly outcome: 'no-target' | 'not-permitted' | 'failed' | 'refused';
-  /** For the metrics. */
-  readonly result: string;
-  /** Since when the application says no, on the loop's clock; null: it did not. */
-  readonly refusedSince: number | null;
-  readonly retryInMs: number;
-}
-
 /** The tries for what is on the volume that failed so far; a new publication starts over. */
-export interface FailedTries {
+export interface NotifyTries {
   readonly failures: number;
-  /** How often the application said no, and since when. */
+  /** When the next is due, on the loop's clock; 0: at once. */
+  readonly dueAt: number;
+  /** How the last one ended; null: none has failed. */
+  readonly lastResult: string | null;
+  /** How often in a row the application said no, and since when on the loop's clock; null: it did not. */
   readonly refusals: number;
   readonly refusedSince: number | null;
 }
 
+export interface Setback {
+  /** `refused`: a verdict; there is no next try. */
+  readonly outcome: 'no-target' | 'not-permitted' | 'failed' | 'refused';
+  /** For the metrics. */
+  readonly result: string;
+  /** With this one. */
+  readonly tries: NotifyTries;
+}
+
+/** What follows now, at `ms` of the loop's clock; `chance` in [0, 1) spreads the next try. */
 export function setbackOf(
-  result: Exclude<ReloadResult, { kind: 'told' }>,
-  before: FailedTries,
-  { random, nowMs }: { readonly random: Random; readonly nowMs: number },
+  failed: Exclude<ReloadResult, { kind: 'told' }>,
+  before: NotifyTries,
+  { ms, chance }: { readonly ms: number; readonly chance: number },
 ): Setback {
-  const growing = retryDelay(before.failures + 1, RETRY, random);
-  if (result.kind === 'gone')
-    return { outcome: 'no-target', result: 'gone', refusedSince: null, retryInMs: GONE_RETRY_MS };
-  if (result.kind !== 'owed')
-    return { outcome: 'not-permitted', result: result.kind, refusedSince: null, retryInMs: growing };
-  const refusedSince = result.class === 'refused' ? (before.refusedSince ?? nowMs) : null;
-  const leftMs = refusedSince === null ? 0 : refusedSince + REFUSED_FOR_MS - nowMs;
-  const isSure = refusedSince !== null && before.refusals + 1 >= REFUSALS;
-  const isFinal = isSure && leftMs <= 0;
-  const isSlow = isFinal || result.class === 'misconfigured';
-  const retryInMs = isSlow ? SLOW_RETRY_MS : Math.max(growing, result.retryAfterMs ?? 0);
+  const result = failed.kind === 'owed' ? failed.class : failed.kind;
+  const failures = before.failures + 1;
+  const refusedSince = result === 'refused' ? (before.refusedSince ?? ms) : null;
+  const refusals = refusedSince === null ? 0 : before.refusals + 1;
+  const leftMs = refusals < REFUSALS ? null : (refusedSince ?? ms) + REFUSED_FOR_MS - ms;
+  const inMs =
+    leftMs ??
+    delayOf(
+      failed,
+      retryDelay(failures, RETRY, () => chance),
+    );
   return {
-    ...{ outcome: isFinal ? 'refused' : 'failed', result: result.class, refusedSince },
-    retryInMs: isSure && !isFinal ? leftMs : retryInMs,
+    outcome: leftMs !== null && leftMs <= 0 ? 'refused' : OUTCOMES[failed.kind],
+    result,
+    tries: { failures, dueAt: ms + inMs, lastResult: result, refusals, refusedSince },
   };
+}
+
+const OUTCOMES = { owed: 'failed', gone: 'no-target', 'not-permitted': 'not-permitted' } as const;
+
+function delayOf(failed: Exclude<ReloadResult, { kind: 'told' }>, growing: number): number {
+  if (failed.kind === 'gone') return GONE_RETRY_MS;
+  if (failed.kind !== 'owed') return growing;
+  return failed.class === 'misconfigured' ? SLOW_RETRY_MS : Math.max(growing, failed.retryAfterMs ?? 0);
 }

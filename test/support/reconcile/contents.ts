@@ -100,6 +100,7 @@ export function ticksOf(ms: number): number {
 export function policyOf(setting: Setting, { under, askUntil }: Pick<Policy, 'under' | 'askUntil'>): Policy {
   const { hook, isNamed, validates, goesBack, restarts, periodMs, probes, timeoutMs, keeps, limits } =
     setting;
+  const { lookEveryMs } = setting;
   return {
     ...{
       hook,
@@ -107,6 +108,7 @@ export function policyOf(setting: Setting, { under, askUntil }: Pick<Policy, 'un
       validates,
       keeps,
       limits,
+      lookEveryMs,
       under,
       askUntil,
       notifies: hook !== 'none',

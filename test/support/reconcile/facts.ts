@@ -2,9 +2,10 @@
 
 import type { Obstacle, ProcessFact } from '../../../src/application/types.ts';
 import type { Block, KeptGeneration, Published, Trial, Verdict } from '../../../src/ledger/ledger.ts';
+import { SidecarError } from '../../../src/lib/errors.ts';
 import type { Action, Decision, Goal } from '../../../src/reconcile/decide.ts';
 import type { Policy } from '../../../src/reconcile/policy.ts';
-import { type Candidate, type State, startOf } from '../../../src/reconcile/state.ts';
+import { type Candidate, NOT_TRIED, type State, startOf, type Tries } from '../../../src/reconcile/state.ts';
 import type { Input } from '../../../src/render/input.ts';
 import type { Release } from '../../../src/render/release.ts';
 
@@ -48,7 +49,6 @@ export type Step =
   | { readonly kind: 'wait'; readonly until: number; readonly obstacle: Obstacle | null };
 
 const LOOK_EVERY_MS = 60_000;
-const NOW = { failures: 0, dueAt: 0 };
 const OLD = { pid: 7, startTicks: 100 };
 const NEW = { pid: 8, startTicks: 200 };
 
@@ -68,7 +68,7 @@ export function stateOf(facts: Facts): State {
   const kept = [facts.lastKnownGood, pinned].flatMap((rendering) =>
     rendering === null ? [] : [keptOf(rendering)],
   );
-  const retryAt = (dueAt: number) => ({ failures: dueAt === 0 ? 0 : 1, dueAt });
+
   const isReplaced = suspect?.isReplaced === true;
   return {
     ...start,
@@ -94,26 +94,34 @@ export function stateOf(facts: Facts): State {
         input: facts.input && inputOf(facts.input.id),
         changes: facts.input?.changes ?? { first: 0, latest: 0 },
       },
-      ...{ candidate: candidateOf(facts.rendered), checked: facts.checked, publishedAt: facts.publishedAt },
+      ...{
+        candidate: candidateOf(facts.rendered),
+        checked: checkedOf(facts.checked),
+        publishedAt: facts.publishedAt,
+      },
       volume: volume && {
         ...{ rendering: volume.rendering, changedAt: null, problem: null, seenAt: volume.lookedAt },
-        everyMs: LOOK_EVERY_MS,
+        ...{ dueAt: volume.lookedAt + LOOK_EVERY_MS, moment: { bootId: null, ticks: null } },
       },
       held: published?.held ? generationOf(published.rendering) : null,
       process: facts.process && { fact: facts.process, id: isReplaced ? NEW : OLD, seenAt: facts.now },
       probeAt: facts.trial?.lookAt ?? 0,
       suspectUntil: suspect?.until ?? 0,
-      tries: {
-        ...{
-          open: NOW,
-          renotify: NOW,
-          publish: retryAt(facts.publishRetryAt),
-          notify: retryAt(facts.tellRetryAt),
-        },
-        validate: retryAt(facts.checked?.retryAt ?? 0),
-      },
+      publishing: retryAt(facts.publishRetryAt),
+      notifying: { ...NOT_TRIED, ...retryAt(facts.tellRetryAt) },
     },
   };
+}
+
+function retryAt(dueAt: number): Tries {
+  return { failures: dueAt === 0 ? 0 : 1, dueAt, error: null };
+}
+
+function checkedOf(checked: Facts['checked']): State['session']['checked'] {
+  if (checked === null) return null;
+  const { rendering, passed } = checked;
+  const error = new SidecarError('It is refused.', { code: 'validate.command', stage: 'validate' });
+  return { rendering, ...retryAt(checked.retryAt), error: passed ? null : error };
 }
 
 function policyOf({ hook, process, validates, goesBack, limits, askUntil, suspect }: Facts): Policy {
@@ -128,7 +136,7 @@ function policyOf({ hook, process, validates, goesBack, limits, askUntil, suspec
       under: 'settings',
     },
     ...{ isNamed: process !== null || suspect !== null, restarts: false, keeps: 5 },
-    ...{ confirmTimeoutMs: 30_000, reloadWaitMs: 60_000 },
+    ...{ confirmTimeoutMs: 30_000, reloadWaitMs: 60_000, lookEveryMs: LOOK_EVERY_MS },
     proof: { workers: false, byName: false, byTime: false },
   };
 }

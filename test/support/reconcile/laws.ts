@@ -41,7 +41,7 @@ export function lawsOfPublishing(world: World, state: State, { rendering, from }
     world.forbid(`publishes ${rendering}, which is not what is wanted`);
   if (!isPublishable(Number(rendering.slice(1)), world.setting) && world.volume !== rendering)
     world.forbid(`publishes what is refused: ${rendering}`);
-  if (validates && !(checked?.rendering === rendering && checked.passed))
+  if (validates && !(checked?.rendering === rendering && checked.error === null))
     world.forbid(`publishes ${rendering}, which has not passed`);
 }
 

@@ -70,6 +70,7 @@ export class Life {
   #sleep: Sleep | null = null;
   #isStarted = false;
   #isOver = false;
+  #isCheckerAtWork = false;
   #onStill: () => void = () => {};
   #actions = { at: 0, count: 0 };
   #sinceRest = 0;
@@ -239,8 +240,7 @@ export class Life {
       world.forbid('confirmed before the rename was on the disk');
     if (isUncertain(event, after)) world.uncertain.add(world.publications);
     const point = POINTS[event.kind];
-    if (point !== undefined && !(point === 'kept' && event.kind === 'confirmed' && event.kept === null))
-      world.point(point);
+    if (point !== undefined && !('kept' in event && event.kept === null)) world.point(point);
   }
 
   #save(ledger: Ledger): SidecarError | null | undefined {
@@ -261,12 +261,13 @@ export class Life {
 
   #steps(): Steps {
     const world = this.#world;
-    const { application, setting } = world;
-    const look = () => ({ rendering: world.volume, changedAt: world.changedAt, problem: null });
+    const { application } = world;
+    const look = () => {
+      const { volume, changedAt } = world;
+      return { rendering: volume, changedAt, problem: null, moment: world.momentOfVolume() };
+    };
     return {
-      time: () => ({ ms: world.now, unixMs: world.now }),
-      random: () => 0.5,
-      lookEveryMs: () => setting.lookEveryMs,
+      time: () => ({ ms: world.now, unixMs: world.now, chance: 0.5 }),
       open: async () => {
         const ledger = world.disk.current;
         this.#saved = ledger;
@@ -284,7 +285,6 @@ export class Life {
       observe: async () => look(),
       observeNow: look,
       readVolume: () => generationOf(world.volume ?? ''),
-      momentOf: () => world.momentOfVolume(),
       moment: () => world.stamp(),
       stage: async (release) => this.#stage(release),
       settled: async () => {
@@ -301,7 +301,10 @@ export class Life {
       },
       render: async (input) => await this.#render(input),
       validate: async (generation, signal) => {
+        if (this.#isCheckerAtWork) world.forbid('validates twice at the same time');
+        this.#isCheckerAtWork = true;
         await world.pass(signal);
+        this.#isCheckerAtWork = false;
         const nature = natureOf(Number(generation.rendering.slice(1)));
         if (!world.validatorWorks || nature === 'invalid')
           throw new SidecarError('It is refused.', { code: 'validate.command', stage: 'validate' });
@@ -402,7 +405,7 @@ function isUncertain(event: Event, { ledger }: State): boolean {
       return true;
     case 'trial-failed':
       // The last known good is notified again.
-      return ledger.kept[0]?.rendering === event.failure.block.rendering;
+      return ledger.kept[0]?.rendering === ledger.published?.rendering;
     default:
       return false;
   }

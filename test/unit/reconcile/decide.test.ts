@@ -234,15 +234,14 @@ const NOTIFYING: readonly Example[] = [
     },
     wait(100_040, ABSENT),
   ],
-  ['with no hook nothing stays owed', { ...OWED, hook: 'none', process: null }, { kind: 'clear-owed' }],
   [
     'what an application that watches its files has by now is tried before anything newer',
-    { ...OWED, ...NEWER, hook: 'none' },
-    { kind: 'clear-owed' },
+    { ...OWED, ...NEWER, owed: false, hook: 'none' },
+    { kind: 'start-trial' },
   ],
   [
     'where there is none the newer goes at once',
-    { ...OWED, ...NEWER, hook: 'none', process: null },
+    { ...OWED, ...NEWER, owed: false, hook: 'none', process: null },
     publish('candidate'),
   ],
 ];

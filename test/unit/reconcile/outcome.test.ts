@@ -16,7 +16,7 @@ const STAMP = { bootId: 'boot', ticks: 1 };
 /** The state after these events, with what was recorded, as the loop makes it. */
 function stateAfter(events: readonly Event[], start: State = START): State {
   return events.reduce<State>((before, event, i) => {
-    const at = { ms: i, unixMs: 1_000 + i };
+    const at = { ms: i, unixMs: 1_000 + i, chance: 0.5 };
     let state = reduce(before, event, at);
     for (const report of reportsOf(before, event, () => state, at))
       state = reduce(state, { kind: 'reported', report }, at);
@@ -34,8 +34,7 @@ const error = (code: string, stage: Stage, message = 'It went wrong.') =>
   new SidecarError(message, { code, stage });
 const generation = (rendering: string) => ({ parts: [], rendering });
 const volume = (rendering: string | null) => ({
-  volume: { rendering, changedAt: null, problem: null },
-  everyMs: 60_000,
+  volume: { rendering, changedAt: null, problem: null, moment: STAMP },
 });
 const input = (id: string, revision = id) => {
   const snapshot = { revision, content: { kind: 'tree', entries: [] } } as const;
@@ -44,7 +43,7 @@ const input = (id: string, revision = id) => {
 const version = (rendering: string) => ({ revision: rendering, digest: rendering, rendering, at: 1 });
 
 const OPENED: Event = {
-  ...{ kind: 'opened', ledger: START.ledger, from: 'fresh', copies: [], held: null, moment: STAMP },
+  ...{ kind: 'opened', ledger: START.ledger, from: 'fresh', copies: [], held: null },
   ...volume(null),
 };
 const source = (id: string, revision = id): Event => ({
@@ -83,7 +82,7 @@ const published = (rendering: string, as: 'desired' | 'rolled-back' = 'desired')
     staged: [],
     version: { ...version(rendering), input: rendering, moment: null, as },
   },
-  { kind: 'published', generation: generation(rendering), startedAt: 1, moment: STAMP, ...volume(rendering) },
+  { kind: 'published', generation: generation(rendering), startedAt: 1, ...volume(rendering) },
 ];
 const notified: Event = { kind: 'notified', result: 'told', next: TRIAL };
 const confirmed = (rendering: string): Event => {
@@ -92,27 +91,18 @@ const confirmed = (rendering: string): Event => {
 const applied = (rendering: string): readonly Event[] => [
   ...[source(rendering), rendered(rendering), ...published(rendering), notified, confirmed(rendering)],
 ];
-const died = (rendering: string): Event => ({
-  ...{ kind: 'trial-failed', trial: TRIAL, error: error('confirm.died', 'reload'), retryInMs: 1_000 },
-  failure: {
-    suspectUntil: null,
-    block: {
-      ...version(rendering),
-      outcome: 'target-died',
-      code: 'confirm.died',
-      message: 'It died.',
-      under: 'settings',
-    },
-  },
-});
+const died: Event = {
+  ...{ kind: 'trial-failed', trial: TRIAL, outcome: 'target-died', isReplaced: true },
+  error: error('confirm.died', 'reload'),
+};
 const GOOD: readonly Event[] = [OPENED, ...applied('one')];
 
 describe('the state directory', () => {
   it('that cannot be had is an attempt each second, and is over when it can', () => {
-    const locked: Event = { kind: 'open-failed', error: error('state.locked', 'publish'), retryInMs: 1_000 };
+    const locked: Event = { kind: 'open-failed', error: error('state.locked', 'publish') };
     const waiting = stateAfter([locked, locked]);
     expect(outcomes(waiting)).toEqual(['failed ×2']);
-    expect(waiting.session).toMatchObject({ isOpen: false, tries: { open: { failures: 2, dueAt: 1_001 } } });
+    expect(waiting.session).toMatchObject({ isOpen: false, opening: { failures: 2, dueAt: 1_001 } });
     expect(stateAfter([locked, OPENED]).session.journal.current).toBeNull();
   });
 
@@ -125,25 +115,26 @@ describe('the state directory', () => {
     const failed = stateAfter([
       ...GOOD,
       { kind: 'saved', error: full },
-      { kind: 'keep-failed', error: full },
+      { kind: 'kept', kept: null, keepError: full },
     ]);
-    expect(failed.session.errors).toMatchObject({ save: full, keep: full });
+    expect(failed.session).toMatchObject({ saveError: full, keepError: full });
     const again = stateAfter(
       [
         { kind: 'saved', error: null },
-        { kind: 'kept', kept: kept('one') },
+        { kind: 'kept', kept: kept('one'), keepError: null },
       ],
       failed,
     );
-    expect(again.session.errors).toMatchObject({ save: null, keep: null });
+    expect(again.session).toMatchObject({ saveError: null, keepError: null });
   });
 
   it('makes a confirmed generation the last known good once there is a copy of it', () => {
     const uncopied: Event = { ...confirmed('one'), kept: null } as Event;
     const before = stateAfter([...GOOD.slice(0, -1), uncopied]);
     expect(before.ledger.kept).toEqual([]);
-    expect(stateAfter([{ kind: 'kept', kept: kept('one') }], before).ledger.kept).toEqual([kept('one')]);
-    expect(stateAfter([{ kind: 'kept', kept: kept('other') }], before).ledger.kept).toEqual([]);
+    const keeping = (rendering: string): Event => ({ kind: 'kept', kept: kept(rendering), keepError: null });
+    expect(stateAfter([keeping('one')], before).ledger.kept).toEqual([kept('one')]);
+    expect(stateAfter([keeping('other')], before).ledger.kept).toEqual([]);
   });
 
   it('whose copy is damaged keeps it no more', () => {
@@ -184,15 +175,7 @@ describe('what stands', () => {
 
   it('is the way back, whatever was rejected before, until something newer is rendered', () => {
     const back = [...published('one', 'rolled-back'), notified, confirmed('one')];
-    const events = [
-      ...GOOD,
-      source('two'),
-      rendered('two'),
-      ...published('two'),
-      notified,
-      died('two'),
-      ...back,
-    ];
+    const events = [...GOOD, source('two'), rendered('two'), ...published('two'), notified, died, ...back];
     const rolledBack = stateAfter(events);
     expect(outcomes(rolledBack)).toEqual(['applied', 'target-died', 'rolled-back']);
     expect(outcomes(stateAfter([rendered('two')], rolledBack))).toEqual([
@@ -206,48 +189,42 @@ describe('what stands', () => {
   });
 
   it('is "rollback-failed" when that does not work either', () => {
-    const failed = stateAfter([
-      ...GOOD,
-      source('two'),
-      rendered('two'),
-      ...published('two'),
-      notified,
-      died('two'),
-    ]);
-    const back = stateAfter([...published('one', 'rolled-back'), notified, died('one')], failed);
+    const failed = stateAfter([...GOOD, source('two'), rendered('two'), ...published('two'), notified, died]);
+    const back = stateAfter([...published('one', 'rolled-back'), notified, died], failed);
     expect(outcomes(back)).toEqual(['applied', 'target-died', 'rollback-failed']);
-    expect(back.session.tries.renotify.failures).toBe(1);
+    expect(back.session.relapses).toBe(1);
     expect(back.ledger.owed).not.toBeNull();
   });
 
   it('is a failed publication, each try counted, until the next one works', () => {
     const full: Event = {
-      ...{ kind: 'publish-failed', error: error('publish.no-space', 'publish'), retryInMs: 500 },
-      left: { ...volume('one'), moment: STAMP },
+      ...{ kind: 'publish-failed', error: error('publish.no-space', 'publish') },
+      left: volume('one').volume,
     };
     const trying = [...GOOD, source('two'), rendered('two'), full, full];
     expect(outcomes(stateAfter(trying))).toEqual(['applied', 'failed ×2']);
-    expect(stateAfter(trying).session.tries.publish).toMatchObject({ failures: 2 });
+    expect(stateAfter(trying).session.publishing).toMatchObject({ failures: 2 });
     const done = stateAfter([...published('two'), notified, confirmed('two')], stateAfter(trying));
     expect(outcomes(done)).toEqual(['applied', 'failed ×2', 'applied']);
-    expect(done.session.tries.publish).toEqual({ failures: 0, dueAt: 0 });
+    expect(done.session.publishing).toEqual({ failures: 0, dueAt: 0, error: null });
   });
 
   it('is why the application was not notified, each try counted', () => {
     const no: Event = {
-      ...{ kind: 'notify-failed', result: 'unavailable', outcome: 'failed', refusedSince: null },
-      ...{ error: error('reload.unavailable', 'reload'), retryInMs: 500 },
+      ...{ kind: 'notify-failed', result: 'unavailable', outcome: 'failed' },
+      error: error('reload.unavailable', 'reload'),
+      tries: { failures: 1, dueAt: 500, lastResult: 'unavailable', refusals: 0, refusedSince: null },
     };
     const owed = stateAfter([...GOOD.slice(0, -2), no, no]);
     expect(outcomes(owed)).toEqual(['failed ×2']);
     expect(owed.session).toMatchObject({
-      lastReload: 'unavailable',
+      notifying: { dueAt: 500, lastResult: 'unavailable' },
       journal: { reloads: { unavailable: 2 } },
     });
     expect(outcomes(stateAfter([notified, confirmed('one')], owed))).toEqual(['failed ×2', 'applied']);
     // What is mended by then is tried at once.
     const asked = stateAfter([{ kind: 'retry-asked', unblocks: false }], owed);
-    expect(asked.session.tries.notify).toEqual({ failures: 0, dueAt: 0 });
+    expect(asked.session.notifying).toMatchObject({ failures: 0, dueAt: 0 });
   });
 
   it('is that CONFIRM_URL does not answer yet, and the trial is over until the next', () => {
@@ -260,30 +237,30 @@ describe('what stands', () => {
   it('is what no step should do, and a validation that was lost is over', () => {
     const failed = stateAfter([
       ...GOOD,
-      { kind: 'validating' },
+      { kind: 'validating', isAtWork: true },
       { kind: 'failed', error: error('internal', 'internal') },
     ]);
     expect(outcomes(failed)).toEqual(['applied', 'failed']);
     expect(outcomes(stateAfter([{ kind: 'rested', waits: [] }], failed)).at(-1)).toBe('applied');
-    expect(stateAfter([{ kind: 'validation-ended' }], failed).session.isValidating).toBe(false);
+    expect(stateAfter([{ kind: 'validating', isAtWork: false }], failed).session.isValidating).toBe(false);
   });
 
   it('is a refusal by VALIDATE_COMMAND, each run counted', () => {
     const no: Event = {
-      ...{
-        kind: 'validated',
-        rendering: 'two',
-        retryInMs: 500,
-        error: error('validate.command', 'validate'),
-      },
+      ...{ kind: 'validated', rendering: 'two', error: error('validate.command', 'validate') },
     };
-    const refused = stateAfter([...GOOD, source('two'), rendered('two'), { kind: 'validating' }, no, no]);
+    const started: Event = { kind: 'validating', isAtWork: true };
+    const refused = stateAfter([...GOOD, source('two'), rendered('two'), started, no, no]);
     expect(outcomes(refused)).toEqual(['applied', 'rejected ×2']);
-    expect(refused.session).toMatchObject({ isValidating: false, checked: { passed: false } });
+    // The step is over later: no other one starts beside it.
+    expect(refused.session.isValidating).toBe(true);
+    expect(refused.session).toMatchObject({
+      checked: { rendering: 'two', failures: 2, error: { code: 'validate.command' } },
+    });
   });
 
   it('is nothing any more when what is blocked is to be tried again', () => {
-    const events = [...GOOD, source('two'), rendered('two'), ...published('two'), notified, died('two')];
+    const events = [...GOOD, source('two'), rendered('two'), ...published('two'), notified, died];
     const again = stateAfter([...events, { kind: 'retry-asked', unblocks: true }]);
     expect(again.session.journal.current).toBeNull();
     expect(again.ledger).toMatchObject({
@@ -298,7 +275,7 @@ describe('a verdict', () => {
   it('on a trial that is over changes nothing', () => {
     const state = stateAfter(GOOD);
     const stale: readonly Event[] = [
-      ...[confirmed('one'), died('one'), { kind: 'trial-lost', trial: TRIAL } as const],
+      ...[confirmed('one'), died, { kind: 'trial-lost', trial: TRIAL } as const],
       { kind: 'probed', trial: TRIAL, inMs: 1 },
       { kind: 'trial-started', trial: TRIAL, next: trial(2) },
       { kind: 'unanswered', trial: TRIAL, error: error('confirm.no-answer', 'reload') },
@@ -321,7 +298,10 @@ describe('without a hook', () => {
 
   it('what was owed before is owed no more', () => {
     const owed = stateAfter(GOOD.slice(0, -2));
-    expect(stateAfter([{ kind: 'owed-cleared' }], { ...owed, policy: NO_HOOK }).ledger.owed).toBeNull();
+    expect(owed.ledger.owed).not.toBeNull();
+    const opened: Event = { ...OPENED, ...volume('one'), ledger: owed.ledger } as Event;
+    expect(stateAfter([opened], startOf(NO_HOOK)).ledger).toMatchObject({ owed: null, verdict: 'pending' });
+    expect(stateAfter([opened]).ledger.owed).not.toBeNull();
   });
 
   it('what the volume shows is adopted, and its trial is not one of our doing', () => {

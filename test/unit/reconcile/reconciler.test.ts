@@ -21,16 +21,16 @@ function loop(world: Partial<World> = {}) {
       time: () => {
         looks += 1;
         if (looks > MOST_LOOKS_AT_THE_CLOCK) throw new Error('The loop never rests.');
-        return { ms: performance.now(), unixMs: Date.now() };
+        return { ms: performance.now(), unixMs: Date.now(), chance: 0.5 };
       },
       ...{ sleep, turn: () => Promise.resolve(), save: () => undefined, release: () => {} },
       perform: async function* (action): AsyncGenerator<Event, void> {
-        const look = { volume: { rendering: null, changedAt: null, problem: null }, everyMs: 60_000 };
         const moment = { bootId: null, ticks: null };
+        const volume = { rendering: null, changedAt: null, problem: null, moment };
         const { ledger } = reconciler.state;
         if (action.kind === 'open')
-          yield { kind: 'opened', ledger, from: 'fresh', copies: [], held: null, moment, ...look };
-        if (action.kind === 'observe') yield { kind: 'observed', ...look };
+          yield { kind: 'opened', ledger, from: 'fresh', copies: [], held: null, volume };
+        if (action.kind === 'observe') yield { kind: 'observed', volume };
       },
       announce: (_before, event) => {
         taken.push(event);
@@ -90,7 +90,7 @@ describe('the loop', () => {
     expect(reconciler.state).toBe(before);
     // What can be saved later goes on.
     reconciler.post({ kind: 'suspicion-confirmed' });
-    expect(reconciler.state.session.errors.save).toBe(FULL);
+    expect(reconciler.state.session.saveError).toBe(FULL);
   });
 
   it('lets a step know where it yielded an event that has to be saved and cannot', async () => {
