@@ -82,21 +82,43 @@ function etcdProtocol() {
   return replacePackage('@grpc/proto-loader', etcd3, contents);
 }
 
-/** axios can send forms, for which it carries the types of all files there are. We send none. */
-const noForms = replacePackage('form-data', ROOT, () => 'module.exports = class FormData {};');
+/** Replaces a piece of a package's file; an update that does not have the piece any more fails the build. */
+function replacePiece(path, piece, by) {
+  const file = join(ROOT, 'node_modules', path);
+  const load = (id) => {
+    if (id !== file) return null;
+    const text = readFileSync(file, 'utf8');
+    if (!text.includes(piece)) throw new Error(`${path} does not contain ${piece}; correct build.mjs`);
+    return text.replaceAll(piece, by);
+  };
+  return { name: `a piece of ${path}`, load };
+}
+
+/**
+ * axios can send forms, with the types of all files there are, and can go by `fetch`, for which it loads a second client. We send no
+ * form, and go by `http` only.
+ */
+const onlyHttp = [
+  replacePackage('form-data', ROOT, () => 'module.exports = class FormData {};'),
+  replacePiece('axios/lib/utils.js', 'G.FormData', 'undefined'),
+  {
+    name: 'no fetch',
+    load: (id) =>
+      /[/]axios[/]lib[/]adapters[/](fetch|xhr)\.js$/.test(id)
+        ? 'export const getFetch = null; export default null;'
+        : null,
+  },
+];
 
 /** The logger can write from a thread. Ours does not, and needs not know whether it is in one. */
-const noThreadStream = replacePackage('thread-stream', ROOT, () => 'module.exports = class ThreadStream {};');
-const logsInMainThread = {
-  name: 'logs in the main thread',
-  load: (id) =>
-    id.endsWith('/pino/lib/tools.js')
-      ? readFileSync(id, 'utf8').replace("require('worker_threads')", '{ isMainThread: true }')
-      : null,
-};
+const noThreadStream = [
+  replacePackage('thread-stream', ROOT, () => 'module.exports = class ThreadStream {};'),
+  replacePiece('pino/lib/tools.js', "require('worker_threads')", '{ isMainThread: true }'),
+];
 
 /** Built-in modules that not every sidecar needs: they weigh some MiB, and are a quarter of the start. */
-const BY_NEED = /^(?:node:)?(assert|child_process|crypto|http|https|perf_hooks|tls|vm|worker_threads|zlib)$/;
+const BY_NEED =
+  /^(?:node:)?(assert|child_process|crypto|http|http2|https|perf_hooks|tls|vm|worker_threads|zlib)$/;
 
 /** Loads each of these when something of it is used first, also where a library imports it at its top. */
 const builtInsByNeed = {
@@ -155,7 +177,7 @@ async function bundle(entry, folder) {
   await build({
     ...COMMON,
     input: { [name]: resolve(ROOT, entry), 'document-worker': WORKER },
-    plugins: [etcdProtocol(), noForms, noThreadStream, logsInMainThread, builtInsByNeed, plugin],
+    plugins: [etcdProtocol(), onlyHttp, noThreadStream, builtInsByNeed, plugin],
     output: {
       dir,
       entryFileNames: '[name].js',
