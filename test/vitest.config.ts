@@ -1,5 +1,6 @@
 // Six kinds of tests, one project each. `npm test` runs all but the campaigns and those against a real Kubernetes API.
 import { defineConfig } from 'vitest/config';
+import Order from './support/order.ts';
 
 /**
  * How long one test may take. Most take a moment; on a machine that does other work as well they all take far longer, and a
@@ -18,7 +19,8 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     ...PATIENCE,
     // More than the two cores it is made for: most of the time is spent waiting for processes and servers.
-    maxWorkers: 3,
+    maxWorkers: 4,
+    sequence: { sequencer: Order },
     globalSetup: ['test/support/servers/prepare.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
     tags: [{ name: 'root', description: 'Only root can run it.', skip: process.getuid?.() !== 0 }],
