@@ -257,8 +257,8 @@ describe('a target in trouble', () => {
     await outcomeOf(sidecar, 'good', 'applied');
     const times = await timesOf(place, 10);
     // The slowest has room, since other tests share the machine.
-    expect(times[5]).toBeLessThan(1_000);
-    expect(times[9]).toBeLessThan(3_000);
+    expect(times[5]).toBeLessThan(2_000);
+    expect(times[9]).toBeLessThan(8_000);
     expect((await sidecar.status()).targets['bad']?.outcome).not.toBe('applied');
   }
 

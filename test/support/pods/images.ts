@@ -8,12 +8,13 @@ import { promisify } from 'node:util';
 import { DIST } from '../e2e/sidecar.ts';
 import { openPodman, type Podman } from '../servers/podman.ts';
 import { addPrograms, layOut, type Program, type ProgramName } from './programs.ts';
+import { sharedImage } from './shared-images.ts';
 
 const run = promisify(execFile);
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** The images of one test file. */
+/** The images of one test file; those of the same content are shared by all files of a run. */
 export interface Images {
   readonly podman: Podman;
   /** The sidecar as the Dockerfile makes it. */
@@ -22,11 +23,11 @@ export interface Images {
   readonly sidecarWithGit: () => Promise<string>;
   /** Node.js and a shell. */
   readonly node: string;
-  /** Makes an image with these programs and a shell; gives its name. The same programs are laid out once. */
+  /** Makes an image with these programs and a shell; gives its name. */
   readonly server: (...programs: readonly (ProgramName | Program)[]) => Promise<string>;
   /** Makes the sidecar's image with further programs in it, as for a checker; gives its name. */
   readonly sidecarWith: (...programs: readonly (ProgramName | Program)[]) => Promise<string>;
-  /** Removes every image made here. */
+  /** Removes what this file needed to make them. */
   readonly remove: () => Promise<void>;
 }
 
@@ -36,23 +37,21 @@ const GIT: readonly Program[] = [
   { set: 'ssh', paths: ['usr/bin/ssh'] },
 ];
 
+/** A base image made of this machine's Node.js. */
+export function nodeImage(podman: Podman): Promise<string> {
+  return sharedImage('node', (tag) => podman.makeNodeImage(tag));
+}
+
 /** Builds the sidecar's image, from a base image made of this machine's Node.js. */
 export async function openImages(): Promise<Images> {
   const podman = openPodman();
   const folder = mkdtempSync(join(tmpdir(), 'images-test-'));
-  const prefix = `localhost/pods-${process.pid}`;
-  const made: string[] = [];
-  const named = (name: string): string => {
-    const tag = `${prefix}-${name}`;
-    made.unshift(tag);
-    return tag;
-  };
   const build = async (
     tag: string,
     context: string,
     base: string,
     ...more: readonly string[]
-  ): Promise<string> => {
+  ): Promise<void> => {
     const flags = [
       '--network',
       'none',
@@ -63,57 +62,51 @@ export async function openImages(): Promise<Images> {
       `NODE_IMAGE=${base}`,
     ];
     await podman.must('build', ...flags, ...more, '-t', tag, context);
-    return tag;
   };
 
-  const node = named('node');
-  await podman.makeNodeImage(node);
+  const node = await nodeImage(podman);
   const context = join(folder, 'sidecar');
   mkdirSync(context);
   for (const name of ['Dockerfile', 'package.json']) cpSync(join(ROOT, name), join(context, name));
   cpSync(DIST, join(context, 'dist'), { recursive: true });
-  const sidecar = await build(named('sidecar'), context, node);
+  const sidecar = await sharedImage('sidecar', (tag) => build(tag, context, node));
 
-  const known = new Map<string, Promise<string>>();
-  const once = (key: string, make: () => Promise<string>): Promise<string> => {
-    const found = known.get(key) ?? make();
-    known.set(key, found);
-    return found;
-  };
-  const importServer = async (programs: readonly (ProgramName | Program)[]): Promise<string> => {
+  const importServer = async (tag: string, programs: readonly (ProgramName | Program)[]): Promise<void> => {
     const root = mkdtempSync(join(folder, 'root-'));
     chmodSync(root, 0o755);
     await layOut(root, programs);
-    const tag = named(`servers-${known.size}`);
     const archive = `${root}.tar`;
     await run('tar', ['-C', root, '--owner=0', '--group=0', '-cf', archive, '.']);
     await podman.must('import', '--change', 'ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/bin', archive, tag);
-    return tag;
   };
-  const addToSidecar = async (programs: readonly (ProgramName | Program)[]): Promise<string> => {
+  const addToSidecar = async (tag: string, programs: readonly (ProgramName | Program)[]): Promise<void> => {
     const root = mkdtempSync(join(folder, 'more-'));
     await addPrograms(join(root, 'files'), programs);
     writeFileSync(join(root, 'Dockerfile'), `FROM ${sidecar}\nCOPY files /\n`);
-    return build(named(`sidecar-with-${known.size}`), root, node);
+    await build(tag, root, node);
   };
-  const makeWithGit = async (): Promise<string> => {
+  const makeNodeWithGit = async (tag: string): Promise<void> => {
     const root = mkdtempSync(join(folder, 'git-'));
     await addPrograms(join(root, 'files'), GIT);
     // In a container of Debian it is a link.
     symlinkSync('git-remote-http', join(root, 'files/usr/lib/git-core/git-remote-https'));
     writeFileSync(join(root, 'Dockerfile'), `FROM ${node}\nCOPY files /\n`);
-    const base = await build(named('node-with-git'), root, node);
-    return build(named('sidecar-git'), context, base, '--target', 'git');
+    await build(tag, root, node);
+  };
+  const sidecarWithGit = async (): Promise<string> => {
+    const base = await sharedImage('node with git', makeNodeWithGit);
+    return sharedImage('sidecar with git', (tag) => build(tag, context, base, '--target', 'git'));
   };
   return {
     podman,
     sidecar,
     node,
-    sidecarWithGit: () => once('git', makeWithGit),
-    server: (...programs) => once(`server ${JSON.stringify(programs)}`, () => importServer(programs)),
-    sidecarWith: (...programs) => once(`sidecar ${JSON.stringify(programs)}`, () => addToSidecar(programs)),
+    sidecarWithGit,
+    server: (...programs) =>
+      sharedImage(`server ${JSON.stringify(programs)}`, (tag) => importServer(tag, programs)),
+    sidecarWith: (...programs) =>
+      sharedImage(`sidecar ${JSON.stringify(programs)}`, (tag) => addToSidecar(tag, programs)),
     remove: async () => {
-      await podman.run('rmi', '-f', ...made);
       podman.close();
       rmSync(folder, { recursive: true, force: true });
     },

@@ -1,21 +1,22 @@
-// One run at a time fetches into the cache of a checkout; the lock of a run that was killed is taken over.
+// One process at a time does certain work for a checkout, such as fetching into its cache; the lock of one that was killed is
+// taken over.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CACHE } from './cache.ts';
 
-/** Longest wait for another run's fetch. */
+/** Longest wait for the work of another. */
 const PATIENCE_MS = 600_000;
 
-/** Does the work while no other run does such work. */
-export async function locked<T>(work: () => Promise<T>): Promise<T> {
+/** Does the work while no other process does work of this name. */
+export async function locked<T>(work: () => Promise<T>, name = 'fetch'): Promise<T> {
   mkdirSync(CACHE, { recursive: true });
-  const lock = join(CACHE, 'fetch.lock');
+  const lock = join(CACHE, `${name}.lock`);
   const deadline = Date.now() + PATIENCE_MS;
   for (let isFirst = true; !tryLock(lock); isFirst = false) {
-    if (isFirst) console.log(`Waiting for another run that is fetching into ${CACHE}`);
+    if (isFirst && name === 'fetch') console.log(`Waiting for another run that is fetching into ${CACHE}`);
     if (Date.now() > deadline)
-      throw new Error(`Cannot fetch: "${lock}" stays locked. Remove it and try again.`);
+      throw new Error(`Cannot ${name}: "${lock}" stays locked. Remove it and try again.`);
     await sleep(100);
   }
   try {

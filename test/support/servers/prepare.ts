@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
+import { beginSharedImages, endSharedImages } from '../pods/shared-images.ts';
 import { buildKubeApiserver, whyNoKubeApiserver } from './build-kube-apiserver.ts';
 import { CACHED_PROGRAMS, PROJECT } from './cache.ts';
 import { fetchDebian } from './fetch-debian.ts';
@@ -51,9 +52,14 @@ interface Missing {
 }
 
 /** vitest's globalSetup, called before any test of the run; further calls of the same run find everything there. */
-export default async function setup(project: { readonly vitest: VitestOfRun }): Promise<void> {
+export default async function setup(project: {
+  readonly vitest: VitestOfRun;
+}): Promise<(() => Promise<void>) | undefined> {
   const kinds = new Set(project.vitest.state.getPaths().map(kindOf));
   await prepare([...kinds].filter((kind) => kind !== 'unit'));
+  if (!kinds.has('pods') || !isRoot) return undefined;
+  await beginSharedImages();
+  return endSharedImages;
 }
 
 /** The part of vitest that says which files will be run. */

@@ -160,8 +160,8 @@ export function describeProviderLaw(
       const startedMs = performance.now();
       follower.abort();
       await waiting;
-      expect(performance.now() - startedMs).toBeLessThan(1_000);
-      await expect.poll(() => leftOver(before), { timeout: 2_000 }).toEqual([]);
+      expect(performance.now() - startedMs).toBeLessThan(5_000);
+      await expect.poll(() => leftOver(before), { timeout: 15_000 }).toEqual([]);
     });
 
     it('returns at once when the signal has aborted already', async () => {
@@ -198,7 +198,7 @@ function describeDeadlines(harness: () => ProviderHarness): void {
     const startedMs = performance.now();
     follower.abort();
     await waiting;
-    expect(performance.now() - startedMs).toBeLessThan(1_000);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
     await silent.close();
   });
 }

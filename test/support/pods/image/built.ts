@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import type { TestContext } from 'vitest';
 import { DIST } from '../../e2e/sidecar.ts';
 import type { Podman } from '../../servers/podman.ts';
+import { nodeImage } from '../images.ts';
 
 const PROJECT = new URL('../../../..', import.meta.url).pathname;
 
@@ -35,13 +36,12 @@ export interface BuiltImage {
 /** Builds the image from a base made of this machine's Node.js. The build has no network. */
 export async function buildImage(podman: Podman): Promise<BuiltImage> {
   const image = `localhost/image-test-sidecar-${process.pid}`;
-  const base = `localhost/image-test-node-${process.pid}`;
-  await podman.makeNodeImage(base);
+  const base = await nodeImage(podman);
   const options = ['--format', 'docker', '--network', 'none', '--build-arg', `NODE_IMAGE=${base}`];
   const files = ['-f', join(PROJECT, 'Dockerfile'), '--ignorefile', join(PROJECT, '.dockerignore')];
   // The built program may lie elsewhere; it has its package.json beside it.
   await podman.must('build', ...options, ...files, '-t', image, dirname(DIST));
-  return { podman, image, base, remove: async () => void (await podman.run('rmi', '-f', image, base)) };
+  return { podman, image, base, remove: async () => void (await podman.run('rmi', '-f', image)) };
 }
 
 /** Starts a container that runs on, and removes it after the test. Gives its id. */
