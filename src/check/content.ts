@@ -2,11 +2,11 @@
 
 import type { Ledger } from '../ledger/ledger.ts';
 import { toSidecarError } from '../lib/errors.ts';
-import { providerOptions } from '../reconcile/provider-options.ts';
 import { validateRelease } from '../reconcile/validate.ts';
 import { inputOf } from '../render/input.ts';
 import { originsOfKeys, prepare, renderingExtras, templatePaths } from '../render/prepare.ts';
 import type { Release } from '../render/release.ts';
+import { providerOptions } from '../settings/provider-options.ts';
 import type { TargetSnapshot } from '../source/provider.ts';
 import { readOnce } from '../source/read-once.ts';
 import { openTemplates } from '../source/template-source.ts';

@@ -1,6 +1,6 @@
 // Asks each source once, as the sidecar would.
 import { toSidecarError } from '../lib/errors.ts';
-import { providerOptions } from '../reconcile/provider-options.ts';
+import { providerOptions } from '../settings/provider-options.ts';
 import { sourceOf } from '../settings/secrets.ts';
 import { mergeSnapshots } from '../source/merge.ts';
 import type { OpenProvider, Provider, ProviderGroup, Snapshot, TargetSnapshot } from '../source/provider.ts';

@@ -2,13 +2,13 @@
 
 import { readLedger } from '../ledger/ledger-file.ts';
 import { openOutputs } from '../publish/outputs.ts';
-import { providerOptions } from '../reconcile/provider-options.ts';
 import { inputOf } from '../render/input.ts';
 import { patchOf } from '../render/patch.ts';
 import { originsOfKeys, prepare, renderingExtras, templatePaths } from '../render/prepare.ts';
 import { largestRelease } from '../render/release.ts';
 import type { Environment } from '../settings/environment.ts';
 import { placesOf, stateDirectoryOf } from '../settings/outputs.ts';
+import { providerOptions } from '../settings/provider-options.ts';
 import type { Loaded } from '../settings/settings.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { readOnce } from '../source/read-once.ts';

@@ -4,14 +4,14 @@
 import type { StagedPart } from '../publish/types.ts';
 import type { BootStamp, ProcessId } from './types.ts';
 
-/** One configuration, as status shows it. */
-export interface Version {
+/** One configuration, as status shows it; without a `rendering` (null) before it is rendered, or when it cannot be. */
+export interface Version<Rendering extends string | null = string> {
   /** The source's version of the data. */
   readonly revision: string;
   /** Ours, of the data. */
   readonly digest: string;
   /** Digest of the files. */
-  readonly rendering: string;
+  readonly rendering: Rendering;
   /** Unix milliseconds. */
   readonly at: number;
 }
@@ -179,7 +179,8 @@ export interface TrialFailure {
 }
 
 /** The version without what only the ledger needs. */
-export function versionOf({ revision, digest, rendering, at }: Version): Version {
+export function versionOf<Rendering extends string | null>(version: Version<Rendering>): Version<Rendering> {
+  const { revision, digest, rendering, at } = version;
   return { revision, digest, rendering, at };
 }
 

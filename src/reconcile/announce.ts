@@ -1,6 +1,6 @@
 // What the log says of an event: one line for what happened, and one for an outcome that is news.
 
-import { confirmedSecondsAgo, type PublishedAs, type Trial } from '../ledger/ledger.ts';
+import { confirmedSecondsAgo, type Pin, type PublishedAs, type Trial } from '../ledger/ledger.ts';
 import { errorFields, type Fields, type Log } from '../lib/log.ts';
 import type { AttemptedVersion, Report } from './journal.ts';
 import type { Event, State } from './state.ts';
@@ -54,7 +54,7 @@ const NOTIFIED: Readonly<Record<Trial['how'], string>> = {
 
 interface Line {
   readonly event: string;
-  readonly about: AttemptedVersion | { readonly revision: string; readonly rendering: string } | null;
+  readonly about: AttemptedVersion | null;
   readonly fields?: Fields;
   /** Default: by the event. */
   readonly level?: keyof Log;
@@ -101,87 +101,74 @@ function notified({ how, process }: Trial, { ledger }: State, { hook, programOf 
 
 function linesOf(before: State, event: Event, after: State): readonly Line[] {
   const { published } = after.ledger;
-  const { saveError, keepError } = after.session;
-  const [isOverdue, wasOverdue] = [after, before].map(({ session }) => session.obstacle?.isOverdue === true);
+  const { saveError, keepError, reason, obstacle } = after.session;
+  const { session } = before;
   const drift = driftOf(after);
-  return [
+  const isOverdue = obstacle?.isOverdue === true && session.obstacle?.isOverdue !== true;
+  const lines: readonly (Line | false)[] = [
     ...happened(before, event, after),
-    ...(drift !== null && drift !== driftOf(before)
-      ? [
-          {
-            event: 'drift',
-            about: published,
-            fields: { found: drift, ...aboutDrift(after) },
-          },
-        ]
-      : []),
-    ...(keepError !== null && before.session.keepError === null
-      ? [{ event: 'generation not kept', about: published, fields: errorFields(keepError) }]
-      : []),
-    ...(saveError !== null && before.session.saveError === null
-      ? [{ event: 'ledger not written', about: null, fields: errorFields(saveError) }]
-      : []),
+    drift !== null &&
+      drift !== driftOf(before) && {
+        ...{ event: 'drift', about: published },
+        fields: { found: drift, ...aboutDrift(after) },
+      },
+    keepError !== null &&
+      session.keepError === null && {
+        ...{ event: 'generation not kept', about: published, fields: errorFields(keepError) },
+      },
+    saveError !== null &&
+      session.saveError === null && {
+        ...{ event: 'ledger not written', about: null, fields: errorFields(saveError) },
+      },
     ...outcomes(before, after),
-    ...(isOverdue && !wasOverdue && after.session.reason !== null
-      ? [{ event: 'reload overdue', about: published, fields: errorFields(after.session.reason.error) }]
-      : []),
+    isOverdue &&
+      reason !== null && { event: 'reload overdue', about: published, fields: errorFields(reason.error) },
   ];
+  return lines.filter((line) => line !== false);
 }
 
 function happened(before: State, event: Event, after: State): readonly Line[] {
-  const { published, kept } = after.ledger;
   switch (event.kind) {
     case 'opened': {
       const { from } = event;
       if (from !== 'before' && from !== 'damaged') return [];
       return [{ event: 'ledger damaged', about: null, fields: { from, message: DAMAGED[from] } }];
     }
-    case 'published': {
-      if (published === null) return [];
-      const { as } = published;
-      const line = {
-        event: 'published',
-        about: published,
-        fields: { generation: after.ledger.generation, as, message: PUBLISHED[as] },
-      };
-      if (as !== 'fallback') return [line];
-      const ageSeconds = confirmedSecondsAgo(after.ledger, published, published.at) ?? 0;
-      const message = `Nothing newer can be had; this was confirmed ${ageSeconds} s ago.`;
-      return [
-        line,
-        { event: 'serving the last known good', about: published, fields: { ageSeconds, message } },
-      ];
-    }
+    case 'published':
+      return published(after);
     case 'suspicion-confirmed': {
-      const block = before.ledger.suspect?.block;
-      return block === undefined
-        ? []
-        : [
-            {
-              event: 'blocked by its verdict',
-              about: block,
-              fields: { code: block.code, message: block.message },
-            },
-          ];
+      if (before.ledger.suspect === null) return [];
+      const about = before.ledger.suspect.block;
+      const { code, message } = about;
+      return [{ event: 'blocked by its verdict', about, fields: { code, message } }];
     }
-    case 'pinned': {
-      const { pinned } = event;
-      if (pinned === null)
-        return [
-          {
-            event: 'resumed by hand',
-            about: before.session.candidate?.version ?? null,
-            fields: { message: 'The source is followed again.' },
-          },
-        ];
-      const about = kept.find(({ rendering }) => rendering === pinned.rendering) ?? null;
-      const { generation, by, reason } = pinned;
-      const message = 'This generation stays until "config-sidecar resume".';
-      return [{ event: 'pinned by hand', about, fields: { generation, by, reason, message } }];
-    }
+    case 'pinned':
+      return [event.pinned === null ? resumed(before) : pinned(event.pinned, after)];
     default:
       return [];
   }
+}
+
+function published({ ledger }: State): readonly Line[] {
+  const { published: about, generation } = ledger;
+  if (about === null) return [];
+  const { as } = about;
+  const line = { event: 'published', about, fields: { generation, as, message: PUBLISHED[as] } };
+  if (as !== 'fallback') return [line];
+  const ageSeconds = confirmedSecondsAgo(ledger, about, about.at) ?? 0;
+  const message = `Nothing newer can be had; this was confirmed ${ageSeconds} s ago.`;
+  return [line, { event: 'serving the last known good', about, fields: { ageSeconds, message } }];
+}
+
+function resumed({ session }: State): Line {
+  const fields = { message: 'The source is followed again.' };
+  return { event: 'resumed by hand', about: session.candidate?.version ?? null, fields };
+}
+
+function pinned({ rendering, generation, by, reason }: Pin, { ledger }: State): Line {
+  const about = ledger.kept.find((one) => one.rendering === rendering) ?? null;
+  const message = 'This generation stays until "config-sidecar resume".';
+  return { event: 'pinned by hand', about, fields: { generation, by, reason, message } };
 }
 
 /** What was recorded and is not the same as before, oldest first. */

@@ -93,13 +93,13 @@ function firstFor(action: Action, { volume, process, now }: View): Action {
 function openState({ isOpen, isValidating, opening, now }: View): Action | Wait | null {
   if (isOpen) return null;
   const until = isValidating ? Number.POSITIVE_INFINITY : opening.dueAt;
-  return now >= until ? { kind: 'open' } : { on: 'state directory', until, holdsUp: true };
+  return now >= until ? { kind: 'open' } : { until, holdsUp: true };
 }
 
 /** The volume is looked at first of all, every UPDATE_FREQUENCY, and when it is not known what it shows. */
 function observeVolume({ volume, now }: View): Action | Wait {
   const until = volume?.dueAt ?? now;
-  return now >= until ? { kind: 'observe' } : { on: 'volume', until };
+  return now >= until ? { kind: 'observe' } : { until };
 }
 
 /**
@@ -116,7 +116,7 @@ function findProcess(view: View): Action | Wait | null {
   const isWatched = fact.kind === 'obstacle' || suspect !== null || mayStart;
   const settledAt = fact.kind === 'settling' ? fact.until : Number.POSITIVE_INFINITY;
   const until = isWatched ? seenAt + PROCESS_EVERY_MS : settledAt;
-  return now >= until ? { kind: 'find-process' } : { on: 'process', until };
+  return now >= until ? { kind: 'find-process' } : { until };
 }
 
 /** A death is a verdict once the application is back, or has not come back in time; a pod that ends never gets there. */
@@ -124,9 +124,7 @@ function confirmSuspicion({ suspect, suspectUntil, process, now }: View): Action
   if (suspect === null) return null;
   // An orphaned worker of the dead one is older.
   const isReplaced = process?.id != null && process.id.startTicks > (suspect.process?.startTicks ?? 0);
-  return isReplaced || now >= suspectUntil
-    ? { kind: 'confirm-suspicion' }
-    : { on: 'suspicion', until: suspectUntil };
+  return isReplaced || now >= suspectUntil ? { kind: 'confirm-suspicion' } : { until: suspectUntil };
 }
 
 /**
@@ -135,13 +133,13 @@ function confirmSuspicion({ suspect, suspectUntil, process, now }: View): Action
  */
 function probeTrial({ trial, probeAt, isShown, now }: View): Action | Wait | null {
   if (trial === null || !isShown) return null;
-  return now >= probeAt ? { kind: 'probe' } : { on: 'trial', until: probeAt, settles: true };
+  return now >= probeAt ? { kind: 'probe' } : { until: probeAt, settles: true };
 }
 
 /** At a start nothing is decided before the source had its chance: an owed reload may be overtaken by a change. */
 function askSource({ isAsked, pin, policy: { askUntil }, now }: View): Wait | null {
   if (isAsked || now >= askUntil || pin !== null) return null;
-  return { on: 'source', until: askUntil, settles: true, holdsUp: true };
+  return { until: askUntil, settles: true, holdsUp: true };
 }
 
 /**
@@ -160,7 +158,7 @@ function renderInput(view: View): Action | Wait | null {
   const { debounceMs, debounceMaxMs, splayMs, minIntervalMs } = policy.limits;
   const quiet = debounceDue(changes, debounceMs, debounceMaxMs) + splayMs;
   const until = publishedAt === null ? now : Math.max(quiet, publishedAt + minIntervalMs);
-  return now >= until ? { kind: 'render' } : { on: 'change', until, settles: true };
+  return now >= until ? { kind: 'render' } : { until, settles: true };
 }
 
 /**
@@ -169,15 +167,14 @@ function renderInput(view: View): Action | Wait | null {
  */
 function validateCandidate(view: View): Action | Wait | null {
   const { trial, isValidating, candidate, volume, checked, policy, pin, now } = view;
-  if (isValidating)
-    return { on: 'validation', until: Number.POSITIVE_INFINITY, settles: true, holdsUp: trial === null };
+  if (isValidating) return { until: Number.POSITIVE_INFINITY, settles: true, holdsUp: trial === null };
   const rendering = candidate?.version.rendering ?? null;
   if (!policy.validates || pin !== null || rendering === null || needsRender(view)) return null;
   if (rendering === volume?.rendering || isBlocked(view, rendering)) return null;
   if (checked?.rendering !== rendering) return { kind: 'validate' };
   if (checked.error === null) return null;
   const until = checked.dueAt;
-  return now >= until ? { kind: 'validate' } : { on: 'validation', until, retries: true };
+  return now >= until ? { kind: 'validate' } : { until, retries: true };
 }
 
 /**
@@ -193,7 +190,7 @@ function publishGoal(view: View): Action | Wait | null {
   const until =
     publishedAt === null || isUrgent ? dueAt : Math.max(dueAt, publishedAt + policy.limits.minIntervalMs);
   if (now >= until) return { kind: 'publish', goal };
-  return { on: 'publication', until, ...(now < dueAt ? { retries: true } : { settles: true }) };
+  return { until, ...(now < dueAt ? { retries: true } : { settles: true }) };
 }
 
 /** The volume shows what is wanted, but the ledger does not know: it was lost, or we died right after the rename. */
@@ -217,7 +214,7 @@ function notifyApplication(view: View): Action | Wait | null {
   const { dueAt } = notifying;
   const wait = waitForProcess(view, now >= dueAt);
   if (wait !== null) return wait;
-  return now >= dueAt ? { kind: 'notify' } : { on: 'notification', until: dueAt, retries: true };
+  return now >= dueAt ? { kind: 'notify' } : { until: dueAt, retries: true };
 }
 
 /** The application knows what is on the volume: whether that works is to be found out. */
@@ -231,9 +228,9 @@ function startTrial(view: View): Action | Wait | null {
 /** Until the process can be notified. */
 function waitForProcess({ process, now }: View, settles: boolean): Wait | null {
   if (process?.fact.kind === 'obstacle')
-    return { on: 'process', until: process.seenAt + PROCESS_EVERY_MS, obstacle: process.fact.obstacle };
+    return { until: process.seenAt + PROCESS_EVERY_MS, obstacle: process.fact.obstacle };
   if (process?.fact.kind === 'settling' && now < process.fact.until)
-    return { on: 'process', until: process.fact.until, settles };
+    return { until: process.fact.until, settles };
   return null;
 }
 

@@ -4,6 +4,7 @@ import { errorFields, type Log } from '../lib/log.ts';
 import { type Input, inputOf } from '../render/input.ts';
 import { renderingExtras, templatePaths } from '../render/prepare.ts';
 import type { Environment } from '../settings/environment.ts';
+import { providerOptions } from '../settings/provider-options.ts';
 import type { Loaded } from '../settings/settings.ts';
 import {
   type Followed,
@@ -15,7 +16,6 @@ import {
 import { SourcePool } from '../source/pool.ts';
 import type { OpenProvider } from '../source/provider.ts';
 import { openTemplates } from '../source/template-source.ts';
-import { providerOptions } from './provider-options.ts';
 
 export interface InputOptions {
   readonly loaded: Loaded;

@@ -25,7 +25,7 @@ export type Outcome =
   | 'stale-mount';
 
 /** What is known of a version before it was rendered, or when it could not be. */
-export type AttemptedVersion = Omit<Version, 'rendering'> & { readonly rendering: string | null };
+export type AttemptedVersion = Version<string | null>;
 
 /** One outcome as status and history show it. */
 export interface Report {

@@ -1,8 +1,9 @@
 // The current outcome, derived from the state after every event: nothing has to remember to report. Pure.
 
-import { type Block, confirmedSecondsAgo, isBad, lastKnownGoodOf } from '../ledger/ledger.ts';
+import { type Block, isBad, lastKnownGoodOf, type Published, versionOf } from '../ledger/ledger.ts';
 import type { SidecarError } from '../lib/errors.ts';
-import { type AttemptedVersion, isNews, type Outcome, type Report } from './journal.ts';
+import { isNews, type Outcome, type Report } from './journal.ts';
+import { reduce } from './reduce.ts';
 import { blockedError, failedTrialError, fallbackError, rolledBackError } from './sentences.ts';
 import { blocksOf, type Event, type Standing, type State, type Time } from './state.ts';
 
@@ -63,11 +64,7 @@ function outcomeOf(state: State, { unixMs }: Time): Standing | null {
   // After a start without the source: what there is, and how old.
   const isAlone = journal.current === null && session.isAsked && session.input === null;
   if (!isAlone || !isDone) return null;
-  return stands(
-    'unchanged',
-    fallbackError(published, confirmedSecondsAgo(ledger, published, unixMs)),
-    published,
-  );
+  return stands('unchanged', fallbackError(published, ledger, unixMs), published);
 }
 
 /** There is no hook: what did not work under other settings is tried when the application starts with it, and not before. */
@@ -80,20 +77,20 @@ function isAboutContent({ stage }: SidecarError): boolean {
   return stage === 'validate' || stage === 'render';
 }
 
-/** What is to be recorded after an event: the verdict it brought, and the outcome then, when it is another one or an attempt ended. */
-export function* reportsOf(
-  before: State,
-  event: Event,
-  after: () => State,
-  at: Time,
-): Generator<Omit<Report, 'count'>> {
-  const verdict = verdictOf(before, event, after(), at);
-  if (verdict !== null) yield reportOf(verdict, at);
-  const { session } = after();
-  const standing = outcomeOf(after(), at);
-  if (standing === null) return;
-  const report = reportOf(standing, at);
-  if (session.attempts > before.session.attempts || isNews(session.journal, report)) yield report;
+/**
+ * The state after an event with what is to be recorded of it: the verdict it brought, and the outcome then, when that is another
+ * one or an attempt has ended.
+ */
+export function withReports(before: State, event: Event, after: State, at: Time): State {
+  const record = (state: State, standing: Standing): State =>
+    reduce(state, { kind: 'reported', report: reportOf(standing, at) }, at);
+  const verdict = verdictOf(before, event, after, at);
+  const judged = verdict === null ? after : record(after, verdict);
+  const standing = outcomeOf(judged, at);
+  if (standing === null) return judged;
+  const hasEnded = after.session.attempts > before.session.attempts;
+  const isOther = hasEnded || isNews(judged.session.journal, reportOf(standing, at));
+  return isOther ? record(judged, standing) : judged;
 }
 
 const SENTENCES: Partial<Record<Outcome, string>> = {
@@ -106,53 +103,41 @@ const SENTENCES: Partial<Record<Outcome, string>> = {
 
 function reportOf({ outcome, about, error }: Standing, { unixMs }: Time): Omit<Report, 'count'> {
   const { code = null, stage = null, output = null, message = SENTENCES[outcome] ?? '' } = error ?? {};
-  const attempted = about && plainVersion(about);
+  const attempted = about && versionOf(about);
   return { outcome, code, stage, message, output, attempted, at: unixMs };
-}
-
-/** Without what only the ledger needs. */
-function plainVersion({ revision, digest, rendering, at }: AttemptedVersion): AttemptedVersion {
-  return { revision, digest, rendering, at };
 }
 
 /** The verdict of a trial, about what is published: what is wanted may be newer by now, and has its own verdict to come. */
 function verdictOf(before: State, event: Event, after: State, { unixMs }: Time): Standing | null {
   const { published } = after.ledger;
   if (published === null || before === after) return null;
-  if (event.kind === 'trial-failed') {
-    const { rollsBack } = before.policy;
-    const outcome = published.as === 'rolled-back' ? 'rollback-failed' : event.outcome;
-    return {
-      outcome,
-      about: published,
-      error: failedTrialError(event.error, published, { ledger: before.ledger, rollsBack }),
-    };
-  }
+  const says = (outcome: Outcome, error: SidecarError | null = null): Standing => ({
+    ...{ outcome, about: published, error },
+  });
+  if (event.kind === 'trial-failed')
+    return says(
+      published.as === 'rolled-back' ? 'rollback-failed' : event.outcome,
+      failedTrialError(event.error, before),
+    );
   if (event.kind !== 'confirmed') return null;
+  const current = after.session.journal.current?.outcome;
   switch (published.as) {
     case 'desired':
-      return { outcome: after.session.arrival ?? 'applied', about: published, error: null };
+      return says(after.session.arrival ?? 'applied');
     case 'pinned':
-      return { outcome: 'pinned', about: published, error: null };
-    case 'fallback': {
-      const current = after.session.journal.current?.outcome;
+      return says('pinned');
+    case 'fallback':
       // Why nothing newer can be had says more.
       if (current === 'rejected' || current === 'blocked') return null;
-      const age = confirmedSecondsAgo(before.ledger, published, unixMs);
-      return { outcome: 'applied', about: published, error: fallbackError(published, age) };
-    }
+      return says('applied', fallbackError(published, before.ledger, unixMs));
     case 'rolled-back':
-      return rolledBack(after);
+      return rolledBack(after, published);
   }
 }
 
 /** Said of what did not work: of what is wanted, if it is that, else of what failed last. */
-function rolledBack(state: State): Standing | null {
-  const {
-    ledger: { published },
-    session: { candidate, printed },
-  } = state;
-  if (published === null) return null;
+function rolledBack(state: State, published: Published): Standing {
+  const { candidate, printed } = state.session;
   const blocks = blocksOf(state);
   const block = blocks.find(({ rendering }) => rendering === candidate?.version.rendering) ?? blocks[0];
   const output = block !== undefined && block.rendering === printed?.rendering ? printed.output : undefined;

@@ -4,7 +4,7 @@ import type { Durability } from '../ledger/store.ts';
 import { type SidecarError, toSidecarError } from '../lib/errors.ts';
 import { type Action, decide } from './decide.ts';
 import type { TimedStage } from './journal.ts';
-import { reportsOf } from './outcome.ts';
+import { withReports } from './outcome.ts';
 import { reduce } from './reduce.ts';
 import type { Event, State, Time, Wait } from './state.ts';
 
@@ -139,9 +139,8 @@ export class Reconciler {
     const how = durabilityOf(event);
     const error = how && this.#world.save(after.ledger, how);
     if (error != null && mustBeSaved(event)) throw error;
-    this.#state = error === undefined ? after : reduce(after, { kind: 'saved', error }, at);
-    for (const report of reportsOf(before, event, () => this.#state, at))
-      this.#state = reduce(this.#state, { kind: 'reported', report }, at);
+    const saved = error === undefined ? after : reduce(after, { kind: 'saved', error }, at);
+    this.#state = withReports(before, event, saved, at);
     this.#world.announce(before, event, this.#state);
   }
 }

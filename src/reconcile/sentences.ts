@@ -1,8 +1,15 @@
 // The sentences about configurations that did not work, and about those that serve in their place.
 
-import type { Block, KeptGeneration, Ledger, Published } from '../ledger/ledger.ts';
+import {
+  type Block,
+  confirmedSecondsAgo,
+  type KeptGeneration,
+  type Ledger,
+  type Published,
+} from '../ledger/ledger.ts';
 import { SidecarError } from '../lib/errors.ts';
 import { isoTime } from '../lib/iso-time.ts';
+import type { State } from './state.ts';
 
 /** What is blocked is wanted again. */
 export function blockedError({ code, message, at, outcome }: Block): SidecarError {
@@ -13,8 +20,10 @@ export function blockedError({ code, message, at, outcome }: Block): SidecarErro
   );
 }
 
-/** The last known good configuration serves because nothing else can be had. */
-export function fallbackError({ revision }: Published, ageSeconds: number | null): SidecarError {
+/** The last known good configuration serves because nothing else can be had. `now`: Unix milliseconds. */
+export function fallbackError(published: Published, ledger: Ledger, now: number): SidecarError {
+  const { revision } = published;
+  const ageSeconds = confirmedSecondsAgo(ledger, published, now);
   const what =
     ageSeconds === null
       ? `What was published before (revision ${revision})`
@@ -39,24 +48,19 @@ export function rolledBackError(
   });
 }
 
-/** The verdict with what follows from it. */
-export function failedTrialError(
-  { code, message, output }: SidecarError,
-  published: Published,
-  { ledger, rollsBack }: { readonly ledger: Ledger; readonly rollsBack: boolean },
-): SidecarError {
-  const printed = output === undefined ? {} : { output };
-  const text = `${message.replace(/[^.!?]$/, '$&.')} ${whatNow(published, ledger, rollsBack)}`;
-  return new SidecarError(text, { code, stage: 'reload', ...printed });
+/** The verdict on what is published, with what follows from it. */
+export function failedTrialError({ code, message, output }: SidecarError, state: State): SidecarError {
+  const text = `${message.replace(/[^.!?]$/, '$&.')} ${whatNow(state)}`;
+  return new SidecarError(text, { code, stage: 'reload', ...(output !== undefined && { output }) });
 }
 
-function whatNow({ rendering }: Published, { kept, pinned }: Ledger, rollsBack: boolean): string {
+function whatNow({ ledger: { kept, pinned, published }, policy }: State): string {
   const [good] = kept;
   if (pinned !== null)
     return 'It was chosen by hand and stays; "config-sidecar resume" follows the source again.';
-  if (good?.rendering === rendering)
+  if (good !== undefined && good.rendering === published?.rendering)
     return 'It worked before, so it stays, and the application is notified again.';
-  if (!rollsBack) return 'It stays, since ROLLBACK is off.';
+  if (!policy.rollsBack) return 'It stays, since ROLLBACK is off.';
   if (good === undefined) return 'It stays: there is no earlier confirmed configuration to roll back to.';
   return `The last known good configuration (generation ${good.generation}, revision ${good.revision}) takes its place, unless something newer is tried first.`;
 }

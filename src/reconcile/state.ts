@@ -75,20 +75,8 @@ interface Reason extends Standing {
   readonly isObstacle: boolean;
 }
 
-/** Nothing to do in this matter before `until`, unless an event arrives. */
+/** Nothing to do in this matter before `until` (milliseconds of the loop's clock), unless an event arrives. */
 export interface Wait {
-  readonly on:
-    | 'state directory'
-    | 'volume'
-    | 'process'
-    | 'suspicion'
-    | 'trial'
-    | 'source'
-    | 'change'
-    | 'validation'
-    | 'publication'
-    | 'notification';
-  /** Milliseconds of the loop's clock. */
   readonly until: number;
   /** It ends in an outcome by itself. */
   readonly settles?: boolean;

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { KeptGeneration, Trial } from '../../../src/ledger/ledger.ts';
 import { SidecarError, type Stage } from '../../../src/lib/errors.ts';
-import { reportsOf } from '../../../src/reconcile/outcome.ts';
+import { withReports } from '../../../src/reconcile/outcome.ts';
 import type { Policy } from '../../../src/reconcile/policy.ts';
 import { reduce } from '../../../src/reconcile/reduce.ts';
 import { type Candidate, type Event, type State, startOf } from '../../../src/reconcile/state.ts';
@@ -17,10 +17,7 @@ const STAMP = { bootId: 'boot', ticks: 1 };
 function stateAfter(events: readonly Event[], start: State = START): State {
   return events.reduce<State>((before, event, i) => {
     const at = { ms: i, unixMs: 1_000 + i, chance: 0.5 };
-    let state = reduce(before, event, at);
-    for (const report of reportsOf(before, event, () => state, at))
-      state = reduce(state, { kind: 'reported', report }, at);
-    return state;
+    return withReports(before, event, reduce(before, event, at), at);
   }, start);
 }
 

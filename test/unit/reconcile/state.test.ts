@@ -11,7 +11,7 @@ const START = startOf(policyOf(SETTING, { under: 'settings', askUntil: 0 }));
 function noteAll(...met: readonly (readonly [ms: number, obstacle: Obstacle | null])[]): readonly string[] {
   const seen: string[] = [];
   met.reduce<State>((before, [ms, obstacle]) => {
-    const waits: readonly Wait[] = [{ on: 'process', until: ms + 250, ...(obstacle && { obstacle }) }];
+    const waits: readonly Wait[] = [{ until: ms + 250, ...(obstacle && { obstacle }) }];
     const after = reduce(before, { kind: 'rested', waits }, { ms, unixMs: ms, chance: 0.5 });
     const isNew = after.session.attempts > before.session.attempts;
     const isOverdue = after.session.obstacle?.isOverdue === true;

@@ -1,10 +1,10 @@
 // From the settings to what a provider may know of them.
 
-import type { Environment } from '../settings/environment.ts';
-import { settingsForProvider } from '../settings/secrets.ts';
-import type { Loaded } from '../settings/settings.ts';
-import { SOURCE_KINDS } from '../settings/sources.ts';
 import type { ProviderOptions } from '../source/provider.ts';
+import type { Environment } from './environment.ts';
+import { settingsForProvider } from './secrets.ts';
+import type { Loaded } from './settings.ts';
+import { SOURCE_KINDS } from './sources.ts';
 
 /** The settings as a provider takes them. */
 export function providerOptions(loaded: Loaded, env: Environment): ProviderOptions {
