@@ -30,7 +30,7 @@ const NOT_NOTIFIED = { notifying: NOT_TRIED, reason: null, obstacle: null };
 /** The next state. Total: an event that no longer fits (a verdict on what was replaced) changes nothing. */
 export function reduce(state: State, event: Event, at: Time): State {
   const { policy, ledger, session } = state;
-  const { publishing, volume, attempts, journal } = session;
+  const { volume, journal } = session;
   const { published, verdict } = ledger;
   // A verdict counts only for the trial it is about.
   if ('trial' in event && event.trial !== ledger.trial) return state;
@@ -48,7 +48,7 @@ export function reduce(state: State, event: Event, at: Time): State {
       return opened(state, event, at);
     case 'open-failed': {
       const opening = { ...failed(session.opening, event.error, at), dueAt: at.ms + OPEN_AGAIN_MS };
-      return next({ opening, attempts: attempts + 1 });
+      return ended(state, { opening });
     }
     case 'closed':
       return next({ isOpen: false, volume: null });
@@ -75,12 +75,13 @@ export function reduce(state: State, event: Event, at: Time): State {
       );
     case 'publish-failed': {
       const { error, left } = event;
-      const tried = { publishing: failed(publishing, error, at), attempts: attempts + 1 };
-      if (left === undefined) return next(tried);
+      const publishing = failed(session.publishing, error, at);
+      if (left === undefined) return ended(state, { publishing });
       // A glance after a failure takes the place of no look that is due.
       const { seenAt, dueAt } = volume ?? seen(state, left, at);
-      return next(
-        { ...tried, volume: { ...left, seenAt, dueAt } },
+      return ended(
+        state,
+        { publishing, volume: { ...left, seenAt, dueAt } },
         ledgers.resolveIntention(ledger, left.rendering, left.moment),
       );
     }
@@ -101,8 +102,8 @@ export function reduce(state: State, event: Event, at: Time): State {
       );
     case 'notify-failed': {
       const { outcome, error, result, tries } = event;
-      return next({
-        ...{ notifying: tries, attempts: attempts + 1, journal: journals.countReload(journal, result) },
+      return ended(state, {
+        ...{ notifying: tries, journal: journals.countReload(journal, result) },
         reason: { outcome, error, isObstacle: false, about: published && versionOf(published) },
       });
     }
@@ -116,7 +117,7 @@ export function reduce(state: State, event: Event, at: Time): State {
       // It is tried again until it answers, unless something newer takes its place first.
       const { error } = event;
       const reason = { outcome: 'no-target', error, about: published, isObstacle: false } as const;
-      return next({ reason, attempts: attempts + 1 }, { ...ledger, trial: null });
+      return ended(state, { reason }, { ...ledger, trial: null });
     }
     case 'confirmed':
       return confirmed(state, event, at);
@@ -131,7 +132,7 @@ export function reduce(state: State, event: Event, at: Time): State {
       return next({ keepError }, ledgers.addKept(ledger, kept, policy.keeps));
     }
     case 'failed':
-      return next({ loopError: event.error, attempts: attempts + 1 });
+      return ended(state, { loopError: event.error });
     case 'rested':
       return rested(state, event.waits, at);
     case 'saved':
@@ -146,6 +147,11 @@ export function reduce(state: State, event: Event, at: Time): State {
 /** Whatever happens, the loop is at work again. */
 function change(state: State, changes: Partial<Session>, ledger: Ledger = state.ledger): State {
   return { policy: state.policy, ledger, session: { ...state.session, waits: null, ...changes } };
+}
+
+/** An attempt has ended with it, which is recorded also when it ended like the one before. */
+function ended(state: State, changes: Partial<Session>, ledger?: Ledger): State {
+  return change(state, { ...changes, attempts: state.session.attempts + 1 }, ledger);
 }
 
 /** What follows from another event: a loop that rests goes on resting. */
@@ -164,12 +170,12 @@ function seen({ policy }: State, volume: SeenVolume, { ms, chance }: Time): Sess
 }
 
 function sourceSaid(state: State, { input, isAsked }: EventOf<'source'>, { ms }: Time): State {
-  const { input: before, candidate, changes, attempts } = state.session;
+  const { input: before, candidate, changes } = state.session;
   if (input === null) return change(state, { isAsked });
-  if (input.id === before?.id) {
-    const again = isSameAgain(state, input) && ({ arrival: 'unchanged', attempts: attempts + 1 } as const);
-    return change(state, { isAsked, input, ...again });
-  }
+  if (input.id === before?.id)
+    return isSameAgain(state, input)
+      ? ended(state, { isAsked, input, arrival: 'unchanged' })
+      : change(state, { isAsked, input });
   const waits = before !== null && before.id !== candidate?.input.id;
   return change(state, { isAsked, input, changes: { first: waits ? changes.first : ms, latest: ms } });
 }
@@ -223,21 +229,20 @@ function opened(state: State, { volume, ...event }: EventOf<'opened'>, at: Time)
 
 function rendered(state: State, candidate: Candidate, at: Time): State {
   const { ledger, session, policy } = state;
-  const { publishing, volume, attempts } = session;
+  const { publishing, volume } = session;
   const { generation } = candidate;
   const news = { candidate, arrival: null };
-  if (generation === null)
-    return change(state, { ...news, publishing: { ...publishing, error: null }, attempts: attempts + 1 });
+  if (generation === null) return ended(state, { ...news, publishing: { ...publishing, error: null } });
   const ready = { ...news, publishing: NEVER };
-  if (ledger.pinned !== null) return change(state, { ...ready, attempts: attempts + 1 });
+  if (ledger.pinned !== null) return ended(state, ready);
   if (generation.rendering !== volume?.rendering) return change(state, ready);
   const { published } = ledger;
   // Until now it was there for another reason.
   const isOther = published?.rendering === generation.rendering && published.as !== 'desired';
-  return change(
+  return ended(
     state,
     {
-      ...{ ...ready, held: generation, attempts: attempts + 1, arrival: isOther ? 'applied' : 'unchanged' },
+      ...{ ...ready, held: generation, arrival: isOther ? 'applied' : 'unchanged' },
       publishedAt: session.publishedAt ?? at.ms - policy.limits.minIntervalMs,
     },
     isOther ? { ...ledger, published: { ...published, as: 'desired' } } : ledger,
@@ -245,15 +250,12 @@ function rendered(state: State, candidate: Candidate, at: Time): State {
 }
 
 function validated(state: State, { rendering, error }: EventOf<'validated'>, at: Time): State {
-  const { candidate, checked, attempts } = state.session;
+  const { candidate, checked } = state.session;
   const before = checked?.rendering === rendering ? checked : NEVER;
-  const tries = error === null ? NEVER : failed(before, error, at);
-  const isWanted = candidate?.version.rendering === rendering;
-  return change(state, {
-    checked: { rendering, ...tries },
-    candidate: isWanted ? { ...candidate, error } : candidate,
-    ...(isWanted && error !== null && { attempts: attempts + 1, arrival: null }),
-  });
+  const answer = { checked: { rendering, ...(error === null ? NEVER : failed(before, error, at)) } };
+  if (candidate?.version.rendering !== rendering) return change(state, answer);
+  const changes = { ...answer, candidate: { ...candidate, error } };
+  return error === null ? change(state, changes) : ended(state, { ...changes, arrival: null });
 }
 
 function confirmed(state: State, event: EventOf<'confirmed'>, { unixMs }: Time): State {
@@ -310,7 +312,7 @@ function trialFailed(state: State, event: EventOf<'trial-failed'>, at: Time): St
 /** The loop has nothing to do. What is in the way of the application is noted when it is new, and once when it is overdue. */
 function rested(state: State, waits: readonly Wait[], { ms }: Time): State {
   const { policy, ledger, session } = state;
-  const { obstacle: before, attempts, candidate } = session;
+  const { obstacle: before, candidate } = session;
   const rest = { waits, loopError: null };
   const met = waits.find(({ obstacle }) => obstacle !== undefined)?.obstacle;
   if (met === undefined) return change(state, { ...rest, obstacle: null });
@@ -325,9 +327,5 @@ function rested(state: State, waits: readonly Wait[], { ms }: Time): State {
   const reason = { outcome, error, isObstacle: true, about: candidate?.version ?? null };
   // What was seen of it proves nothing any more.
   const isGone = outcome === 'no-target' && ledger.running !== null;
-  return change(
-    state,
-    { ...rest, obstacle, reason, attempts: attempts + 1 },
-    isGone ? { ...ledger, running: null } : ledger,
-  );
+  return ended(state, { ...rest, obstacle, reason }, isGone ? { ...ledger, running: null } : ledger);
 }
