@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { createRepository } from '../test/support/servers/git.ts';
 import { type Memory, memoryOf, root, sleep, startApplication, startSidecar, until } from './stage.ts';
 
-/** Several times what a look takes. */
-const REST_MS = 3_000;
+/** Some seconds after its last work the engine gives back what it took for the start. */
+const REST_MS = 30_000;
 
 /** Follows a repository by its path, until it has been asked many times. */
 export async function measureGitMemory(): Promise<Memory> {
@@ -33,7 +33,7 @@ async function measureAtRest(source: string): Promise<Memory> {
     STATE_DIR: fs.mkdtempSync(join(root, 'state-')),
     APP_PROCESS: `/${app.title}/`,
     LISTEN: '127.0.0.1:0',
-    UPDATE_FREQUENCY: '200ms',
+    UPDATE_FREQUENCY: '1s',
   });
   await until('the first reload', () => app.seen.length > 0);
   await sleep(REST_MS);

@@ -148,11 +148,11 @@ async function measureMemory(store: Store): Promise<{ readonly rest: Memory; rea
   };
   const child = startSidecar({ ...settings, ...NOW });
   await until('the first reload', () => app.seen.length > 0);
-  await sleep(3_000);
+  await sleep(REST_MS);
   const rest = memoryOf(child.pid ?? 0);
   for (let i = 1; i <= STORM; i += 1) await store.put(key, `storm-${i}`);
   await until('the last of the storm', () => app.seen.at(-1)?.value === `storm-${STORM}`);
-  await sleep(3_000);
+  await sleep(REST_MS);
   return { rest, storm: memoryOf(child.pid ?? 0) };
 }
 

@@ -10,6 +10,7 @@ import { hookOf } from '../application/reload/settings.ts';
 import { findGenerations, readGeneration } from '../ledger/kept-generations.ts';
 import { openStateDirectory } from '../ledger/state-directory.ts';
 import { Store } from '../ledger/store.ts';
+import { freesAfterWork } from '../lib/engine.ts';
 import { openOutputs } from '../publish/outputs.ts';
 import type { Volume } from '../publish/publisher.ts';
 import { prepare } from '../render/prepare.ts';
@@ -30,6 +31,8 @@ export interface WorldOptions {
   /** Where the data comes from, without credentials. */
   readonly source: () => string;
 }
+
+const countPublished = freesAfterWork();
 
 export function time(): Time {
   return { ms: performance.now(), unixMs: Date.now(), chance: Math.random() };
@@ -99,6 +102,7 @@ export function openWorld({ loaded, env, instance, source }: WorldOptions): Real
     stage: async (generation) => {
       const staging = publisher.stage(generation);
       find.prefetch();
+      countPublished();
       return await staging;
     },
     settled: () => publisher.settled(),

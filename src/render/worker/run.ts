@@ -1,10 +1,8 @@
 // Runs heavy work in a thread of its own, which is started for it and can be stopped: its time and memory are bounded.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
-import { compileWhatIsHot } from '../../lib/engine.ts';
+import { collectGarbage, compileWhatIsHot } from '../../lib/engine.ts';
 import { memoryLimit } from '../../lib/memory.ts';
 import { workerHeapMb } from '../document/budget.ts';
 import { FormatError } from '../document/format-error.ts';
@@ -39,7 +37,8 @@ export function runTask(task: Task): Promise<TaskAnswer> {
 }
 
 async function inThread(path: string, task: Task): Promise<TaskAnswer> {
-  collectGarbage();
+  // What the program has dropped already is room for the thread.
+  if (memoryLimit() < Number.POSITIVE_INFINITY) collectGarbage();
   compileWhatIsHot();
   const heapMb = workerHeapMb(bytesOf(task).length);
   if (heapMb < LEAST_HEAP_MB) throw tooMuch(Math.max(0, heapMb));
@@ -77,14 +76,6 @@ function answerOf(worker: Worker, task: Task, heapMb: number): Promise<TaskAnswe
 
 function bytesOf(task: Task): Uint8Array {
   return 'json' in task ? task.json : task.bytes;
-}
-
-/** What the program has dropped already is room for the thread, once it is collected. */
-function collectGarbage(): void {
-  if (memoryLimit() === Number.POSITIVE_INFINITY) return;
-  setFlagsFromString('--expose-gc');
-  const collect: unknown = runInNewContext('gc');
-  if (typeof collect === 'function') collect();
 }
 
 function explain(error: Error, heapMb: number): Error {
