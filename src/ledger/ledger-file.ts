@@ -166,8 +166,11 @@ function encode(ledger: Ledger, sequence: number): Buffer {
   const checksum = checksumOf(sequence, text);
   const line = `{"version":${VERSION},"checksum":"${checksum}","sequence":${sequence},"ledger":${text}}`;
   // Blanks up to the end of a block: a size that stays the same need not be flushed.
-  const blanks = BLOCK_BYTES - 1 - (Buffer.byteLength(line) % BLOCK_BYTES);
-  return Buffer.from(`${line}${' '.repeat(blanks)}\n`);
+  const blocks = Math.ceil((Buffer.byteLength(line) + 1) / BLOCK_BYTES);
+  const bytes = Buffer.alloc(blocks * BLOCK_BYTES, ' ');
+  bytes.write(line);
+  bytes.write('\n', bytes.length - 1);
+  return bytes;
 }
 
 function checksumOf(sequence: number, text: string): string {

@@ -82,9 +82,10 @@ export function openNewFile(path: string, bytes: Uint8Array, options: AtomicWrit
   const fd = fs.openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     for (let offset = 0; offset < bytes.length; ) offset += fs.writeSync(fd, bytes, offset);
-    if (fs.fstatSync(fd).size !== bytes.length) throw new Error('the file is shorter than what was written');
+    const { size, mode } = fs.fstatSync(fd);
+    if (size !== bytes.length) throw new Error('the file is shorter than what was written');
     if (options.owner !== null) changeOwner(fd, options.owner);
-    fs.fchmodSync(fd, options.mode);
+    if (options.owner !== null || (mode & 0o7777) !== options.mode) fs.fchmodSync(fd, options.mode);
     return fd;
   } catch (error) {
     fs.closeSync(fd);
@@ -108,7 +109,18 @@ export function changeOwner(fd: number, owner: Owner): void {
 
 /** A name no reader's pattern matches (hidden, `.tmp`), the same prefix for one target, never the same twice. */
 export function temporaryName(name: string): string {
-  return `${temporaryPrefix(name)}${randomBytes(8).toString('hex')}.tmp`;
+  return `${temporaryPrefix(name)}${nextRandom()}.tmp`;
+}
+
+const RANDOM_BYTES = 8;
+/** For many names at once: to ask for a few bytes costs as much as to ask for many. */
+let random = Buffer.alloc(0);
+
+function nextRandom(): string {
+  if (random.length === 0) random = randomBytes(64 * RANDOM_BYTES);
+  const own = random.toString('hex', 0, RANDOM_BYTES);
+  random = random.subarray(RANDOM_BYTES);
+  return own;
 }
 
 const TEMPORARY = /^\.config-sidecar\.[0-9a-f]{16}\.[0-9a-f]{16}\.tmp$/;

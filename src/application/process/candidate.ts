@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { isHelper, isLauncher } from './launchers.ts';
 import { isDead, type ProcessRow } from './proc.ts';
 import { type Program, programOf } from './program.ts';
-import { fits, type ProcessView, type Selector } from './selector.ts';
+import { faceOf, fits, type ProcessView, type Selector } from './selector.ts';
 
 /** How a process matches; the smaller, the better. */
 export const GRADE = {
@@ -60,7 +60,13 @@ export function candidateOf(
   const { view, byPid, isMachine } = scene;
   // Kernel threads have no command line, and take nothing.
   if (isMachine && row.ppid === 2 && byPid.get(2) !== undefined) return null;
-  if (!fits(selector, { ...view, pid: row.pid, comm: () => row.comm })) return null;
+  if (
+    !fits(
+      selector,
+      faceOf(row.pid, () => row.comm, view),
+    )
+  )
+    return null;
   const program = programOf(row.comm, view.arguments(row.pid));
   const grade = gradeOf(program, selector);
   return objectionTo({ row, program, grade }, scene) ?? { row, program, grade };

@@ -1,7 +1,7 @@
 // Reads the kernel's process table. Synchronous on purpose: it lies between a change and its signal, and a trip
 // through the thread pool costs more than the read.
 
-import { closeSync, constants, openSync, readdirSync, readSync, statfsSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readdirSync, readSync, statfsSync } from 'node:fs';
 import type { ProcessId } from '../../ledger/types.ts';
 
 /** What `/proc/PID/stat` says. */
@@ -60,10 +60,15 @@ export function findProcess(pid: number): ProcessTable | null {
   return { rows: [...rows.values()] };
 }
 
+/** Whether a process or thread has this number: the cheapest question. */
+export function isThere(pid: number): boolean {
+  return existsSync(processFolder(pid));
+}
+
 /** Threads have folders as well, which are only not listed; and a signal sent to one reaches its whole process. */
-function isThread(pid: number): boolean {
+export function isThread(pid: number): boolean {
   const text = readProc(`${processFolder(pid)}/status`);
-  return text !== null && Number(/^Tgid:\s+(\d+)/m.exec(text)?.[1]) !== pid;
+  return text !== null && lineOf(text, 'Tgid') !== String(pid);
 }
 
 function addFamily(rows: Map<number, ProcessRow>, pid: number): void {
@@ -171,22 +176,31 @@ export function readStatus(folder: string): ProcessStatus | null {
   return text === null ? null : parseStatus(text);
 }
 
-/** Parses `/proc/PID/status`. Masks are 64 bits wide, which a JavaScript number is not. */
+/**
+ * Parses `/proc/PID/status`. Masks are 64 bits wide, which a JavaScript number is not. Lines are searched for as they are written: this is
+ * on the way of every change. A name in it has no line of its own: the kernel writes `\n` for that.
+ */
 export function parseStatus(text: string): ProcessStatus | null {
-  const uids = /^Uid:\s+(\d+)\s+(\d+)\s+(\d+)/m.exec(text);
-  if (uids === null) return null;
-  const mask = (line: RegExp): bigint => BigInt(`0x${line.exec(text)?.[1] ?? '0'}`);
+  const uids = lineOf(text, 'Uid')?.split('\t');
+  if (uids === undefined) return null;
+  const mask = (line: string): bigint => BigInt(`0x${lineOf(text, line) ?? '0'}`);
   return {
-    realUid: Number(uids[1]),
-    effectiveUid: Number(uids[2]),
-    savedUid: Number(uids[3]),
-    effectiveCapabilities: mask(/^CapEff:\s+([0-9a-f]+)/m),
-    caught: mask(/^SigCgt:\s+([0-9a-f]+)/m),
-    ignored: mask(/^SigIgn:\s+([0-9a-f]+)/m),
-    blocked: mask(/^SigBlk:\s+([0-9a-f]+)/m),
+    realUid: Number(uids[0]),
+    effectiveUid: Number(uids[1]),
+    savedUid: Number(uids[2]),
+    effectiveCapabilities: mask('CapEff'),
+    caught: mask('SigCgt'),
+    ignored: mask('SigIgn'),
+    blocked: mask('SigBlk'),
     // Its numbers from our namespace down to its own.
-    isInit: /^NSpid:.*\b1$/m.test(text) || /^Pid:\s+1$/m.test(text),
+    isInit: lineOf(text, 'NSpid')?.split('\t').at(-1) === '1' || lineOf(text, 'Pid') === '1',
   };
+}
+
+/** What follows the name of a line. */
+function lineOf(text: string, name: string): string | undefined {
+  const start = text.indexOf(`\n${name}:\t`) + name.length + 3;
+  return start < name.length + 3 ? undefined : text.slice(start, text.indexOf('\n', start));
 }
 
 /**

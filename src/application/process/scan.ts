@@ -7,6 +7,8 @@ import { explainNotFound } from './not-found.ts';
 import { createOwnCommandTest } from './own-command.ts';
 import {
   findProcess,
+  isThere,
+  isThread,
   listPids,
   listProcesses,
   type ProcessRow,
@@ -20,7 +22,7 @@ import {
   SECOND,
 } from './proc.ts';
 import { receives, type Sending } from './receives.ts';
-import { fits, type ProcessView, type Selector } from './selector.ts';
+import { faceOf, fits, type ProcessView, type Selector } from './selector.ts';
 import { createUnrelatedMemory, type UnrelatedMemory } from './unrelated.ts';
 import { createWrapperMemory } from './wrappers.ts';
 
@@ -147,13 +149,20 @@ function listMeant(
 ): readonly number[] | null {
   if (selector.pid !== undefined) return [selector.pid];
   const newest = readNewestPid();
-  const before = unrelated.passedBefore(newest, nowMs);
+  // Without the expensive `stat`: what passes is looked at again, wholly, by the rules of choice.
+  const isMeant = (pid: number): boolean =>
+    fits(
+      selector,
+      faceOf(pid, () => readComm(processFolder(pid)), view),
+    );
+  const before = unrelated.passedBefore(
+    newest,
+    (pid) => isThere(pid) && isMeant(pid) && !isThread(pid),
+    nowMs,
+  );
   if (before !== null) return before;
   const pids = listPids();
   if (pids.length === 0) return null;
-  // Without the expensive `stat`: what passes is looked at again, wholly, by the rules of choice.
-  const isMeant = (pid: number): boolean =>
-    fits(selector, { ...view, pid, comm: () => readComm(processFolder(pid)) });
   return unrelated.prefilter(pids, isMeant, nowMs, newest);
 }
 

@@ -42,6 +42,15 @@ export interface ProcessFace extends Pick<ProcessView, 'arguments' | 'containerN
   readonly comm: () => string | null;
 }
 
+/** What a process shows. Made for each of hundreds of processes: to copy the whole view would cost as much as to read its name. */
+export function faceOf(
+  pid: number,
+  comm: ProcessFace['comm'],
+  view: Pick<ProcessView, 'arguments' | 'containerName'>,
+): ProcessFace {
+  return { pid, comm, arguments: view.arguments, containerName: view.containerName };
+}
+
 /** Whether number, name, container and command line are those of the selector, whatever the process is besides. */
 export function fits({ name, pattern, pid, container }: Selector, face: ProcessFace): boolean {
   if (pid !== undefined && face.pid !== pid) return false;

@@ -6,6 +6,9 @@
  */
 const KNOWN_MS = 1000;
 
+/** The kernel counts numbers up. To ask for more of them than this, one by one, costs more than to list the processes. */
+const MOST_STARTED = 32;
+
 export interface UnrelatedMemory {
   /** Those of `pids` that may be meant. `isMeant` is asked only about those that are not known to be unrelated. */
   readonly prefilter: (
@@ -15,10 +18,14 @@ export interface UnrelatedMemory {
     newest?: number | null,
   ) => readonly number[];
   /**
-   * What the last prefilter let pass, while it would let pass nothing else: no process has started since, and none that it asked would be
-   * asked again. null where that is not certain. `newest`: see `readNewestPid`.
+   * What the last prefilter let pass, while it would let pass nothing else: none that it asked would be asked again, and what has started since
+   * is not meant. null where that is not certain. `newest`: see `readNewestPid`; `isMeant` is asked about the numbers given out since.
    */
-  readonly passedBefore: (newest: number | null, nowMs: number) => readonly number[] | null;
+  readonly passedBefore: (
+    newest: number | null,
+    isMeant: (pid: number) => boolean,
+    nowMs: number,
+  ) => readonly number[] | null;
   /** Forgets them all. @returns false when the last prefilter asked about every process. */
   readonly forget: () => boolean;
 }
@@ -52,9 +59,13 @@ export function createUnrelatedMemory(): UnrelatedMemory {
     last = newest === null || passed.length === 0 ? null : { passed, newest, sinceMs };
     return passed;
   };
-  const passedBefore: UnrelatedMemory['passedBefore'] = (newest, nowMs) => {
-    if (last === null || last.newest !== newest) return null;
+  const passedBefore: UnrelatedMemory['passedBefore'] = (newest, isMeant, nowMs) => {
+    if (last === null || newest === null) return null;
     if (nowMs < last.sinceMs || nowMs - last.sinceMs > KNOWN_MS) return null;
+    const started = newest - last.newest;
+    if (started < 0 || started > MOST_STARTED) return null;
+    for (let pid = last.newest + 1; pid <= newest; pid += 1) if (isMeant(pid)) return null;
+    last = { ...last, newest };
     hasSkipped = true;
     return last.passed;
   };

@@ -39,7 +39,7 @@ describe('a line of the process table', () => {
 
 test('masks are read with all their 64 bits', () => {
   const text =
-    'Uid:\t1000\t1001\t1002\t1003\nSigBlk:\t8000000000000001\nSigIgn:\t0000000000001000\nSigCgt:\tfffffffe7ffbfeff\nCapEff:\t0000000000000020\n';
+    'Name:\tapp\nUid:\t1000\t1001\t1002\t1003\nSigBlk:\t8000000000000001\nSigIgn:\t0000000000001000\nSigCgt:\tfffffffe7ffbfeff\nCapEff:\t0000000000000020\n';
   expect(parseStatus(text)).toEqual({
     ...{ realUid: 1000, effectiveUid: 1001, savedUid: 1002, effectiveCapabilities: 0x20n },
     ...{ caught: 0xfffffffe7ffbfeffn, ignored: 0x1000n, blocked: 0x8000000000000001n },
@@ -50,10 +50,10 @@ test('masks are read with all their 64 bits', () => {
 
 test('the first process of a namespace is known by the last of its numbers', () => {
   const isInit = (numbers: string): boolean | undefined =>
-    parseStatus(`Pid:\t4711\nUid:\t0\t0\t0\t0\nNSpid:\t${numbers}\n`)?.isInit;
+    parseStatus(`Name:\tapp\nPid:\t4711\nUid:\t0\t0\t0\t0\nNSpid:\t${numbers}\n`)?.isInit;
   expect(['1', '4711\t1', '4711\t12\t1'].map(isInit)).toEqual([true, true, true]);
   expect(['4711', '1\t11', '4711\t21', '4711\t1\t7'].map(isInit)).toEqual([false, false, false, false]);
-  expect(parseStatus('Pid:\t1\nUid:\t0\t0\t0\t0\n')?.isInit).toBe(true);
+  expect(parseStatus('Name:\tapp\nPid:\t1\nUid:\t0\t0\t0\t0\n')?.isInit).toBe(true);
 });
 
 test('the name of a program is its last part, or what a title begins with', () => {

@@ -48,25 +48,42 @@ test('to forget is worth another look only when a process was passed over', () =
   expect(sieve([8], 30).asked).toEqual([8]);
 });
 
+/** None of those that have started is meant. */
+const no = (): boolean => false;
+
 test('while no process has started, what passed before passes again, until the first would be asked again', () => {
   const { sieve, passedBefore, forget } = sieving([7]);
-  expect(passedBefore(9, 0)).toBeNull();
+  expect(passedBefore(9, no, 0)).toBeNull();
   sieve([1, 7, 8], 0, 9);
   sieve([1, 7, 8, 10], 600, 10);
-  expect(passedBefore(10, 1_000)).toEqual([7]);
+  expect(passedBefore(10, no, 1_000)).toEqual([7]);
   expect(forget()).toBe(true);
   sieve([1, 7], 0, 9);
   sieve([1, 7, 8, 10], 600, 10);
-  expect(passedBefore(11, 700)).toBeNull();
-  expect(passedBefore(null, 700)).toBeNull();
-  expect(passedBefore(10, 1_001)).toBeNull();
-  expect(passedBefore(10, -1)).toBeNull();
+  expect(passedBefore(null, no, 700)).toBeNull();
+  expect(passedBefore(10, no, 1_001)).toBeNull();
+  expect(passedBefore(10, no, -1)).toBeNull();
+});
+
+test('of those that have started since, each is asked once; one that is meant, or too many of them, makes all be asked', () => {
+  const { sieve, passedBefore } = sieving([7]);
+  sieve([1, 7, 8], 0, 9);
+  const asked: number[] = [];
+  const isMeant = (pid: number): boolean => asked.push(pid) > 0 && pid === 14;
+  expect(passedBefore(11, isMeant, 100)).toEqual([7]);
+  expect(passedBefore(13, isMeant, 200)).toEqual([7]);
+  expect(asked).toEqual([10, 11, 12, 13]);
+  expect(passedBefore(15, isMeant, 300)).toBeNull();
+  expect(asked).toEqual([10, 11, 12, 13, 14]);
+  expect(passedBefore(13 + 33, no, 400)).toBeNull();
+  // The numbers have started over: nothing is known of those in between.
+  expect(passedBefore(12, no, 400)).toBeNull();
 });
 
 test('where nothing passed, or it is not told which process is the newest, all are asked', () => {
   const { sieve, passedBefore } = sieving([7]);
   sieve([1, 8], 0, 9);
-  expect(passedBefore(9, 10)).toBeNull();
+  expect(passedBefore(9, no, 10)).toBeNull();
   sieve([1, 7], 20, null);
-  expect(passedBefore(null, 30)).toBeNull();
+  expect(passedBefore(null, no, 30)).toBeNull();
 });
