@@ -186,7 +186,7 @@ test('what is on trial is shown, with its end and what it waits for, also after 
   const place = createPlace(context);
   const job = ordersJob(place, { value: 'one' });
   await startLiving(place, { config: job.config });
-  const sidecar = await place.start({ ...job.variables, CONFIRM_PERIOD: '3s', CONFIRM_TIMEOUT: '20s' });
+  const sidecar = await place.start({ ...job.variables, CONFIRM_PERIOD: '6s', CONFIRM_TIMEOUT: '20s' });
   await confirmedAs(sidecar, 'applied', 'one', job);
   job.set({ value: 'two' });
   await until(

@@ -10,7 +10,7 @@ describe.concurrent('a deadly configuration', () => {
   test('is rolled back before the application comes back, which finds what worked', async (context) => {
     const place = createPlace(context);
     const job = ordersJob(place, { value: 'one' });
-    const app = await startLiving(place, { config: job.config, restartMs: 1_500 });
+    const app = await startLiving(place, { config: job.config, restartMs: 5_000 });
     const sidecar = await startsWell(place, job);
     job.set({ value: 'deadly', dies: 100 });
     const back = await confirmedAs(sidecar, 'rolled-back', 'one', job);

@@ -1,6 +1,9 @@
 // Waiting for what must come to pass.
 import { setTimeout as sleep } from 'node:timers/promises';
 
+/** Between two looks at first, and at most: many wait at once, and the looks alone would keep the machine busy. */
+const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [20, 100];
+
 /** What has not come by then will not come, however busy the machine is. */
 const PATIENCE_MS = 90_000;
 
@@ -13,6 +16,7 @@ export async function until<T>(
   patienceMs = PATIENCE_MS,
 ): Promise<Exclude<T, Nothing>> {
   const deadline = Date.now() + patienceMs;
+  let pauseMs = FIRST_PAUSE_MS;
   let reason = '';
   while (Date.now() < deadline) {
     try {
@@ -21,7 +25,8 @@ export async function until<T>(
     } catch (thrown) {
       reason = thrown instanceof Error ? `: ${thrown.message}` : '';
     }
-    await sleep(20);
+    await sleep(pauseMs);
+    pauseMs = Math.min(pauseMs * 1.2, LONGEST_PAUSE_MS);
   }
   throw new Error(`Waited ${patienceMs / 1000} s in vain until ${what}${reason}`);
 }
