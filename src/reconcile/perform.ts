@@ -195,11 +195,10 @@ async function* notify(state: State, steps: Steps, signal: AbortSignal): Events 
     yield { kind: 'notified', result: isUnknown ? 'unknown' : 'told', next };
     return faultPoint('told');
   }
-  const setback = setbackOf(result, session.notifying, steps.time());
   const error = errorOf(result);
-  if (setback.outcome !== 'refused') return yield { kind: 'notify-failed', ...setback, error };
-  const { outcome } = setback;
-  yield { kind: 'trial-failed', trial: null, outcome, error, isReplaced: true, result: setback.result };
+  const { outcome, tries } = setbackOf(result, session.notifying, steps.time());
+  if (outcome !== 'refused') return yield { kind: 'notify-failed', outcome, tries, error };
+  yield { kind: 'trial-failed', trial: null, outcome, error, isReplaced: true, result: tries.lastResult };
   faultPoint('condemned');
 }
 

@@ -10,7 +10,6 @@ import { NAMES, rowOf, VERDICT_SECTIONS } from '../settings/table.ts';
 
 /** Times are milliseconds. */
 export interface Policy {
-  readonly hook: 'none' | 'signal' | 'http' | 'command';
   /** The application has to be notified of a publication. */
   readonly notifies: boolean;
   /** The application's process is named. */
@@ -51,11 +50,10 @@ export interface PolicyOptions {
 
 export function policyOf({ loaded, instance, askUntil }: PolicyOptions): Policy {
   const { settings } = loaded;
-  const hook = hookKind(settings);
   const { APP_PROCESS, APP_CONTAINER, APP_PID_FILE, CONFIRM_MATCH, CONFIRM_WORKERS } = settings;
   const match = CONFIRM_MATCH === undefined ? { byName: false, byTime: false } : tellsVersion(CONFIRM_MATCH);
   return {
-    ...{ hook, notifies: hook !== 'none', askUntil, under: digestOfSettings(loaded) },
+    ...{ notifies: hookKind(settings) !== 'none', askUntil, under: digestOfSettings(loaded) },
     isNamed: [APP_PROCESS, APP_CONTAINER, APP_PID_FILE].some((one) => one !== undefined),
     validates: settings.OUTPUTS.some(({ validateCommand }) => validateCommand !== undefined),
     rollsBack: settings.ROLLBACK,

@@ -101,9 +101,9 @@ export function reduce(state: State, event: Event, at: Time): State {
         ledgers.markNotified(ledger, event.next),
       );
     case 'notify-failed': {
-      const { outcome, error, result, tries } = event;
+      const { outcome, error, tries } = event;
       return ended(state, {
-        ...{ notifying: tries, journal: journals.countReload(journal, result) },
+        ...{ notifying: tries, journal: journals.countReload(journal, tries.lastResult) },
         reason: { outcome, error, isObstacle: false, about: published && versionOf(published) },
       });
     }

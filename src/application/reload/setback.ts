@@ -25,10 +25,8 @@ export interface NotifyTries {
 export interface Setback {
   /** `refused`: a verdict; there is no next try. */
   readonly outcome: 'no-target' | 'not-permitted' | 'failed' | 'refused';
-  /** For the metrics. */
-  readonly result: string;
   /** With this one. */
-  readonly tries: NotifyTries;
+  readonly tries: NotifyTries & { readonly lastResult: string };
 }
 
 /** What follows now, at `ms` of the loop's clock; `chance` in [0, 1) spreads the next try. */
@@ -37,9 +35,9 @@ export function setbackOf(
   before: NotifyTries,
   { ms, chance }: { readonly ms: number; readonly chance: number },
 ): Setback {
-  const result = failed.kind === 'owed' ? failed.class : failed.kind;
+  const lastResult = failed.kind === 'owed' ? failed.class : failed.kind;
   const failures = before.failures + 1;
-  const refusedSince = result === 'refused' ? (before.refusedSince ?? ms) : null;
+  const refusedSince = lastResult === 'refused' ? (before.refusedSince ?? ms) : null;
   const refusals = refusedSince === null ? 0 : before.refusals + 1;
   const leftMs = refusals < REFUSALS ? null : (refusedSince ?? ms) + REFUSED_FOR_MS - ms;
   const inMs =
@@ -50,8 +48,7 @@ export function setbackOf(
     );
   return {
     outcome: leftMs !== null && leftMs <= 0 ? 'refused' : OUTCOMES[failed.kind],
-    result,
-    tries: { failures, dueAt: ms + inMs, lastResult: result, refusals, refusedSince },
+    tries: { failures, dueAt: ms + inMs, lastResult, refusals, refusedSince },
   };
 }
 

@@ -1,6 +1,9 @@
 // What the contents of the small world do to an application: a fixed nature for each, so that a number says it all.
 import type { Policy } from '../../../src/reconcile/policy.ts';
 
+/** How the application is notified. */
+export type Hook = 'none' | 'signal' | 'http' | 'command';
+
 /** How a world is set up, and how fast things go in it. */
 export interface Setting {
   /** How many outputs are one release. */
@@ -8,7 +11,7 @@ export interface Setting {
   readonly limits: Policy['limits'];
   /** UPDATE_FREQUENCY: how often the volume is looked at. */
   readonly lookEveryMs: number;
-  readonly hook: Policy['hook'];
+  readonly hook: Hook;
   /** The hook is a SIGTERM. */
   readonly restarts: boolean;
   /** Whether the application's process is named. */
@@ -103,7 +106,6 @@ export function policyOf(setting: Setting, { under, askUntil }: Pick<Policy, 'un
   const { lookEveryMs } = setting;
   return {
     ...{
-      hook,
       isNamed,
       validates,
       keeps,

@@ -8,6 +8,7 @@ import type { Policy } from '../../../src/reconcile/policy.ts';
 import { type Candidate, NOT_TRIED, type State, startOf, type Tries } from '../../../src/reconcile/state.ts';
 import type { Input } from '../../../src/render/input.ts';
 import type { Release } from '../../../src/render/release.ts';
+import type { Hook } from './contents.ts';
 
 /** Everything that decides what comes next. Times are milliseconds of the loop's clock. */
 export interface Facts {
@@ -35,7 +36,7 @@ export interface Facts {
   readonly goesBack: boolean;
   readonly owed: boolean;
   readonly tellRetryAt: number;
-  readonly hook: Policy['hook'];
+  readonly hook: Hook;
   /** Looked up just now; null when none is named. */
   readonly process: ProcessFact | null;
   readonly trial: { readonly lookAt: number } | null;
@@ -127,7 +128,6 @@ function checkedOf(checked: Facts['checked']): State['session']['checked'] {
 function policyOf({ hook, process, validates, goesBack, limits, askUntil, suspect }: Facts): Policy {
   return {
     ...{
-      hook,
       validates,
       limits,
       askUntil,

@@ -208,7 +208,7 @@ describe('what stands', () => {
 
   it('is why the application was not notified, each try counted', () => {
     const no: Event = {
-      ...{ kind: 'notify-failed', result: 'unavailable', outcome: 'failed' },
+      ...{ kind: 'notify-failed', outcome: 'failed' },
       error: error('reload.unavailable', 'reload'),
       tries: { failures: 1, dueAt: 500, lastResult: 'unavailable', refusals: 0, refusedSince: null },
     };
@@ -291,7 +291,7 @@ describe('a verdict', () => {
 });
 
 describe('without a hook', () => {
-  const NO_HOOK: Policy = { ...POLICY, hook: 'none', notifies: false };
+  const NO_HOOK: Policy = { ...POLICY, notifies: false };
 
   it('what was owed before is owed no more', () => {
     const owed = stateAfter(GOOD.slice(0, -2));

@@ -33,7 +33,7 @@ describe('a notification that does not arrive', () => {
     const all = setbacks(...Array.from({ length: 8 }, () => owed('unavailable')));
     expect(delays(all)).toEqual([500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
     expect(all[7]).toMatchObject({
-      ...{ outcome: 'failed', result: 'unavailable' },
+      outcome: 'failed',
       tries: { failures: 8, lastResult: 'unavailable', refusals: 0, refusedSince: null },
     });
   });
@@ -56,7 +56,7 @@ describe('a notification that does not arrive', () => {
     const all = setbacks(no, no, no, no);
     expect(outcomes(all)).toEqual(['failed', 'failed', 'failed', 'refused']);
     expect(delays(all.slice(0, 3))).toEqual([500, 1_000, 8_500]);
-    expect(all[3]).toMatchObject({ result: 'refused', tries: { refusals: 4, refusedSince: 0 } });
+    expect(all[3]).toMatchObject({ tries: { lastResult: 'refused', refusals: 4, refusedSince: 0 } });
   });
 
   it('is no refusal while another answer comes in between: it has to say no from then on', () => {
@@ -69,15 +69,19 @@ describe('a notification that does not arrive', () => {
   it('is tried again soon, but not at once, when the process was gone', () => {
     const gone = { kind: 'gone', code: 'reload.gone', message: 'It is gone.' } as const;
     expect(setbacks(gone, gone, gone)).toMatchObject(
-      Array.from({ length: 3 }, () => ({ outcome: 'no-target', result: 'gone', retryInMs: 100 })),
+      Array.from({ length: 3 }, () => ({
+        outcome: 'no-target',
+        tries: { lastResult: 'gone' },
+        retryInMs: 100,
+      })),
     );
   });
 
   it('is tried again with growing delay when it is not permitted', () => {
     const denied = { kind: 'not-permitted', code: 'reload.not-permitted', message: 'It is not.' } as const;
     expect(setbacks(denied, denied)).toMatchObject([
-      { outcome: 'not-permitted', result: 'not-permitted', retryInMs: 500 },
-      { outcome: 'not-permitted', result: 'not-permitted', retryInMs: 1_000 },
+      { outcome: 'not-permitted', tries: { lastResult: 'not-permitted' }, retryInMs: 500 },
+      { outcome: 'not-permitted', tries: { lastResult: 'not-permitted' }, retryInMs: 1_000 },
     ]);
   });
 });
