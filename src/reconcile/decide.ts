@@ -133,7 +133,7 @@ function confirmSuspicion({ suspect, suspectUntil, process, now }: View): Action
  */
 function probeTrial({ trial, probeAt, isShown, now }: View): Action | Wait | null {
   if (trial === null || !isShown) return null;
-  return now >= probeAt ? { kind: 'probe' } : { until: probeAt, settles: true };
+  return probeAt === null || now >= probeAt ? { kind: 'probe' } : { until: probeAt, settles: true };
 }
 
 /** At a start nothing is decided before the source had its chance: an owed reload may be overtaken by a change. */

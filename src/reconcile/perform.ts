@@ -212,7 +212,8 @@ async function* probe(state: State, steps: Steps, signal: AbortSignal): Events {
     if (policy.isNamed) seen ??= steps.findProcess(published);
     return seen?.id ?? null;
   };
-  const result = await steps.confirm({ trial, published, current, isResumed: !session.hasTried }, signal);
+  const isResumed = session.probeAt === null;
+  const result = await steps.confirm({ trial, published, current, isResumed }, signal);
   if (seen !== null) yield { kind: 'process-seen', ...seen };
   // A sidecar that ends gives no verdict.
   if (signal.aborted) return;

@@ -94,10 +94,7 @@ export function reduce(state: State, event: Event, at: Time): State {
       return next({}, ledgers.withoutKept(ledger, event.rendering));
     case 'notified':
       return next(
-        {
-          ...{ ...NOT_NOTIFIED, probeAt: 0, hasTried: true },
-          journal: journals.countReload(journal, event.result),
-        },
+        { ...NOT_NOTIFIED, probeAt: 0, journal: journals.countReload(journal, event.result) },
         ledgers.markNotified(ledger, event.next),
       );
     case 'notify-failed': {
@@ -108,7 +105,7 @@ export function reduce(state: State, event: Event, at: Time): State {
       });
     }
     case 'trial-started':
-      return next({ probeAt: 0, hasTried: true, reason: null }, ledgers.startTrial(ledger, event.next));
+      return next({ probeAt: 0, reason: null }, ledgers.startTrial(ledger, event.next));
     case 'probed':
       return next({ probeAt: at.ms + event.inMs });
     case 'trial-lost':

@@ -125,10 +125,8 @@ export interface Session {
   readonly keepError: SidecarError | null;
   /** A step threw what no step should. */
   readonly loopError: SidecarError | null;
-  /** When the trial is looked at next. */
-  readonly probeAt: number;
-  /** A trial was started by this run: one that was not is resumed. */
-  readonly hasTried: boolean;
+  /** When the trial is looked at next (0: at once); null until this run has started a trial or looked at one. */
+  readonly probeAt: number | null;
   readonly suspectUntil: number;
   /** What was printed when something did not work. */
   readonly printed: { readonly rendering: string; readonly output: string | undefined } | null;
@@ -227,12 +225,12 @@ export const NOT_TRIED: NotifyTries = {
 /** A target at its start: nothing is known. */
 export function startOf(policy: Policy): State {
   const session: Session = {
-    ...{ isOpen: false, isKnown: false, isAsked: false, isValidating: false, isOurs: false, hasTried: false },
+    ...{ isOpen: false, isKnown: false, isAsked: false, isValidating: false, isOurs: false },
     ...{ input: null, candidate: null, checked: null, volume: null, held: null, process: null, waits: null },
     ...{ publishedAt: null, arrival: null, obstacle: null, reason: null, printed: null },
     ...{ saveError: null, keepError: null, loopError: null },
     ...{ opening: NEVER, publishing: NEVER, notifying: NOT_TRIED, relapses: 0 },
-    ...{ probeAt: 0, suspectUntil: 0, attempts: 0, changes: { first: 0, latest: 0 } },
+    ...{ probeAt: null, suspectUntil: 0, attempts: 0, changes: { first: 0, latest: 0 } },
     journal: EMPTY_JOURNAL,
   };
   return { policy, ledger: EMPTY_LEDGER, session };
