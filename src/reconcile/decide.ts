@@ -1,16 +1,10 @@
 // The policy: from the state to the one next action, and until when to wait where there is none. Pure. The rules are a list; the
 // first that returns an action wins, and the waits of those before it say why nothing else is done.
 
-import { isBad, type Ledger } from '../ledger/ledger.ts';
+import { isBad } from '../ledger/ledger.ts';
 import { debounceDue } from '../lib/schedule.ts';
-import type { Policy } from './policy.ts';
-import { blocksOf, type Session, type State, type Wait } from './state.ts';
-
-/** What the volume should show, and where its bytes are. */
-export interface Goal {
-  readonly rendering: string;
-  readonly from: 'candidate' | 'published' | 'last-known-good' | 'pin';
-}
+import { type Goal, goalOf, isBlocked, type Known, knownOf } from './goal.ts';
+import type { State, Wait } from './state.ts';
 
 /** Each changes the state, so that the next decision is another. */
 export type Action =
@@ -24,16 +18,8 @@ export interface Decision {
 }
 
 /** What the rules look at: all of the state, and what follows from it. */
-interface View extends Ledger, Session {
-  readonly policy: Policy;
+interface View extends Known {
   readonly now: number;
-  /** What was chosen by hand and can be published. */
-  readonly pin: string | null;
-  /** The last known good. */
-  readonly good: string | null;
-  /** The volume shows what was published. */
-  readonly isShown: boolean;
-  readonly blocks: readonly string[];
   readonly goal: Goal | null;
 }
 
@@ -67,7 +53,8 @@ const RULES: readonly Rule[] = [
 
 /** The next action. Total: where there is none there is at least one wait. `now`: milliseconds of the loop's clock. */
 export function decide(state: State, now: number, rules = RULES): Decision {
-  const view = viewOf(state, now);
+  const known = knownOf(state);
+  const view = { ...known, now, goal: goalOf(known) };
   const waits: Wait[] = [];
   for (const rule of rules) {
     const found = rule(view);
@@ -258,66 +245,6 @@ function isVerdictOfOthers(view: View, rendering: string): boolean {
   return !isBlocked(view, rendering) && goal?.rendering === rendering;
 }
 
-function viewOf(state: State, now: number): View {
-  const { policy, session, ledger } = state;
-  const { published, pinned, kept } = ledger;
-  const isPinKept = pinned !== null && kept.some(({ rendering }) => rendering === pinned.rendering);
-  const known = {
-    ...{ ...ledger, ...session, policy, now },
-    pin: isPinKept ? pinned.rendering : null,
-    good: kept[0]?.rendering ?? null,
-    isShown: published !== null && published.rendering === session.volume?.rendering,
-    blocks: blocksOf(state).map(({ rendering }) => rendering),
-  };
-  return { ...known, goal: goalOf(known) };
-}
-
-type Known = Omit<View, 'goal'>;
-
-/**
- * What the volume should show, the first of: the pin; what is on trial, until its verdict; the newest that may be published
- * and is not known to fail; what is there, if that is not known to fail; the last known good. Where there is none to roll
- * back to, what failed stays, and is better than nothing.
- */
-function goalOf(view: Known): Goal | null {
-  const { trial, verdict, candidate, volume, pin, pinned, good, policy } = view;
-  if (pin !== null) return { rendering: pin, from: 'pin' };
-  const there = publishedGoal(view);
-  const isEmpty = volume?.rendering === null;
-  const lastKnownGood = good === null ? null : ({ rendering: good, from: 'last-known-good' } as const);
-  if (trial !== null && there !== null) return there;
-  // There is no copy any more of what was chosen by hand, and what is wanted now was rolled back.
-  if (pinned !== null) return there ?? (isEmpty ? lastKnownGood : null);
-  const newest = candidate?.version.rendering ?? null;
-  const wanted =
-    newest !== null && isAcceptable(view, newest)
-      ? ({ rendering: newest, from: 'candidate' } as const)
-      : null;
-  if (wanted !== null && !isBlocked(view, wanted.rendering)) return wanted;
-  if (there !== null && !isBlocked(view, there.rendering) && !isBad(verdict)) return there;
-  if (lastKnownGood !== null && (isEmpty || (policy.rollsBack && there !== null))) return lastKnownGood;
-  return there ?? (isEmpty ? wanted : null);
-}
-
-/** What was published, while the volume shows it or we could show it again. */
-function publishedGoal({ published, kept, held, isShown }: Known): Goal | null {
-  if (published === null) return null;
-  const { rendering } = published;
-  const hasBytes = held?.rendering === rendering || kept.some((one) => one.rendering === rendering);
-  return isShown || hasBytes ? { rendering, from: 'published' } : null;
-}
-
-/** What is known to work is never blocked. */
-function isBlocked({ blocks, good }: Known, rendering: string): boolean {
-  return rendering !== good && blocks.includes(rendering);
-}
-
-/** On the volume already, or not to be validated, or validated. */
-function isAcceptable({ checked, volume, policy }: Known, rendering: string): boolean {
-  if (!policy.validates || rendering === volume?.rendering) return true;
-  return checked?.rendering === rendering && checked.error === null;
-}
-
-function needsRender({ input, candidate }: Known): boolean {
+function needsRender({ input, candidate }: View): boolean {
   return input !== null && input.id !== candidate?.input.id;
 }

@@ -8,8 +8,8 @@ import { nextKept, type Trial } from '../ledger/ledger.ts';
 import { SidecarError, toSidecarError } from '../lib/errors.ts';
 import { faultPoint } from '../lib/fault-point.ts';
 import type { StagedRelease } from '../publish/outputs.ts';
-import { contentOf, type GoalContent } from './content.ts';
-import type { Action, Goal } from './decide.ts';
+import type { Action } from './decide.ts';
+import { contentOf, type Goal, type GoalContent } from './goal.ts';
 import type { Copied, Event, SeenVolume, State } from './state.ts';
 import type { Steps } from './steps.ts';
 

@@ -165,7 +165,7 @@ describe('the layers', () => {
   });
 
   it('what is decided, reduced and derived depends on nothing but values', () => {
-    const core = ['state', 'reduce', 'decide', 'outcome', 'journal', 'sentences'];
+    const core = ['state', 'reduce', 'decide', 'goal', 'outcome', 'journal', 'sentences'];
     const pure = [
       ...core.map((name) => `reconcile/${name}`),
       'application/reload/setback',

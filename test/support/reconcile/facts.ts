@@ -3,7 +3,8 @@
 import type { Obstacle, ProcessFact } from '../../../src/application/types.ts';
 import type { Block, KeptGeneration, Published, Trial, Verdict } from '../../../src/ledger/ledger.ts';
 import { SidecarError } from '../../../src/lib/errors.ts';
-import type { Action, Decision, Goal } from '../../../src/reconcile/decide.ts';
+import type { Action, Decision } from '../../../src/reconcile/decide.ts';
+import type { Goal } from '../../../src/reconcile/goal.ts';
 import type { Policy } from '../../../src/reconcile/policy.ts';
 import { type Candidate, NOT_TRIED, type State, startOf, type Tries } from '../../../src/reconcile/state.ts';
 import type { Input } from '../../../src/render/input.ts';

@@ -1,7 +1,7 @@
 // What must hold in the small world at every step, whatever happens, and how it must end once all trouble is over.
 
 import type { Ledger } from '../../../src/ledger/ledger.ts';
-import type { Goal } from '../../../src/reconcile/decide.ts';
+import type { Goal } from '../../../src/reconcile/goal.ts';
 import { blocksOf, type State } from '../../../src/reconcile/state.ts';
 import { deserves, isPublishable, natureOfRendering, renderingOf } from './contents.ts';
 import type { Life } from './life.ts';

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Obstacle } from '../../../src/application/types.ts';
 import type { Verdict } from '../../../src/ledger/ledger.ts';
-import { decide, type Goal } from '../../../src/reconcile/decide.ts';
+import { decide } from '../../../src/reconcile/decide.ts';
+import type { Goal } from '../../../src/reconcile/goal.ts';
 import { type Facts, type Step, stateOf, stepOf } from '../../support/reconcile/facts.ts';
 
 const LIMITS = {
