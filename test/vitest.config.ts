@@ -19,7 +19,7 @@ export default defineConfig({
     root: new URL('..', import.meta.url).pathname,
     ...PATIENCE,
     // More than the two cores it is made for: most of the time is spent waiting for processes and servers.
-    maxWorkers: 4,
+    maxWorkers: 5,
     sequence: { sequencer: Order },
     globalSetup: ['test/support/servers/prepare.ts'],
     reporters: ['default', './test/support/count-reporter.ts'],
