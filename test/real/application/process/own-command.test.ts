@@ -1,6 +1,7 @@
 // Other commands of this program, told from other Node.js programs.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, symlinkSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { processFolder, readArguments } from '../../../../src/application/process/proc.ts';
 import { createStage, until } from '../../../support/application/process/apart.ts';
@@ -10,18 +11,20 @@ test('a command of ours runs the same script, by whatever path, with whatever op
   const stage = createStage(context);
   const program = compile('application/process/own-command-program.ts');
   context.onTestFinished(program.remove);
+  const folder = dirname(program.path);
+  // Beside it: it may import other files of its folder.
+  const other = join(folder, 'other.js');
   symlinkSync(program.path, stage.at('link'));
-  copyFileSync(program.path, stage.at('other.mjs'));
+  copyFileSync(program.path, other);
   const inFolder = (folder: string, ...words: string[]): readonly string[] => [
     ...['sh', '-c', 'cd "$0" && exec "$@"', folder, process.execPath],
     ...words,
   ];
-  const folder = program.path.slice(0, -'/program.mjs'.length);
   const ids = [
     stage.start([process.execPath, program.path]),
     stage.start([process.execPath, '--conditions', 'development', stage.at('link')]),
-    stage.start(inFolder(folder, 'program.mjs')),
-    stage.start([process.execPath, stage.at('other.mjs')]),
+    stage.start(inFolder(folder, basename(program.path))),
+    stage.start([process.execPath, other]),
     stage.start(['sh', '-c', 'sleep 600; true', program.path]),
   ];
   for (const { pid } of ids.slice(0, 4)) {
