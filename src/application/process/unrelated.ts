@@ -6,8 +6,8 @@
  */
 const KNOWN_MS = 1000;
 
-/** The kernel counts numbers up. To ask for more of them than this, one by one, costs more than to list the processes. */
-const MOST_STARTED = 32;
+/** The kernel counts numbers up, of threads as well. To ask for more of them than this, one by one, costs more than to list the processes. */
+const MOST_STARTED = 16;
 
 export interface UnrelatedMemory {
   /** Those of `pids` that may be meant. `isMeant` is asked only about those that are not known to be unrelated. */
