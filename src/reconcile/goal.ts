@@ -30,6 +30,7 @@ export interface Known extends Ledger, Session {
   readonly blocks: readonly string[];
 }
 
+/** See `Known`. */
 export function knownOf(state: State): Known {
   const { policy, session, ledger } = state;
   const { published, pinned, kept } = ledger;

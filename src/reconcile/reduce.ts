@@ -77,7 +77,7 @@ export function reduce(state: State, event: Event, at: Time): State {
       const { error, left } = event;
       const publishing = failed(session.publishing, error, at);
       if (left === undefined) return ended(state, { publishing });
-      // A glance after a failure takes the place of no look that is due.
+      // To look after a failure puts off no look that is due.
       const { seenAt, dueAt } = volume ?? seen(state, left, at);
       return ended(
         state,

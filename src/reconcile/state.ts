@@ -217,9 +217,15 @@ export type Event = {
   [Kind in keyof Happenings]: Readonly<{ kind: Kind } & Happenings[Kind]>;
 }[keyof Happenings];
 
+/** No try has failed. */
 export const NEVER: Tries = { failures: 0, dueAt: 0, error: null };
+/** No notification has failed. */
 export const NOT_TRIED: NotifyTries = {
-  ...{ failures: 0, dueAt: 0, lastResult: null, refusals: 0, refusedSince: null },
+  failures: 0,
+  dueAt: 0,
+  lastResult: null,
+  refusals: 0,
+  refusedSince: null,
 };
 
 /** A target at its start: nothing is known. */
