@@ -201,6 +201,9 @@ describe('what stands', () => {
     const trying = [...GOOD, source('two'), rendered('two'), full, full];
     expect(outcomes(stateAfter(trying))).toEqual(['applied', 'failed ×2']);
     expect(stateAfter(trying).session.publishing).toMatchObject({ failures: 2 });
+    // To look at what is left puts off no look that is due.
+    const { seenAt, dueAt } = stateAfter(GOOD).session.volume ?? {};
+    expect(stateAfter(trying).session.volume).toMatchObject({ seenAt, dueAt });
     const done = stateAfter([...published('two'), notified, confirmed('two')], stateAfter(trying));
     expect(outcomes(done)).toEqual(['applied', 'failed ×2', 'applied']);
     expect(done.session.publishing).toEqual({ failures: 0, dueAt: 0, error: null });
