@@ -51,7 +51,8 @@ function loadedFor(source: string): readonly string[] {
   const urls = readFileSync(LOG, 'utf8').split('\n');
   const ours = new Set(urls.filter((url) => url.startsWith('file:') && url.includes('/dist/')));
   const texts = [...ours].map((url) => readFileSync(fileURLToPath(url), 'utf8').toLowerCase());
-  expect(texts.length).toBeGreaterThan(10);
+  // The file of the bin and what it begins with, at least.
+  expect(texts.length).toBeGreaterThan(2);
   return Object.entries(MARKS).flatMap(([part, mark]) =>
     texts.some((text) => text.includes(mark.toLowerCase())) ? [part] : [],
   );
