@@ -57,7 +57,7 @@ const HAPROXY: Server = {
   preset: 'haproxy',
   output: 'haproxy.cfg',
   // Its new worker is there before its master listens again: a signal in between is caught and comes to nothing.
-  settings: () => ({ ...SETTINGS, CONFIRM_PERIOD: '300ms' }),
+  settings: () => ({ ...SETTINGS, CONFIRM_PERIOD: '600ms' }),
   good: (version) => `defaults
   mode http
   timeout connect 5s

@@ -61,14 +61,14 @@ async function crash(
   const both = () =>
     [shown('out/one.conf'), shown('dir/two.conf')].map((text) => text?.trim().split(' ')[1] ?? 'nothing');
   const told = () => shown('told')?.trim().split('\n') ?? [];
-  set({ one: 'old', two: 'old' });
+  // A name that only the change has; it comes with the data, since a template of its own would be a second change.
+  if (isDirectoryFirst) place.write('templates/two/{extra}.conf.liquid', '{{ entry.key }} {{ one }}\n');
+  set({ one: 'old', two: 'old', extra: {} });
   const faults = { FAULT: at, FAULT_ARMED: place.at('armed') };
   const sidecar = await place.start({ ...variables, ...faults }, { main: build.main });
   await isGood(sidecar, 1);
   place.write('armed', '');
-  // A name that only the change has.
-  if (isDirectoryFirst) place.write('templates/two/three.conf.liquid', 'three {{ three }}\n');
-  set({ one: 'new', two: 'new', three: 'new' });
+  set({ one: 'new', two: 'new', extra: { three: {} } });
   await until(`it ends at ${at}`, () => !sidecar.isRunning());
   expect(both()).toEqual(leaves);
   expect(told()).toEqual(['one old two old']);

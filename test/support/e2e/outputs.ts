@@ -6,8 +6,8 @@ import type { Variables } from './sidecar.ts';
 
 export interface SeveralOutputs {
   readonly variables: Variables;
-  /** Makes this the data: a map of texts. */
-  readonly set: (data: Readonly<Record<string, string>>) => void;
+  /** Makes this the data. */
+  readonly set: (data: Readonly<Record<string, unknown>>) => void;
   /** What a file below the place holds; null where there is none. */
   readonly shown: (path: string) => string | null;
 }
