@@ -127,8 +127,9 @@ function onGroups(handler: Handler): Handler {
 function onDate(handler: Handler): Handler {
   return function (this: This, given, ...args) {
     const value: unknown = toValue(given);
-    if (typeof value !== 'string') numberOf(value);
-    const made = handler.call(this, typeof value === 'string' ? value : numberOf(value), ...args);
+    const at = typeof value === 'string' ? value : numberOf(value);
+    // The format and the zone. Without them the library has its own.
+    const made = handler.call(this, at, ...args.map((one) => (one == null ? one : argumentOf(one))));
     // The library hands back what it cannot read.
     if (made === value || typeof made !== 'string' || made.includes('NaN'))
       throw new FormatError('it is not a date');

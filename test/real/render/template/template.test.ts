@@ -290,6 +290,7 @@ describe('the filter', () => {
     ['{{ "[1]" | parse_json }}', 'a list cannot be printed; use a filter (join, json, yaml)'],
     ['{{ "a!b" | base64decode }}', 'it is not base64'],
     ['{{ "/w==" | base64decode }}', 'the decoded base64 is not UTF-8 text'],
+    ['{{ 0 | date: list }}', 'a list cannot be printed; use a filter (join, json, yaml)'],
     ['{{ db | json: "x" }}', 'the indentation must be a whole number from 0 to 80'],
   ])('in %j refuses', async (template, reason) => {
     expect(await render(template)).toBe(
