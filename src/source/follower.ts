@@ -61,8 +61,8 @@ export interface Followed<S extends TargetSnapshot = TargetSnapshot> {
 
 /** A watch that delivered something and then ran for this long was healthy: the next error starts with a short delay again. */
 const HEALTHY_MS = 5_000;
-/** More than any consumer needs; a provider that runs hot must not use up the process. */
-const OBSERVATIONS = { burst: 50, perSecond: 50 };
+/** Some hundred changes in a row are taken at once; a provider that runs hot for longer must not use up the process. */
+const OBSERVATIONS = { burst: 500, perSecond: 50 };
 
 /** Starts following one source. Never throws and never ends before its signal aborts. */
 export function followOne(provider: Provider, options: Follow<Snapshot>): Followed<Snapshot> {
