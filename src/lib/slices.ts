@@ -61,14 +61,23 @@ function* merging<T>(left: readonly T[], right: readonly T[], compare: (a: T, b:
 /** Does the work with pauses. It begins at once; work of a few steps is done before this returns. */
 export async function inSlices<T>(work: Sliced<T>): Promise<T> {
   let startedAt = startOfTurn();
-  for (let steps = 1; ; steps += 1) {
-    const { done, value } = work.next();
-    if (done === true) return value;
+  for (let steps = STEPS_PER_LOOK; ; steps += STEPS_PER_LOOK) {
+    const last = takeSteps(work);
+    if (last !== null) return last.value;
     if (steps === LONG_WORK_STEPS) compileWhatIsHot();
-    if (steps % STEPS_PER_LOOK !== 0 || performance.now() - startedAt < SLICE_MS) continue;
+    if (performance.now() - startedAt < SLICE_MS) continue;
     await nextTurn();
     startedAt = startOfTurn();
   }
+}
+
+/** A function of its own: one that waits is never compiled while it runs. Null when there is more to do. */
+function takeSteps<T>(work: Sliced<T>): IteratorReturnResult<T> | null {
+  for (let left = STEPS_PER_LOOK; left > 0; left -= 1) {
+    const step = work.next();
+    if (step.done === true) return step;
+  }
+  return null;
 }
 
 /**

@@ -202,17 +202,29 @@ async function scopeOf(
   return scope;
 }
 
-function* listing(
-  entries: readonly TreeEntry[],
-  plain: (value: Value) => Value,
-): Sliced<Record<string, Value>[]> {
-  const listed: Record<string, Value>[] = [];
+function* listing(entries: readonly TreeEntry[], plain: (value: Value) => Value): Sliced<ShownEntry[]> {
+  const listed: ShownEntry[] = [];
   for (const { key, value } of entries) {
-    listed.push(Object.assign(createMap(), { key, value: plain(value) }));
+    listed.push(new ShownEntry(key, plain(value)));
     yield;
   }
   return listed;
 }
+
+/** A map of two names. One made with `createMap` is a table of its own, ten times as large. */
+class ShownEntry {
+  readonly key: string;
+  readonly value: Value;
+
+  constructor(key: string, value: Value) {
+    this.key = key;
+    this.value = value;
+  }
+}
+
+// As of any map: `entry.constructor` is a key that is missing.
+Object.setPrototypeOf(ShownEntry.prototype, null);
+Reflect.deleteProperty(ShownEntry.prototype, 'constructor');
 
 async function checkNames(files: readonly GenerationFile[], directory: string): Promise<void> {
   const names = files.map((file) => file.name);

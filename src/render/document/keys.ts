@@ -37,6 +37,37 @@ export function* nesting(named: Iterable<Named>, separator: string): Sliced<Reco
   return root;
 }
 
+/**
+ * The same for whole keys, each with a value; fast where neighbours are in one folder, as in sorted keys.
+ * @throws FormatError as `nesting`.
+ */
+export function* nestingKeys(
+  entries: Iterable<{ readonly key: string; readonly value: Value }>,
+  separator: string,
+): Sliced<Record<string, Value>> {
+  const root = createMap();
+  const tree = { root, folders: new Set<Value>([root]), separator };
+  let left = maxValues();
+  let known = { prefix: '', depth: 0, folder: root };
+  for (const { key, value } of entries) {
+    const end = key.lastIndexOf(separator) + 1;
+    const isBeside = end === known.prefix.length && key.startsWith(known.prefix);
+    const path = isBeside ? null : key.split(separator);
+    const name = key.slice(end);
+    if (path !== null || !isName(name)) checkPath(path ?? key.split(separator), separator);
+    left -= path?.length ?? known.depth + 1;
+    if (left < 0) throw new FormatError(tooManyValues());
+    if (path !== null) {
+      const depth = path.length - 1;
+      known = { prefix: key.slice(0, end), depth, folder: folderAt(tree, path, depth) };
+    }
+    if (known.folder[name] !== undefined) put(tree, key.split(separator), value);
+    known.folder[name] = value;
+    yield;
+  }
+  return root;
+}
+
 function put(tree: Nesting, path: readonly string[], value: Value): void {
   const folder = folderAt(tree, path, path.length - 1);
   const name = path.at(-1) ?? '';
@@ -64,12 +95,16 @@ function folderAt({ root, folders, separator }: Nesting, path: readonly string[]
 }
 
 function checkPath(path: readonly string[], separator: string): void {
-  const bad = path.find((part) => part === '' || part.includes('\0'));
+  const bad = path.find((part) => !isName(part));
   if (bad === undefined && path.length <= MAX_DEPTH) return;
   const name = path.join(separator);
   if (path.length > MAX_DEPTH) throw new FormatError(`a key has more than ${MAX_DEPTH} parts`, { path });
   if (bad === '') throw new FormatError(`a part of the key "${name}" is empty`, { path });
   throw new FormatError(`the key ${JSON.stringify(name)} holds a NUL`, { path });
+}
+
+function isName(part: string): boolean {
+  return part !== '' && !part.includes('\0');
 }
 
 function both(path: readonly string[], separator: string): FormatError {

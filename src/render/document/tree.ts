@@ -4,7 +4,7 @@ import { type Sliced, sorting } from '../../lib/slices.ts';
 import type { Entry } from '../../source/provider.ts';
 import { FormatError } from './format-error.ts';
 import { isSyntaxFault, parseJson } from './json.ts';
-import { type Named, nesting } from './keys.ts';
+import { nestingKeys } from './keys.ts';
 import { Bytes } from './special.ts';
 import { decodeText } from './text.ts';
 import type { Value } from './value.ts';
@@ -53,12 +53,36 @@ function jsonOrText(key: string, text: string): Value {
  * @throws FormatError naming a key that is both a value and a folder, or has an empty part.
  */
 export function* nestingTree(entries: readonly TreeEntry[]): Sliced<Value> {
-  const ranked: (Named & { readonly rank: string })[] = [];
-  for (const { key, value } of entries) {
-    // Compared part by part: as whole keys `a-b/x` would come before `a/x`.
-    ranked.push({ rank: key.replaceAll('/', '\0'), path: key.split('/'), value });
+  if (!(yield* areInOrder(entries))) return yield* nestingKeys(yield* inOrder(entries), SEPARATOR);
+  return yield* nestingKeys(entries, SEPARATOR);
+}
+
+const SEPARATOR = '/';
+const SEPARATOR_CODE = SEPARATOR.charCodeAt(0);
+
+function* areInOrder(entries: readonly TreeEntry[]): Sliced<boolean> {
+  let before = '';
+  for (const { key } of entries) {
+    if (comesBefore(key, before)) return false;
+    before = key;
     yield;
   }
-  const sorted = yield* sorting(ranked, (a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0));
-  return yield* nesting(sorted, '/');
+  return true;
+}
+
+/** Whether a key comes before another, part by part: as whole keys `a-b/x` would come before `a/x`. */
+function comesBefore(key: string, other: string): boolean {
+  const shorter = Math.min(key.length, other.length);
+  for (let at = 0; at < shorter; at += 1) {
+    const [code, otherCode] = [key.charCodeAt(at), other.charCodeAt(at)];
+    if (code === otherCode) continue;
+    return code === SEPARATOR_CODE || (otherCode !== SEPARATOR_CODE && code < otherCode);
+  }
+  return key.length < other.length;
+}
+
+function* inOrder(entries: readonly TreeEntry[]): Sliced<TreeEntry[]> {
+  return yield* sorting(entries, (a, b) =>
+    comesBefore(a.key, b.key) ? -1 : comesBefore(b.key, a.key) ? 1 : 0,
+  );
 }

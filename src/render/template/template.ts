@@ -8,6 +8,7 @@ import { isBroken } from '../document/value.ts';
 import { createFilters, type FormatFilters, UNSTEADY_FILTERS } from './filters.ts';
 import { strictFilters } from './liquid-filters.ts';
 import { printable } from './operands.ts';
+import { renderSimplePartsQuickly } from './quick-renderer.ts';
 import { StrictContext } from './strict-context.ts';
 
 /** Longest processor time one template may take. */
@@ -92,38 +93,62 @@ type FilterHandler = Extract<FilterImplOptions, (...args: never[]) => unknown>;
 
 type Evaluation = Iterator<unknown, unknown, unknown>;
 
+/** What one step leaves for the next. */
+interface Evaluating {
+  /** What has begun and not ended; the last one goes on. */
+  readonly open: Evaluation[];
+  /** What the last one gets, or is thrown. */
+  value: unknown;
+  isThrown: boolean;
+}
+
+/** Most steps take a tenth of a microsecond, and so does a place for a pause; but a step may be a filter over a long list. */
+const STEPS_AT_ONCE = 4;
+
 /**
  * Runs what the library wrote to be run step by step: a generator that yields generators whose results it wants, and
  * values, which it gets back. Of its own two ways to do so one takes no pause, the other makes a promise of every step.
  */
 function* evaluating(evaluation: Evaluation): Sliced<void> {
-  const open: Evaluation[] = [evaluation];
-  let value: unknown;
-  let isThrown: boolean = false;
-  for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+  const state: Evaluating = { open: [evaluation], value: undefined, isThrown: false };
+  while (!takeSteps(state)) yield;
+  if (state.isThrown) throw state.value;
+}
+
+/** Says whether nothing is left to do. */
+function takeSteps(state: Evaluating): boolean {
+  const { open } = state;
+  for (let left = STEPS_AT_ONCE; left > 0; left -= 1) {
+    const top = open.at(-1);
+    if (top === undefined) return true;
     try {
-      const step = isThrown ? top.throw?.(value) : top.next(value);
-      isThrown = false;
-      value = step?.value;
-      if (step?.done !== false) open.pop();
-      if (isEvaluation(value)) {
-        if (open.length > MAX_NESTING) throw new FormatError('templates include each other without end');
-        open.push(value);
-        value = undefined;
-      }
+      takeStep(state, top);
     } catch (thrown) {
       open.pop();
-      [isThrown, value] = [true, thrown];
+      state.isThrown = true;
+      state.value = thrown;
     }
-    yield;
   }
-  if (isThrown) throw value;
+  return false;
+}
+
+function takeStep(state: Evaluating, top: Evaluation): void {
+  const { open } = state;
+  const step = state.isThrown ? top.throw?.(state.value) : top.next(state.value);
+  state.isThrown = false;
+  state.value = step?.value;
+  if (step?.done !== false) open.pop();
+  if (!isEvaluation(state.value)) return;
+  if (open.length > MAX_NESTING) throw new FormatError('templates include each other without end');
+  open.push(state.value);
+  state.value = undefined;
 }
 
 /** As the library distinguishes them from values. */
 function isEvaluation(value: unknown): value is Evaluation {
-  const { next, throw: fail, return: end } = Object(value) as Partial<Record<string, unknown>>;
-  return [next, fail, end].every((method) => typeof method === 'function');
+  if (typeof value !== 'object' || value === null) return false;
+  const { next, throw: fail, return: end } = value as Partial<Record<string, unknown>>;
+  return typeof next === 'function' && typeof fail === 'function' && typeof end === 'function';
 }
 
 const DETAILS = { code: 'render.template', stage: 'render' } as const;
@@ -165,6 +190,7 @@ function createEngine(files: ReadonlyMap<string, string | null>, formats: Format
     });
   }
   for (const name of DATE_FILTERS) refuseNow(engine, name);
+  renderSimplePartsQuickly(engine);
   return engine;
 }
 
