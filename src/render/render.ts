@@ -17,7 +17,8 @@ import { creatingGeneration, type Generation, type GenerationFile } from './gene
 import { filesOfLeaves } from './leaves.ts';
 import { withModes } from './modes.ts';
 import { entriesFor, nameForEntry, type TemplateEntry } from './template/entries.ts';
-import { planOutputs, type TemplateSet } from './template/set.ts';
+import { type PlannedFile, planOutputs, type TemplateSet } from './template/set.ts';
+import type { RenderTemplate } from './template/template.ts';
 
 export type { TemplateSet } from './template/set.ts';
 
@@ -134,18 +135,48 @@ async function templated(
   const renderTemplate = await openTemplates(sources, { maxBytes: options.maxBytes });
   const scope = await scopeOf(data, options.templateEnv);
   const files: GenerationFile[] = [];
-  for (const { name, template, listed, bytes } of plan) {
-    if (template === null) files.push({ name, bytes });
-    else if (listed === null) files.push({ name, bytes: encodeText(await renderTemplate(template, scope)) });
-    else {
-      for (const entry of entriesFor(template, listed, await data.value())) {
-        const made = nameForEntry(name, entry.key);
-        const text = await renderTemplate(template, withEntry(scope, entry, data));
-        files.push({ name: made, bytes: encodeText(text) });
-      }
+  const refusals: SidecarError[] = [];
+  for (const planned of plan) {
+    try {
+      files.push(...(await filesOf(planned, { data, scope, renderTemplate })));
+    } catch (thrown) {
+      // The other templates are tried as well, so that all mistakes are said at once.
+      if (!(thrown instanceof SidecarError) || thrown.code !== 'render.template') throw thrown;
+      refusals.push(thrown);
+      if (refusals.length === MOST_REFUSALS) break;
     }
   }
+  throwAll(refusals);
   refuseDuplicates(files);
+  return files;
+}
+
+/** Each can take all the processor time that one template may. */
+const MOST_REFUSALS = 5;
+
+function throwAll([first, ...others]: readonly SidecarError[]): void {
+  if (first === undefined) return;
+  throw first.said((message) => [message, ...others.map((one) => one.message)].join('. '));
+}
+
+interface Ingredients {
+  readonly data: Data;
+  readonly scope: Readonly<Record<string, unknown>>;
+  readonly renderTemplate: RenderTemplate;
+}
+
+async function filesOf(
+  { name, template, listed, bytes }: PlannedFile,
+  { data, scope, renderTemplate }: Ingredients,
+): Promise<GenerationFile[]> {
+  if (template === null) return [{ name, bytes }];
+  if (listed === null) return [{ name, bytes: encodeText(await renderTemplate(template, scope)) }];
+  const files: GenerationFile[] = [];
+  for (const entry of entriesFor(template, listed, await data.value())) {
+    const made = nameForEntry(name, entry.key);
+    const text = await renderTemplate(template, withEntry(scope, entry, data));
+    files.push({ name: made, bytes: encodeText(text) });
+  }
   return files;
 }
 

@@ -7,12 +7,17 @@ import { FormatError } from '../document/format-error.ts';
 import { isBroken } from '../document/value.ts';
 import { createFilters, type FormatFilters, UNSTEADY_FILTERS } from './filters.ts';
 import { strictFilters } from './liquid-filters.ts';
+import { alsoMissing, type Missing, missingIn, variableOf } from './missing.ts';
 import { printable } from './operands.ts';
 import { renderSimplePartsQuickly } from './quick-renderer.ts';
+import { StrictAssign } from './strict-assign.ts';
 import { StrictContext } from './strict-context.ts';
 
 /** Longest processor time one template may take. */
 const RENDER_LIMIT_MS = 5_000;
+
+/** Longest processor time to look for more that is missing. */
+const LOOK_ON_LIMIT_MS = 500;
 
 /** Bound of what a rendering may allocate, in the library's own count (roughly bytes). */
 const MEMORY_LIMIT = 256 * 1024 * 1024;
@@ -44,31 +49,74 @@ export async function openTemplates(
   const engine = createEngine(files, await formatFilters(files));
   // One that makes a file of each entry is rendered many times.
   const parsed = new Map<string, ReturnType<Liquid['parse']>>();
+  const known = (name: string, text: string): ReturnType<Liquid['parse']> => {
+    const found = parsed.get(name) ?? engine.parse(text, name);
+    parsed.set(name, found);
+    return found;
+  };
   return async (name, scope) => {
     const text = files.get(name);
     if (typeof text !== 'string') {
       const reason = text === null ? 'it is not UTF-8 text' : 'it does not exist';
       throw new SidecarError(`Cannot render template "${name}": ${reason}`, DETAILS);
     }
+    const rendering = { engine, known: () => known(name, text), scope };
     try {
-      // A layer of its own: `increment` writes into it.
-      const own = Object.create(scope) as Record<string, unknown>;
-      const context = new StrictContext(
-        own,
-        engine.options,
-        { sync: true },
-        { liquid: engine, renderLimit: processorLimit() },
-      );
       const emitter = boundedEmitter(options.maxBytes);
-      const known = parsed.get(name) ?? engine.parse(text, name);
-      parsed.set(name, known);
-      await inSlices(evaluating(engine.renderer.renderTemplates(known, context, emitter)));
+      await evaluate(rendering, emitter, { limitMs: RENDER_LIMIT_MS });
       if (isBroken(emitter.buffer)) throw new FormatError('it makes half of a surrogate pair');
       return emitter.buffer;
     } catch (thrown) {
-      throw templateError(thrown, name, files);
+      const others =
+        variableOf(thrown) === null ? '' : await otherMissing(rendering, thrown, { name, files });
+      throw templateError(thrown, { name, files }, others);
     }
   };
+}
+
+interface Rendering {
+  readonly engine: Liquid;
+  readonly known: () => ReturnType<Liquid['parse']>;
+  readonly scope: Readonly<Record<string, unknown>>;
+}
+
+interface Evaluating {
+  readonly limitMs: number;
+  /** Goes on after an error, and throws all of them at the end. */
+  readonly goesOn?: boolean;
+}
+
+async function evaluate(rendering: Rendering, emitter: Emitter, how: Evaluating): Promise<void> {
+  const { engine, known, scope } = rendering;
+  // A layer of its own: `increment` writes into it.
+  const own = Object.create(scope) as Record<string, unknown>;
+  const context = new StrictContext(
+    own,
+    { ...engine.options, catchAllErrors: how.goesOn ?? false },
+    { sync: true },
+    { liquid: engine, renderLimit: processorLimit(how.limitMs) },
+  );
+  await inSlices(evaluating(engine.renderer.renderTemplates(known(), context, emitter)));
+}
+
+/** The set a template belongs to, and its name there. */
+interface Named {
+  readonly name: string;
+  readonly files: ReadonlyMap<string, string | null>;
+}
+
+/** What else the template lacks, for the end of the message: the next try need not fail for the second of them. */
+async function otherMissing(rendering: Rendering, first: unknown, named: Named): Promise<string> {
+  const placeOf = (error: LiquidError): Omit<Missing, 'variable'> => place(error, named);
+  const [missing] = missingIn(first, placeOf);
+  if (missing === undefined) return '';
+  const nowhere: Emitter = { buffer: '', write: () => undefined };
+  try {
+    await evaluate(rendering, nowhere, { limitMs: LOOK_ON_LIMIT_MS, goesOn: true });
+    return '';
+  } catch (thrown) {
+    return alsoMissing(missingIn(thrown, placeOf), missing, named.files.values());
+  }
 }
 
 type Limiter = Context['renderLimit'];
@@ -76,13 +124,13 @@ type Limiter = Context['renderLimit'];
 /**
  * Bounds the processor time, in place of the library's own bound, which counts what other work and other processes take as well.
  */
-function processorLimit(): Limiter {
+function processorLimit(limitMs: number): Limiter {
   const before = process.cpuUsage();
-  let looksAt = performance.now() + RENDER_LIMIT_MS;
+  let looksAt = performance.now() + limitMs;
   const check = (nowMs: number): void => {
     if (nowMs < looksAt) return;
     const { user, system } = process.cpuUsage(before);
-    const leftMs = RENDER_LIMIT_MS - (user + system) / 1_000;
+    const leftMs = limitMs - (user + system) / 1_000;
     if (leftMs <= 0) throw new FormatError('it takes too long; make it simpler, or give it less data');
     looksAt = nowMs + leftMs;
   };
@@ -178,6 +226,7 @@ function createEngine(files: ReadonlyMap<string, string | null>, formats: Format
     memoryLimit: MEMORY_LIMIT,
     parseLimit: PARSE_LIMIT,
   });
+  engine.registerTag('assign', StrictAssign);
   const strict = strictFilters((name) => originalFilter(engine, name));
   for (const [name, filter] of Object.entries({ ...strict, ...createFilters(formats) })) {
     engine.registerFilter(name, filter);
@@ -247,18 +296,18 @@ function boundedEmitter(maxLength: number): Emitter {
   return emitter;
 }
 
-function templateError(
-  thrown: unknown,
-  name: string,
-  files: ReadonlyMap<string, string | null>,
-): SidecarError {
-  if (!LiquidError.is(thrown)) return failure(name, null, thrown);
-  const { token } = thrown;
+function templateError(thrown: unknown, named: Named, others: string): SidecarError {
+  if (!LiquidError.is(thrown)) return failure(named.name, null, thrown);
+  const { file, line } = place(thrown, named);
+  const error = failure(file ?? named.name, line, thrown.originalError ?? thrown, thrown);
+  return error.said((message) => `${message}${others}`);
+}
+
+function place({ token }: LiquidError, { name, files }: Named): Omit<Missing, 'variable'> {
   // The library forgets the file of a missing variable, but the token still has the whole text around it.
   const holds = (file: string) => files.get(file) === token.input;
-  const file = token.file ?? (holds(name) ? name : [...files.keys()].find(holds));
-  const line = file === undefined ? null : (token.getPosition()[0] ?? null);
-  return failure(file ?? name, line, thrown.originalError ?? thrown, thrown);
+  const file = token.file ?? (holds(name) ? name : [...files.keys()].find(holds)) ?? null;
+  return { file, line: file === null ? null : (token.getPosition()[0] ?? null) };
 }
 
 function failure(name: string, line: number | null, origin: unknown, cause: unknown = origin): SidecarError {
@@ -279,6 +328,9 @@ function reasonOf(origin: unknown): string {
   }
   const missing = /^ENOENT: Failed to lookup "(.*)" in/s.exec(origin.message)?.[1];
   if (missing !== undefined) return `there is no template "${missing}" beside it`;
+  if (origin.message === 'memory alloc limit exceeded') {
+    return 'it takes too much memory; make it simpler, or give it less data';
+  }
   // The library adds the place, which stands before the reason already.
   return origin.message.replace(/(?:, file:.*)?, line:\d+, col:\d+$/s, '');
 }

@@ -541,6 +541,11 @@ describe('a directory of templates', () => {
       DIRECTORY,
       'render.template: Cannot render template "bad.liquid": line 2: the variable "nope" is missing; add the key, or give it a default',
     ],
+    [
+      { 'ok.liquid': 'x', 'bad.liquid': '\n{{ nope }}', 'worse.liquid': '{{ none' },
+      DIRECTORY,
+      'render.template: Cannot render template "bad.liquid": line 2: the variable "nope" is missing; add the key, or give it a default. Cannot render template "worse.liquid": line 1: output "{{ none" not closed',
+    ],
   ])('is refused: %#', async (files, options, message) => {
     expect(await outcome(treeOf({ a: '1' }), options, setOf(files))).toBe(`render ${message}`);
   });

@@ -54,6 +54,7 @@ describe('a template', () => {
       '1b,2a,3B',
     ],
     ['{% for pair in db limit: 1 %}{{ pair[0] }}={{ pair[1] }}{% endfor %}', 'host=db1'],
+    ['{% assign x = nope.at.all | default: "y" | upcase %}{{ x }}', 'Y'],
     ['{% assign x = "y" %}{% capture z %}{{ x }}{{ x }}{% endcapture %}{{ z }}', 'yy'],
     [
       '{% tablerow i in (1..2) cols: 1 %}{{ i }}{% endtablerow %}',
@@ -140,6 +141,22 @@ describe('a template is refused, by file and line,', () => {
     [
       '{% liquid\n assign x = 1\n echo nope\n%}',
       'line 3: the variable "nope" is missing; add the key, or give it a default',
+    ],
+    [
+      '{{ nope }}\n{% for x in list %}{{ db.none1 }}{% endfor %}{{ other.x | upcase }}{{ nope }}\n{{ db.host }}{{ other.y }}',
+      'line 1: the variable "nope" is missing; add the key, or give it a default; also missing: "db.none1" (line 2), "other" (line 2)',
+    ],
+    [
+      '{% assign mine = nope | sort %}{% for x in mine %}{{ x }}{% endfor %}{{ maybe | default: "" }}{% if asked %}{% endif %}',
+      'line 1: the variable "nope" is missing; add the key, or give it a default',
+    ],
+    [
+      '{% assign mine = db.nope | sort %}{% for x in mine %}{{ x }}{% endfor %}',
+      'line 1: the variable "db.nope" is missing; add the key, or give it a default',
+    ],
+    [
+      '\n{% assign mine = nope %}{% if mine %}{% endif %}',
+      'line 2: the variable "nope" is missing; add the key, or give it a default',
     ],
     ['{{ list[3] }}', 'line 1: the variable "list.3" is missing; add the key, or give it a default'],
     ['\n{{ db.none }}', 'line 2: there is no value to print; give it a default'],
@@ -242,7 +259,7 @@ describe('a template is refused, by file and line,', () => {
       'render render.template: Cannot render template "main": line 1: it takes too long; make it simpler, or give it less data',
     );
     expect(await render('{% for i in (1..1000000000) %}{% endfor %}')).toBe(
-      'render render.template: Cannot render template "main": line 1: memory alloc limit exceeded',
+      'render render.template: Cannot render template "main": line 1: it takes too much memory; make it simpler, or give it less data',
     );
   });
 });
