@@ -46,7 +46,7 @@ const { flushLog } = await import('./lib/log.ts');
 process.exitCode = await runCli({
   argv,
   env,
-  cwd: process.cwd(),
+  cwd: workingDirectory(),
   version: packageJson.version,
   instance: process.env['HOSTNAME'] || hostname(),
   isTerminal: isatty(1),
@@ -58,6 +58,15 @@ process.exitCode = await runCli({
 });
 await flushLog(LAST_LINES_MS);
 process.exit();
+
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    write(2, 'Cannot start: the working directory was removed. Start it in one that exists.\n');
+    process.exit(2);
+  }
+}
 
 /** A reader that has gone is no reason to fail. */
 function write(fd: number, text: string): void {

@@ -91,7 +91,7 @@ async function checkUrl({ loaded, signal }: CheckContext, { url, ledger }: Asked
 }
 
 const CERTIFICATES =
-  'Set RELOAD_CACERT to the authority that signed its certificate. If it asks for a client certificate, set RELOAD_CERT and RELOAD_KEY.';
+  'Set RELOAD_CACERT to the authority that signed its certificate. If the certificate is for another name, use that name in the URL. If the server asks for a client certificate, set RELOAD_CERT and RELOAD_KEY.';
 const START = 'Start the application, or correct CONFIRM_URL: as it is, every change would count as failed.';
 
 interface Judged {

@@ -44,6 +44,8 @@ async function checkHttp({ url, method, timeoutMs, tls }: HttpHook, signal: Abor
     await connectTo(new URL(url), { timeoutMs, signal, identity: tls?.() ?? {} });
   } catch (thrown) {
     const { code, message } = toSidecarError(thrown, 'reload');
+    if (code === 'reload.tls')
+      return fail('hook', code, `${message}.`, 'Correct the file, or the setting that names it.');
     const sentence = `Cannot reach RELOAD_URL "${maskUrl(url)}": ${message}.`;
     return fail('hook', code, sentence, MEND[code] ?? START);
   }
@@ -54,12 +56,11 @@ async function checkHttp({ url, method, timeoutMs, tls }: HttpHook, signal: Abor
 const START =
   'Start the application, or correct host, port and scheme in RELOAD_URL; until it answers, the reload stays owed.';
 const CERTIFICATES =
-  'Set RELOAD_CACERT to the authority that signed its certificate. If it asks for a client certificate, set RELOAD_CERT and RELOAD_KEY.';
+  'Set RELOAD_CACERT to the authority that signed its certificate. If the certificate is for another name, use that name in the URL. If the server asks for a client certificate, set RELOAD_CERT and RELOAD_KEY.';
 
 const MEND: Readonly<Record<string, string>> = {
   'http.dns': 'Correct the host in RELOAD_URL: within a pod it is 127.0.0.1.',
   'http.tls': CERTIFICATES,
-  'reload.tls': CERTIFICATES,
 };
 
 function checkCommand({ argv: [program = ''], env }: CommandHook): Finding {

@@ -126,7 +126,18 @@ function outOfTime(target: RunningTarget, { log }: TargetOptions): number {
   }
   const { current } = state.session.journal;
   if (current?.outcome === 'failed' && current.stage !== 'reload') return EXIT.publishing;
-  const silence = isSilent(target) ? { message: 'The source has not answered within ONCE_TIMEOUT.' } : {};
-  log.error('out of time', { source: url, ...(error === null ? silence : errorFields(error)) });
-  return error === null && !isSilent(target) ? EXIT.reload : EXIT.source;
+  const isUnanswered = isSilent(target);
+  const message = isUnanswered ? neverAnswered(url, error) : notFinished(current?.message ?? null);
+  log.error('out of time', { source: url, ...(error !== null && errorFields(error)), message });
+  return error === null && !isUnanswered ? EXIT.reload : EXIT.source;
+}
+
+function neverAnswered(url: string, error: { readonly message: string } | null): string {
+  if (error !== null) return error.message;
+  return `Cannot read the source "${url}": it has not answered within ONCE_TIMEOUT. Check that it runs and can be reached from here, or set a longer ONCE_TIMEOUT.`;
+}
+
+function notFinished(latest: string | null): string {
+  const since = latest === null ? '' : ` ${latest}`;
+  return `The pass was not finished within ONCE_TIMEOUT: set a longer one, or correct what delays it.${since}`;
 }

@@ -38,6 +38,8 @@ export async function run(cli: Cli, load: () => Promise<Configured>): Promise<nu
     ...{ version: cli.version, instance: cli.instance },
     message: `config-sidecar ${cli.version} runs${of}.`,
   });
+  if (process.pid === 1 && runsCommands(first.targets))
+    first.log.warn('setting suspicious', { message: NO_INIT });
   let syncing = Promise.resolve();
   cli.onSync(() => {
     syncing = syncing.then(() => running.sync(load));
@@ -45,6 +47,16 @@ export async function run(cli: Cli, load: () => Promise<Configured>): Promise<nu
   await aborted(cli.ending);
   await running.stop();
   return EXIT.done;
+}
+
+const NO_INIT =
+  'The sidecar is process 1 of this container, and Node.js does not collect what commands leave behind: zombies add up. Start it with an init: tini -s -- node …, or docker run --init.';
+
+function runsCommands(targets: Targets): boolean {
+  return [...targets.values()].some(({ settings }) => {
+    const { RELOAD_COMMAND, VALIDATE_COMMAND } = settings;
+    return RELOAD_COMMAND !== undefined || VALIDATE_COMMAND !== undefined;
+  });
 }
 
 /** One target that runs, with the settings it was started with. */

@@ -84,7 +84,7 @@ export async function openStateDirectory(
 
 /** Makes what is missing and opens it. A symbolic link is not followed in the last part. */
 function openOwn(path: string, output: Output): DirectoryHandle {
-  const parent = openParent(path);
+  const parent = openParent(path, output);
   try {
     const own = enterOwn(parent, path, output);
     try {
@@ -101,7 +101,7 @@ function openOwn(path: string, output: Output): DirectoryHandle {
 }
 
 /** STATE_DIR. */
-function openParent(path: string): DirectoryHandle {
+function openParent(path: string, output: Output): DirectoryHandle {
   const parent = dirname(path);
   try {
     within(openPlace(dirname(parent)), (above) => makeDirectory(`${above.path}/${basename(parent)}`));
@@ -111,7 +111,14 @@ function openParent(path: string): DirectoryHandle {
   try {
     return openPlace(parent);
   } catch (error) {
-    throw diskError(error, path);
+    const refused = diskError(error, path);
+    const { code } = refused;
+    // It was made just now, so something is there: a link that leads nowhere.
+    if (code === 'publish.no-directory')
+      throw unusable(parent, output, { code, reason: 'it is a link to nothing' });
+    if (code === 'publish.not-a-directory')
+      throw unusable(parent, output, { code, reason: 'it is not a directory' });
+    throw refused;
   }
 }
 
@@ -147,9 +154,17 @@ function refuseForeign(directory: DirectoryHandle, path: string, output: Output)
 }
 
 function foreign(path: string, output: Output, reason: string): SidecarError {
+  return unusable(path, output, { code: 'state.foreign', reason });
+}
+
+function unusable(
+  path: string,
+  output: Output,
+  { code, reason }: { readonly code: string; readonly reason: string },
+): SidecarError {
   return new SidecarError(
     `Cannot keep the state of "${output.path}" in "${path}": ${reason}. Move it away, or give STATE_DIR a volume of its own.`,
-    { code: 'state.foreign', stage: 'publish' },
+    { code, stage: 'publish' },
   );
 }
 

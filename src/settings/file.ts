@@ -23,6 +23,8 @@ export interface FileSettings {
   readonly defaults: Layer;
   /** By name, in the order of the file; null without `targets:`. */
   readonly targets: ReadonlyMap<string, Layer> | null;
+  /** Nothing of it could be used: what it would have given is not missing. */
+  readonly isUnread?: boolean;
 }
 
 /** Reads the settings file named by `given`. Every mistake in it is reported with the key's name. */
@@ -36,7 +38,7 @@ export async function readSettingsFile(raw: RawSetting, cwd: string): Promise<Fi
   } catch (error) {
     if (!(error instanceof InvalidValue)) throw error;
     const problems = [`Cannot use ${raw.spelled} "${file}": ${error.message}`];
-    return { defaults: { raw: [], problems }, targets: null };
+    return { defaults: { raw: [], problems }, targets: null, isUnread: true };
   }
 }
 

@@ -64,7 +64,7 @@ export async function loadPartialTargets(options: LoadOptions): Promise<Targets<
 type Required = (facts: LoadedValues) => readonly string[];
 
 async function load(options: LoadOptions, required: Required): Promise<Targets<Partial<Settings>>> {
-  const { common, defaults, targets } = await gather(options);
+  const { common, defaults, targets, isUnread = false } = await gather(options);
   const mistakes = (target: Layer | null): readonly string[] => {
     return [...(target === null ? [] : [target]), ...common, defaults].flatMap((layer) => [
       ...layer.problems,
@@ -73,7 +73,11 @@ async function load(options: LoadOptions, required: Required): Promise<Targets<P
   };
   const outcomes = [...(targets ?? [[ONLY_TARGET, null] as const])].map(([name, own]) => {
     const layers = own === null ? common : [own, ...common.map((layer) => withoutRivals(layer, own))];
-    const { loaded, problems } = loadOne([...layers, withoutRivals(defaults, own)], options, required);
+    const { loaded, problems } = loadOne(
+      [...layers, withoutRivals(defaults, own)],
+      options,
+      isUnread ? () => [] : required,
+    );
     return { name, loaded, problems: [...mistakes(own), ...problems] };
   });
   const loaded = new Map(outcomes.map((one) => [one.name, one.loaded]));

@@ -1,7 +1,8 @@
 // The PEM files that a store's own settings name (`ETCDCTL_CACERT`, `CONSUL_CLIENT_KEY`), read and checked at each use.
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { errnoOf, SidecarError } from '../lib/errors.ts';
+import { SidecarError } from '../lib/errors.ts';
+import { whyUnreadable } from '../lib/small-file.ts';
 import type { GivenSettings } from './provider.ts';
 
 /** Names of the three settings, whose values are paths. */
@@ -64,7 +65,7 @@ function readPem(name: string, path: string | undefined): Pem | null {
   try {
     return { shown, bytes: readFileSync(path) };
   } catch (thrown) {
-    const message = `Cannot read ${shown}: ${errnoOf(thrown) ?? String(thrown)}`;
+    const message = `Cannot read ${shown}: ${whyUnreadable(thrown)}`;
     throw new SidecarError(message, { code: 'source.tls', stage: 'source', cause: thrown });
   }
 }

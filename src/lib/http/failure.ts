@@ -54,13 +54,23 @@ function tlsReason(thrown: unknown, errno: string): string | null {
   if (
     /CERT|^UNABLE_TO_(?:GET|VERIFY|DECODE|DECRYPT)|^HOSTNAME_MISMATCH|^INVALID_(?:CA|PURPOSE)/.test(errno)
   ) {
-    if (!errno.startsWith('ERR_SSL')) return `the server's certificate is not accepted (${errno})`;
+    if (!errno.startsWith('ERR_SSL'))
+      return `the server's certificate is not accepted: ${whyNotAccepted(errno)} (${errno})`;
   }
   if (!/^(?:ERR_SSL|ERR_TLS|ERR_OSSL|EPROTO)/.test(errno)) return null;
   const reason = opensslReason(thrown) ?? errno;
   // What OpenSSL makes of an answer in plain HTTP.
   const isPlain = /wrong version number|packet length too long/.test(reason);
   return `TLS failed: ${reason}${isPlain ? ' (does the server speak plain HTTP there?)' : ''}`;
+}
+
+function whyNotAccepted(errno: string): string {
+  if (/ALTNAME|HOSTNAME_MISMATCH/.test(errno)) return 'it is for another host name';
+  if (errno === 'CERT_HAS_EXPIRED') return 'it has expired';
+  if (errno === 'CERT_NOT_YET_VALID') return 'it is not valid yet, or the clock here is wrong';
+  if (/SELF_SIGNED|^UNABLE_TO_(?:GET|VERIFY)/.test(errno))
+    return 'no authority that is trusted here signed it';
+  return 'it cannot be verified';
 }
 
 function opensslReason(thrown: unknown): string | null {

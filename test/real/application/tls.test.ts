@@ -68,7 +68,7 @@ describe('a server whose authority is not the system’s', () => {
         class: 'misconfigured',
         code: 'http.tls',
         message: expect.stringMatching(
-          /^Cannot POST "https:.*": the server's certificate is not accepted \(\w+\); RELOAD_CACERT, RELOAD_CERT and RELOAD_KEY name the files for it$/,
+          /^Cannot POST "https:.*": the server's certificate is not accepted: no authority that is trusted here signed it \(\w+\); RELOAD_CACERT, RELOAD_CERT and RELOAD_KEY name the files for it$/,
         ),
       });
     }
@@ -117,7 +117,7 @@ describe('a server that wants a certificate', () => {
     const refused = withCode(await examine(env), 'http.tls');
     expect(refused.message).toContain('Cannot reach RELOAD_URL');
     expect(refused.mend).toBe(
-      'Set RELOAD_CACERT to the authority that signed its certificate. If it asks for a client certificate, set RELOAD_CERT and RELOAD_KEY.',
+      'Set RELOAD_CACERT to the authority that signed its certificate. If the certificate is for another name, use that name in the URL. If the server asks for a client certificate, set RELOAD_CERT and RELOAD_KEY.',
     );
     const whole = { ...env, RELOAD_CERT: files.cert, RELOAD_KEY: files.key };
     withCode(await examine(whole), 'hook.reachable');

@@ -88,7 +88,9 @@ describe('RELOAD_URL', () => {
     expect(withCode(examined, 'http.tls')).toMatchObject({
       area: 'hook',
       level: 'fail',
-      message: expect.stringMatching(/the server's certificate is not accepted \(\w+\)\.$/),
+      message: expect.stringMatching(
+        /the server's certificate is not accepted: no authority that is trusted here signed it \(\w+\)\.$/,
+      ),
     });
   });
 });

@@ -1,5 +1,7 @@
 // What outlives the sidecar: nothing owed is forgotten, and no notification is repeated.
+import { once } from 'node:events';
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { fileJob, fileTree, publishedValue } from '../../support/e2e/backing.ts';
@@ -263,5 +265,23 @@ describe.concurrent('a second sidecar', () => {
     const { code, ms } = await place.run(['once'], { ...job.variables, ONCE_TIMEOUT: '1500ms' });
     expect(code).toBe(5);
     expect(ms).toBeGreaterThan(1_400);
+  });
+
+  // B-12: each read may take longer than the pass.
+  test('that runs once names the store that never answers', async (context) => {
+    const place = createPlace(context);
+    place.directory('out');
+    const mute = createServer().listen(0, '127.0.0.1');
+    context.onTestFinished(() => void mute.close());
+    await once(mute, 'listening');
+    const { port } = mute.address() as AddressInfo;
+    for (const source of ['http', 'etcd', 'consul'].map((scheme) => `${scheme}://127.0.0.1:${port}/app/`)) {
+      const variables = { SOURCE: source, OUTPUT: `${place.at('out')}/app.json`, ONCE_TIMEOUT: '1s' };
+      const { code, stdout } = await place.run(['once'], variables);
+      expect(code).toBe(3);
+      expect(JSON.parse(stdout.trim().split('\n').at(-1) ?? '').message).toBe(
+        `Cannot read the source "${source}": it has not answered within ONCE_TIMEOUT. Check that it runs and can be reached from here, or set a longer ONCE_TIMEOUT.`,
+      );
+    }
   });
 });

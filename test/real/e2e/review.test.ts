@@ -1,9 +1,12 @@
 // What an operator meets over months: a state directory that is taken away, a command that is interrupted, a
 // status that must go on being true.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, rmSync, utimesSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { fileJob, httpDocument, publishedValue, replaceFile } from '../../support/e2e/backing.ts';
 import { createPlace } from '../../support/e2e/place.ts';
+import { MAIN } from '../../support/e2e/sidecar.ts';
 import { until } from '../../support/e2e/until.ts';
 import { servesDocument, startHttpSource } from '../../support/servers/http-source.ts';
 
@@ -48,6 +51,44 @@ describe.concurrent('a state directory that is removed under a sidecar', () => {
     place.write('out/.config-sidecar', 'not a directory');
     expect((await sidecar.end()).code).toBe(0);
   });
+});
+
+test('a start in a directory that was removed says so', async (context) => {
+  const place = createPlace(context);
+  const gone = place.directory('gone');
+  const child = spawn('sh', ['-c', `rmdir "${gone}" && exec "${process.execPath}" "${MAIN}" once`], {
+    cwd: gone,
+  });
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  const [code] = await once(child, 'close');
+  expect({ code, said }).toEqual({
+    code: 2,
+    said: 'Cannot start: the working directory was removed. Start it in one that exists.\n',
+  });
+});
+
+// D-43: only an init collects what hooks leave behind.
+test('a start as process 1 warns where commands can leave zombies', async (context) => {
+  const place = createPlace(context);
+  const { variables } = fileJob(place);
+  const warned = async (out: string, env: Record<string, string>): Promise<boolean> => {
+    const OUTPUT = `${place.directory(out)}/app.json`;
+    const options = { env: { ...process.env, ...variables, LISTEN: 'off', OUTPUT, ...env } };
+    const child = spawn('unshare', ['-rpf', '--kill-child', '--mount-proc', process.execPath, MAIN], options);
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    await until('it has published', () => /"event":"applied"/.test(output));
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    return output.includes('The sidecar is process 1 of this container');
+  };
+  expect(await warned('one', { RELOAD_COMMAND: 'true' })).toBe(true);
+  expect(await warned('two', {})).toBe(false);
 });
 
 describe.concurrent('once', () => {

@@ -103,7 +103,16 @@ describe('the state directory', () => {
     writeFileSync(join(one.volume, '.config-sidecar'), '');
     expect(await errorOf(() => open(one))).toEqual({
       code: 'publish.not-a-directory',
-      message: `Cannot publish "${one.path}": "${one.volume}/.config-sidecar" is not a directory. Mount the volume there, or change OUTPUT.`,
+      message: `Cannot keep the state of "${one.output.path}" in "${one.volume}/.config-sidecar": it is not a directory. Move it away, or give STATE_DIR a volume of its own.`,
+    });
+  });
+
+  it('names a link to nothing that is in its place', async () => {
+    const one = place();
+    symlinkSync('nowhere', join(one.volume, '.config-sidecar'));
+    expect(await errorOf(() => open(one))).toEqual({
+      code: 'publish.no-directory',
+      message: `Cannot keep the state of "${one.output.path}" in "${one.volume}/.config-sidecar": it is a link to nothing. Move it away, or give STATE_DIR a volume of its own.`,
     });
   });
 });

@@ -366,7 +366,7 @@ describe('a Consul with TLS', () => {
     const error = await failureOf(open(url(), { ...settings, CONSUL_CACERT: other }));
     expect(error.code).toBe('source.tls');
     expect(error.message).toBe(
-      `Cannot read Consul "${url()}": 127.0.0.1:${server.port}: the server's certificate is not accepted (UNABLE_TO_VERIFY_LEAF_SIGNATURE)`,
+      `Cannot read Consul "${url()}": 127.0.0.1:${server.port}: the server's certificate is not accepted: no authority that is trusted here signed it (UNABLE_TO_VERIFY_LEAF_SIGNATURE)`,
     );
   });
 

@@ -603,6 +603,6 @@ describe('an etcd with TLS', () => {
     const missing = join(folder, 'missing.crt');
     const error = await failureOf(open(url(), { ...settings, ETCDCTL_CACERT: missing }));
     expect(error.code).toBe('source.tls');
-    expect(error.message).toBe(`Cannot read ETCDCTL_CACERT "${missing}": ENOENT`);
+    expect(error.message).toBe(`Cannot read ETCDCTL_CACERT "${missing}": the file does not exist`);
   });
 });

@@ -151,7 +151,7 @@ describe('a certificate of the server', () => {
     await expect
       .poll(() => followed.state().error?.message, IN_TIME)
       .toBe(
-        `Cannot GET "${source.origin}/app": the server's certificate is not accepted (CERT_HAS_EXPIRED); ` +
+        `Cannot GET "${source.origin}/app": the server's certificate is not accepted: it has expired (CERT_HAS_EXPIRED); ` +
           'HTTP_CACERT, HTTP_CERT and HTTP_KEY name the files for it',
       );
     expect(text()).toBe('shown');

@@ -427,7 +427,7 @@ describe('TLS', () => {
     await expectFailure(
       open(server.origin, client),
       'source.tls',
-      `Cannot GET "${server.origin}/": the server's certificate is not accepted (SELF_SIGNED_CERT_IN_CHAIN)${advice}`,
+      `Cannot GET "${server.origin}/": the server's certificate is not accepted: no authority that is trusted here signed it (SELF_SIGNED_CERT_IN_CHAIN)${advice}`,
     );
     const error = await failureOf(open(server.origin, { HTTP_CACERT }));
     expect(error.code).toBe('source.tls');
@@ -439,7 +439,7 @@ describe('TLS', () => {
     await expectFailure(
       open(server.origin, { HTTP_CACERT: path }),
       'source.tls',
-      `Cannot read HTTP_CACERT "${path}": ENOENT`,
+      `Cannot read HTTP_CACERT "${path}": the file does not exist`,
     );
   });
 });

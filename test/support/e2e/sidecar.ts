@@ -15,7 +15,8 @@ export const DIST = resolve(PROJECT, process.env['CONFIG_SIDECAR_DIST'] ?? 'dist
 /** With it a test sees the whole status. */
 const TOKEN = 'sees-the-whole-status';
 
-const MAIN = join(DIST, 'main.js');
+/** The built program. */
+export const MAIN = join(DIST, 'main.js');
 
 export type Variables = Readonly<Record<string, string>>;
 

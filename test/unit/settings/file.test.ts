@@ -1,7 +1,7 @@
 // The settings file: its shapes, and what is wrong with one.
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { Loaded } from '../../../src/settings/settings.ts';
+import { type Loaded, loadTargets } from '../../../src/settings/settings.ts';
 import { load, problemsOf, scratch } from '../../support/settings/settings-loading.ts';
 
 async function loadFile(text: string, name = 'settings.yaml'): Promise<Loaded> {
@@ -126,6 +126,22 @@ const FILES: ReadonlyArray<readonly [text: string, said: string]> = [
 test.each(FILES)('the file %j is refused', async (text, said) => {
   const file = join(scratch({ 'settings.yaml': text }), 'settings.yaml');
   expect(await problemsOf({ SETTINGS_FILE: file })).toEqual([`Cannot use SETTINGS_FILE "${file}": ${said}`]);
+});
+
+test('a file that cannot be used is the only mistake: what it gives is not called missing', async () => {
+  for (const text of [': : {', 'targets: 5', null]) {
+    const directory = scratch(text === null ? {} : { 'settings.yaml': text });
+    const env = { SETTINGS_FILE: 'settings.yaml', DEBOUNCE: 'x' };
+    const thrown: unknown = await loadTargets({ flags: [], env, cwd: directory }).catch(
+      (error: unknown) => error,
+    );
+    expect(thrown).toMatchObject({
+      problems: [
+        expect.stringContaining('Cannot use SETTINGS_FILE'),
+        expect.stringContaining('Cannot use DEBOUNCE "x"'),
+      ],
+    });
+  }
 });
 
 test('a file that cannot be read, or is far too large, is refused', async () => {

@@ -332,7 +332,8 @@ describe('TLS', () => {
 
   it('trusts no other', () =>
     withServer(async (server) => {
-      const reason = (errno: string): string => `the server's certificate is not accepted (${errno})`;
+      const reason = (errno: string): string =>
+        `the server's certificate is not accepted: no authority that is trusted here signed it (${errno})`;
       await expectFailure(
         get(server.origin, { tls: { ca: other.cert } }),
         'http.tls',
@@ -342,17 +343,20 @@ describe('TLS', () => {
     }));
 
   it('wants the right name and an unexpired certificate', async () => {
-    const expectErrno = (errno: string) => async (server: HttpSource) =>
+    const expectErrno = (reason: string, errno: string) => async (server: HttpSource) =>
       expectFailure(
         get(server.origin, { tls: { ca: ca.cert } }),
         'http.tls',
-        `the server's certificate is not accepted (${errno})`,
+        `the server's certificate is not accepted: ${reason} (${errno})`,
       );
     await withServer(
-      expectErrno('ERR_TLS_CERT_ALTNAME_INVALID'),
+      expectErrno('it is for another host name', 'ERR_TLS_CERT_ALTNAME_INVALID'),
       ca.issue('server', { hosts: ['elsewhere.test'] }),
     );
-    await withServer(expectErrno('CERT_HAS_EXPIRED'), ca.issue('server', { isExpired: true }));
+    await withServer(
+      expectErrno('it has expired', 'CERT_HAS_EXPIRED'),
+      ca.issue('server', { isExpired: true }),
+    );
   });
 
   it('shows a client certificate where one is demanded', () =>
@@ -439,7 +443,7 @@ describe('a proxy', () => {
     await expectFailure(
       wanted,
       'http.tls',
-      "the server's certificate is not accepted (ERR_TLS_CERT_ALTNAME_INVALID)",
+      "the server's certificate is not accepted: it is for another host name (ERR_TLS_CERT_ALTNAME_INVALID)",
     );
     await proxy.stop();
     await server.stop();
