@@ -24,6 +24,8 @@ export function renderSimplePartsQuickly(engine: Liquid): void {
   renderer.renderTemplates = function* (templates: Template[], context: Context, emitter?: Emitter) {
     // Without one the library makes its own, and gives back what it holds.
     if (emitter === undefined) return yield original(templates, context);
+    // Where it goes on after an error, the library keeps all that were thrown.
+    if (context.opts.catchAllErrors === true) return yield original(templates, context, emitter);
     context.renderLimit.check(performance.now());
     let parts = 0;
     for (const template of templates) {

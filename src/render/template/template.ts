@@ -80,13 +80,13 @@ interface Rendering {
   readonly scope: Readonly<Record<string, unknown>>;
 }
 
-interface Evaluating {
+interface Manner {
   readonly limitMs: number;
   /** Goes on after an error, and throws all of them at the end. */
   readonly goesOn?: boolean;
 }
 
-async function evaluate(rendering: Rendering, emitter: Emitter, how: Evaluating): Promise<void> {
+async function evaluate(rendering: Rendering, emitter: Emitter, how: Manner): Promise<void> {
   const { engine, known, scope } = rendering;
   // A layer of its own: `increment` writes into it.
   const own = Object.create(scope) as Record<string, unknown>;
