@@ -1,7 +1,7 @@
 // Named points of a publication and its trial at which a test can end the process as a crash would. The program itself
 // never asks for it: only a build of the tests' own does.
 
-/** In the order in which a change passes them. */
+/** In the order in which a change passes them; a file is flushed while `intended` is recorded. */
 export const FAULT_POINTS = [
   'stage',
   'flush',

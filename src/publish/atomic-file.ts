@@ -28,7 +28,9 @@ export async function writeFileAtomic(
   bytes: Uint8Array,
   options: AtomicWrite,
 ): Promise<void> {
-  renameStaged(target, await stageFile(target, bytes, options));
+  const { hidden, flushed } = stageFile(target, bytes, options);
+  await flushed;
+  renameStaged(target, hidden);
   await flush(target.directory.fd);
 }
 
@@ -38,20 +40,35 @@ export interface FileName {
   readonly name: string;
 }
 
-/** The first half: everything but the rename. @returns the hidden name. On an error nothing is left. */
-export async function stageFile(
+/** A file that is written under a hidden name. */
+export interface StagedFile {
+  readonly hidden: string;
+  /** Resolves when it is on the disk. When it rejects, with the system's error, the file is gone. */
+  readonly flushed: Promise<void>;
+}
+
+/** The first half: everything but the rename, for which the caller waits for the flush. Throws the system's error; nothing is left then. */
+export function stageFile(
   { directory, name }: FileName,
   bytes: Uint8Array,
   options: AtomicWrite,
-): Promise<string> {
+): StagedFile {
   const hidden = temporaryName(name);
   const path = `${directory.path}/${hidden}`;
   try {
     const fd = openNewFile(path, bytes, options);
     faultPoint('stage');
+    return { hidden, flushed: flushAndClose(fd, path) };
+  } catch (error) {
+    removeIfPossible(path);
+    throw error;
+  }
+}
+
+async function flushAndClose(fd: number, path: string): Promise<void> {
+  try {
     await flush(fd).finally(() => fs.closeSync(fd));
     faultPoint('flush');
-    return hidden;
   } catch (error) {
     removeIfPossible(path);
     throw error;

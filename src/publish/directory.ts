@@ -148,6 +148,8 @@ function stagedAs(
   return {
     name,
     discard,
+    // It was waited for at the staging, level by level.
+    flushed: async () => {},
     swap: () =>
       swap().catch((error) => {
         throw diskError(error, `${place.path}/`, { files: names.size + 2 });

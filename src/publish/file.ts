@@ -69,7 +69,13 @@ async function stage(place: FilePlace, generation: Generation): Promise<Staged> 
     const directory = place.directory.use();
     refuseSpecial(place, directory);
     const { mode, owner } = generation;
-    return stagedAs(place, directory, await stageFile({ directory, name }, file.bytes, { mode, owner }));
+    const { hidden, flushed } = stageFile({ directory, name }, file.bytes, { mode, owner });
+    const onDisk = flushed.catch((error) => {
+      throw diskError(error, path, { bytes: file.bytes.length });
+    });
+    // It is reported to the one who waits for it.
+    onDisk.catch(() => {});
+    return { ...stagedAs(place, directory, hidden), flushed: () => onDisk };
   } catch (error) {
     throw diskError(error, path, { bytes: file.bytes.length });
   }
@@ -79,6 +85,7 @@ function stagedAs(place: FilePlace, directory: DirectoryHandle, hidden: string):
   const { path, name } = place;
   return {
     name: hidden,
+    flushed: async () => {},
     swap: async () => {
       try {
         renameStaged({ directory, name }, hidden);

@@ -12,14 +12,14 @@ export interface OutputPlace extends Output {
   readonly owner: Owner | null;
 }
 
-/** A release that is written and flushed, of which nothing is visible yet. */
+/** A release that is written, of which nothing is visible yet. */
 export interface StagedRelease {
   /** Empty where at most one output changes: there is nothing between the first and the last, then. */
   readonly parts: readonly StagedPart[];
   /** An output may have been changed by others while another one was published: what they show must be looked at. */
   readonly mustLook: boolean;
   /**
-   * Makes one output after the other visible, in their order.
+   * Waits until all of it is on the disk, and makes one output after the other visible, in their order.
    * @throws SidecarError of stage `publish`: the outputs before show the release then, the others what they showed.
    */
   readonly swap: () => Promise<void>;
@@ -135,6 +135,7 @@ async function stage(places: readonly Place[], { parts }: Release): Promise<Stag
     mustLook: places.length > 1,
     discard,
     swap: async () => {
+      for (const one of staged) await one.staged.flushed();
       for (const one of staged) await one.staged.swap();
     },
   };

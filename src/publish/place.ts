@@ -22,12 +22,14 @@ export interface Volume {
   readonly parts?: readonly { readonly path: string; readonly rendering: string | null }[];
 }
 
-/** A generation that is written and flushed under a hidden name, and not visible yet. */
+/** A generation that is written under a hidden name, and not visible yet. */
 export interface Staged {
   /** The hidden name in the directory, by which a later start finds it. */
   readonly name: string;
+  /** Waits until all of it is on the disk. @throws SidecarError of stage `publish`: it must be discarded then. */
+  readonly flushed: () => Promise<void>;
   /**
-   * Makes it visible, whole or not at all; `Publisher.settled` says when that outlives a crash of the machine.
+   * To be called when it is flushed. Makes it visible, whole or not at all; `Publisher.settled` says when that outlives a crash of the machine.
    * @throws SidecarError of stage `publish`; the volume then shows what it showed before.
    */
   readonly swap: () => Promise<void>;
