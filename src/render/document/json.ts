@@ -101,9 +101,14 @@ function* readList(cursor: Cursor, depth: number): Sliced<Value> {
   return list;
 }
 
+/** What stands in a string for itself: found at once, and not character by character. */
+const PLAIN = /[^"\\\u0000-\u001f]*/y;
+
 function readString(cursor: Cursor): string {
   const { text, at: start } = cursor;
-  let end = start + 1;
+  PLAIN.lastIndex = start + 1;
+  PLAIN.test(text);
+  let end = PLAIN.lastIndex;
   let plain = true;
   for (let code = text.charCodeAt(end); code !== 0x22; code = text.charCodeAt(end)) {
     // NaN, the code beyond the end, compares false with everything.

@@ -111,28 +111,31 @@ function connectionOptionsOf(
   };
 }
 
+/** In one pass: there may be very many. */
 function snapshotOf(answer: ConsulAnswer, { recurse, maxBytes }: ConsulConnectionOptions): Snapshot {
-  // Consul's own page makes an entry for a folder; it says nothing.
-  const items = recurse ? answer.items.filter((item) => !item.key.endsWith('/')) : answer.items;
-  let bytes = 0;
-  let highest = 0;
-  for (const { entry, modifyIndex } of items) {
+  const entries: Entry[] = [];
+  let [bytes, highest] = [0, 0];
+  let isSorted: boolean = true;
+  let before = '';
+  for (const { key, entry, modifyIndex } of answer.items) {
+    // Consul's own page makes an entry for a folder; it says nothing.
+    if (recurse && key.endsWith('/')) continue;
     bytes += entry.value.length + (recurse ? entry.key.length : 0);
     highest = Math.max(highest, modifyIndex);
+    isSorted &&= before <= entry.key;
+    before = entry.key;
+    entries.push(entry);
   }
-  const problem = sizeProblem(items.length, bytes, maxBytes);
+  const problem = sizeProblem(entries.length, bytes, maxBytes);
   if (problem !== null) throw new ConsulFailure('source.too-large', problem);
-  const entries = items.map(({ entry }) => entry);
+  if (!isSorted) entries.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
   return { revision: String(highest), content: contentOf(entries, recurse) };
 }
 
 function contentOf(entries: Entry[], isTree: boolean): Content {
   const first = entries[0];
   if (first === undefined) return { kind: 'nothing' };
-  if (isTree) {
-    entries.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-    return { kind: 'tree', entries };
-  }
+  if (isTree) return { kind: 'tree', entries };
   if (first.value.length === 0) return { kind: 'nothing' };
   const name = first.key.slice(first.key.lastIndexOf('/') + 1);
   return { kind: 'document', bytes: first.value, name, contentType: null, pointer: null };
