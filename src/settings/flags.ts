@@ -124,14 +124,17 @@ function piecesOf(argv: readonly string[], own: readonly OwnFlag[] = []): readon
     tokens: true,
   });
   const pieces: Piece[] = [];
-  let afterBare = -1;
+  let [afterBare, afterUnknown] = [-1, -1];
   for (const token of tokens) {
     const last = pieces.at(-1);
     if (token.kind === 'option') {
       const { name: flag, rawName: raw, value, inlineValue: inline = false } = token;
       pieces.push({ kind: 'flag', flag, raw, value, inline, words: wordsOf(raw, value, inline) });
       afterBare = FLAGS.has(flag) && value === undefined ? token.index + 1 : -1;
+      afterUnknown = flag in options || !raw.startsWith('--') || inline ? -1 : token.index + 1;
     } else if (token.kind === 'positional') {
+      // The value of a misspelled flag: taken for a command, it would hide which word is wrong.
+      if (token.index === afterUnknown) continue;
       // A flag that may stand alone takes `true` or `false` behind it all the same.
       if (token.index === afterBare && /^(?:true|false)$/.test(token.value) && last?.kind === 'flag') {
         pieces[pieces.length - 1] = { ...last, value: token.value, words: [last.raw, token.value] };

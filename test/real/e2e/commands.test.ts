@@ -191,6 +191,11 @@ describe.concurrent('settings', () => {
       code: 2,
       stderr: 'Cannot use "stauts": unknown command. Did you mean "status"?\n',
     });
+    // A value is not taken for the command.
+    expect(await place.run(['--sorce', './x', '--output', './o.json'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^Cannot use --sorce: unknown flag; did you mean --source\?\n/),
+    });
     const help = await place.run(['help']);
     expect(help).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('\n  rollback ') });
     for (const same of [['--help'], ['-h']]) expect((await place.run(same)).stdout).toBe(help.stdout);
