@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { SidecarError } from '../lib/errors.ts';
 import { sleep } from '../lib/wait.ts';
+import { HeldFile } from './held-file.ts';
 import { spread } from './poll.ts';
 import type { Content, Entry, Observation, ProviderOptions, Snapshot } from './provider.ts';
 import { explainErrno, type Scan, type ScanTarget, scanFailure } from './scan.ts';
@@ -48,6 +49,7 @@ export function followPath(
         failed = false;
         yield observe(known, reading);
         known = reading;
+        if (reading.isReplaced === true) continue;
         await untilChanged(source, {
           paths,
           signal,
@@ -67,6 +69,8 @@ export function followPath(
 interface Reading {
   readonly snapshot: Snapshot;
   readonly scan: Scan;
+  /** Another file has taken its place since. */
+  readonly isReplaced?: boolean;
 }
 
 function observe(known: Reading | null, { snapshot }: Reading): Observation {
@@ -122,6 +126,20 @@ async function readPatiently(context: ReadContext, patienceMs: number): Promise<
 
 /** Looks until what is there has settled, and reads it. null at the abort. */
 async function read(context: ReadContext): Promise<Reading | null> {
+  const waited: Waited = { held: null };
+  try {
+    return await readSettled(context, waited);
+  } finally {
+    waited.held?.close();
+  }
+}
+
+/** What is held while a file does not come to rest. */
+interface Waited {
+  held: HeldFile | null;
+}
+
+async function readSettled(context: ReadContext, waited: Waited): Promise<Reading | null> {
   const { source, limits, paths, signal, known } = context;
   const endMs = performance.now() + limits.fetchTimeoutMs;
   let seen = { signature: '', sinceMs: 0 };
@@ -135,6 +153,8 @@ async function read(context: ReadContext): Promise<Reading | null> {
       const snapshot = readWhole(source, scan, limits);
       if (snapshot !== null) return { snapshot, scan };
     }
+    const replaced = readReplaced(context, scan, waited);
+    if (replaced !== null) return replaced;
     if (performance.now() > endMs) {
       const reason = `it kept changing for ${limits.fetchTimeoutMs} ms; replace it by renaming a finished file over it`;
       throw scanFailure(source.subject, 'source.unstable', reason);
@@ -142,6 +162,24 @@ async function read(context: ReadContext): Promise<Reading | null> {
     await sleep(Math.max(1, restlessMs), signal);
   }
   return null;
+}
+
+/** The file that was there before, once it has come to rest; it is held from the first look. */
+function readReplaced({ source, limits }: ReadContext, scan: Scan, waited: Waited): Reading | null {
+  const [file] = scan.files;
+  if (scan.kind !== 'document' || file === undefined) return null;
+  waited.held ??= HeldFile.open(file.path);
+  const value = waited.held?.finished({ restMs: SETTLE_MS, maxBytes: limits.maxBytes }) ?? null;
+  if (value === null) return null;
+  const entries = [{ key: file.key, value }];
+  const snapshot = { revision: revisionOf(entries), content: source.toContent(scan, entries) };
+  return { snapshot, scan, isReplaced: true };
+}
+
+function revisionOf(entries: readonly Entry[]): string {
+  const hash = createHash('sha256');
+  for (const { key, value } of entries) hash.update(JSON.stringify([key, value.length])).update(value);
+  return `sha256:${hash.digest('hex')}`;
 }
 
 /** What was there and is gone may be about to come back. null at the abort. */
@@ -178,7 +216,6 @@ function restlessFor(scan: Scan, { known, quietMs }: Rest): number {
 
 /** null when it changed while it was read. */
 function readWhole(source: PathSource, scan: Scan, { maxBytes }: Limits): Snapshot | null {
-  const hash = createHash('sha256');
   const entries: Entry[] = [];
   let leftBytes = maxBytes;
   for (const { key, path } of scan.files) {
@@ -190,10 +227,9 @@ function readWhole(source: PathSource, scan: Scan, { maxBytes }: Limits): Snapsh
     if (value === 'gone') return null;
     leftBytes -= value.length;
     entries.push({ key, value });
-    hash.update(JSON.stringify([key, value.length])).update(value);
   }
   if (signatureNow(source) !== scan.signature) return null;
-  return { revision: `sha256:${hash.digest('hex')}`, content: source.toContent(scan, entries) };
+  return { revision: revisionOf(entries), content: source.toContent(scan, entries) };
 }
 
 function readFile(subject: ScanTarget, path: string, maxBytes: number): Buffer | 'too-large' | 'gone' {

@@ -70,6 +70,20 @@ function replace(text: string): void {
   renameSync(`${path}.next`, path);
 }
 
+// B-03: a stream of changes puts off nothing for ever.
+it('reads files that replace one another quickly, each whole, and the last one', async () => {
+  const { texts, followed } = run(path);
+  for (let i = 1; i <= 60; i++) {
+    replace(`${i} ${'x'.repeat(100_000)} ${i}`);
+    await sleep(40, NEVER);
+  }
+  const during = texts.length;
+  await expect.poll(() => texts.at(-1)?.split(' ').at(0), IN_TIME).toBe('60');
+  expect(during).toBeGreaterThan(3);
+  for (const text of texts) expect(text?.split(' ').at(0)).toBe(text?.split(' ').at(-1));
+  expect(followed.state().error).toBeNull();
+});
+
 describe('what cannot be read', () => {
   it('is read as soon as it is repaired, for each kind of fault and repeatedly', async () => {
     replace('0');
