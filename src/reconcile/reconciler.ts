@@ -30,7 +30,7 @@ export const HANDED_OVER = 'handed over';
 /** To make the usual reason, an error with a stack, is most of what an abort costs. */
 const WOKEN = 'woken';
 /** No wait is shorter, whatever the state says: a mistake must not become a hot loop. */
-const SHORTEST_WAIT_MS = 2;
+const SHORTEST_WAIT_MS = 1;
 /** After something that no step should do. */
 const AFTER_FAILURE_MS = 1_000;
 
@@ -103,7 +103,8 @@ export class Reconciler {
     this.#wake = wake;
     this.#take({ kind: 'rested', waits });
     const ms = Math.min(...waits.map(({ until }) => until)) - this.#world.time().ms;
-    await this.#world.sleep(Math.max(SHORTEST_WAIT_MS, ms), wake.signal);
+    // A timer cuts fractions off: it would come too early, and another wait would follow.
+    await this.#world.sleep(Math.max(SHORTEST_WAIT_MS, Math.ceil(ms)), wake.signal);
     this.#wake = null;
   }
 
