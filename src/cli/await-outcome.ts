@@ -45,7 +45,10 @@ export function outcomeOfRequest(asked: AwaitedRequest, target: TargetStatus, no
   const followed = [...target.sources, ...(target.template === null ? [] : [target.template])];
   const down = followed.find(({ up }) => !up);
   if (down !== undefined) {
-    return now - Date.parse(asked.at) < DOWN_AFTER_MS || isBusy(target) ? null : unreachable(asked, down);
+    // A target without an outcome waits for just this source: it has nothing else to do.
+    const isWaiting = target.outcome === null && !target.underWay;
+    const isEarly = now - Date.parse(asked.at) < DOWN_AFTER_MS;
+    return isEarly || (isBusy(target) && !isWaiting) ? null : unreachable(asked, down);
   }
   if (asked.action === 'sync' && !followed.every((one) => isReadSince(one, asked.at))) return null;
   return isBusy(target) ? null : caughtUp(asked, target);

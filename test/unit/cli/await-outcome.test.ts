@@ -78,6 +78,9 @@ describe('a sync', () => {
     expect(outcomeOfRequest(sync, never, MUCH_LATER)?.text).toBe(
       'Asked to sync, but "file:///source/app.json" cannot be reached (never reached)',
     );
+    // A target that has only just started has no outcome yet.
+    expect(outcomeOfRequest(sync, { ...never, outcome: null }, MUCH_LATER)?.exitCode).toBe(3);
+    expect(outcomeOfRequest(sync, { ...never, outcome: null, underWay: true }, MUCH_LATER)).toBeNull();
   });
 
   it.each([
