@@ -168,6 +168,19 @@ function fewFiles() {
   return { plugin, groups };
 }
 
+/** The engine keeps the text of a file in memory: with one letter beyond Latin-1 in it, at two bytes for each letter. */
+const onlyAscii = {
+  name: 'only ASCII',
+  generateBundle(_options, files) {
+    for (const file of Object.values(files))
+      if (file.type === 'chunk')
+        file.code = file.code.replaceAll(
+          /[^\0-\x7f]/g,
+          (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+        );
+  },
+};
+
 /** The program, in chunks that are loaded by need. */
 async function bundle(entry, folder) {
   const dir = resolve(ROOT, folder);
@@ -177,7 +190,7 @@ async function bundle(entry, folder) {
   await build({
     ...COMMON,
     input: { [name]: resolve(ROOT, entry), 'document-worker': WORKER },
-    plugins: [etcdProtocol(), onlyHttp, noThreadStream, builtInsByNeed, plugin],
+    plugins: [etcdProtocol(), onlyHttp, noThreadStream, builtInsByNeed, plugin, onlyAscii],
     output: {
       dir,
       entryFileNames: '[name].js',

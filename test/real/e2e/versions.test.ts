@@ -177,3 +177,12 @@ test('none of the heavy built-in modules is loaded for a file, and only two are 
   const source = httpDocument(await startHttpSource());
   expect(await loadedBuiltIns(place, source)).toEqual(['http', 'zlib']);
 });
+
+test('no file of the program takes two bytes for each letter in memory', () => {
+  const files = readdirSync(DIST, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.js'),
+  );
+  expect(files.length).toBeGreaterThan(10);
+  const isAscii = (name: string): boolean => /^[\0-\x7f]*$/.test(readFileSync(join(DIST, name), 'utf8'));
+  expect(files.filter((name) => !isAscii(name))).toEqual([]);
+});
