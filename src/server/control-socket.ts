@@ -7,7 +7,7 @@ import { CONTROL_SOCKET } from '../ledger/state-directory.ts';
 import { errnoOf, SidecarError, toSidecarError } from '../lib/errors.ts';
 import { errorFields, type Log } from '../lib/log.ts';
 import { removeIfPossible } from '../publish/atomic-file.ts';
-import { closeHandle, type DirectoryHandle, openPlace, within } from '../publish/directory-handle.ts';
+import { closeHandle, type DirectoryHandle, openPlace } from '../publish/directory-handle.ts';
 import { unlinkIfPossible } from '../publish/remove-tree.ts';
 import type { Intake } from './connections.ts';
 import { createEndpointServer, type Served } from './server.ts';
@@ -51,6 +51,10 @@ interface Bound {
   readonly directory: string;
   /** The directory itself, open until the socket is dropped: what has its name by then may be another one. */
   readonly handle: DirectoryHandle;
+  /** Of the directory. */
+  readonly device: number;
+  readonly directoryInode: number;
+  /** Of the socket. */
   readonly inode: number;
 }
 
@@ -114,20 +118,15 @@ class Keeper {
   }
 }
 
-/** Whether the name of the socket still leads to ours. */
+/** Whether the name of the socket still leads to ours. This is the look of every second: two calls of the system, no more. */
 function isInPlace(bound: Bound): boolean {
   try {
-    const isSame = within(openPlace(bound.directory), ({ fd }) => isSameFile(fd, bound.handle.fd));
-    return isSame && isOurs(bound);
+    const there = fs.statSync(bound.directory);
+    return there.dev === bound.device && there.ino === bound.directoryInode && isOurs(bound);
   } catch {
     // A part of the path has gone.
     return false;
   }
-}
-
-function isSameFile(one: number, other: number): boolean {
-  const [a, b] = [fs.fstatSync(one), fs.fstatSync(other)];
-  return a.dev === b.dev && a.ino === b.ino;
 }
 
 function isOurs({ handle, inode }: Bound): boolean {
@@ -149,7 +148,8 @@ async function open(directory: string, served: Served): Promise<Bound> {
   try {
     handle = openPlace(directory);
     refuseForeign(handle, path);
-    return { intake, directory, handle, inode: await bind(intake.server, handle) };
+    const { dev: device, ino: directoryInode } = fs.fstatSync(handle.fd);
+    return { intake, directory, handle, device, directoryInode, inode: await bind(intake.server, handle) };
   } catch (cause) {
     intake.close();
     if (handle !== null) closeHandle(handle);
