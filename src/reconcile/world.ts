@@ -32,7 +32,7 @@ export interface WorldOptions {
   readonly source: () => string;
 }
 
-const countPublished = freesAfterWork();
+const countWork = freesAfterWork();
 
 export function time(): Time {
   return { ms: performance.now(), unixMs: Date.now(), chance: Math.random() };
@@ -78,6 +78,7 @@ export function openWorld({ loaded, env, instance, source }: WorldOptions): Real
       ? { ...said, output: withoutSecrets(loaded, said.output) }
       : said;
   let confirmation: Confirmation | null = null;
+  countWork();
   const steps: Steps = {
     ...{ time, childrenOf, moment: bootStamp },
     open: async () => {
@@ -102,7 +103,7 @@ export function openWorld({ loaded, env, instance, source }: WorldOptions): Real
     stage: async (generation) => {
       const staging = publisher.stage(generation);
       find.prefetch();
-      countPublished();
+      countWork();
       return await staging;
     },
     settled: () => publisher.settled(),
