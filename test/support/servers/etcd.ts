@@ -90,7 +90,8 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
     const parameters = [`--endpoints=${here}`, '--command-timeout=10s', ...flags, ...user, ...words];
     const env = { PATH: process.env['PATH'], ETCDCTL_API: '3' };
     const running = run(serverBinary('etcdctl'), parameters, { env });
-    running.child.stdin?.end(input);
+    // One that has ended without reading says by its exit code how it went.
+    running.child.stdin?.on('error', () => undefined).end(input);
     return (await running).stdout;
   };
   const ctl = (...words: string[]): Promise<string> => ctlWithInput('', words);
