@@ -46,15 +46,20 @@ export async function once(options: TargetOptions, signal: AbortSignal): Promise
     if (code !== undefined) settle(code);
   };
   const { ONCE_TIMEOUT } = options.loaded.settings;
-  const target = startTarget({ ...options, onRest, asksForMs: ONCE_TIMEOUT });
+  let known: KnownGood | null = null;
+  const onOpen = (): void => {
+    known ??= target.state.ledger.kept.map(({ rendering }) => rendering);
+    options.onOpen?.();
+  };
+  const target = startTarget({ ...options, onRest, onOpen, asksForMs: ONCE_TIMEOUT });
   const timeUp = new AbortController();
   // Ended before it was done: not 0, or an init container would let the application start without a configuration.
   signal.addEventListener('abort', () => settle(EXIT.unexpected), { once: true });
   void sleep(ONCE_TIMEOUT, timeUp.signal).then(async () => {
     if (timeUp.signal.aborted) return;
     // The last known good serves then, where there is one: that takes a moment.
-    if (isSilent(target)) await servesLastKnownGood(target, timeUp.signal);
-    if (!timeUp.signal.aborted) settle(outOfTime(target, options));
+    if (isSilent(target)) await servesLastKnownGood(target, known ?? [], timeUp.signal);
+    if (!timeUp.signal.aborted) settle(outOfTime(target, known ?? [], options));
   });
   const code = await settled;
   timeUp.abort();
@@ -67,23 +72,31 @@ export async function once(options: TargetOptions, signal: AbortSignal): Promise
 const FALLBACK_MS = 5_000;
 const LOOK_MS = 20;
 
+/** Renderings that were confirmed before this pass: what it only notifies of, since the source is silent, is not its result. */
+type KnownGood = readonly string[];
+
 function isSilent({ source, template }: RunningTarget): boolean {
   return source.state().snapshot === null || template?.state().snapshot === null;
 }
 
-async function servesLastKnownGood(target: RunningTarget, signal: AbortSignal): Promise<void> {
+async function servesLastKnownGood(
+  target: RunningTarget,
+  known: KnownGood,
+  signal: AbortSignal,
+): Promise<void> {
   // The application is notified of it too: a notification that is cut off would be made again by the next run.
   const isDone = (): boolean =>
-    showsLastKnownGood(target) && !(target.state.ledger.owed !== null && isUnderWay(target.state));
+    showsLastKnownGood(target, known) && !(target.state.ledger.owed !== null && isUnderWay(target.state));
   for (let waited = 0; waited < FALLBACK_MS && !isDone(); waited += LOOK_MS) {
-    if (target.state.ledger.kept.length === 0) return;
+    if (known.length === 0) return;
     await sleep(LOOK_MS, signal);
   }
 }
 
-function showsLastKnownGood(target: RunningTarget): boolean {
+function showsLastKnownGood(target: RunningTarget, known: KnownGood): boolean {
   const { published, kept } = target.state.ledger;
-  return isReady(target) && kept.some(({ rendering }) => rendering === published?.rendering);
+  const isKept = kept.some(({ rendering }) => rendering === published?.rendering);
+  return isReady(target) && isKept && published !== null && known.includes(published.rendering);
 }
 
 /** What the pass has come to, where the loop rests; undefined while there is more to come. */
@@ -114,11 +127,11 @@ function isAwaited({ ledger, session }: State): boolean {
   return suspect !== null || (owed !== null && (isRollingBack || isFirst));
 }
 
-function outOfTime(target: RunningTarget, { log }: TargetOptions): number {
+function outOfTime(target: RunningTarget, known: KnownGood, { log }: TargetOptions): number {
   const { source, template, state } = target;
   const { url } = source.state();
   const error = source.state().error ?? template?.state().error ?? null;
-  if (isSilent(target) && showsLastKnownGood(target)) {
+  if (isSilent(target) && showsLastKnownGood(target, known)) {
     const reason = error === null ? '' : `: ${error.message}`;
     const message = `The source has not answered within ONCE_TIMEOUT${reason}. The last known good configuration is used.`;
     log.warn('out of time', { source: url, ...(error !== null && { code: error.code }), message });
