@@ -77,12 +77,18 @@ test('a start as process 1 warns where commands can leave zombies', async (conte
   const warned = async (out: string, env: Record<string, string>): Promise<boolean> => {
     const OUTPUT = `${place.directory(out)}/app.json`;
     const options = { env: { ...process.env, ...variables, LISTEN: 'off', OUTPUT, ...env } };
-    const child = spawn('unshare', ['-rpf', '--kill-child', '--mount-proc', process.execPath, MAIN], options);
+    // A user namespace of its own may not mount /proc while anything else is mounted within it.
+    const own = process.getuid?.() === 0 ? '-pf' : '-rpf';
+    const child = spawn('unshare', [own, '--kill-child', '--mount-proc', process.execPath, MAIN], options);
     let output = '';
-    child.stdout.on('data', (chunk: Buffer) => {
-      output += chunk.toString();
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+      });
+    await until('it has published', () => {
+      if (child.exitCode !== null || !output.includes('"event":"applied"')) throw new Error(output);
+      return true;
     });
-    await until('it has published', () => /"event":"applied"/.test(output));
     child.kill('SIGKILL');
     await once(child, 'close');
     return output.includes('The sidecar is process 1 of this container');
