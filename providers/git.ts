@@ -57,4 +57,9 @@ export const git = {
       },
     };
   },
+  // What GitHub and others show for a clone. Any other user may be a token.
+  suggestUrl: (text): string | undefined => {
+    const [, host, path] = /^git@([\w.-]+):([\w.~/-]+)$/.exec(text) ?? [];
+    return host === undefined ? undefined : `git+ssh://git@${host}/${path}`;
+  },
 } as const satisfies SourceKind;

@@ -51,10 +51,10 @@ const ACCEPTED = `a URL beginning with ${alternatives(
 function checkedScheme(text: string): string {
   const [, written, slashes] = /^([a-z][a-z0-9+.-]*):(\/*)/i.exec(text) ?? [];
   if (written === undefined || slashes === undefined) {
-    throw new InvalidValue(
-      `it must be ${ACCEPTED}`,
-      /^[\w.-]+(?:\/[\w.-]+)*$/.test(text) ? `./${text}` : undefined,
-    );
+    const kinds: readonly SourceKind[] = SOURCE_KINDS;
+    const meant = kinds.flatMap(({ suggestUrl }) => suggestUrl?.(text) ?? []);
+    const path = /^[\w.-]+(?:\/[\w.-]+)*$/.test(text) ? `./${text}` : undefined;
+    throw new InvalidValue(`it must be ${ACCEPTED}`, meant[0] ?? path);
   }
   const scheme = written.toLowerCase();
   if (SCHEMES.includes(scheme) && slashes.length >= 2) return scheme;

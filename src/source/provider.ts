@@ -201,4 +201,6 @@ export interface SourceKind {
    * @param cwd where a relative path begins.
    */
   readonly parseUrl: (text: string, cwd: string) => SourceUrl;
+  /** The URL that is meant by a text without a scheme, as other tools name this kind; undefined for any other text. */
+  readonly suggestUrl?: (text: string) => string | undefined;
 }

@@ -207,6 +207,14 @@ test.each(REFUSED)('%s "%s" is refused with the whole reason', async (name, text
   ]);
 });
 
+test('SOURCE as a git server shows it for a clone is refused with the URL that is meant', async () => {
+  const meant = '; did you mean "git+ssh://git@example.com/team/app.git"?';
+  const cannot = `Cannot use SOURCE "example.com:team/app.git": ${SOURCE}`;
+  expect(await problemsOf({ SOURCE: 'git@example.com:team/app.git' })).toEqual([cannot + meant]);
+  // Any other user may be a token, which no message repeats.
+  expect(await problemsOf({ SOURCE: 'token@example.com:team/app.git' })).toEqual([cannot]);
+});
+
 const MATCHES: ReadonlyArray<readonly [text: string, said: string]> = [
   ['a(', 'the regular expression is broken: Unterminated group'],
   [
