@@ -13,6 +13,8 @@ import {
 } from './stage.ts';
 
 const WARM_UP = 30;
+/** After many changes the engine collects what they left behind: that is over by then. */
+const AFTERMATH_MS = 35_000;
 /** As many processes that are not meant as a full host shows; each with a command line of its own. */
 const MANY = 300;
 
@@ -23,6 +25,8 @@ export interface ProcessorTime {
   readonly changeMs: number;
   /** The same of the floor, which looks at no process. */
   readonly floorMs: number;
+  /** Milliseconds in the `AFTERMATH_MS` behind all changes. */
+  readonly afterMs: number;
   /** Share of one core in percent while nothing changes, under default settings. */
   readonly restPercent: number;
 }
@@ -75,10 +79,11 @@ async function measure(store: Store, others: number, options: MeasureProcessor):
   const [oursMs = 0, floorMs = 0] = [spentOf(sidecar), spentOf(floor)].map(
     (ms, i) => (ms - (before[i] ?? 0)) / changes,
   );
-  await sleep(5_000);
+  const changesOver = spentOf(sidecar);
+  await sleep(AFTERMATH_MS);
   const restBefore = spentOf(sidecar);
   await sleep(restMs);
   const restPercent = ((spentOf(sidecar) - restBefore) / restMs) * 100;
   sidecar.kill();
-  return { others, changeMs: oursMs, floorMs, restPercent };
+  return { others, changeMs: oursMs, floorMs, afterMs: restBefore - changesOver, restPercent };
 }
