@@ -76,7 +76,7 @@ test('a start as process 1 warns where commands can leave zombies', async (conte
   const { variables } = fileJob(place);
   const warned = async (out: string, env: Record<string, string>): Promise<boolean> => {
     const OUTPUT = `${place.directory(out)}/app.json`;
-    const options = { env: { ...process.env, ...variables, LISTEN: 'off', OUTPUT, ...env } };
+    const options = { env: { PATH: process.env['PATH'], ...variables, LISTEN: 'off', OUTPUT, ...env } };
     // A user namespace of its own may not mount /proc while anything else is mounted within it.
     const own = process.getuid?.() === 0 ? '-pf' : '-rpf';
     const child = spawn('unshare', [own, '--kill-child', '--mount-proc', process.execPath, MAIN], options);
