@@ -56,7 +56,8 @@ async function supervised(context: TestContext): Promise<App> {
       if (id === null) throw new Error('it is not there');
       const children = childrenOf(id);
       write(config);
-      const at = Date.now();
+      // As the program does it: a pause of ours after the signal must not make the new workers older.
+      const [at, toldFrom] = [Date.now(), bootTicks()];
       process.kill(id.pid, signal);
       const restarts = signal === 'SIGTERM';
       const trial = {
@@ -66,6 +67,7 @@ async function supervised(context: TestContext): Promise<App> {
         children,
         at,
         notBefore: at,
+        toldFrom,
         evidence: [],
       } as const;
       return { ...trial, moment: bootStamp() };
