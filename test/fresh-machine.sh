@@ -107,8 +107,11 @@ run() {
   grep -E '^(Missing on this machine|Cannot |  [^ ].*: .* \([0-9.]+ s\)$|[0-9]+ passed, |This run was not whole)' "$log" || true
   printf 'exit code %s, %s minutes; all of it is in %s\n' "$code" "$(((SECONDS - started + 30) / 60))" "$log"
   rm -rf --one-file-system "$root"
+  [ "$code" -eq 0 ] || failed=1
 }
 
+failed=0
 for user in "${users[@]}"; do
   for command in "${commands[@]}"; do run "$user" "$command"; done
 done
+exit "$failed"
