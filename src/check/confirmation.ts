@@ -8,6 +8,7 @@ import { request } from '../lib/http/http.ts';
 import { maskUrl } from '../lib/mask.ts';
 import type { AnswerMatch } from '../settings/answer-match.ts';
 import { currentOf } from '../settings/secrets.ts';
+import { TLS_ADVICE } from './connect.ts';
 import { type CheckContext, type Finding, fail, failure, ok, warn } from './finding.ts';
 import type { Application } from './readable.ts';
 
@@ -85,13 +86,10 @@ async function checkUrl({ loaded, signal }: CheckContext, { url, ledger }: Asked
     });
   } catch (thrown) {
     const { code, message } = toSidecarError(thrown, 'reload');
-    const mend = ['http.tls', 'reload.tls'].includes(code) ? CERTIFICATES : START;
-    return fail('confirmation', code, `Cannot ask CONFIRM_URL: ${message}.`, mend);
+    return fail('confirmation', code, `Cannot ask CONFIRM_URL: ${message}.`, TLS_ADVICE[code] ?? START);
   }
 }
 
-const CERTIFICATES =
-  'Set RELOAD_CACERT to the authority that signed its certificate. If the certificate is for another name, use that name in the URL. If the server asks for a client certificate, set RELOAD_CERT and RELOAD_KEY.';
 const START = 'Start the application, or correct CONFIRM_URL: as it is, every change would count as failed.';
 
 interface Judged {

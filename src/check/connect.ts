@@ -7,6 +7,13 @@ import type { TlsIdentity } from '../lib/http/http.ts';
 import { hostOf, portOf } from '../lib/http/proxy.ts';
 import { secureContext } from '../lib/http/route.ts';
 
+/** What to do about certificates between us and the application, by the code of the error: of its hook and of CONFIRM_URL. */
+export const TLS_ADVICE: Readonly<Record<string, string>> = {
+  'http.tls':
+    'Set RELOAD_CACERT to the authority that signed its certificate. If the certificate is for another name, use that name in the URL. If the server asks for a client certificate, set RELOAD_CERT and RELOAD_KEY.',
+  'reload.tls': 'Correct the file, or the setting that names it.',
+};
+
 /** More would only keep a person waiting: a port that is open answers at once. */
 const MAX_WAIT_MS = 5_000;
 

@@ -5,7 +5,7 @@ import { toSidecarError } from '../lib/errors.ts';
 import { maskUrl } from '../lib/mask.ts';
 import { explainProgram } from '../lib/program.ts';
 import type { SeenStatus } from '../server/status-shape.ts';
-import { connectTo } from './connect.ts';
+import { connectTo, TLS_ADVICE } from './connect.ts';
 import { type CheckContext, type Finding, fail, failure, ok } from './finding.ts';
 
 /** `status`: what the sidecar that runs here says; null when none does. It has used the hook, which a check never does. */
@@ -44,9 +44,8 @@ async function checkHttp({ url, method, timeoutMs, tls }: HttpHook, signal: Abor
     await connectTo(new URL(url), { timeoutMs, signal, identity: tls?.() ?? {} });
   } catch (thrown) {
     const { code, message } = toSidecarError(thrown, 'reload');
-    if (code === 'reload.tls')
-      return fail('hook', code, `${message}.`, 'Correct the file, or the setting that names it.');
-    const sentence = `Cannot reach RELOAD_URL "${maskUrl(url)}": ${message}.`;
+    const isFile = code === 'reload.tls';
+    const sentence = isFile ? `${message}.` : `Cannot reach RELOAD_URL "${maskUrl(url)}": ${message}.`;
     return fail('hook', code, sentence, MEND[code] ?? START);
   }
   const message = `RELOAD_URL "${maskUrl(url)}" accepts connections; ${method} was not sent.`;
@@ -55,12 +54,10 @@ async function checkHttp({ url, method, timeoutMs, tls }: HttpHook, signal: Abor
 
 const START =
   'Start the application, or correct host, port and scheme in RELOAD_URL; until it answers, the reload stays owed.';
-const CERTIFICATES =
-  'Set RELOAD_CACERT to the authority that signed its certificate. If the certificate is for another name, use that name in the URL. If the server asks for a client certificate, set RELOAD_CERT and RELOAD_KEY.';
 
 const MEND: Readonly<Record<string, string>> = {
   'http.dns': 'Correct the host in RELOAD_URL: within a pod it is 127.0.0.1.',
-  'http.tls': CERTIFICATES,
+  ...TLS_ADVICE,
 };
 
 function checkCommand({ argv: [program = ''], env }: CommandHook): Finding {

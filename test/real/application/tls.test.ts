@@ -121,7 +121,13 @@ describe('a server that wants a certificate', () => {
     );
     const whole = { ...env, RELOAD_CERT: files.cert, RELOAD_KEY: files.key };
     withCode(await examine(whole), 'hook.reachable');
-    withCode(await examine({ ...whole, RELOAD_KEY: files.otherKey }), 'reload.tls');
+    // A file that cannot be used, whichever URL it is for, is not mended by another certificate.
+    const asked = { ...site.env, ...whole, RELOAD_KEY: files.otherKey };
+    const { RELOAD_URL, ...unasked } = asked;
+    for (const one of [asked, { ...unasked, CONFIRM_URL: url }])
+      expect(withCode(await examine(one), 'reload.tls').mend).toBe(
+        'Correct the file, or the setting that names it.',
+      );
     withCode(await examine({ ...whole, CONFIRM_URL: url }), 'confirm.answers');
     withCode(await examine({ ...site.env, RELOAD_CACERT: files.otherCa, CONFIRM_URL: url }), 'http.tls');
   });
