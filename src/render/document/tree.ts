@@ -63,8 +63,8 @@ function jsonOrText(key: string, text: string): Value {
  * @throws FormatError naming a key that is both a value and a folder, or has an empty part.
  */
 export function* nestingTree(entries: readonly TreeEntry[]): Sliced<Value> {
-  if (!(yield* areInOrder(entries))) return yield* nestingKeys(yield* inOrder(entries), SEPARATOR);
-  return yield* nestingKeys(entries, SEPARATOR);
+  const ordered = (yield* areInOrder(entries)) ? entries : yield* inOrder(entries);
+  return yield* nestingKeys(ordered, SEPARATOR);
 }
 
 const SEPARATOR = '/';

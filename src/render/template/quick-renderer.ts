@@ -77,7 +77,7 @@ function pathOf(template: Template): Path | null {
   return token.variable === undefined && names.every((name) => typeof name === 'string') ? names : null;
 }
 
-/** The text there; null when there is none, which the library can explain. */
+/** The text there; null when there is no text, which the library can explain. */
 function textAt(path: Path, context: Context): string | null {
   let value: unknown = context['findScope'](path[0] ?? '');
   for (const name of path) {

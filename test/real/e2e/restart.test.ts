@@ -267,7 +267,7 @@ describe.concurrent('a second sidecar', () => {
     expect(ms).toBeGreaterThan(1_400);
   });
 
-  // B-12: each read may take longer than the pass.
+  // Each read may take longer than the pass.
   test('that runs once names the store that never answers', async (context) => {
     const place = createPlace(context);
     place.directory('out');

@@ -70,7 +70,7 @@ test('a start in a directory that was removed says so', async (context) => {
   });
 });
 
-// D-43: only an init collects what hooks leave behind.
+// Only an init collects what hooks leave behind.
 test('a start as process 1 warns where commands can leave zombies', async (context) => {
   const place = createPlace(context);
   const { variables } = fileJob(place);

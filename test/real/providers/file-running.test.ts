@@ -70,7 +70,7 @@ function replace(text: string): void {
   renameSync(`${path}.next`, path);
 }
 
-// B-03: a stream of changes puts off nothing for ever.
+// A stream of changes puts off nothing for ever.
 it('reads files that replace one another quickly, each whole, and the last one', async () => {
   const { texts, followed } = run(path);
   for (let i = 1; i <= 60; i++) {
